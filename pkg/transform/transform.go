@@ -1,0 +1,36 @@
+// Package transform says how events become records, and holds what the formats
+// share: the catalogue of actions and the severity of each.
+//
+// A format appends the bytes of a record to a buffer it is given. It copies
+// from the event, never re-marshals it, and escapes whatever a user of the
+// source may have chosen.
+package transform
+
+import (
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// Transformer encodes events. It is pure and safe for concurrent use.
+type Transformer interface {
+	// Transform returns the record of e. Its Body is dst with the encoded event
+	// appended, so with an empty dst of enough capacity nothing is allocated. An
+	// error means that this event cannot be encoded within the limits at all; it
+	// becomes a dead letter.
+	Transform(dst []byte, e *source.Event) (sink.Record, error)
+}
+
+// Format is an encoding that a configuration can name.
+type Format struct {
+	Name      string
+	MediaType string
+	New       func(Options) (Transformer, error)
+}
+
+// Options are what a format is told at construction.
+type Options struct {
+	Original bool   // carry the raw event in the record, where the format can
+	MaxBytes int    // the largest body; 0 is 1 MiB
+	Host     string // name of the machine Sluice runs on
+	Version  string // of Sluice
+}
