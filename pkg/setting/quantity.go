@@ -1,0 +1,88 @@
+package setting
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a span of time, written with a unit as Go writes it: "500ms",
+// "5s", "10m", "360h", "1h30m". It is never negative.
+type Duration time.Duration
+
+// Std returns d as the standard library has it.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// UnmarshalText accepts what time.ParseDuration does, except what is negative.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration; write a number with a unit (ms, s, m or h), such as 5s, 10m or 360h", text)
+	}
+	if v < 0 {
+		return fmt.Errorf("%q is negative; write a duration of 0s or more", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Size is a number of bytes, written plainly ("1048576") or with a unit: kB, MB,
+// GB, TB are powers of 1000, KiB, MiB, GiB, TiB powers of 1024 (IEC 80000-13).
+// Upper and lower case are one. It is never negative.
+type Size int64
+
+var units = []struct {
+	name  string
+	bytes int64
+}{
+	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
+}
+
+// Bytes returns s as a number.
+func (s Size) Bytes() int64 { return int64(s) }
+
+// String writes s with the largest binary unit that divides it, else in bytes.
+func (s Size) String() string {
+	for _, u := range units[:4] {
+		if s != 0 && int64(s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// UnmarshalText reads a whole number of bytes or of a unit.
+func (s *Size) UnmarshalText(text []byte) error {
+	digits, per := splitUnit(string(text))
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if errors.Is(err, strconv.ErrRange) || err == nil && n > uint64(math.MaxInt64/per) {
+		return fmt.Errorf("%q is too large; the largest size is %d bytes", text, int64(math.MaxInt64))
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not a size; write a whole number of bytes, or one with a unit (kB, MB, GB, KiB, MiB, GiB), such as 512kB or 1GiB", text)
+	}
+	*s = Size(int64(n) * per)
+	return nil
+}
+
+// splitUnit returns the text without its unit, and the bytes of that unit.
+func splitUnit(text string) (digits string, per int64) {
+	for _, u := range units {
+		if at := len(text) - len(u.name); at >= 0 && strings.EqualFold(text[at:], u.name) {
+			return strings.TrimRight(text[:at], " "), u.bytes
+		}
+	}
+	return text, 1
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
