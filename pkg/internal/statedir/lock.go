@@ -1,0 +1,71 @@
+package statedir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked is the error of a lock that somebody else holds.
+var ErrLocked = errors.New("is locked")
+
+// patience is how long Lock waits. A lock that is held so long belongs to a
+// process that was stopped, or to a file system that hangs, and the caller has
+// to hear of it.
+const patience = 10 * time.Second
+
+// TryLock opens the file at path, creating it with mode 0600, and takes its
+// lock, or fails with ErrLocked. The lock ends when the file is closed, and so
+// with the process at the latest, however that dies.
+func TryLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := TryLockFile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// TryLockFile takes the lock of an open file, or fails with ErrLocked. Two
+// openings of one file exclude each other within a process as well.
+func TryLockFile(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return &os.PathError{Op: "lock", Path: f.Name(), Err: ErrLocked}
+		case err != nil:
+			return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+}
+
+// Lock is TryLock that waits, until ctx ends or for ten seconds. It asks again
+// and again rather than blocking in the kernel, where ctx could not end it.
+func Lock(ctx context.Context, path string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		f, err := TryLock(path)
+		if err == nil || !errors.Is(err, ErrLocked) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w by another process: %w", err, context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func isFull(err error) bool     { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

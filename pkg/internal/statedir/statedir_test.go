@@ -1,0 +1,161 @@
+package statedir_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+)
+
+func TestOpen(t *testing.T) {
+	t.Run("creates a private directory and its parents", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "a", "b")
+		warning, err := statedir.Open(dir)
+		if err != nil || warning != "" {
+			t.Fatalf("got warning %q, error %v, want neither", warning, err)
+		}
+		for _, d := range []string{filepath.Dir(dir), dir} {
+			info, err := os.Stat(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := info.Mode().Perm(), os.FileMode(0o700); got != want {
+				t.Errorf("mode of %s: got %o, want %o", d, got, want)
+			}
+		}
+	})
+	t.Run("warns of a directory that others can enter, and leaves its mode alone", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		warning, err := statedir.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(warning, "0750") || !strings.Contains(warning, "chmod 0700 "+dir) {
+			t.Errorf("got warning %q, want the mode and the command", warning)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := info.Mode().Perm(), os.FileMode(0o750); got != want {
+			t.Errorf("got mode %o, want %o", got, want)
+		}
+	})
+	t.Run("refuses a file", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := statedir.Open(path); err == nil || !strings.Contains(err.Error(), "is not a directory") {
+			t.Errorf("got error %v, want that it is not a directory", err)
+		}
+	})
+}
+
+func TestFileName(t *testing.T) {
+	for lane, want := range map[string]string{
+		"acme/siem":     "acme+siem",
+		"a.b/c":         "a.b+c",
+		"a/b.c":         "a+b.c",
+		"a-b_c/0":       "a-b_c+0",
+		"../etc":        "%2E.+etc",
+		"A/%+":          "%41+%25%2B",
+		"acme/x\x00\n":  "acme+x%00%0A",
+		"":              "",
+		"\u00e9/\u202e": "%C3%A9+%E2%80%AE",
+	} {
+		if got := statedir.FileName(lane); got != want {
+			t.Errorf("FileName(%q): got %q, want %q", lane, got, want)
+		}
+	}
+	t.Run("no two lanes share a file, and each is found again by its name", func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			lane := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-c.+%/A-C]{0,6}`)).Draw(t, "lane")
+			name := statedir.FileName(lane)
+			if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
+				t.Fatalf("FileName(%q) = %q leaves the directory or hides in it", lane, name)
+			}
+			if got, ok := statedir.LaneName(name); !ok || got != lane {
+				t.Fatalf("LaneName(%q): got %q, %v, want %q", name, got, ok, lane)
+			}
+		})
+	})
+	t.Run("a name that no lane has is told", func(t *testing.T) {
+		for _, name := range []string{"Acme", "a%2", "a%zz", "%61", ".hidden"} {
+			if lane, ok := statedir.LaneName(name); ok {
+				t.Errorf("LaneName(%q): got %q, want none", name, lane)
+			}
+		}
+	})
+}
+
+func TestLock(t *testing.T) {
+	t.Run("is refused while it is held, and free once its file is closed", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		first, err := statedir.TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := statedir.TryLock(path); !errors.Is(err, statedir.ErrLocked) {
+			t.Errorf("second lock: got error %v, want ErrLocked", err)
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		second, err := statedir.TryLock(path)
+		if err != nil {
+			t.Fatalf("after the first was closed: %v", err)
+		}
+		if err := second.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("is waited for", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		synctest.Test(t, func(t *testing.T) {
+			first, err := statedir.TryLock(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(3*time.Second, func() { first.Close() })
+			second, err := statedir.Lock(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := second.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("is given up after ten seconds, or when the context ends", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		synctest.Test(t, func(t *testing.T) {
+			first, err := statedir.TryLock(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer first.Close()
+			begin := time.Now()
+			_, err = statedir.Lock(t.Context(), path)
+			if got, want := time.Since(begin), 10*time.Second; !errors.Is(err, statedir.ErrLocked) || got != want {
+				t.Errorf("got error %v after %v, want ErrLocked after %v", err, got, want)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := statedir.Lock(ctx, path); !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v, want context.Canceled", err)
+			}
+		})
+	})
+}
