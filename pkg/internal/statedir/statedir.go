@@ -68,16 +68,16 @@ func Sync(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Advice is what a person can do about an error of the file system; empty if
-// nothing is known.
-func Advice(err error, dir string) string {
+// Advice is what a person can do about an error of the file system at path;
+// empty if nothing is known.
+func Advice(err error, path string) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("%s and the files in it must belong to the user that runs sluice", dir)
+		return fmt.Sprintf("let the user that runs sluice (uid %d) own %s", os.Getuid(), path)
 	case isFull(err):
-		return fmt.Sprintf("free some space on the file system of %s", dir)
+		return fmt.Sprintf("free some space on the file system of %s", path)
 	case isReadOnly(err):
-		return fmt.Sprintf("%s is on a read-only file system: mount a writable volume there", dir)
+		return fmt.Sprintf("%s is on a read-only file system: mount a writable volume there", path)
 	}
 	return ""
 }

@@ -1,0 +1,125 @@
+package checkpoint_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
+)
+
+// holdVariable makes the test binary a process that holds the directory it names
+// until it is killed.
+const holdVariable = "SLUICE_TEST_HOLD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(holdVariable); dir != "" {
+		if _, err := checkpoint.Open(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("held")
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestHold(t *testing.T) {
+	t.Run("a second process is refused and told who holds the directory, until that is killed", func(t *testing.T) {
+		dir := t.TempDir()
+		first := exec.Command(os.Args[0])
+		first.Env = append(os.Environ(), holdVariable+"="+dir)
+		stdin, err := first.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stdin.Close()
+		stdout, err := first.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := bufio.NewReader(stdout).ReadString('\n'); got != "held\n" {
+			t.Fatalf("got %q, %v from the first process, want held", got, err)
+		}
+
+		_, err = checkpoint.Open(dir)
+		if !errors.Is(err, checkpoint.ErrInUse) {
+			t.Fatalf("got error %v, want ErrInUse", err)
+		}
+		host, hostErr := os.Hostname()
+		if hostErr != nil {
+			t.Fatal(hostErr)
+		}
+		want := fmt.Sprintf("open state directory: %s: is in use by process %d on host %s since 20", dir, first.Process.Pid, host)
+		if !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got error %q, want prefix %q", err, want)
+		}
+		if !strings.Contains(hint(err), "state directory of its own") {
+			t.Errorf("got hint %q, want the way out", hint(err))
+		}
+
+		if err := first.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Wait(); err == nil {
+			t.Fatal("the first process ended before it was killed")
+		}
+		open(t, dir)
+	})
+	t.Run("a directory is free once it is closed", func(t *testing.T) {
+		dir := t.TempDir()
+		d := open(t, dir)
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("second Close: got error %v, want nil", err)
+		}
+		open(t, dir)
+	})
+	t.Run("a holder that has not signed yet has no name", func(t *testing.T) {
+		dir := t.TempDir()
+		open(t, dir)
+		if err := os.Truncate(filepath.Join(dir, "lock"), 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err := checkpoint.Open(dir)
+		if !errors.Is(err, checkpoint.ErrInUse) || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("got error %v, want ErrInUse by another process", err)
+		}
+	})
+	t.Run("files left behind half written are removed, and no others", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"a+b.json.123.tmp", "a+b.json.123.tmp.json", "notes.tmp"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open(t, dir)
+		for name, want := range map[string]bool{"a+b.json.123.tmp": false, "a+b.json.123.tmp.json": true, "notes.tmp": true} {
+			_, err := os.Stat(filepath.Join(dir, name))
+			if got := err == nil; got != want {
+				t.Errorf("%s is there: got %v, want %v", name, got, want)
+			}
+		}
+	})
+	t.Run("a directory that others can enter is used with a warning", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := open(t, dir).Warning(); !strings.Contains(got, "chmod 0700") {
+			t.Errorf("got warning %q, want the command", got)
+		}
+	})
+}
