@@ -1,0 +1,218 @@
+package planetscale
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+const (
+	pageLimit      = 100              // the documented maximum of limit
+	maxBody        = 16 << 20         // of an answer; beyond it a smaller page is asked for
+	requestTimeout = 30 * time.Second // for an answer with its body
+	slowRetry      = 30 * time.Second // where a person must act first
+	blindPause     = 10 * time.Second // after a 429 without Retry-After
+	maxRetryAfter  = time.Hour        // that a 429 is believed
+)
+
+// client sends requests and says what the answers mean. It knows the API's
+// transport, not its log.
+type client struct {
+	http     *http.Client
+	endpoint string
+	settings *Settings
+	budget   *budget
+
+	mu      sync.Mutex
+	answers map[string]uint64
+}
+
+// errCursor is an answer that refuses a cursor, or may: an API that no longer
+// knows the event a cursor names may say so with any of these statuses.
+type errCursor struct{ error }
+
+func (e errCursor) Unwrap() error { return e.error }
+
+var errTooLarge = fmt.Errorf("the answer exceeds %d bytes", maxBody)
+
+// list requests one page, from the top where cursor is empty. A page too large
+// is asked for again with half the limit, down to a single event.
+func (c *client) list(ctx context.Context, cursor string, u urgency) (*page, error) {
+	for limit := pageLimit; ; limit /= 2 {
+		p, err := c.request(ctx, cursor, limit, u)
+		if !errors.Is(err, errTooLarge) || limit == 1 {
+			return p, err
+		}
+	}
+}
+
+func (c *client) request(ctx context.Context, cursor string, limit int, u urgency) (*page, error) {
+	if err := c.budget.take(ctx, u); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	query := "?limit=" + strconv.Itoa(limit)
+	if cursor != "" {
+		query += "&starting_after=" + url.QueryEscape(cursor)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+query, nil)
+	if err != nil {
+		return nil, fault(source.Refused, err, "")
+	}
+	if err := c.authorize(r); err != nil {
+		return nil, fault(source.Refused, err, "the credential cannot be read on this machine")
+	}
+	sent := time.Now()
+	answer, err := c.http.Do(r)
+	if err != nil {
+		c.count("error")
+		return nil, fault(source.Unavailable, err, "")
+	}
+	defer answer.Body.Close()
+	c.count(strconv.Itoa(answer.StatusCode))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	switch {
+	case answer.StatusCode != http.StatusOK:
+		return nil, c.refusal(answer, body, cursor)
+	case err != nil:
+		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
+	case len(body) > maxBody:
+		return nil, fault(source.Malformed, errTooLarge, "")
+	}
+	p, err := decode(body, c.settings.Organization, serverTime(answer, sent), time.Now().UTC())
+	if err != nil {
+		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
+	}
+	return p, nil
+}
+
+func (c *client) authorize(r *http.Request) error {
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "sluice")
+	if c.settings.AccessToken.IsSet() {
+		token, err := c.settings.AccessToken.Value()
+		r.Header.Set("Authorization", "Bearer "+token)
+		return err
+	}
+	token, err := c.settings.ServiceToken.Value()
+	r.Header.Set("Authorization", c.settings.ServiceTokenID+":"+token)
+	return err
+}
+
+// serverTime is the server's clock at the latest when it looked at the log: its
+// Date header, less the time the request took, since the header may have been
+// written when the answer was complete. Without one our clock must do.
+func serverTime(answer *http.Response, sent time.Time) time.Time {
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		return sent.UTC()
+	}
+	return date.Add(-time.Since(sent)).UTC()
+}
+
+// refusal says what a status other than 200 means.
+func (c *client) refusal(answer *http.Response, body []byte, cursor string) error {
+	err := fmt.Errorf("%s%s", answer.Status, excerpt(body))
+	switch code := answer.StatusCode; {
+	case code == http.StatusTooManyRequests:
+		wait := retryAfter(answer)
+		c.budget.pause(wait)
+		return &source.Error{Op: op, Class: source.Throttled, Err: err, Patience: wait}
+	case code == http.StatusUnauthorized:
+		return fault(source.Refused, err, "the token is not accepted: it may be mistyped, deleted or expired; check service_token_id and service_token, or access_token")
+	case code == http.StatusForbidden:
+		return fault(source.Refused, err, "grant the service token the organization access read_audit_logs (an organization administrator can), or use an access token of an administrator")
+	case cursor != "" && (code == http.StatusNotFound || code == http.StatusBadRequest || code == http.StatusUnprocessableEntity || code == http.StatusGone):
+		return errCursor{fault(source.Malformed, fmt.Errorf("cursor %q: %w", cursor, err), "")}
+	case code == http.StatusNotFound:
+		return fault(source.Refused, err, fmt.Sprintf("organization %q does not exist, or the token lacks the organization access read_audit_logs", c.settings.Organization))
+	case code >= 300 && code < 400:
+		return fault(source.Unavailable, err, "redirects are not followed, since they would carry the token to another address; set url to the API's own host")
+	case code < 500:
+		return fault(source.Refused, err, "")
+	}
+	return &source.Error{Op: op, Class: source.Unavailable, Err: err, Patience: floor(answer)}
+}
+
+const op = "planetscale: reading the audit log"
+
+func fault(class source.Class, err error, hint string) error {
+	e := &source.Error{Op: op, Class: class, Err: err, Advice: hint}
+	if class == source.Refused {
+		e.Patience = slowRetry
+	}
+	return e
+}
+
+func retryAfter(answer *http.Response) time.Duration {
+	if d := floor(answer); d > 0 {
+		return d
+	}
+	return blindPause
+}
+
+// floor reads Retry-After (RFC 9110, section 10.2.3): seconds or a date.
+func floor(answer *http.Response) time.Duration {
+	value := answer.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return min(max(0, time.Duration(seconds)*time.Second), maxRetryAfter)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(0, time.Until(at)), maxRetryAfter)
+	}
+	return 0
+}
+
+// excerpt is what a body says for people, without what could drive a terminal.
+func excerpt(body []byte) string {
+	var known struct {
+		Message     string `json:"message"`
+		Description string `json:"error_description"`
+		Error       string `json:"error"`
+	}
+	text := string(body[:min(len(body), 512)])
+	if json.Unmarshal(body, &known) == nil {
+		text = known.Message
+		if text == "" {
+			text = strings.TrimSpace(known.Error + " " + known.Description)
+		}
+	}
+	if strings.HasPrefix(strings.TrimSpace(text), "<") {
+		return " (HTML)"
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, " "))
+	if text = strings.TrimSpace(text); text == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %.120s", text)
+}
+
+func (c *client) count(answer string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers[answer]++
+}
+
+func (c *client) usage() source.Usage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return source.Usage{Answers: maps.Clone(c.answers), BudgetLeft: c.budget.left()}
+}

@@ -1,0 +1,246 @@
+package planetscale_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// testing.TB and rapid.T have this in common.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// follower is a lane reduced to its reader: it takes pages, publishes them to
+// memory, and saves the position, or crashes before it does.
+type follower struct {
+	t         tester
+	server    *simulator.Server
+	source    *planetscale.Source
+	reader    source.Reader
+	saved     source.Position
+	start     source.Start
+	published []source.Event
+	seen      map[string]int
+	failures  []error
+	unsaved   int // events published since the last save
+}
+
+var defaults = func() planetscale.Settings {
+	s := planetscale.Defaults
+	s.Organization = "acme"
+	s.AccessToken = setting.NewSecret("token")
+	s.RequestsPerMinute = 0
+	return s
+}()
+
+func newSource(t tester, server *simulator.Server, s planetscale.Settings) *planetscale.Source {
+	t.Helper()
+	var transport http.RoundTripper = server.Transport()
+	src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: transport})
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return src
+}
+
+func follow(t tester, server *simulator.Server, s planetscale.Settings) *follower {
+	t.Helper()
+	return &follower{t: t, server: server, source: newSource(t, server, s), seen: map[string]int{}}
+}
+
+// open starts the reader from the saved position.
+func (f *follower) open() {
+	f.t.Helper()
+	if f.reader != nil {
+		return
+	}
+	for f.saved == nil {
+		pos, err := f.source.Start(context.Background(), f.start)
+		if err == nil {
+			f.saved = pos
+			break
+		}
+		f.fail(err)
+	}
+	r, err := f.source.Open(f.saved, source.Env{Lane: "acme/test", Log: zerolog.Nop()})
+	if err != nil {
+		f.t.Fatalf("Open: %v", err)
+	}
+	f.reader, f.unsaved = r, 0
+}
+
+// fail waits as a lane would.
+func (f *follower) fail(err error) {
+	f.t.Helper()
+	f.failures = append(f.failures, err)
+	if len(f.failures) > 500 {
+		f.t.Fatalf("no progress: %v", err)
+	}
+	wait := 500 * time.Millisecond
+	var e *source.Error
+	if errors.As(err, &e) {
+		wait = max(wait, e.Patience)
+	}
+	time.Sleep(wait)
+}
+
+// crash forgets everything but the saved position.
+func (f *follower) crash() {
+	if f.reader != nil {
+		f.reader.Close()
+		f.reader = nil
+	}
+}
+
+// page takes the next page and publishes it.
+func (f *follower) page(ctx context.Context) (source.Page, bool) {
+	f.t.Helper()
+	for {
+		f.open()
+		p, err := f.reader.Next(ctx)
+		if ctx.Err() != nil {
+			return p, false
+		}
+		if err != nil {
+			f.fail(err)
+			continue
+		}
+		for _, e := range p.Events {
+			f.seen[e.ID]++
+			f.published = append(f.published, e)
+		}
+		f.unsaved += len(p.Events)
+		return p, true
+	}
+}
+
+func (f *follower) save(p source.Page) {
+	f.saved, f.unsaved = p.Next, 0
+}
+
+// catchUp reads and saves until nothing is known to wait.
+func (f *follower) catchUp() {
+	f.t.Helper()
+	for {
+		p, _ := f.page(context.Background())
+		f.save(p)
+		if p.CaughtUp {
+			return
+		}
+	}
+}
+
+// run reads and saves for a while.
+func (f *follower) run(d time.Duration) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	for {
+		p, ok := f.page(ctx)
+		if !ok {
+			return
+		}
+		f.save(p)
+	}
+}
+
+func (f *follower) close() {
+	f.t.Helper()
+	f.crash()
+	if err := f.source.Close(); err != nil {
+		f.t.Errorf("Close: %v", err)
+	}
+}
+
+// wantAll requires that each event that was ever visible was delivered, exactly
+// once if times is 1, and that nothing was invented.
+func (f *follower) wantAll(times int) {
+	f.t.Helper()
+	missing, repeated, all := 0, 0, map[string]bool{}
+	for e := range f.server.Ever() {
+		all[e.ID] = true
+		switch n := f.seen[e.ID]; {
+		case n == 0:
+			if missing++; missing <= 5 {
+				f.t.Errorf("event %s of %s, listed %s, was not delivered", e.ID, e.Created, e.Listed)
+			}
+		case n > times:
+			if repeated++; repeated <= 5 {
+				f.t.Errorf("event %s was delivered %d times", e.ID, n)
+			}
+		}
+	}
+	if missing+repeated > 0 {
+		f.t.Errorf("%d of %d events missing, %d repeated", missing, len(all), repeated)
+	}
+	for id := range f.seen {
+		if !all[id] && id[:3] != "gap" && id[:3] != "sha" {
+			f.t.Errorf("event %s was never in the log", id)
+		}
+	}
+}
+
+// wantOldestFirst requires the order of the log, late events apart.
+func (f *follower) wantOldestFirst() {
+	f.t.Helper()
+	seen := map[string]bool{}
+	var last source.Event
+	for _, e := range f.published {
+		if seen[e.ID] || e.Late || e.Gap || e.Problem != "" {
+			continue
+		}
+		seen[e.ID] = true
+		if e.Time.Before(last.Time) {
+			f.t.Errorf("event %s of %s came after %s of %s", e.ID, e.Time, last.ID, last.Time)
+			return
+		}
+		last = e
+	}
+}
+
+func (f *follower) wantNoEndingBefore() {
+	f.t.Helper()
+	for _, r := range f.server.Requests() {
+		if r.EndingBefore != "" {
+			f.t.Errorf("request %d has ending_before", r.N)
+		}
+	}
+}
+
+func (f *follower) gaps() int {
+	n := 0
+	for _, e := range f.published {
+		if e.Gap {
+			n++
+		}
+	}
+	return n
+}
+
+func name(parts ...any) string { return fmt.Sprint(parts...) }
+
+var _ testing.TB
+
+// wantNearlyAll is wantAll, exactly once, for a log that goes on: the newest
+// events may not have been read yet.
+func (f *follower) wantNearlyAll(yet time.Duration) {
+	f.t.Helper()
+	for e := range f.server.Ever() {
+		if n := f.seen[e.ID]; n > 1 || n == 0 && time.Since(e.Listed) > yet {
+			f.t.Errorf("event %s of %s, listed %s, was delivered %d times", e.ID, e.Created, e.Listed, n)
+		}
+	}
+}

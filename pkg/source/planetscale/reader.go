@@ -1,0 +1,306 @@
+package planetscale
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+const (
+	idleSave  = time.Minute     // an idle lane's position is saved that often
+	warnAgain = 5 * time.Minute // a warning that still holds is repeated
+)
+
+// reader walks the log for one lane. Next alternates between the two halves of
+// a walk: listing down (step) and handing out (events).
+type reader struct {
+	source *Source
+	log    zerolog.Logger
+	lane   string
+
+	pos      *position // behind what was handed out
+	walk     *walk     // listing down
+	ahead    *flight   // the walk's next page, if it is on its way
+	hand     *handout  // handing out
+	order    order     // as far as known
+	fullDue  time.Time // when a walk must go down to the floor again
+	returned time.Time // when Next last returned a page; zero before it did
+	warned   time.Time
+
+	mu       sync.Mutex
+	progress source.Progress
+}
+
+// Next returns the next events in the order of the log.
+func (r *reader) Next(ctx context.Context) (source.Page, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return source.Page{}, err
+		}
+		if r.pos.gap != nil {
+			return r.tellGap()
+		}
+		if r.hand != nil {
+			page, ok, err := r.handOut(ctx)
+			if ok || err != nil {
+				return page, err
+			}
+			continue
+		}
+		if err := r.step(ctx); err != nil {
+			return source.Page{}, err
+		}
+	}
+}
+
+// step requests one page and goes on with the walk, or begins one.
+func (r *reader) step(ctx context.Context) error {
+	if r.walk == nil {
+		full := !time.Now().Before(r.fullDue)
+		settings := &r.source.settings
+		r.walk = newWalk(r.pos, full, r.order, settings.Overlap.Std(), settings.WalkBuffer.Bytes())
+	}
+	w := r.walk
+	p, err := r.request(ctx, w)
+	if err != nil && w.expect != "" && errors.As(err, new(errCursor)) {
+		r.fromTheTop()
+		return nil
+	}
+	if err != nil {
+		return r.failed(err)
+	}
+	r.sawAnswer()
+	r.watch(p)
+	st, err := w.add(p)
+	switch {
+	case errors.Is(err, errAnchor):
+		r.fromTheTop()
+		return nil
+	case err != nil:
+		return r.failed(errWalk{err})
+	case !w.done:
+		// The next page is on its way while this one is compressed.
+		r.ahead = r.source.shared.start(w.cursor, catchUp)
+	}
+	if st != nil {
+		w.keep(st, p)
+	}
+	r.sawWalk(w)
+	if w.done {
+		r.listed(w)
+	}
+	return nil
+}
+
+// fromTheTop begins the walk anew without the anchor, which is gone.
+func (r *reader) fromTheTop() { r.pos.anchor, r.walk, r.ahead = [2]string{}, nil, nil }
+
+// listed turns from listing to handing out.
+func (r *reader) listed(w *walk) {
+	r.walk, r.order = nil, w.order()
+	if w.complete {
+		r.fullDue = time.Now().Add(r.source.settings.Overlap.Std() / 4)
+	}
+	r.hand = newHandout(w)
+	if r.pos.gap = w.gap(r.source.settings.Retention.Std()); r.pos.gap != nil {
+		r.foundGap(r.pos.gap)
+	}
+}
+
+func (r *reader) request(ctx context.Context, w *walk) (*page, error) {
+	if w.pages == 0 {
+		return r.source.shared.poll(ctx, w.cursor)
+	}
+	if r.ahead == nil {
+		r.ahead = r.source.shared.start(w.cursor, catchUp)
+	}
+	p, err := r.ahead.wait(ctx)
+	if ctx.Err() == nil {
+		r.ahead = nil
+	}
+	return p, err
+}
+
+// errWalk is a contradiction within a walk.
+type errWalk struct{ error }
+
+func (e errWalk) Unwrap() error { return e.error }
+
+// failed discards the walk if what it saw cannot be gone on from: a page that
+// was merely not to be had is asked for again. Positions only ever cover what
+// was handed out, so nothing is lost with a walk.
+func (r *reader) failed(err error) error {
+	var cursor errCursor
+	var walk errWalk
+	if !errors.As(err, &cursor) && !errors.As(err, &walk) && !errors.Is(err, errChanged) {
+		return err
+	}
+	r.walk, r.hand, r.ahead = nil, nil, nil
+	r.fullDue = time.Time{}
+	r.mu.Lock()
+	r.progress.WalksFailed++
+	r.mu.Unlock()
+	return fault(source.Malformed, fmt.Errorf("the walk over the log starts anew: %w", err), "")
+}
+
+// handOut returns the next page of a walk, if it holds anything worth returning.
+func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
+	h := r.hand
+	var events []source.Event
+	for len(h.next) > 0 && len(events) == 0 {
+		var err error
+		if events, err = r.events(ctx, h); err != nil {
+			return source.Page{}, false, r.failed(err)
+		}
+	}
+	caughtUp := len(h.next) == 0
+	if caughtUp {
+		r.settle(h.walk, math.MaxInt64)
+		r.hand = nil
+	}
+	r.sawHandout(events, caughtUp)
+	if len(events) == 0 && time.Since(r.returned) < idleSave {
+		return source.Page{}, false, nil
+	}
+	page, err := r.page(events, caughtUp)
+	return page, err == nil, err
+}
+
+func (r *reader) page(events []source.Event, caughtUp bool) (source.Page, error) {
+	next, err := r.pos.encode()
+	r.returned = time.Now()
+	return source.Page{Events: events, Next: next, CaughtUp: caughtUp}, err
+}
+
+// foundGap warns, and has the position saved with the gap in it before the gap
+// is told: told again after a crash, it is the same.
+func (r *reader) foundGap(g *gap) {
+	r.log.Error().Str("lane", r.lane).Time("from", g.From).Time("to", g.To).
+		Msg("events are missing: the log no longer reaches back to where the lane stopped")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.Gaps++
+}
+
+// tellGap returns the gap: first a page that only saves it, then its event.
+func (r *reader) tellGap() (source.Page, error) {
+	if !r.pos.gap.saved {
+		r.pos.gap.saved = true
+		return r.page(nil, false)
+	}
+	event, err := r.source.gapEvent(r.lane, r.pos.gap)
+	if err != nil {
+		return source.Page{}, err
+	}
+	r.pos.through = max(r.pos.through, r.pos.gap.Seen.UnixMilli())
+	r.pos.gap = nil
+	return r.page([]source.Event{event}, false)
+}
+
+// watch notices events that came again with other bytes. The first version is
+// the one that was delivered.
+func (r *reader) watch(p *page) {
+	for i := range p.entries {
+		e := &p.entries[i]
+		seen, known := r.pos.index[e.ID]
+		now := uint64(0)
+		if known {
+			now = digest(e.Raw)
+		}
+		if seen == now {
+			continue
+		}
+		r.pos.index[e.ID] = now
+		if seen != 0 {
+			r.log.Warn().Str("lane", r.lane).Str("event", e.ID).
+				Msg("an event that was delivered changed in the log; the new version is not delivered")
+			r.mu.Lock()
+			r.progress.Changed++
+			r.mu.Unlock()
+		}
+	}
+}
+
+// shrunk tells that the position cannot name everything within the overlap.
+func (r *reader) shrunk(now time.Time) {
+	effective := max(0, now.Sub(time.UnixMilli(r.pos.floor)))
+	r.overlap(min(effective, r.source.settings.Overlap.Std()))
+	if time.Since(r.warned) < warnAgain {
+		return
+	}
+	r.warned = time.Now()
+	r.log.Warn().Str("lane", r.lane).Dur("overlap", effective).Int("limit", maxNames).
+		Msg("more events within the overlap than a position may name: one that becomes visible later than the effective overlap is missed; lower overlap to what the API needs")
+}
+
+func (r *reader) overlap(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.Overlap = d
+}
+
+func (r *reader) sawAnswer() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.LastRead = time.Now()
+}
+
+func (r *reader) sawWalk(w *walk) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.WalkPages, r.progress.WalkEvents, r.progress.WalkDone, r.progress.Handed = w.pages, w.unknown, w.done, 0
+	r.progress.CaughtUp = w.unknown == 0
+	if w.lastDated != nil {
+		r.progress.Oldest = time.UnixMilli(*w.lastDated).UTC()
+	}
+}
+
+func (r *reader) sawHandout(events []source.Event, caughtUp bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.Handed += len(events)
+	r.progress.CaughtUp = caughtUp
+	for i := range events {
+		if events[i].Late {
+			r.progress.LateEvents++
+		}
+	}
+}
+
+func (r *reader) Progress() source.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.progress
+}
+
+// Close forgets what the reader holds. Requests it shares go on for others.
+func (r *reader) Close() error {
+	r.walk, r.hand = nil, nil
+	return nil
+}
+
+// gapEvent is what the lane's sink is told of a gap. Its id follows from the
+// lane and the interval, so that it is the same when it is sent again.
+func (s *Source) gapEvent(lane string, g *gap) (source.Event, error) {
+	id := gapID(lane, g)
+	raw, err := json.Marshal(map[string]any{
+		"id": id, "audit_action": gapAction, "action": "gap", "lane": lane,
+		"organization": s.settings.Organization, "from": g.From, "to": g.To,
+		"created_at": g.To, "text": "Events of this interval may be missing: the audit log no longer reached back to where the lane had stopped.",
+	})
+	if err != nil {
+		return source.Event{}, fmt.Errorf("planetscale: gap event: %w", err)
+	}
+	return source.Event{
+		ID: id, Time: g.To, Read: time.Now().UTC(), Organization: s.settings.Organization,
+		Action: gapAction, Verb: "gap", Raw: raw, Gap: true,
+	}, nil
+}

@@ -1,0 +1,316 @@
+package planetscale
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+)
+
+// order is how the API lists events.
+type order int
+
+const (
+	undecided order = iota
+	newestFirst
+	oldestFirst
+)
+
+func (o order) String() string {
+	return [...]string{"undecided", "newest first", "oldest first"}[o]
+}
+
+// walk is one listing from the top down to the floor. It is fed pages in the
+// order in which they are listed, says what to ask for next, and keeps what is
+// to be handed out: nothing is handed out before the walk is done, since the
+// oldest event comes last.
+type walk struct {
+	pos      *position
+	floor    int64 // of the position, when the walk set out
+	full     bool  // go down to the floor, even past pages that are known
+	assumed  order // of earlier walks
+	overlap  time.Duration
+	budget   int64 // bytes of compressed pages to keep
+	anchored bool  // the walk did not list everything from the top
+
+	start      time.Time // the server's clock before the first page
+	pages      int
+	cursor     string // what to ask for next
+	expect     string // the id that must come first there; "" if any may
+	stretches  []*stretch
+	kept       int64 // bytes
+	forgotten  int   // stretches, from the newest, that are to be read again
+	unknown    int   // events to be handed out
+	votes      [3]int
+	lastDated  *int64
+	tail       [2]name // the last two dated entries
+	anchor     [2]string
+	first      map[string]bool // ids of the first page
+	previous   map[string]bool // ids of the page before
+	cursors    map[string]bool
+	metKnown   bool // something was known, or below the floor
+	sawUndated bool // one that is named
+	done       bool
+	ended      bool // at the end of the log
+	complete   bool // down to the floor, or at the end of the log
+}
+
+// stretch is a page that holds something unknown, as far as it is remembered.
+type stretch struct {
+	cursor string // the page was asked for with it
+	date   time.Time
+	last   string // id of its last event
+	after  string // id of the event listed behind that; "" at the end of the log
+	oldest int64  // time of what is not below the floor: also what is known must stay known until then
+	page   *page  // decoded: the top page only
+	data   []byte // compressed; nil, with page, if it is to be read again
+}
+
+func newWalk(pos *position, full bool, assumed order, overlap time.Duration, budget int64) *walk {
+	w := &walk{
+		pos: pos, floor: pos.floor, full: full, assumed: assumed, overlap: overlap, budget: budget,
+		cursors: map[string]bool{},
+	}
+	if !full && assumed == oldestFirst && pos.anchor[0] != "" {
+		w.jump()
+	}
+	return w
+}
+
+// jump goes on from the anchor: a pair of neighbours below the floor. The first
+// is asked behind, and the second must come back, or the server does not know
+// the first any more, or lists differently.
+func (w *walk) jump() {
+	w.cursor, w.expect, w.anchored = w.pos.anchor[0], w.pos.anchor[1], true
+	w.lastDated, w.tail = nil, [2]name{}
+}
+
+// errAnchor means that the walk must begin at the top.
+var errAnchor = errors.New("the anchor is not where it was")
+
+// add takes the page that was asked for with w.cursor and decides what to ask
+// for next. It returns a stretch to keep, if something in the page is unknown.
+func (w *walk) add(p *page) (*stretch, error) {
+	if err := w.check(p); err != nil {
+		return nil, err
+	}
+	if w.pages == 0 {
+		w.start = p.date
+	}
+	w.pages++
+	ids := make(map[string]bool, len(p.entries))
+	st, contrary := w.survey(p, ids)
+	w.link(p)
+	if w.first == nil {
+		w.first = ids
+	}
+	w.previous = ids
+	w.decide(p, st != nil, contrary)
+	return st, nil
+}
+
+// check finds answers that contradict the contract. They end the walk, since
+// going on could pass over events.
+func (w *walk) check(p *page) error {
+	n := len(p.entries)
+	switch {
+	case w.expect != "" && (n == 0 || p.entries[0].ID != w.expect):
+		return errAnchor
+	case n == 0 && p.hasNext:
+		return errors.New("has_next with no events")
+	case n == 0 && w.pages > 0:
+		return errors.New("no events where has_next promised some")
+	case p.hasNext && p.cursorEnd == "":
+		return errors.New("has_next without cursor_end")
+	case p.hasNext && (w.cursors[p.cursorEnd] || p.cursorEnd == w.cursor):
+		return fmt.Errorf("cursor %q comes a second time", p.cursorEnd)
+	}
+	w.expect = ""
+	fresh := 0
+	for i := range p.entries {
+		id := p.entries[i].ID
+		if w.pages > 1 && w.first[id] {
+			return errors.New("the listing began again at its top")
+		}
+		if !w.first[id] && !w.previous[id] {
+			fresh++
+		}
+	}
+	if n > 0 && fresh == 0 {
+		return errors.New("a page without a new event")
+	}
+	return nil
+}
+
+// survey looks at each entry once: what is unknown, and how they are ordered.
+// It returns a stretch if something is unknown, and whether entries of the page
+// contradict the order.
+func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
+	st := &stretch{cursor: w.cursor, date: p.date, oldest: math.MaxInt64}
+	votes := [3]int{}
+	unknown := 0
+	for i := range p.entries {
+		e := &p.entries[i]
+		ids[e.ID] = true
+		w.vote(e, &votes)
+		if w.isUnknown(e) {
+			unknown++
+		} else {
+			w.metKnown = true
+		}
+		if e.dated && e.at >= w.floor {
+			st.oldest = min(st.oldest, e.at)
+		}
+	}
+	for o, n := range votes {
+		w.votes[o] += n
+	}
+	contrary := votes[newestFirst] > 0 && votes[oldestFirst] > 0 ||
+		w.assumed != undecided && votes[3-w.assumed] > 0
+	if unknown == 0 {
+		return nil, contrary
+	}
+	w.unknown += unknown
+	// The ids outlive the page, whose memory they would hold.
+	st.last = strings.Clone(p.entries[len(p.entries)-1].ID)
+	return st, contrary
+}
+
+// isUnknown tells whether the event is to be handed out. An undated one has no
+// place against the floor: once names of such had to be forgotten, those listed
+// below one that is still named are settled.
+func (w *walk) isUnknown(e *entry) bool {
+	if w.pos.knows(e) {
+		w.sawUndated = w.sawUndated || !e.dated
+		return false
+	}
+	if !e.dated {
+		return !(w.pos.forgot && w.sawUndated)
+	}
+	return e.at >= w.floor
+}
+
+// vote compares a dated entry with the one listed before it, over pages too,
+// and remembers neighbours that a later walk can begin at if the API lists the
+// oldest first: both earlier than anything that can still change.
+func (w *walk) vote(e *entry, votes *[3]int) {
+	if !e.dated {
+		return
+	}
+	if w.lastDated != nil {
+		switch {
+		case e.at < *w.lastDated:
+			votes[newestFirst]++
+		case e.at > *w.lastDated:
+			votes[oldestFirst]++
+			if w.tail[1].at < w.horizon() && w.tail[0].id != "" {
+				w.anchor = [2]string{strings.Clone(w.tail[0].id), strings.Clone(w.tail[1].id)}
+			}
+		}
+	}
+	at := e.at
+	w.lastDated = &at
+	w.tail = [2]name{w.tail[1], {e.ID, e.at}}
+}
+
+// horizon is the time before which no event may become visible any more.
+func (w *walk) horizon() int64 { return w.start.Add(-w.overlap).UnixMilli() }
+
+// order is decided by most pairs of neighbours with distinct times.
+func (w *walk) order() order {
+	switch {
+	case w.votes[newestFirst] > w.votes[oldestFirst]:
+		return newestFirst
+	case w.votes[newestFirst] < w.votes[oldestFirst]:
+		return oldestFirst
+	}
+	return w.assumed
+}
+
+// link tells the stretch before what is listed behind it.
+func (w *walk) link(p *page) {
+	if n := len(w.stretches); n > 0 && w.stretches[n-1].after == "" && len(p.entries) > 0 {
+		w.stretches[n-1].after = strings.Clone(p.entries[0].ID)
+	}
+}
+
+// keep remembers a page. The top page stays decoded: an idle lane has no other,
+// and it is the one page that cannot be asked for again.
+func (w *walk) keep(st *stretch, p *page) {
+	w.stretches = append(w.stretches, st)
+	if w.pages == 1 {
+		st.page = p
+		return
+	}
+	st.data = slices.Clone(s2.Encode(make([]byte, s2.MaxEncodedLen(len(p.body))), p.body))
+	w.kept += int64(len(st.data))
+	w.shed()
+}
+
+// shed forgets the newest pages beyond the budget, which are handed out last.
+func (w *walk) shed() {
+	if w.order() == oldestFirst && w.kept > w.budget {
+		w.forget(len(w.stretches) - 1)
+	}
+	for w.kept > w.budget && w.forgotten < len(w.stretches) {
+		w.forget(w.forgotten)
+		w.forgotten++
+	}
+}
+
+func (w *walk) forget(i int) {
+	w.kept -= int64(len(w.stretches[i].data))
+	w.stretches[i].data = nil
+}
+
+// decide tells whether the walk goes on behind the page.
+func (w *walk) decide(p *page, unknown, contrary bool) {
+	w.full = w.full || contrary
+	if p.hasNext {
+		w.cursor = p.cursorEnd
+		w.cursors[p.cursorEnd] = true
+	}
+	switch o := w.order(); {
+	case !p.hasNext:
+		w.done, w.ended, w.complete = true, true, true
+	case o == newestFirst && p.below(w.floor, contrary):
+		w.done, w.complete = true, true
+	case o == newestFirst && !unknown && !w.full:
+		w.done = true
+	case o == oldestFirst && w.pages == 1 && !w.anchored && !unknown && !contrary && w.pos.anchor[0] != "":
+		w.jump()
+	}
+}
+
+// below tells whether everything listed behind the page is below the floor: in
+// a page that is in order its last dated event tells, else all of them must be.
+func (p *page) below(floor int64, contrary bool) bool {
+	for i := len(p.entries) - 1; i >= 0; i-- {
+		if e := &p.entries[i]; e.dated && e.at >= floor {
+			return false
+		} else if e.dated && !contrary {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.entries, func(e entry) bool { return e.dated })
+}
+
+// gap is the interval that may be missing, nil if none is: the walk met the end
+// of the log, found nothing there that it knew or that was below the floor, and
+// the log does not reach back to the last complete walk.
+func (w *walk) gap(retention time.Duration) *gap {
+	through := w.pos.through
+	if !w.ended || w.anchored || w.metKnown || through == never ||
+		w.start.UnixMilli()-through <= retention.Milliseconds() {
+		return nil
+	}
+	to := w.start.UnixMilli()
+	for _, st := range w.stretches {
+		to = min(to, st.oldest)
+	}
+	return &gap{From: moment(through), To: moment(max(to, through)), Seen: w.start}
+}
