@@ -1,0 +1,105 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+// document is the file as it is written.
+type document struct {
+	Sources         []deferred       `yaml:"sources"`
+	State           stateEntry       `yaml:"state"`
+	DeadLetters     deadLettersEntry `yaml:"dead_letters"`
+	Sinks           []deferred       `yaml:"sinks"`
+	Admin           adminEntry       `yaml:"admin"`
+	Log             logEntry         `yaml:"log"`
+	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout"`
+}
+
+type sourceEntry struct {
+	Name     string   `yaml:"name"`
+	Type     string   `yaml:"type"`
+	Settings deferred `yaml:"settings"`
+}
+
+type stateEntry struct {
+	Type     string   `yaml:"type"`
+	Settings deferred `yaml:"settings"`
+}
+
+type fileState struct {
+	Dir string `yaml:"dir"`
+}
+
+type deadLettersEntry struct {
+	Dir      string       `yaml:"dir"`
+	MaxBytes setting.Size `yaml:"max_bytes"`
+}
+
+type sinkEntry struct {
+	Name           string           `yaml:"name"`
+	Type           string           `yaml:"type"`
+	Format         string           `yaml:"format"`
+	Sources        *[]string        `yaml:"sources"`
+	Start          string           `yaml:"start"`
+	Original       bool             `yaml:"original"`
+	PublishTimeout setting.Duration `yaml:"publish_timeout"`
+	MaxRejects     int              `yaml:"max_rejects"`
+	Settings       deferred         `yaml:"settings"`
+}
+
+type adminEntry struct {
+	Listen string `yaml:"listen"`
+}
+
+type logEntry struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+var (
+	defaultShutdown = setting.Duration(8 * time.Second)
+	defaultState    = fileState{Dir: "/var/lib/sluice"}
+	defaultSink     = sinkEntry{
+		Format:         "ecs",
+		Start:          "beginning",
+		Original:       true,
+		PublishTimeout: setting.Duration(time.Minute),
+		MaxRejects:     100,
+	}
+)
+
+func defaultDocument() document {
+	return document{
+		State:           stateEntry{Type: "file"},
+		DeadLetters:     deadLettersEntry{MaxBytes: 1 << 30},
+		Admin:           adminEntry{Listen: "127.0.0.1:9876"},
+		Log:             logEntry{Level: "info", Format: "auto"},
+		ShutdownTimeout: defaultShutdown,
+	}
+}
+
+// config reads the whole file. Its result is of use if there is no problem.
+func (t *tree) config(data []byte, kinds Kinds) *Config {
+	root := t.parse(data)
+	if root == nil {
+		return nil
+	}
+	doc := defaultDocument()
+	t.decode("", root, reflect.ValueOf(&doc).Elem())
+	c := &Config{
+		State:           t.state(doc.State),
+		Admin:           t.admin(doc.Admin),
+		Log:             t.log(doc.Log),
+		ShutdownTimeout: doc.ShutdownTimeout.Std(),
+	}
+	c.DeadLetters = t.deadLetters(doc.DeadLetters, filepath.Join(c.State.Dir, "dead-letters"))
+	c.Sources = t.sources(doc.Sources, kinds)
+	c.Sinks = t.sinks(doc.Sinks, kinds, c.Sources)
+	t.unfollowed(c.Sources, c.Sinks)
+	t.exclusive(c.Sinks)
+	return c
+}

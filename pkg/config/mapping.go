@@ -1,0 +1,112 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+// pair is a key of a mapping and its value.
+type pair struct {
+	key, path string
+	at        place
+	value     ast.Node
+}
+
+// mapping returns the pairs of a mapping, the first of each key. An absent
+// value ("settings:" with nothing under it) is an empty mapping.
+func (t *tree) mapping(path string, n ast.Node) ([]pair, bool) {
+	if _, null := n.(*ast.NullNode); null {
+		return nil, true
+	}
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		t.blame(at(n), path, "is %s; write keys and values, one \"key: value\" a line", form(n))
+		return nil, false
+	}
+	var pairs []pair
+	first := map[string]place{}
+	for it := m.MapRange(); it.Next(); {
+		key, ok := t.key(path, it.Key())
+		if !ok {
+			continue
+		}
+		p := pair{key: key, path: join(path, key), at: at(it.Key()), value: it.Value()}
+		if before, twice := first[key]; twice {
+			t.blame(p.at, p.path, "given twice, first in line %d; remove one of them", before.line)
+			continue
+		}
+		first[key] = p.at
+		t.places[p.path] = p.at
+		pairs = append(pairs, p)
+	}
+	return pairs, true
+}
+
+func (t *tree) key(path string, n ast.MapKeyNode) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, true
+	case *ast.MergeKeyNode:
+		t.add(at(n), path, "<<, a merge key of YAML, is not supported; write the keys out")
+	default:
+		t.add(at(n), path, "a key is not plain text; write \"key: value\"")
+	}
+	return "", false
+}
+
+// slot is a field that a key sets.
+type slot struct {
+	value reflect.Value
+	file  bool // the key names the file of a secret
+}
+
+// slotsOf returns the fields of a struct by their keys.
+func slotsOf(v reflect.Value) map[string]slot {
+	slots := map[string]slot{}
+	for _, f := range fieldsOf(v) {
+		if f.inline {
+			for key, s := range slotsOf(f.value) {
+				slots[key] = s
+			}
+			continue
+		}
+		slots[f.key] = slot{value: f.value}
+		if _, secret := f.value.Interface().(setting.Secret); secret {
+			slots[f.key+"_file"] = slot{value: f.value, file: true}
+		}
+	}
+	return slots
+}
+
+// field is an exported field of a struct.
+type field struct {
+	key    string
+	value  reflect.Value
+	inline bool // its own fields are keys of the outer struct
+}
+
+// fieldsOf reads the yaml tags of a struct: `yaml:"key"`, `yaml:"-"` for a field
+// that is not configured, `yaml:",inline"`, which embedded structs without a
+// key have of themselves. A field without a tag has its name in lower case.
+func fieldsOf(v reflect.Value) []field {
+	var fields []field
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if !f.IsExported() || key == "-" {
+			continue
+		}
+		inline := f.Type.Kind() == reflect.Struct && key == "" && (f.Anonymous || options == "inline")
+		if key == "" {
+			key = strings.ToLower(f.Name)
+		}
+		fields = append(fields, field{key: key, value: v.Field(i), inline: inline})
+	}
+	return fields
+}

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing wrong with a configuration.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1
+	Key          string // such as "sinks[0].settings.topic"; empty for the file as a whole
+	Text         string // what is wrong; what to do
+}
+
+func (p Problem) String() string {
+	if p.Key == "" {
+		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, p.Key, p.Text)
+}
+
+// Errors is everything wrong with a configuration, in the order of its lines.
+type Errors []Problem
+
+// Error tells one problem a line.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, p := range e {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sorted returns the problems by place, each once: settings and the settings
+// in them may judge the same key alike.
+func (e Errors) sorted() Errors {
+	slices.SortStableFunc(e, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Key, b.Key), cmp.Compare(a.Text, b.Text))
+	})
+	return slices.Compact(e)
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// scalar is a single value with its variables expanded. What it means depends
+// on the field: the text 5 may be a number or not.
+type scalar struct {
+	text   string
+	quoted bool
+}
+
+// scalar reads a node that should be a single value.
+func (t *tree) scalar(path string, n ast.Node) (scalar, bool) {
+	var s scalar
+	switch n := n.(type) {
+	case *ast.StringNode:
+		quoted := n.Token.Type == token.SingleQuoteType || n.Token.Type == token.DoubleQuoteType
+		s = scalar{n.Value, quoted}
+	case *ast.LiteralNode:
+		s = scalar{n.Value.Value, true}
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		s = scalar{n.GetToken().Value, false}
+	case *ast.NullNode:
+		t.blame(at(n), path, "has no value; write one or remove the key")
+		return s, false
+	default:
+		t.blame(at(n), path, "is %s; write a single value, in quotes if there is a colon in it", form(n))
+		return s, false
+	}
+	text, errs := expand(s.text, t.env)
+	for _, err := range errs {
+		t.blame(at(n), path, "%v", err)
+	}
+	s.text = text
+	return s, len(errs) == 0
+}
+
+// text reads a node that should be text. A number is taken as it is written,
+// since identifiers and passwords may consist of digits.
+func (t *tree) text(path string, n ast.Node) (string, bool) {
+	if _, isBool := n.(*ast.BoolNode); isBool {
+		t.blame(at(n), path, "is true or false; write text, in quotes if it is that word")
+		return "", false
+	}
+	s, ok := t.scalar(path, n)
+	return s.text, ok
+}
+
+// decodeScalar sets a field of a basic kind.
+func (t *tree) decodeScalar(path string, n ast.Node, v reflect.Value) {
+	if v.Kind() == reflect.String {
+		if text, ok := t.text(path, n); ok {
+			v.SetString(text)
+		}
+		return
+	}
+	s, ok := t.scalar(path, n)
+	if !ok {
+		return
+	}
+	want, err := parseInto(v, s.text)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		t.blame(at(n), path, "cannot be set from YAML, since the settings hold a %s; remove the key", v.Type())
+	case s.quoted:
+		t.blame(at(n), path, "is text in quotes; write %s without quotes", want)
+	case errors.Is(err, strconv.ErrRange):
+		t.blame(at(n), path, "%q is out of range; write %s that fits", s.text, want)
+	case err != nil:
+		t.blame(at(n), path, "%q does not fit; write %s", s.text, want)
+	}
+}
+
+// parseInto sets v to what text says, and tells what v holds.
+func parseInto(v reflect.Value, text string) (want string, err error) {
+	switch {
+	case v.Kind() == reflect.Bool:
+		set := text == "true" || text == "True" || text == "TRUE"
+		if !set && text != "false" && text != "False" && text != "FALSE" {
+			err = strconv.ErrSyntax
+		}
+		v.SetBool(set)
+		return "true or false", err
+	case v.CanInt():
+		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		v.SetInt(i)
+		return "a whole number", err
+	case v.CanUint():
+		u, err := strconv.ParseUint(text, 10, v.Type().Bits())
+		v.SetUint(u)
+		return "a whole number of 0 or more", err
+	case v.CanFloat():
+		f, err := strconv.ParseFloat(text, v.Type().Bits())
+		if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			err = strconv.ErrSyntax
+		}
+		v.SetFloat(f)
+		return "a number", err
+	}
+	return "", errors.ErrUnsupported
+}
+
+// form says what a node is, for people.
+func form(n ast.Node) string {
+	switch n.(type) {
+	case *ast.SequenceNode:
+		return "a list"
+	case ast.MapNode:
+		return "keys and values"
+	case *ast.NullNode:
+		return "empty"
+	}
+	return "a single value"
+}
