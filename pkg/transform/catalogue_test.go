@@ -1,0 +1,88 @@
+package transform_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+)
+
+func TestLookup(t *testing.T) {
+	configuration, database, iam := []string{"configuration"}, []string{"configuration", "database"}, []string{"iam"}
+	for _, tt := range []struct {
+		words, action string
+		want          transform.Action
+	}{
+		{"creating is 3", "database.created", transform.Action{Categories: database, Types: []string{"creation"}, Severity: 3, Mapped: true}},
+		{"deleting is 6", "database.deleted", transform.Action{Categories: database, Types: []string{"deletion"}, Severity: 6, Mapped: true}},
+		{"asking to delete is a change of severity 6", "database.requested_deletion",
+			transform.Action{Categories: database, Types: []string{"change"}, Severity: 6, Mapped: true}},
+		{"a verb goes by its first word", "database_branch.updated_cluster_size",
+			transform.Action{Categories: database, Types: []string{"change"}, Severity: 3, Mapped: true}},
+		{"a token is 6 whatever is done", "service_token.created",
+			transform.Action{Categories: iam, Types: []string{"creation", "admin"}, Severity: 6, Mapped: true}},
+		{"a leaked credential is 8", "database_branch_password.password_leaked",
+			transform.Action{Categories: iam, Types: []string{"info", "admin"}, Severity: 8, Mapped: true}},
+		{"a role is 6", "organization_membership.updated_role",
+			transform.Action{Categories: iam, Types: []string{"change", "user"}, Severity: 6, Mapped: true}},
+		{"members of an organization are identity", "organization.added_member",
+			transform.Action{Categories: iam, Types: []string{"change", "user"}, Severity: 3, Mapped: true}},
+		{"members of a team change the group", "organization_team.removed_member",
+			transform.Action{Categories: iam, Types: []string{"change", "group"}, Severity: 6, Mapped: true}},
+		{"members of a database are identity too", "database.removed_member",
+			transform.Action{Categories: iam, Types: []string{"change", "user"}, Severity: 6, Mapped: true}},
+		{"deleting the organization is 8", "organization.deleted",
+			transform.Action{Categories: configuration, Types: []string{"deletion"}, Severity: 8, Mapped: true}},
+		{"disabling single sign-on is 8", "organization.disabled_sso",
+			transform.Action{Categories: configuration, Types: []string{"change"}, Severity: 8, Mapped: true}},
+		{"signing in is authentication of severity 1", "user.signed_in",
+			transform.Action{Categories: []string{"authentication"}, Types: []string{"start"}, Severity: 1, Mapped: true}},
+		{"identity knows no access", "user.viewed",
+			transform.Action{Categories: iam, Types: []string{"info", "user"}, Severity: 1, Mapped: true}},
+		{"an unknown verb of a known resource is info", "database.defragmented",
+			transform.Action{Categories: database, Types: []string{"info"}, Severity: 3}},
+		{"an unknown resource goes by its first words", "database_branch_tag.deleted",
+			transform.Action{Categories: database, Types: []string{"deletion"}, Severity: 6}},
+		{"a known verb of an unknown resource keeps its type", "flux.deleted",
+			transform.Action{Categories: configuration, Types: []string{"deletion"}, Severity: 6}},
+		{"an unknown action is configuration and info", "flux.capacitated",
+			transform.Action{Categories: configuration, Types: []string{"info"}, Severity: 3}},
+		{"so is one without a dot", "deleted", transform.Action{Categories: configuration, Types: []string{"info"}, Severity: 3}},
+		{"and none at all", "", transform.Action{Categories: configuration, Types: []string{"info"}, Severity: 3}},
+		{"a gap is 8", "sluice.gap", transform.Action{Categories: configuration, Types: []string{"info"}, Severity: 8, Mapped: true}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, *transform.Lookup(tt.action)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tt.action, diff)
+			}
+		})
+	}
+}
+
+func TestEveryDocumentedActionIsMapped(t *testing.T) {
+	for _, action := range corpus.Actions() {
+		if a := transform.Lookup(action); !a.Mapped || a.Severity < 1 || a.Severity > 10 {
+			t.Errorf("%s: %+v", action, *a)
+		}
+	}
+}
+
+func TestOutcome(t *testing.T) {
+	for action, want := range map[string]string{
+		"database.created": "success", "user.signed_in": "success", "branch.open_web_console": "", "flux.capacitated": "",
+	} {
+		if got := transform.Lookup(action).Outcome(); got != want {
+			t.Errorf("%s: got %q, want %q", action, got, want)
+		}
+	}
+}
+
+func TestLookupDoesNotAllocate(t *testing.T) {
+	for _, action := range append(corpus.Actions(), "quantum_branch_of_something.deleted") {
+		if n := testing.AllocsPerRun(10, func() { transform.Lookup(action) }); n != 0 {
+			t.Errorf("%s: %v allocations", action, n)
+		}
+	}
+}
