@@ -1,0 +1,235 @@
+package ecs
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+// typical is how many bytes a document has besides the raw event.
+const typical = 1280
+
+// append appends the document of e.
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *allowance) []byte {
+	w := writer{buf: dst, longest: a.longest}
+	if a.original {
+		// JSON within JSON grows by an eighth or so.
+		w.buf = slices.Grow(w.buf, typical+len(e.Raw)+len(e.Raw)/8)
+	}
+	document := w.open("{")
+	w.time(`"@timestamp":`, transform.Time(e))
+	w.raw(c.constant)
+	w.account(e)
+	w.event(e, action, a)
+	ip := transform.Address(e.RemoteIP)
+	w.people(e, ip)
+	w.addresses(e, ip)
+	w.failure(e)
+	w.audit(e, action, a)
+	w.close(document)
+	return w.buf[:len(w.buf)-1]
+}
+
+// account ends the cloud object, which the constant part begins. The API knows
+// an organization by its name only.
+func (w *writer) account(e *source.Event) {
+	w.raw(`"account":{`)
+	whole(w, `"id":`, e.Organization)
+	whole(w, `"name":`, e.Organization)
+	w.buf[len(w.buf)-1] = '}'
+	w.raw(`},"organization":{`)
+	whole(w, `"name":`, e.Organization)
+	w.buf[len(w.buf)-1] = '}'
+	w.raw(`,`)
+}
+
+func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) {
+	event := w.open(`"event":{`)
+	if e.Problem == "" {
+		w.raw(`"kind":"event",`)
+	} else {
+		w.raw(`"kind":"pipeline_error",`)
+	}
+	w.words(`"category":`, action.Categories)
+	w.words(`"type":`, action.Types)
+	w.text(`"action":`, e.Action)
+	w.text(`"outcome":`, action.Outcome())
+	whole(w, `"id":`, e.ID)
+	w.raw(`"module":"planetscale","provider":"planetscale","dataset":"` + dataset + `",`)
+	if transform.Storable(e.Read) {
+		w.time(`"created":`, e.Read)
+	}
+	sum := sha256.Sum256(e.Raw)
+	w.raw(`"hash":"`)
+	w.buf = hex.AppendEncode(w.buf, sum[:])
+	w.raw(`",`)
+	if a.original && len(e.Raw) > 0 {
+		whole(w, `"original":`, e.Raw)
+	}
+	w.close(event)
+}
+
+// people writes the actor, whom the event was done to, and everyone by every
+// name they have, for searches that do not care about the part they play.
+func (w *writer) people(e *source.Event, ip netip.Addr) {
+	var actor source.Party
+	if transform.Acted(e) {
+		actor = e.Actor
+	}
+	target, team := transform.Affected(e)
+
+	user := w.open(`"user":{`)
+	w.person(actor)
+	affected := w.open(`"target":{`)
+	w.person(target)
+	if target.Type != "" {
+		w.team(team)
+	}
+	w.close(affected)
+	w.close(user)
+	w.team(team)
+
+	related := w.open(`"related":{`)
+	if ip.IsValid() {
+		w.raw(`"ip":["`)
+		w.buf = ip.AppendTo(w.buf)
+		w.raw(`"],`)
+	}
+	w.names(`"user":[`, [...]string{actor.ID, actor.Name, target.ID, target.Name})
+	w.close(related)
+}
+
+// person writes the members that user and user.target share. A display name is
+// all the name there is.
+func (w *writer) person(p source.Party) {
+	w.text(`"id":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.text(`"full_name":`, p.Name)
+	if transform.IsEmail(p.Name) {
+		w.text(`"email":`, p.Name)
+	}
+}
+
+func (w *writer) team(p source.Party) {
+	group := w.open(`"group":{`)
+	w.text(`"id":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.close(group)
+}
+
+// names writes an array of what is not empty, each once.
+func (w *writer) names(key string, names [4]string) {
+	begin := w.open(key)
+	first := len(w.buf)
+	for i, name := range names {
+		if !slices.Contains(names[:i], name) {
+			w.text("", name)
+		}
+	}
+	if len(w.buf) == first {
+		w.buf = w.buf[:begin]
+		return
+	}
+	w.endArray()
+}
+
+// addresses writes where the actor was. client repeats source, since Elastic's
+// own integrations for audit logs differ in which of the two they fill.
+func (w *writer) addresses(e *source.Event, ip netip.Addr) {
+	origin := w.open(`"source":{`)
+	w.text(`"address":`, e.RemoteIP)
+	w.ip(ip)
+	w.close(origin)
+	client := w.open(`"client":{`)
+	w.ip(ip)
+	w.close(client)
+}
+
+func (w *writer) ip(ip netip.Addr) {
+	if !ip.IsValid() {
+		return
+	}
+	w.raw(`"ip":"`)
+	w.buf = ip.AppendTo(w.buf)
+	w.raw(`",`)
+}
+
+func (w *writer) failure(e *source.Event) {
+	failure := w.open(`"error":{`)
+	w.text(`"message":`, e.Problem)
+	w.close(failure)
+}
+
+// audit writes the event in its vendor's own terms, and Sluice's marks.
+func (w *writer) audit(e *source.Event, action *transform.Action, a *allowance) {
+	w.raw(`"planetscale":{`)
+	audit := w.open(`"audit":{`)
+	whole(w, `"id":`, e.ID)
+	w.text(`"action":`, e.Verb)
+	w.party(`"actor":{`, source.Party{Type: transform.ActorType(e), ID: e.Actor.ID, Name: e.Actor.Name})
+	w.party(`"auditable":{`, e.Auditable)
+	w.party(`"target":{`, e.Target)
+	w.text(`"location":`, e.Location)
+	if a.metadata && len(e.Metadata) > 0 {
+		whole(w, `"metadata":`, e.Metadata)
+	}
+	w.updated(e.Updated)
+	w.marks(e, action, a)
+	w.close(audit)
+	w.buf[len(w.buf)-1] = '}'
+	w.raw(`,`)
+}
+
+// updated writes a time that is sent as text, unless it is none.
+func (w *writer) updated(text string) {
+	if len(text) < len("2006-01-02T15:04:05Z") {
+		return
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil && transform.Storable(t) {
+		w.time(`"updated_at":`, t)
+	}
+}
+
+func (w *writer) party(key string, p source.Party) {
+	party := w.open(key)
+	w.text(`"type":`, p.Type)
+	w.text(`"id":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.close(party)
+}
+
+// marks writes what Sluice has to say about the event. A mark that does not
+// hold is left out.
+func (w *writer) marks(e *source.Event, action *transform.Action, a *allowance) {
+	w.raw(`"severity":`)
+	w.buf = strconv.AppendInt(w.buf, int64(action.Severity), 10)
+	w.raw(`,`)
+	w.mark(`"late":true,`, e.Late)
+	w.mark(`"gap":true,`, e.Gap)
+	w.mark(`"unmapped":true,`, !action.Mapped)
+	w.text(`"problem":`, e.Problem)
+	if a.original && !utf8.Valid(e.Raw) {
+		w.raw(`"original_base64":"`)
+		w.buf = base64.StdEncoding.AppendEncode(w.buf, e.Raw)
+		w.raw(`",`)
+	}
+	if a.mark != "" {
+		w.raw(`"truncated":`)
+		w.raw(a.mark)
+		w.raw(`,`)
+	}
+}
+
+func (w *writer) mark(member string, holds bool) {
+	if holds {
+		w.raw(member)
+	}
+}

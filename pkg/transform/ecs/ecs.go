@@ -1,0 +1,135 @@
+// Package ecs encodes events as documents of the Elastic Common Schema 9.4.0,
+// one JSON object on one line.
+//
+// # What is where
+//
+// The event is event.*, with the API's audit_action verbatim as event.action;
+// who did it is user.*, what it was done to user.target.* or group.* where that
+// is a person or a team, and planetscale.audit.{auditable,target}.* always, for
+// ECS has no generic object. An event without an actor has no user.*, and
+// planetscale.audit.actor.type "System".
+//
+// The raw event is event.original (left out on request) and its SHA-256 in hex
+// is event.hash, always over the API's bytes. Where those are not valid UTF-8,
+// event.original carries U+FFFD in their place and
+// planetscale.audit.original_base64 the bytes.
+//
+// An event of which something could not be read has event.kind
+// "pipeline_error", error.message and planetscale.audit.problem. Further marks
+// under planetscale.audit are late, gap (the event is Sluice's own and tells
+// that others are missing), unmapped (the catalogue does not know the action)
+// and truncated (an array that names what was left out or shortened to fit).
+// planetscale.audit.severity is Sluice's; PlanetScale states none, and
+// event.severity is for the source's.
+//
+// # Nothing that an index refuses
+//
+// Elasticsearch refuses a whole document for one field that does not fit its
+// mapping, so nothing here depends on what a user of the source typed:
+//
+//   - metadata is one field, planetscale.audit.metadata, a string that holds
+//     JSON. A flattened field would refuse an array or a scalar, and a document
+//     nested more than 20 deep; objects mapped dynamically would conflict with
+//     one another and multiply fields without bound.
+//   - source.ip, client.ip and related.ip are there only if the address is one.
+//     source.address carries what was sent.
+//   - planetscale.audit.updated_at is there only if it is a time.
+//   - event.category and event.type are arrays that agree with one another.
+package ecs
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+const (
+	name      = "ecs"
+	mediaType = "application/json"
+	version   = "9.4.0" // of the schema
+	dataset   = "planetscale.audit"
+	unbounded = math.MaxInt // how long a value may be
+)
+
+// Format is the format "ecs".
+var Format = transform.Format{Name: name, MediaType: mediaType, New: open}
+
+// encoder holds what is the same in every document.
+type encoder struct {
+	constant string // members that depend on the options alone, each with a comma
+	levels   []allowance
+	limit    int
+}
+
+// allowance is how much of an event goes into its document. Documents that
+// exceed the limit are encoded anew with less.
+type allowance struct {
+	original bool
+	metadata bool
+	longest  int    // the longest value in bytes, before escaping; of free text only, never of the id
+	mark     string // the value of planetscale.audit.truncated
+}
+
+// allowances go from all there is down to what identifies an event. What is
+// shed first is what the API can be asked for again, and what is largest.
+var allowances = []allowance{
+	{original: true, metadata: true, longest: unbounded},
+	{metadata: true, longest: unbounded, mark: `["event.original"]`},
+	{longest: unbounded, mark: `["event.original","planetscale.audit.metadata"]`},
+	{longest: 1024, mark: `["event.original","planetscale.audit.metadata","values"]`},
+	{longest: 128, mark: `["event.original","planetscale.audit.metadata","values"]`},
+	{longest: 32, mark: `["event.original","planetscale.audit.metadata","values"]`},
+}
+
+// allowancesWithout are those of documents that carry no raw event anyway.
+var allowancesWithout = []allowance{
+	{metadata: true, longest: unbounded},
+	{longest: unbounded, mark: `["planetscale.audit.metadata"]`},
+	{longest: 1024, mark: `["planetscale.audit.metadata","values"]`},
+	{longest: 128, mark: `["planetscale.audit.metadata","values"]`},
+	{longest: 32, mark: `["planetscale.audit.metadata","values"]`},
+}
+
+func open(o transform.Options) (transform.Transformer, error) {
+	limit, err := o.Limit()
+	if err != nil {
+		return nil, fmt.Errorf("ecs: %w", err)
+	}
+	levels := allowances
+	if !o.Original {
+		levels = allowancesWithout
+	}
+	return &encoder{constant: constant(o), levels: levels, limit: limit}, nil
+}
+
+// constant renders what the options decide. observer is the machine that
+// forwards: host would be read as the one where the event happened.
+func constant(o transform.Options) string {
+	w := writer{longest: unbounded}
+	w.raw(`"ecs":{"version":"` + version + `"},`)
+	w.raw(`"data_stream":{"type":"logs","dataset":"` + dataset + `","namespace":"default"},`)
+	observer := w.open(`"observer":{`)
+	w.raw(`"vendor":"Sluice","product":"Sluice","type":"forwarder",`)
+	w.text(`"name":`, o.Host)
+	w.text(`"version":`, o.Version)
+	w.close(observer)
+	w.raw(`"cloud":{"provider":"planetscale","service":{"name":"PlanetScale"},`)
+	return string(w.buf)
+}
+
+// Transform implements transform.Transformer.
+func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	action := transform.Lookup(e.Action)
+	size := 0
+	for i := range c.levels {
+		body := c.append(dst, e, action, &c.levels[i])
+		size = len(body) - len(dst)
+		if size <= c.limit {
+			return transform.NewRecord(e, name, mediaType, action.Severity, body), nil
+		}
+	}
+	return sink.Record{}, fmt.Errorf("ecs: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+}

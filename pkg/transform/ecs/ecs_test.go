@@ -1,0 +1,391 @@
+package ecs_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
+)
+
+var full = transform.Options{Original: true, Host: "forwarder-1", Version: "1.2.3"}
+
+func open(tb testing.TB, o transform.Options) transform.Transformer {
+	tb.Helper()
+	tr, err := ecs.Format.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tr
+}
+
+func encode(tb testing.TB, o transform.Options, e source.Event) sink.Record {
+	tb.Helper()
+	r, err := open(tb, o).Transform(nil, &e)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// parse encodes an event, judges the record and returns its fields.
+func parse(tb testing.TB, o transform.Options, e source.Event) document {
+	tb.Helper()
+	r := encode(tb, o, e)
+	d, err := readFacts(tb).judge(r.Body)
+	if err != nil {
+		tb.Fatalf("%v\n%s", err, r.Body)
+	}
+	checkCopies(tb, o, e, d)
+	return d
+}
+
+// checkCopies holds the fields that must equal the event's against it.
+func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document) {
+	tb.Helper()
+	want := document{
+		"event.id":             clean(e.ID),
+		"planetscale.audit.id": clean(e.ID),
+		"organization.name":    clean(e.Organization),
+		"event.hash":           fmt.Sprintf("%x", sha256.Sum256(e.Raw)),
+	}
+	if o.Original && d["planetscale.audit.truncated"] == nil {
+		want["event.original"] = clean(string(e.Raw))
+		if !utf8.Valid(e.Raw) {
+			want["planetscale.audit.original_base64"] = base64.StdEncoding.EncodeToString(e.Raw)
+		}
+	}
+	if d["planetscale.audit.truncated"] == nil {
+		for path, value := range map[string]string{
+			"event.action":                     e.Action,
+			"error.message":                    e.Problem,
+			"source.address":                   e.RemoteIP,
+			"planetscale.audit.action":         e.Verb,
+			"planetscale.audit.actor.id":       e.Actor.ID,
+			"planetscale.audit.actor.name":     e.Actor.Name,
+			"planetscale.audit.auditable.type": e.Auditable.Type,
+			"planetscale.audit.auditable.id":   e.Auditable.ID,
+			"planetscale.audit.auditable.name": e.Auditable.Name,
+			"planetscale.audit.target.type":    e.Target.Type,
+			"planetscale.audit.target.id":      e.Target.ID,
+			"planetscale.audit.target.name":    e.Target.Name,
+			"planetscale.audit.location":       e.Location,
+			"planetscale.audit.metadata":       string(e.Metadata),
+		} {
+			if value != "" {
+				want[path] = clean(value)
+			} else if d[path] != nil {
+				tb.Errorf("%s is %q, want none", path, d[path])
+			}
+		}
+	}
+	for path, value := range want {
+		if got := d.text(path); got != value {
+			tb.Errorf("%s: got %q, want %q", path, got, value)
+		}
+	}
+}
+
+// clean is what is left of a text in JSON: each byte that is no UTF-8 becomes
+// U+FFFD.
+func clean(s string) string { return string([]rune(s)) }
+
+func TestGolden(t *testing.T) {
+	for _, c := range corpus.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			parse(t, full, c.Event)
+			r := encode(t, full, c.Event)
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, r.Body, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			golden.Check(t, "golden/"+c.Name+".json", indented.String()+"\n")
+		})
+	}
+}
+
+func TestEveryActionIsClassifiedAsTheSchemaExpects(t *testing.T) {
+	resources, verbs := map[string]bool{"": true, "unheard": true}, map[string]bool{"": true, "unheard": true, "viewed": true}
+	for _, action := range corpus.Actions() {
+		resource, verb, _ := strings.Cut(action, ".")
+		resources[resource], verbs[verb] = true, true
+	}
+	tr, facts := open(t, full), readFacts(t)
+	e := corpus.Typical()
+	for resource := range resources {
+		for verb := range verbs {
+			e.Action = resource + "." + verb
+			r, err := tr.Transform(nil, &e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := facts.judge(r.Body); err != nil {
+				t.Errorf("%s: %v", e.Action, err)
+			}
+		}
+	}
+}
+
+func TestRecord(t *testing.T) {
+	e := corpus.Typical()
+	e.Late = true
+	got := encode(t, full, e)
+	got.Body = nil
+	want := sink.Record{
+		ID: "q7x2mk9d0a4e", Organization: "acme", Action: "deploy_request.queued", Key: "acme/d8s0k2lq91xz",
+		Format: "ecs", MediaType: "application/json", Time: time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC),
+		Severity: 3, Late: true,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+func TestFields(t *testing.T) {
+	cases := map[string]source.Event{}
+	for _, c := range corpus.Cases() {
+		cases[c.Name] = c.Event
+	}
+	type fields map[string]any
+	for _, tt := range []struct {
+		words, event string
+		want         fields // nil: the field is absent
+	}{
+		{"an event is nested and has arrays where the schema wants them", "ordinary", fields{
+			"event.category": []any{"configuration", "database"}, "event.type": []any{"change"}, "event.outcome": "success",
+			"@timestamp": "2026-03-14T15:09:26.535Z", "event.created": "2026-03-14T15:09:28.535Z",
+			"source.ip": "203.0.113.77", "client.ip": "203.0.113.77", "related.ip": []any{"203.0.113.77"},
+			"related.user": []any{"u1k9f3jd82ma", "ada.lovelace@example.com"}, "user.email": "ada.lovelace@example.com",
+			"planetscale.audit.unmapped": nil, "planetscale.audit.late": nil, "error.message": nil,
+		}},
+		{"a null actor is the system and no user", "system", fields{
+			"user.id": nil, "user.name": nil, "related.user": nil,
+			"planetscale.audit.actor.type": "System", "planetscale.audit.actor.name": "PlanetScale",
+		}},
+		{"a service token acts as a user", "service-token", fields{
+			"user.name": "ci-deploy", "user.email": nil, "planetscale.audit.actor.type": "ServiceToken",
+		}},
+		{"the user it was done to is the target", "user-is-target", fields{
+			"user.target.id": "u77", "user.target.name": "Grace Hopper", "event.category": []any{"iam"},
+			"event.type":   []any{"change", "user"},
+			"related.user": []any{"u1k9f3jd82ma", "ada.lovelace@example.com", "u77", "Grace Hopper"},
+		}},
+		{"a membership names its user and not by its own id", "membership-changes-role", fields{
+			"user.target.id": nil, "user.target.name": "grace@example.com", "user.target.email": "grace@example.com",
+		}},
+		{"a team is a group, also of the user added to it", "member-of-team", fields{
+			"group.id": "t9", "group.name": "Storage", "user.target.group.name": "Storage", "event.type": []any{"change", "group"},
+		}},
+		{"a read has no outcome", "read", fields{"event.outcome": nil, "event.type": []any{"access"}}},
+		{"signing in is authentication", "signed-in", fields{
+			"event.category": []any{"authentication"}, "event.type": []any{"start"},
+		}},
+		{"an address with a zone is only shown", "address-with-zone", fields{
+			"source.address": "fe80::1%eth0", "source.ip": nil, "client.ip": nil, "related.ip": nil,
+		}},
+		{"text that is no address is only shown", "no-address", fields{"source.ip": nil}},
+		{"an IPv4 address in an IPv6 one is an IPv4 address", "ipv4-in-ipv6", fields{"source.ip": "203.0.113.9"}},
+		{"an IPv6 address is shown in its own form", "ipv6", fields{"source.ip": "2001:db8::7", "source.address": "2001:DB8:0:0::7"}},
+		{"metadata is a string whatever it is", "metadata-array", fields{"planetscale.audit.metadata": "[]"}},
+		{"an unknown action passes, marked", "unknown-action", fields{
+			"event.category": []any{"configuration"}, "event.type": []any{"info"}, "planetscale.audit.unmapped": true,
+		}},
+		{"a time before 1970 gives way to the time of reading", "time-before-1970", fields{"@timestamp": "2026-03-14T15:09:28.535Z"}},
+		{"a time is cut to milliseconds and moved to UTC", "time-with-zone", fields{
+			"@timestamp": "2026-03-14T15:09:26.535Z", "planetscale.audit.updated_at": "2026-03-14T23:00:00.000Z",
+		}},
+		{"an update time that is none is left out", "time-unreadable", fields{
+			"planetscale.audit.updated_at": nil, "event.kind": "pipeline_error", "error.message": "created_at is not a time",
+			"planetscale.audit.problem": "created_at is not a time",
+		}},
+		{"an event that cannot be decoded is delivered", "undecodable-bytes", fields{
+			"event.kind": "pipeline_error", "event.original": "\ufffd\ufffd\x00=|\r\n",
+			"planetscale.audit.original_base64": "//4APXwNCg==", "planetscale.audit.actor.type": nil,
+		}},
+		{"a gap is an event of Sluice's own", "gap", fields{
+			"event.kind": "event", "event.action": "sluice.gap", "planetscale.audit.gap": true, "planetscale.audit.actor.type": nil,
+			"event.category": []any{"configuration"}, "event.type": []any{"info"}, "planetscale.audit.unmapped": nil,
+		}},
+		{"a late event says so", "late", fields{"planetscale.audit.late": true}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			d := parse(t, full, cases[tt.event])
+			for path, want := range tt.want {
+				if diff := cmp.Diff(want, d[path]); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", path, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestWithoutOriginal(t *testing.T) {
+	for _, c := range corpus.Cases() {
+		d := parse(t, transform.Options{Host: "h", Version: "v"}, c.Event)
+		for _, path := range []string{"event.original", "planetscale.audit.original_base64", "planetscale.audit.truncated"} {
+			if d[path] != nil {
+				t.Errorf("%s: %s is there", c.Name, path)
+			}
+		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	e := corpus.Typical()
+	whole := len(encode(t, full, e).Body)
+	without := func(path ...string) []any {
+		var all []any
+		for _, p := range path {
+			all = append(all, p)
+		}
+		return all
+	}
+	e.Location = strings.Repeat("\u0000€", 1500)
+	long := len(encode(t, full, e).Body)
+	for _, tt := range []struct {
+		words string
+		limit int
+		want  any
+	}{
+		{"what fits is whole", long, nil},
+		{"the original goes first", long - 1, without("event.original")},
+		{"then metadata", long - len(e.Raw)*5/4, without("event.original", "planetscale.audit.metadata")},
+		{"then long values are shortened", 6000, without("event.original", "planetscale.audit.metadata", "values")},
+		{"and shortened more", whole - len(e.Raw), without("event.original", "planetscale.audit.metadata", "values")},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			o := full
+			o.MaxBytes = tt.limit
+			if got := len(encode(t, o, e).Body); got > tt.limit {
+				t.Errorf("%d bytes, limit %d", got, tt.limit)
+			}
+			if diff := cmp.Diff(tt.want, parse(t, o, e)["planetscale.audit.truncated"]); diff != "" {
+				t.Errorf("truncated (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("what cannot fit is an error", func(t *testing.T) {
+		o := full
+		o.MaxBytes = 600
+		_, err := open(t, o).Transform(nil, &e)
+		if !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
+			t.Errorf("got error %v, want one of size that names the event", err)
+		}
+	})
+	t.Run("a negative limit is refused", func(t *testing.T) {
+		if _, err := ecs.Format.New(transform.Options{MaxBytes: -1}); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+func TestAppendsToTheBufferItIsGiven(t *testing.T) {
+	tr := open(t, full)
+	e := corpus.Typical()
+	want := encode(t, full, e).Body
+	dst := make([]byte, 3, 8192)
+	copy(dst, "abc")
+	r, err := tr.Transform(dst, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.Body); got != "abc"+string(want) {
+		t.Errorf("got %s", got)
+	}
+	if &r.Body[0] != &dst[0] {
+		t.Error("the buffer was large enough, and another was made")
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	tr := open(t, full)
+	e := corpus.Typical()
+	dst := make([]byte, 0, 8192)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := tr.Transform(dst, &e); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 1 {
+		t.Errorf("%v allocations an event, want at most 1", got)
+	}
+}
+
+func FuzzECS(f *testing.F) {
+	for _, c := range corpus.Cases() {
+		e := c.Event
+		f.Add(e.ID, e.Action, e.Verb, e.Actor.ID, e.Actor.Type, e.Actor.Name, e.Auditable.ID, e.Auditable.Type, e.Auditable.Name,
+			e.Target.ID, e.Target.Type, e.Target.Name, e.RemoteIP, e.Location, e.Updated, e.Problem, e.Metadata, e.Raw,
+			e.Time.UnixNano(), uint16(0), byte(0))
+	}
+	facts := readFacts(f)
+	f.Fuzz(func(t *testing.T, id, action, verb, actorID, actorType, actorName, objectID, objectType, objectName,
+		targetID, targetType, targetName, ip, location, updated, problem string, metadata, raw []byte,
+		nanos int64, limit uint16, flags byte) {
+		if id == "" {
+			id = "id"
+		}
+		e := source.Event{
+			ID: id, Time: time.Unix(0, nanos), Read: time.Unix(nanos, 0), Organization: corpus.Organization, Action: action, Verb: verb,
+			Actor:     source.Party{ID: actorID, Type: actorType, Name: actorName},
+			Auditable: source.Party{ID: objectID, Type: objectType, Name: objectName},
+			Target:    source.Party{ID: targetID, Type: targetType, Name: targetName},
+			RemoteIP:  ip, Location: location, Updated: updated, Problem: problem, Metadata: metadata, Raw: raw,
+			Late: flags&1 != 0, Gap: flags&2 != 0,
+		}
+		o := transform.Options{Original: flags&4 == 0, MaxBytes: int(limit), Host: "h", Version: "v"}
+		tr := open(t, o)
+		r, err := tr.Transform(nil, &e)
+		if err != nil {
+			if limit == 0 && len(raw) < 1<<16 || !errors.Is(err, transform.ErrTooLarge) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if limit != 0 && len(r.Body) > int(limit) {
+			t.Fatalf("%d bytes, limit %d", len(r.Body), limit)
+		}
+		d, err := facts.judge(r.Body)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, r.Body)
+		}
+		checkCopies(t, o, e, d)
+		again, err := tr.Transform(nil, &e)
+		if err != nil || !bytes.Equal(again.Body, r.Body) {
+			t.Fatalf("encoded again it differs: %v", err)
+		}
+	})
+}
+
+func BenchmarkTransform(b *testing.B) {
+	for _, original := range []bool{true, false} {
+		b.Run(fmt.Sprintf("original=%v", original), func(b *testing.B) {
+			o := full
+			o.Original = original
+			tr := open(b, o)
+			e := corpus.Typical()
+			dst := make([]byte, 0, 8192)
+			b.SetBytes(int64(len(e.Raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := tr.Transform(dst, &e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
