@@ -1,0 +1,137 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+)
+
+// Check asks for the topic, for leave to write to it and for a producer id, and
+// publishes nothing. The line it returns also says where the topic's own
+// configuration, if we may read it, weakens what the sink promises.
+func (k *kafka) Check(ctx context.Context) (string, error) {
+	c, err := k.connect()
+	if err != nil {
+		return "", err
+	}
+	line, err := k.check(ctx, c)
+	if err == nil {
+		return line, nil
+	}
+	if trouble := c.Trouble(); trouble != nil {
+		err = fmt.Errorf("%w: %w", err, trouble)
+	}
+	k.discard(c)
+	err = fmt.Errorf("checking topic %s: %w", k.settings.Topic, err)
+	return "", k.settings.Cluster.Explain(err, k.settings.Topic)
+}
+
+func (k *kafka) check(ctx context.Context, c *kafkaclient.Client) (string, error) {
+	topic, err := k.metadata(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if _, _, err := c.ProducerID(ctx); err != nil {
+		return "", err
+	}
+	config, err := k.configuration(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return k.describe(topic, config), nil
+}
+
+// metadata asks for the topic, and whether we may write to it. Where a broker
+// does not tell the latter (before Kafka 2.3) it is left to the first Publish.
+func (k *kafka) metadata(ctx context.Context, c *kafkaclient.Client) (kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = kmsg.StringPtr(k.settings.Topic)
+	req.Topics = append(req.Topics, asked)
+	req.IncludeTopicAuthorizedOperations = true
+	var topic kmsg.MetadataResponseTopic
+	resp, err := req.RequestWith(ctx, c)
+	if err != nil {
+		return topic, err
+	}
+	if len(resp.Topics) != 1 {
+		return topic, fmt.Errorf("broker described %d topics where one was asked for", len(resp.Topics))
+	}
+	topic = resp.Topics[0]
+	if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
+		return topic, err
+	}
+	const untold = math.MinInt32 // MetadataResponse, topic_authorized_operations
+	if ops := topic.AuthorizedOperations; ops != untold && ops&(1<<kmsg.ACLOperationWrite) == 0 {
+		return topic, fmt.Errorf("principal may not write: %w", kerr.TopicAuthorizationFailed)
+	}
+	return topic, nil
+}
+
+// configuration returns those of the topic's settings that bear on us, or
+// nothing where we may not read them: that takes a permission of its own, which
+// publishing does not need.
+func (k *kafka) configuration(ctx context.Context, c *kafkaclient.Client) (map[string]int, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	asked := kmsg.NewDescribeConfigsRequestResource()
+	asked.ResourceType = kmsg.ConfigResourceTypeTopic
+	asked.ResourceName = k.settings.Topic
+	asked.ConfigNames = []string{minISR, maxBytes}
+	req.Resources = append(req.Resources, asked)
+	resp, err := req.RequestWith(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	config := make(map[string]int)
+	for _, resource := range resp.Resources {
+		for _, entry := range resource.Configs {
+			if entry.Value == nil {
+				continue
+			}
+			if n, err := strconv.Atoi(*entry.Value); err == nil {
+				config[entry.Name] = n
+			}
+		}
+	}
+	return config, nil
+}
+
+// Settings of a topic, see Kafka's documentation, section Topic Configs.
+const (
+	minISR   = "min.insync.replicas"
+	maxBytes = "max.message.bytes"
+)
+
+// describe says in a line what was seen, warnings last.
+func (k *kafka) describe(topic kmsg.MetadataResponseTopic, config map[string]int) string {
+	replicas := math.MaxInt
+	for _, p := range topic.Partitions {
+		replicas = min(replicas, len(p.Replicas))
+	}
+	line := fmt.Sprintf("topic %s: %d partitions, %d replicas", k.settings.Topic, len(topic.Partitions), replicas)
+	var warnings []string
+	if isr, ok := config[minISR]; ok {
+		line += fmt.Sprintf(", %s %d", minISR, isr)
+		if isr == 1 && replicas > 1 {
+			warnings = append(warnings, minISR+" is 1: an acknowledged record may be on one broker only; 2 is safer")
+		}
+	}
+	if replicas == 1 {
+		warnings = append(warnings, "each record is on one broker only")
+	}
+	if limit, ok := config[maxBytes]; ok && limit < int(k.settings.batchBytes()) {
+		warnings = append(warnings, fmt.Sprintf("%s is %d: raise it to %d, or lower max_record_bytes to %d",
+			maxBytes, limit, k.settings.batchBytes(), int(k.settings.MaxRecordBytes)-(int(k.settings.batchBytes())-limit)))
+	}
+	if len(warnings) > 0 {
+		line += "; warning: " + strings.Join(warnings, "; ")
+	}
+	return line
+}

@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// The headers of a record; see the package's documentation.
+const (
+	headerID      = "sluice-event-id"
+	headerTime    = "sluice-event-time"
+	headerAction  = "sluice-action"
+	headerFormat  = "sluice-format"
+	headerSchema  = "sluice-schema-version"
+	headerContent = "content-type"
+
+	headersPerRecord = 6
+	schemaVersion    = "1"
+)
+
+// records is the memory that batches are encoded in, one after the other.
+type records struct {
+	list    []kgo.Record
+	headers []kgo.RecordHeader
+	text    []byte // keys and values of headers
+}
+
+// encode turns a batch into what kgo produces. The bodies are not copied, and
+// the result is good until release.
+func (m *records) encode(batch []sink.Record, topic string) []kgo.Record {
+	now := time.Now()
+	for i := range batch {
+		r := &batch[i]
+		first := len(m.headers)
+		m.header(headerID, m.copy(r.ID))
+		m.header(headerTime, m.time(r.Time))
+		m.header(headerAction, m.copy(r.Action))
+		m.header(headerFormat, m.copy(r.Format))
+		m.header(headerSchema, m.copy(schemaVersion))
+		m.header(headerContent, m.copy(r.MediaType))
+		m.list = append(m.list, kgo.Record{
+			Topic:     topic,
+			Key:       m.key(r.Key),
+			Value:     r.Body,
+			Headers:   m.headers[first:len(m.headers):len(m.headers)],
+			Timestamp: now,
+		})
+	}
+	return m.list
+}
+
+// release forgets the batch, bodies included, and keeps the memory.
+func (m *records) release() {
+	clear(m.list)
+	clear(m.headers)
+	m.list, m.headers, m.text = m.list[:0], m.headers[:0], m.text[:0]
+}
+
+func (m *records) header(key string, value []byte) {
+	m.headers = append(m.headers, kgo.RecordHeader{Key: key, Value: value})
+}
+
+// key is nil for a record without one: an empty key would send all of those to
+// one partition.
+func (m *records) key(key string) []byte {
+	if key == "" {
+		return nil
+	}
+	return m.copy(key)
+}
+
+func (m *records) copy(s string) []byte {
+	first := len(m.text)
+	m.text = append(m.text, s...)
+	return m.text[first:len(m.text):len(m.text)]
+}
+
+func (m *records) time(t time.Time) []byte {
+	first := len(m.text)
+	m.text = t.UTC().AppendFormat(m.text, time.RFC3339Nano)
+	return m.text[first:len(m.text):len(m.text)]
+}

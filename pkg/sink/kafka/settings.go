@@ -1,0 +1,110 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Type is the kind of sink that a configuration names kafka.
+var Type = sink.NewType("kafka", Settings{
+	Cluster:        kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
+	Delivery:       AtLeastOnce,
+	Compression:    "zstd",
+	MaxRecordBytes: defaultRecordBytes,
+}, open)
+
+// Settings are what a configuration says about the sink.
+type Settings struct {
+	Cluster        kafkaclient.Settings `yaml:",inline"`
+	Topic          string               `yaml:"topic"`            // must exist: the sink never creates it
+	Delivery       string               `yaml:"delivery"`         // at_least_once (default)
+	Compression    string               `yaml:"compression"`      // none | gzip | snappy | lz4 | zstd (default)
+	MaxRecordBytes setting.Size         `yaml:"max_record_bytes"` // largest body; default 1 MiB less 4 KiB; needs a topic whose max.message.bytes is 4 KiB more
+}
+
+// AtLeastOnce and ExactlyOnce are values of delivery.
+const (
+	AtLeastOnce = "at_least_once"
+	ExactlyOnce = "exactly_once"
+)
+
+const (
+	// overhead is what Kafka may need around a body: a batch's header (61 bytes,
+	// Kafka's message format), the record's lengths, its key and its headers.
+	overhead = 4 << 10
+
+	// kafkaBatchBytes is Kafka's default of message.max.bytes and
+	// max.message.bytes: 1 MiB and the log's 12 bytes.
+	kafkaBatchBytes = 1<<20 + 12
+
+	defaultRecordBytes = 1<<20 - overhead
+
+	minRecordBytes = 1 << 10
+	// A request may have 100 MiB by default (socket.request.max.bytes).
+	maxRecordBytes = 64 << 20
+)
+
+var codecs = map[string]kgo.CompressionCodec{
+	"none":   kgo.NoCompression(),
+	"gzip":   kgo.GzipCompression(),
+	"snappy": kgo.SnappyCompression(),
+	"lz4":    kgo.Lz4Compression(),
+	"zstd":   kgo.ZstdCompression(),
+}
+
+// legalTopic is org.apache.kafka.common.internals.Topic: LEGAL_CHARS and
+// MAX_NAME_LENGTH.
+var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Validate reports what is wrong with the sink's own keys; those of the
+// cluster report for themselves.
+func (s *Settings) Validate() []error {
+	var errs []error
+	check := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, setting.Invalid(key, err))
+		}
+	}
+	check("topic", validTopic(s.Topic))
+	check("delivery", validDelivery(s.Delivery))
+	if _, ok := codecs[s.Compression]; !ok {
+		check("compression", fmt.Errorf("%q is none of none, gzip, snappy, lz4, zstd", s.Compression))
+	}
+	if s.MaxRecordBytes < minRecordBytes || s.MaxRecordBytes > maxRecordBytes {
+		check("max_record_bytes", fmt.Errorf("%s is not between %s and %s", s.MaxRecordBytes, setting.Size(minRecordBytes), setting.Size(maxRecordBytes)))
+	}
+	return errs
+}
+
+func validTopic(name string) error {
+	switch {
+	case name == "":
+		return errors.New("missing; name the topic to publish to")
+	case !legalTopic.MatchString(name), name == ".", name == "..":
+		return fmt.Errorf("%q is no topic of Kafka's: up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name)
+	}
+	return nil
+}
+
+func validDelivery(delivery string) error {
+	switch delivery {
+	case AtLeastOnce:
+		return nil
+	case ExactlyOnce:
+		return errors.New("exactly_once is not available in this version; write delivery: at_least_once")
+	}
+	return fmt.Errorf("%q is not at_least_once", delivery)
+}
+
+// batchBytes bounds a batch of one partition before compression, as the
+// topic's max.message.bytes does after it.
+func (s *Settings) batchBytes() int32 {
+	return int32(s.MaxRecordBytes) + overhead + (kafkaBatchBytes - 1<<20)
+}
