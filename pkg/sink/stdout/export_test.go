@@ -1,0 +1,4 @@
+package stdout
+
+// AppendEscaped is what a terminal is shown.
+var AppendEscaped = appendEscaped

@@ -1,0 +1,98 @@
+package stdout
+
+import (
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// output is a writer that lanes share. Who has a token in turn may write.
+type output struct {
+	turn    chan struct{}
+	midline bool // the last write ended within a line; guarded by turn
+
+	opening  sync.Mutex
+	w        io.Writer // nil until opened, not changed after
+	terminal bool
+}
+
+func (o *output) open(w io.Writer) error {
+	o.opening.Lock()
+	defer o.opening.Unlock()
+	if o.w != nil {
+		return nil
+	}
+	if f, ok := w.(*os.File); ok {
+		var err error
+		if f, err = unsignalled(f); err != nil {
+			return err
+		}
+		o.terminal = term.IsTerminal(int(f.Fd()))
+		w = f
+	}
+	o.w = w
+	return nil
+}
+
+// unsignalled returns the file under another descriptor if it is standard output
+// or error: writing to a broken pipe on one of these two ends a Go process by
+// SIGPIPE (os/signal, "SIGPIPE"), and with it all lanes of other sinks. On
+// another descriptor it is an error like any other. It stays open for as long as
+// the process lives.
+func unsignalled(f *os.File) (*os.File, error) {
+	fd := f.Fd()
+	if fd != 1 && fd != 2 {
+		return f, nil
+	}
+	other, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, &os.PathError{Op: "dup", Path: f.Name(), Err: err}
+	}
+	return os.NewFile(uintptr(other), f.Name()), nil
+}
+
+func (o *output) appendText(dst, body []byte) []byte {
+	if o.terminal {
+		return appendEscaped(dst, body)
+	}
+	return append(dst, body...)
+}
+
+// write writes the lines in buf, which begins with a line end that is needed
+// only where an earlier write stopped within a line.
+func (o *output) write(buf []byte) error {
+	if !o.midline {
+		buf = buf[1:]
+	}
+	n, err := o.w.Write(buf)
+	if n > 0 {
+		o.midline = buf[n-1] != '\n'
+	}
+	if err == nil && n < len(buf) {
+		return io.ErrShortWrite
+	}
+	return err
+}
+
+func (o *output) describe() (string, error) {
+	f, ok := o.w.(*os.File)
+	if !ok {
+		return "a writer within this program", nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case o.terminal:
+		return "a terminal; control characters in records are shown escaped", nil
+	case info.Mode().IsRegular():
+		return "a file, written without fsync; the file sink makes records durable", nil
+	case info.Mode()&os.ModeNamedPipe != 0:
+		return "a pipe", nil
+	}
+	return "a device or socket", nil
+}

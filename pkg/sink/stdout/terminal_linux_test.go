@@ -1,0 +1,71 @@
+package stdout_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/stdout"
+)
+
+// terminal opens a pseudo-terminal (pty(7)) and returns the end that people look
+// at and the one that programs write to.
+func terminal(t *testing.T) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // so that it passes on what it is sent
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, screen, tty) })
+	return screen, tty
+}
+
+const hostileName = "{\"name\":\"\x1b]0;owned\x07 \u202egnp.exe\"}"
+
+func TestOnlyOnATerminalRecordsAreEscaped(t *testing.T) {
+	screen, tty := terminal(t)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, reader, writer) })
+	for _, c := range []struct {
+		name, check, want string
+		out, in           *os.File
+	}{
+		{"a terminal", "a terminal; control characters in records are shown escaped", `{"name":"\u001b]0;owned\u0007 \u202egnp.exe"}`, tty, screen},
+		{"a pipe", "a pipe", hostileName, writer, reader},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			snk := open(stdout.To(c.out))(t)
+			if err := snk.Publish(t.Context(), batch(hostileName)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := bufio.NewReader(c.in).ReadString('\n'); err != nil || got != c.want+"\n" {
+				t.Errorf("got %q, error %v, want %q", got, err, c.want)
+			}
+			if got, err := snk.(sink.Checker).Check(t.Context()); err != nil || got != c.check {
+				t.Errorf("got check %q, error %v, want %q", got, err, c.check)
+			}
+		})
+	}
+}
