@@ -210,6 +210,46 @@ func TestErrorNamesTheOperation(t *testing.T) {
 	}
 }
 
+func TestEndedContextWritesNothing(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := newWriter()
+	snk := open(stdout.To(w))(t)
+	for range 20 {
+		if err := snk.Publish(ended, batch("a")); !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v, want %v", err, context.Canceled)
+		}
+	}
+	if got := w.String(); got != "" {
+		t.Errorf("got %q, want nothing", got)
+	}
+}
+
+// TestWriteLeftBehindKeepsItsBytes publishes on while an earlier write, whose
+// Publish has returned, is held up.
+func TestWriteLeftBehindKeepsItsBytes(t *testing.T) {
+	w := newWriter()
+	reached := w.hang(t)
+	snk := open(stdout.To(w))(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-reached
+		cancel()
+	}()
+	for _, body := range []string{"left", "held"} {
+		if err := snk.Publish(ctx, batch(body)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got error %v, want %v", err, context.Canceled)
+		}
+	}
+	w.repair(t)
+	if err := snk.Publish(t.Context(), batch("last")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.String(), "left\nlast\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestBrokenPipeIsAnError runs a program whose standard output nobody reads. Were
 // SIGPIPE to end it, nothing would stand on its standard error.
 func TestBrokenPipeIsAnError(t *testing.T) {
