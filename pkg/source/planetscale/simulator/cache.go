@@ -31,7 +31,7 @@ func newPageKey(s selection, edits uint64) pageKey {
 }
 
 func (c *pageCache) keep(k pageKey, page []byte) {
-	if len(page) > c.budget {
+	if cap(page) > c.budget {
 		return
 	}
 	if c.pages == nil {
@@ -39,9 +39,9 @@ func (c *pageCache) keep(k pageKey, page []byte) {
 	}
 	c.pages[k] = page
 	c.order = append(c.order, k)
-	c.size += len(page)
+	c.size += cap(page)
 	for c.size > c.budget {
-		c.size -= len(c.pages[c.order[0]])
+		c.size -= cap(c.pages[c.order[0]])
 		delete(c.pages, c.order[0])
 		c.order = c.order[1:]
 	}

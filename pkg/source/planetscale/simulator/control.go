@@ -102,7 +102,8 @@ func (s *Server) Change(id string, raw []byte) bool {
 	return s.log.change(id, raw)
 }
 
-// Purge takes out what was created before a time, as retention does.
+// Purge takes out what was created before a time, as retention does. A time
+// ahead of the clock counts as the present.
 func (s *Server) Purge(before time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -94,8 +94,9 @@ func TestSameSeedSameBytes(t *testing.T) {
 			c := simulator.Config{Seed: 42, Events: 500}
 			one, _ := newServer(c)
 			two, _ := newServer(c)
-			if d := cmp.Diff(walk(t, one, limit), walk(t, two, limit)); d != "" {
-				t.Errorf("two servers differ:\n%s", d)
+			got, want := slices.Concat(walk(t, one, limit)...), slices.Concat(walk(t, two, limit)...)
+			if !slices.Equal(got, want) {
+				t.Error("two servers differ")
 			}
 		})
 	}

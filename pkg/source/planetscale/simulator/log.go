@@ -197,8 +197,10 @@ func (l *eventLog) expire() {
 	}
 }
 
-// purge takes out what was created before a time in ms.
+// purge takes out what was created before a time in ms that is not ahead of the
+// clock.
 func (l *eventLog) purge(before int64) {
+	before = min(before, l.now/1e6)
 	if before > l.horizon() {
 		l.purges = append(l.purges, purge{at: l.now, before: before})
 		l.expire()

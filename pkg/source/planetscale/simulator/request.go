@@ -11,6 +11,7 @@ type Request struct {
 	EndingBefore  string    // cursor; empty for none
 	Limit         int       // number of events asked for, after clamping; 0 if it was not a number
 	Again         bool      // this page was asked for before
+	Ends          int       // how many answers before it reached the end of the listing
 	Status        int       // of the answer; 0 while there is none, or if the connection was cut before it
 }
 
@@ -29,6 +30,7 @@ type requestLog struct {
 	total  int
 	latest []Request
 	seen   map[pageName]int // times that a page occurs in latest
+	ends   int              // answers that reached the end of the listing
 }
 
 func (l *requestLog) add(r Request) Request {
@@ -36,7 +38,7 @@ func (l *requestLog) add(r Request) Request {
 		l.forget(keptRequests)
 	}
 	l.total++
-	r.N = l.total
+	r.N, r.Ends = l.total, l.ends
 	r.Again = l.seen[r.page()] > 0
 	l.seen[r.page()]++
 	l.latest = append(l.latest, r)

@@ -195,6 +195,9 @@ func (s *Server) page(r Request, alter func(*Listing)) answer {
 	if !ok {
 		return s.unknownCursor()
 	}
+	if !selected.hasNext {
+		s.requests.ends++
+	}
 	a := answer{status: http.StatusOK, header: make(http.Header)}
 	if alter != nil {
 		a.body = s.altered(selected, alter)
@@ -203,7 +206,7 @@ func (s *Server) page(r Request, alter func(*Listing)) answer {
 	key := newPageKey(selected, s.log.edits)
 	a.body = s.cache.pages[key]
 	if a.body == nil {
-		a.body = s.log.appendPage(make([]byte, 0, 1024*(1+len(selected.events))), selected)
+		a.body = s.log.appendPage(make([]byte, 0, 800*(1+len(selected.events))), selected)
 		s.cache.keep(key, a.body)
 	}
 	return a

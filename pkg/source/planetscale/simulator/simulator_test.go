@@ -1,11 +1,13 @@
 package simulator_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
@@ -108,4 +110,44 @@ func idOf(t testing.TB, raw []byte) string {
 		t.Fatalf("event is not JSON: %v: %.200s", err, raw)
 	}
 	return e.ID
+}
+
+// limited is the query for a page behind a cursor.
+func limited(cursor string, limit int) url.Values {
+	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	if cursor != "" {
+		query.Set("starting_after", cursor)
+	}
+	return query
+}
+
+var head = regexp.MustCompile(`"type":"list","has_next":(true|false),"has_prev":(?:true|false),"cursor_start":(?:null|"[^"]*"),"cursor_end":(?:null|"([^"]*)")`)
+
+// skimmed is a page without a look at its events, which may be no JSON.
+type skimmed struct {
+	hasNext bool
+	end     string
+	data    []byte
+}
+
+// skim reads a page that was asked for; of any other answer the test fails.
+func skim(t testing.TB, a reply) skimmed {
+	t.Helper()
+	page, ok := skimIfPage(a)
+	if !ok {
+		t.Fatalf("got status %d, error %v, body %.200s; want a page", a.status, a.err, a.body)
+	}
+	return page
+}
+
+func skimIfPage(a reply) (skimmed, bool) {
+	if a.err != nil || a.status != http.StatusOK {
+		return skimmed{}, false
+	}
+	m := head.FindSubmatch(a.body)
+	data := bytes.Index(a.body, []byte(`"data":[`))
+	if m == nil || data < 0 {
+		return skimmed{}, false
+	}
+	return skimmed{string(m[1]) == "true", string(m[2]), a.body[data+len(`"data":[`):]}, true
 }
