@@ -42,6 +42,9 @@ func (s *logSettings) Validate() []error {
 	if !s.Token.IsSet() {
 		errs = append(errs, setting.Invalid("service_token", errors.New("missing; write service_token or service_token_file")))
 	}
+	if s.TokenID == "other" {
+		errs = append(errs, setting.Invalid("service_token", errors.New("belongs to\nanother id")))
+	}
 	return errs
 }
 
@@ -76,6 +79,10 @@ func (s *brokerSettings) Validate() []error {
 	}
 	if strings.Contains(s.Topic, " ") {
 		return []error{setting.Invalid("topic", errors.New("has a blank"))}
+	}
+	// Some settings ask those in them, although that is done for them.
+	if errs := s.TLS.Validate(); len(errs) > 0 {
+		return []error{setting.Invalid("tls", errs[0])}
 	}
 	for _, b := range s.Brokers {
 		if b == "unordered" {

@@ -195,6 +195,47 @@ func TestTransportSeesNewAuthorities(t *testing.T) {
 	}
 }
 
+func TestTransportEndsConnectionsOfOldAuthorities(t *testing.T) {
+	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
+	s := serve(t, ours, "127.0.0.1")
+	c := &setting.TLS{CAFile: filepath.Join(t.TempDir(), "ca.pem")}
+	write(t, c.CAFile, ours.pem())
+	closed := make(chan error, 1)
+	base := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &tellClose{Conn: conn, closed: closed}, err
+	}}
+	client := &http.Client{Transport: c.Transport(base)}
+	if _, err := get(client, s.URL); err != nil {
+		t.Fatal(err)
+	}
+	write(t, c.CAFile, append(theirs.pem(), ours.pem()...))
+	if _, err := get(client, s.URL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("got the old connection kept open, want it closed")
+	}
+	client.CloseIdleConnections()
+}
+
+// tellClose tells the first Close of all connections that share its channel.
+type tellClose struct {
+	net.Conn
+	closed chan error
+}
+
+func (c *tellClose) Close() error {
+	err := c.Conn.Close()
+	select {
+	case c.closed <- err:
+	default:
+	}
+	return err
+}
+
 func TestTransportKeepsConnections(t *testing.T) {
 	ours := newAuthority(t, "ours")
 	s := serve(t, ours, "127.0.0.1")
