@@ -50,7 +50,7 @@ func among[T any](t *tree, path, what, word string, all []T, name func(T) string
 func itself(s string) string { return s }
 
 func (t *tree) state(e stateEntry) State {
-	path := join("", "state")
+	path := "state"
 	if e.Type == "kafka" {
 		t.check(false, join(path, "type"), "kafka is not available in this version; write file")
 		return State{}
@@ -65,7 +65,7 @@ func (t *tree) state(e stateEntry) State {
 }
 
 func (t *tree) deadLetters(e deadLettersEntry, dir string) DeadLetters {
-	path := join("", "dead_letters")
+	path := "dead_letters"
 	if _, given := t.places[join(path, "dir")]; given {
 		t.check(e.Dir != "", join(path, "dir"), "is empty; write a directory or remove the key")
 		dir = e.Dir
