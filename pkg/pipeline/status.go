@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -17,22 +19,85 @@ type Status struct {
 
 	Reader   source.Progress
 	Position source.Description // of the last saved checkpoint
-	Lag      time.Duration      // age of the newest delivered event while others wait; 0 when caught up
+	Lag      time.Duration      // age of the oldest event that is known to wait, else of the newest delivered while others wait; 0 when caught up
 
 	Read      uint64            // events handed out by the reader
 	Published uint64            // records the destination took
 	Rejected  uint64            // records buried as dead letters
-	Retries   map[string]uint64 // attempts after a failure, by class
+	Retries   map[string]uint64 // failures that another attempt follows, by class; by operation (start, read, open, publish, bury, save) where an error names no class
 
-	QueuedPages   [2]int // waiting to be transformed, waiting to be published
-	QueuedBytes   int64
-	LastPublished time.Time
+	QueuedPages   [2]int    // waiting to be transformed, waiting to be published
+	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
+	LastPublished time.Time // zero if nothing was since the process began
 	Publish       Histogram
 }
 
-// Histogram counts durations of Publish.
-type Histogram struct {
-	Count   uint64
-	Sum     float64            // seconds
-	Buckets map[float64]uint64 // cumulative, by upper bound in seconds
+// Status is a snapshot of the lane. It may be called at any time: before, during
+// and after Run.
+func (l *Lane) Status() Status {
+	l.prepared.Do(l.prepare)
+	s := Status{Lane: l.Name, Source: l.SourceName, Sink: l.SinkName, Format: l.Format}
+	s.Retries = map[string]uint64{}
+	for _, op := range l.operations() {
+		op.addRetries(s.Retries)
+	}
+	now := time.Now()
+	seen := l.state.snapshot(&s)
+	reasons := l.unready(&s, seen, now)
+	if seen.position != nil {
+		var err error
+		if s.Position, err = l.Source.Describe(seen.position); err != nil {
+			reasons = append(reasons, fmt.Sprintf("describe checkpoint: %v", err))
+		}
+	}
+	s.Lag = lag(&s, seen.oldest, now)
+	s.Reason = strings.Join(reasons, "; ")
+	s.Ready = s.Reason == ""
+	return s
+}
+
+// unready says why the lane is not ready. What fails once while it reads is no
+// reason as long as the last read is fresh; and while the reader waits for room
+// in the queue, a read that is not fresh is none either: then all depends on
+// whether the sink accepts.
+func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
+	var reasons []string
+	for _, op := range []*operation{&l.publishing, &l.burying, &l.saving, &l.opening, &l.starting} {
+		if trouble := op.trouble(); trouble != "" {
+			reasons = append(reasons, trouble)
+		}
+	}
+	if !seen.running {
+		return append(reasons, "not running")
+	}
+	age := now.Sub(seen.fresh)
+	if seen.blocked || age < l.ReadyAge {
+		return reasons
+	}
+	switch trouble := l.reading.trouble(); {
+	case trouble != "":
+		return append(reasons, trouble)
+	case seen.fresh.IsZero():
+		return append(reasons, "read: nothing was read yet")
+	}
+	return append(reasons, fmt.Sprintf("read: the last one was %s ago", age.Round(time.Second)))
+}
+
+// lag is how old the oldest event is that waits in the lane, else that of the
+// walk under way, else the newest one delivered.
+func lag(s *Status, waiting, now time.Time) time.Duration {
+	oldest := waiting
+	if oldest.IsZero() {
+		if s.Reader.CaughtUp {
+			return 0
+		}
+		oldest = s.Reader.Oldest
+		if s.Position.Event.After(oldest) {
+			oldest = s.Position.Event
+		}
+	}
+	if oldest.IsZero() {
+		return 0
+	}
+	return max(now.Sub(oldest), 0)
 }

@@ -1,0 +1,22 @@
+package pipeline
+
+import "time"
+
+// again is how often a log repeats what has not changed.
+const again = 5 * time.Minute
+
+// cadence decides whether something that may happen many times a second is told:
+// the first time, when its class changes, and then every five minutes.
+type cadence struct {
+	class string
+	at    time.Time
+}
+
+func (c *cadence) due(class string) bool {
+	now := time.Now()
+	if class == c.class && now.Sub(c.at) < again {
+		return false
+	}
+	c.class, c.at = class, now
+	return true
+}

@@ -1,0 +1,123 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// swelling is a format whose bodies are of any size, and tell which event they
+// are of in every byte.
+type swelling struct{ sizes []int }
+
+func (s swelling) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	n := index(e.ID)
+	if s.sizes[n] < 0 {
+		return sink.Record{}, errors.New("beyond the limits")
+	}
+	for range s.sizes[n] {
+		dst = append(dst, byte(n))
+	}
+	return sink.Record{ID: e.ID, Body: dst}, nil
+}
+
+// Bodies share buffers, so each must stay what it was when its neighbours, larger
+// than expected or smaller, are encoded after it, and when somebody appends to it.
+func TestBodiesDoNotOverlap(t *testing.T) {
+	const events = 250
+	random := rand.New(rand.NewPCG(1, 2))
+	format := swelling{make([]int, events)}
+	for i := range format.sizes {
+		format.sizes[i] = []int{-1, 0, 1, random.IntN(100), random.IntN(3000), random.IntN(50_000)}[random.IntN(6)]
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(&eventLog{total: events, page: 25}, &fakeSink{answer: func(_ context.Context, _ int, batch []sink.Record) error {
+			for i := range batch {
+				_ = append(batch[i].Body, "scribble"...)
+			}
+			for _, r := range batch {
+				n := index(r.ID)
+				if want := bytes.Repeat([]byte{byte(n)}, format.sizes[n]); !bytes.Equal(r.Body, want) {
+					t.Errorf("the body of event %d is not what its format made", n)
+				}
+			}
+			return nil
+		}})
+		b.Transformer, b.Once = format, true
+		if err := b.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := len(b.sink.taken())+len(b.stores.buried()), events; got != want {
+			t.Errorf("%d events were delivered or buried, want %d", got, want)
+		}
+	})
+}
+
+// endless is a log that is never at its end, and costs nothing to read: it hands
+// out the same page again and again.
+type endless struct {
+	eventLog
+	page source.Page
+	left int // pages
+}
+
+func newEndless(pages int) *endless {
+	e := &endless{left: pages, page: source.Page{Next: position(1)}}
+	for i := range 100 {
+		e.page.Events = append(e.page.Events, source.Event{
+			ID: id(i), Organization: "acme", Action: "branch.created",
+			Raw: fmt.Appendf(nil, `{"n":%d,"pad":"%0690d"}`, i, i),
+		})
+	}
+	return e
+}
+
+func (e *endless) Open(source.Position, source.Env) (source.Reader, error) { return e, nil }
+func (e *endless) Progress() source.Progress                               { return source.Progress{} }
+
+func (e *endless) Next(context.Context) (source.Page, error) {
+	e.left--
+	page := e.page
+	page.CaughtUp = e.left <= 0
+	return page, nil
+}
+
+// discard is a sink and stores that take anything at no cost.
+type discard struct{}
+
+func (discard) Publish(context.Context, []sink.Record) error          { return nil }
+func (discard) Close() error                                          { return nil }
+func (discard) Load(context.Context, string) (source.Position, error) { return position(0), nil }
+func (discard) Save(context.Context, string, source.Position) error   { return nil }
+func (discard) Put(context.Context, string, []sink.Reject) error      { return nil }
+
+func drain(tb testing.TB, pages int) {
+	b := newBench(&eventLog{}, nil)
+	b.Source, b.Positions, b.DeadLetters, b.Once = newEndless(pages), discard{}, discard{}, true
+	b.Lane.Open = func(context.Context) (sink.Sink, error) { return discard{}, nil }
+	if err := b.Run(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestAllocationsOfALane(t *testing.T) {
+	const pages = 200
+	got := testing.AllocsPerRun(3, func() { drain(t, pages) }) / (pages * 100)
+	if most := 0.5; got > most {
+		t.Errorf("%.2f allocations per event, want at most %.1f", got, most)
+	}
+}
+
+// One operation is a page of 100 events through all stages.
+func BenchmarkLane(b *testing.B) {
+	b.ReportAllocs()
+	drain(b, b.N)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
+}

@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// queuePages is how many pages a queue holds at most. Bytes bound it long
+// before, unless pages are nearly empty.
+const queuePages = 1024
+
+// page is one read on its way through the lane: events until it is encoded,
+// records and rejects after.
+type page struct {
+	events   []source.Event
+	part     part
+	rejects  []sink.Reject // events that could not be encoded
+	next     source.Position
+	caughtUp bool
+	oldest   time.Time // of its first event; zero if it has none
+	bytes    int64     // of memory it holds
+}
+
+// part is a run of records, oldest first, beside the raw events they were made
+// of. Its slices are shared with whatever is being published and are never
+// written to.
+type part struct {
+	records []sink.Record
+	raws    [][]byte
+}
+
+func (p part) len() int            { return len(p.records) }
+func (p part) slice(i, j int) part { return part{p.records[i:j], p.raws[i:j]} }
+
+// join copies parts into one.
+func join(parts ...part) part {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	n := 0
+	for _, p := range parts {
+		n += p.len()
+	}
+	all := part{make([]sink.Record, 0, n), make([][]byte, 0, n)}
+	for _, p := range parts {
+		all.records = append(all.records, p.records...)
+		all.raws = append(all.raws, p.raws...)
+	}
+	return all
+}
+
+// queue joins two stages. It is bounded in pages, and in the bytes of pages that
+// were put and not yet released; what was taken out of the channel still counts
+// until the taker lets go of it.
+type queue struct {
+	pages chan *page
+	room  *semaphore.Weighted
+	size  int64
+	held  atomic.Int64
+}
+
+func newQueue(size int64) *queue {
+	size = max(size, 1) // An empty semaphore would let everything pass.
+	return &queue{pages: make(chan *page, queuePages), room: semaphore.NewWeighted(size), size: size}
+}
+
+// put waits for room. A page larger than the queue asks for all of it, and so
+// passes alone.
+func (q *queue) put(ctx context.Context, p *page) error {
+	if err := q.room.Acquire(ctx, q.weight(p)); err != nil {
+		return err
+	}
+	q.held.Add(p.bytes)
+	select {
+	case q.pages <- p:
+		return nil
+	case <-ctx.Done():
+		q.release(p)
+		return ctx.Err()
+	}
+}
+
+// take waits for a page; it is nil once the queue is closed and empty.
+func (q *queue) take(ctx context.Context) (*page, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	select {
+	case p := <-q.pages:
+		return p, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (q *queue) release(p *page) {
+	q.held.Add(-p.bytes)
+	q.room.Release(q.weight(p))
+}
+
+func (q *queue) weight(p *page) int64 { return min(p.bytes, q.size) }

@@ -1,0 +1,43 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// read hands on the source's pages, oldest first, until ctx ends or, with Once,
+// a page says that nothing waits behind it.
+func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
+	defer close(out.pages)
+	for {
+		var got source.Page
+		err := l.reading.until(ctx, func() (err error) {
+			got, err = r.Next(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		p := newPage(got)
+		l.state.handing(p)
+		if err := out.put(ctx, p); err != nil {
+			return err
+		}
+		l.state.handed()
+		if l.Once && p.caughtUp {
+			return nil
+		}
+	}
+}
+
+func newPage(got source.Page) *page {
+	p := &page{events: got.Events, next: got.Next, caughtUp: got.CaughtUp, bytes: int64(len(got.Next))}
+	for i := range got.Events {
+		p.bytes += int64(len(got.Events[i].Raw))
+	}
+	if len(got.Events) > 0 {
+		p.oldest = got.Events[0].Time
+	}
+	return p
+}

@@ -1,0 +1,139 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// state is what Status tells of a lane, apart from what fails. The stages write
+// to it once a page or a Publish.
+type state struct {
+	mu      sync.Mutex
+	running bool
+	reader  source.Reader   // nil while none is open
+	last    source.Progress // of the reader before
+	queues  []*queue
+
+	position source.Position
+	moved    time.Time   // when the reader last handed out a page that found room
+	blocked  bool        // the reader waits for room
+	waiting  []time.Time // for each page that was read and is not settled, the time of its oldest event
+
+	read, taken, refused uint64
+	lastTaken            time.Time
+	publishes            tally
+}
+
+func (s *state) run(running bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = running
+}
+
+func (s *state) open(r source.Reader, queues ...*queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reader, s.queues, s.waiting = r, queues, nil
+}
+
+// close is called before the reader is closed, since that is not asked after. It
+// returns how many pages were read and not settled.
+func (s *state) close() (unsettled int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = s.reader.Progress()
+	unsettled = len(s.waiting)
+	s.reader, s.queues, s.waiting, s.blocked = nil, nil, nil, false
+	return unsettled
+}
+
+func (s *state) saved(pos source.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.position = pos
+}
+
+// handing notes a page that the reader handed out, and that now waits for room.
+func (s *state) handing(p *page) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read += uint64(len(p.events))
+	s.waiting = append(s.waiting, p.oldest)
+	s.blocked = true
+}
+
+func (s *state) handed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocked = false
+	s.moved = time.Now()
+}
+
+func (s *state) settled(pages int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = s.waiting[pages:]
+}
+
+// published notes records that the sink took, and tells whether they are the
+// first.
+func (s *state) published(records int) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if records == 0 {
+		return false
+	}
+	first = s.taken == 0
+	s.taken += uint64(records)
+	s.lastTaken = time.Now()
+	return first
+}
+
+func (s *state) rejected(records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused += uint64(records)
+}
+
+func (s *state) observe(publish time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publishes.observe(publish)
+}
+
+// view is what Status needs of the state beside what it tells.
+type view struct {
+	running, blocked bool
+	position         source.Position
+	fresh            time.Time // the last sign that the source can be read
+	oldest           time.Time // of the events that were read and are not settled
+}
+
+func (s *state) snapshot(to *Status) view {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := view{running: s.running, blocked: s.blocked, position: s.position, fresh: s.moved}
+	to.Reader = s.last
+	if s.reader != nil {
+		to.Reader = s.reader.Progress()
+		to.CatchingUp = !to.Reader.CaughtUp
+	}
+	if to.Reader.LastRead.After(v.fresh) {
+		v.fresh = to.Reader.LastRead
+	}
+	for _, t := range s.waiting {
+		if !t.IsZero() {
+			v.oldest = t
+			break
+		}
+	}
+	for i, q := range s.queues {
+		to.QueuedPages[i] = len(q.pages)
+		to.QueuedBytes += q.held.Load()
+	}
+	to.Read, to.Published, to.Rejected = s.read, s.taken, s.refused
+	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
+	return v
+}
