@@ -1,0 +1,393 @@
+package cef_test
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/cef"
+	"github.com/sluice-siem/sluice/pkg/transform/cef/ceftest"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
+)
+
+var usual = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+
+func open(tb testing.TB, o transform.Options) transform.Transformer {
+	tb.Helper()
+	tr, err := cef.Format.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tr
+}
+
+func encode(tb testing.TB, o transform.Options, e source.Event) sink.Record {
+	tb.Helper()
+	r, err := open(tb, o).Transform(nil, &e)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func parse(tb testing.TB, o transform.Options, e source.Event) ceftest.Message {
+	tb.Helper()
+	r := encode(tb, o, e)
+	m, err := ceftest.Parse(string(r.Body))
+	if err != nil {
+		tb.Fatalf("%v\n%s", err, r.Body)
+	}
+	checkCopies(tb, e, m)
+	return m
+}
+
+// clean is what a value is expected to be: the event's text by the rules of the
+// package's documentation, applied the slow way.
+func clean(s string, longest int) string {
+	blank := func(r rune) bool { return strings.ContainsRune(" \t\v\f\u0085\u2028\u2029", r) }
+	var b strings.Builder
+	for _, r := range strings.TrimFunc(s, blank) {
+		switch {
+		case r == '\n' || r == '\r':
+		case blank(r):
+			r = ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			r = '\ufffd'
+		}
+		if b.Len()+utf8.RuneLen(r) > longest {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// checkCopies holds the pairs that must equal the event's text against it, and
+// wants no pair that it cannot account for.
+func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
+	tb.Helper()
+	checkKeys(tb, m)
+	if m.Extension["cn1"] != "" {
+		return
+	}
+	want := map[string]string{
+		"act":               clean(e.Action, 63),
+		"reason":            clean(e.Problem, 1023),
+		"deviceExternalId":  clean(e.Organization, 255),
+		"cs1":               clean(e.Organization, 4000),
+		"cs2":               clean(e.Auditable.Type, 4000),
+		"cs3":               clean(e.Auditable.Name, 4000),
+		"cs4":               clean(e.Target.Type, 4000),
+		"cs5":               clean(e.Target.Name, 4000),
+		"cs6":               clean(string(e.Metadata), 4000),
+		"flexString1":       clean(e.Auditable.ID, 1023),
+		"flexString2":       clean(e.Target.ID, 1023),
+		"suid":              clean(e.Actor.ID, 1023),
+		"suser":             clean(e.Actor.Name, 1023),
+		"sourceServiceName": "PlanetScale",
+		"deviceFacility":    "audit",
+	}
+	if !transform.Acted(&e) {
+		want["suid"], want["suser"] = "", ""
+	}
+	if e.Gap || e.Action == "" {
+		want["cs6"] = clean(string(e.Raw), 4000)
+	}
+	for key, value := range want {
+		if got := m.Extension[key]; got != value {
+			tb.Errorf("%s: got %q, want %q", key, got, value)
+		}
+	}
+}
+
+// checkKeys holds the keys against the only order there is, so that none can be
+// forged by being added.
+func checkKeys(tb testing.TB, m ceftest.Message) {
+	tb.Helper()
+	const order = "rt start externalId cat act outcome src c6a2 c6a2Label suid suser spriv duid duser sourceServiceName " +
+		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
+		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
+	rest := strings.Fields(order)
+	for _, key := range m.Keys {
+		i := slices.Index(rest, key)
+		if i < 0 {
+			tb.Errorf("key %s is none of ours, or out of order, in %v", key, m.Keys)
+			return
+		}
+		rest = rest[i+1:]
+	}
+	if m.Vendor != "PlanetScale" || m.Product != "Audit Log" || m.Version != "1.0" {
+		tb.Errorf("header: %+v", m)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, c := range corpus.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			parse(t, usual, c.Event)
+			golden.Check(t, "golden/"+c.Name+".cef", string(encode(t, usual, c.Event).Body)+"\n")
+		})
+	}
+}
+
+func TestRecord(t *testing.T) {
+	e := corpus.Typical()
+	e.Late = true
+	got := encode(t, usual, e)
+	got.Body = nil
+	want := sink.Record{
+		ID: "q7x2mk9d0a4e", Organization: "acme", Action: "deploy_request.queued", Key: "acme/d8s0k2lq91xz",
+		Format: "cef", MediaType: "text/plain; charset=utf-8", Time: time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC),
+		Severity: 3, Late: true,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+func TestPairs(t *testing.T) {
+	cases := map[string]source.Event{}
+	for _, c := range corpus.Cases() {
+		cases[c.Name] = c.Event
+	}
+	for _, tt := range []struct {
+		words, event string
+		want         map[string]string // empty: the key is absent
+	}{
+		{"times are milliseconds", "ordinary", map[string]string{"rt": "1773500966535", "start": "1773500966535"}},
+		{"an IPv4 address is src", "ordinary", map[string]string{"src": "203.0.113.77", "c6a2": ""}},
+		{"an IPv6 address is c6a2 with its label", "ipv6",
+			map[string]string{"src": "", "c6a2": "2001:db8::7", "c6a2Label": "Source IPv6 Address"}},
+		{"an IPv4 address in an IPv6 one is src", "ipv4-in-ipv6", map[string]string{"src": "203.0.113.9", "c6a2": ""}},
+		{"text that is no address is left out", "no-address", map[string]string{"src": "", "c6a2": ""}},
+		{"a name cannot forge a pair", "forged-cef", map[string]string{"suser": `x msg=hello suser=evil|cs1=a\=b\`, "act": "deploy_request.queued"}},
+		{"line ends are kept as escapes, others are spaces", "line-ends",
+			map[string]string{"suser": "one\ntwo\r\nthree four five six seven end\n"}},
+		{"controls are replaced", "controls", map[string]string{"suser": "\ufffdnul\ufffd\ufffdbell\ufffdback  tab \ufffd[2J\ufffd\ufffdm"}},
+		{"a pair of blanks is left out with its label", "only-blanks", map[string]string{"suser": "", "cs3": "", "cs3Label": ""}},
+		{"null is left out", "every-null", map[string]string{"suid": "", "cs2": "", "cs6": "", "cs6Label": "", "flexString1": "", "cn1": ""}},
+		{"a null actor is the system", "system", map[string]string{"suid": "", "suser": "", "spriv": "System"}},
+		{"the user it was done to", "user-is-target", map[string]string{"duid": "u77", "duser": "Grace Hopper"}},
+		{"long metadata is cut and marked", "metadata-long", map[string]string{"cn1": "1", "cn1Label": "Truncated"}},
+		{"the id of what could not be decoded is cut to forty characters", "undecodable-number", map[string]string{
+			"externalId": "sha256:73475cb40a568e8da8a045ced110137e1", "cs6": "42", "cs6Label": "Original",
+			"reason": "event is not a JSON object: invalid character '\\n' = bad", "act": "", "spriv": "", "msg": "",
+		}},
+		{"a gap tells its interval", "gap", map[string]string{"cs6Label": "Original", "act": "sluice.gap", "cat": "configuration", "outcome": ""}},
+		{"a late event says so", "late", map[string]string{"cn2": "1", "cn2Label": "Late"}},
+		{"msg sums up", "ordinary", map[string]string{
+			"msg": "ada.lovelace@example.com: Deploy request queued: Deploy request #1842: add index on orders.customer_id"}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			m := parse(t, usual, cases[tt.event])
+			for key, want := range tt.want {
+				if got := m.Extension[key]; got != want {
+					t.Errorf("%s: got %q, want %q", key, got, want)
+				}
+			}
+		})
+	}
+	t.Run("cut metadata ends in the marker", func(t *testing.T) {
+		got := parse(t, usual, cases["metadata-long"]).Extension["cs6"]
+		if !strings.HasSuffix(got, " [truncated]") || len(got) < 3900 || len(got) > 4000 {
+			t.Errorf("%d bytes, ending in %q", len(got), got[len(got)-20:])
+		}
+	})
+}
+
+func TestHeader(t *testing.T) {
+	for _, tt := range []struct{ words, action, class, name string }{
+		{"an action in words", "deploy_request.queued", "deploy_request.queued", "Deploy request queued"},
+		{"characters that consumers disagree on", "a|b\\c=d\ne f", "a_b_c_d_e_f", "A b c d e f"},
+		{"no action", "", "unreadable", "Unreadable event"},
+		{"nothing to name", "...", "...", "Unnamed action"},
+		{"too long an action", strings.Repeat("x", 2000), strings.Repeat("x", 1023), "X" + strings.Repeat("x", 511)},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			e := corpus.Typical()
+			e.Action = tt.action
+			m := parse(t, usual, e)
+			if m.ClassID != tt.class || m.Name != tt.name {
+				t.Errorf("got %q and %q, want %q and %q", m.ClassID, m.Name, tt.class, tt.name)
+			}
+		})
+	}
+}
+
+func TestExternalID(t *testing.T) {
+	hash := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	ids := []string{"q7x2mk9d0a4e", hash, hash[:40] + strings.Repeat("f", 31), strings.Repeat("i", 41), strings.Repeat("i", 42), "a=b", "a b", "a\\b"}
+	seen := map[string]string{}
+	for _, id := range ids {
+		e := corpus.Typical()
+		e.ID = id
+		got := parse(t, usual, e).Extension["externalId"]
+		if len(id) <= 40 && !strings.ContainsAny(id, "= \\") && got != id {
+			t.Errorf("%q: got %q", id, got)
+		}
+		if len(got) > 40 {
+			t.Errorf("%q: got %d characters", id, len(got))
+		}
+		seen[got] = id
+	}
+	if got, want := len(seen), len(ids)-1; got != want { // The two hashes share their beginning.
+		t.Errorf("%d different ids, want %d: %v", got, want, seen)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	e := corpus.Typical()
+	e.Auditable.Name = strings.Repeat("=€", 300)
+	whole := len(encode(t, usual, e).Body)
+	for _, tt := range []struct {
+		words    string
+		limit    int
+		metadata bool
+		cut      string
+		longest  int // of cs3
+	}{
+		{"what fits is whole", whole, true, "", 1200},
+		{"metadata goes first", whole - 1, false, "1", 1200},
+		{"then long values are shortened", 1700, false, "1", 255},
+		{"and shortened more", 950, false, "1", 63},
+		{"and more", 740, false, "1", 15},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			o := usual
+			o.MaxBytes = tt.limit
+			if got := len(encode(t, o, e).Body); got > tt.limit {
+				t.Errorf("%d bytes, limit %d", got, tt.limit)
+			}
+			m := parse(t, o, e)
+			if got := m.Extension["cs6"] != ""; got != tt.metadata {
+				t.Errorf("metadata is there: got %v, want %v", got, tt.metadata)
+			}
+			if got := m.Extension["cn1"]; got != tt.cut {
+				t.Errorf("mark: got %q, want %q", got, tt.cut)
+			}
+			if got, want := m.Extension["cs3"], clean(e.Auditable.Name, tt.longest); got != want {
+				t.Errorf("cs3: got %q, want %q", got, want)
+			}
+			if m.Extension["externalId"] != e.ID || m.ClassID != e.Action {
+				t.Errorf("it is no longer known what happened: %+v", m)
+			}
+		})
+	}
+	t.Run("what cannot fit is an error", func(t *testing.T) {
+		o := usual
+		o.MaxBytes = 300
+		_, err := open(t, o).Transform(nil, &e)
+		if !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
+			t.Errorf("got error %v, want one of size that names the event", err)
+		}
+	})
+	t.Run("a negative limit is refused", func(t *testing.T) {
+		if _, err := cef.Format.New(transform.Options{MaxBytes: -1}); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+func TestAppendsToTheBufferItIsGiven(t *testing.T) {
+	e := corpus.Typical()
+	want := encode(t, usual, e).Body
+	dst := make([]byte, 3, 8192)
+	copy(dst, "abc")
+	r, err := open(t, usual).Transform(dst, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.Body); got != "abc"+string(want) {
+		t.Errorf("got %s", got)
+	}
+	if &r.Body[0] != &dst[0] {
+		t.Error("the buffer was large enough, and another was made")
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	tr := open(t, usual)
+	e := corpus.Typical()
+	dst := make([]byte, 0, 8192)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := tr.Transform(dst, &e); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 1 {
+		t.Errorf("%v allocations an event, want at most 1", got)
+	}
+}
+
+func FuzzCEF(f *testing.F) {
+	for _, c := range corpus.Cases() {
+		e := c.Event
+		f.Add(e.ID, e.Action, e.Actor.ID, e.Actor.Type, e.Actor.Name, e.Auditable.ID, e.Auditable.Type, e.Auditable.Name,
+			e.Target.ID, e.Target.Type, e.Target.Name, e.RemoteIP, e.Problem, e.Metadata, e.Raw, e.Time.UnixNano(), "host", uint16(0), byte(0))
+	}
+	f.Fuzz(func(t *testing.T, id, action, actorID, actorType, actorName, objectID, objectType, objectName,
+		targetID, targetType, targetName, ip, problem string, metadata, raw []byte, nanos int64, host string, limit uint16, flags byte) {
+		e := source.Event{
+			ID: id, Time: time.Unix(0, nanos), Read: time.Unix(nanos, 0), Organization: corpus.Organization, Action: action,
+			Actor:     source.Party{ID: actorID, Type: actorType, Name: actorName},
+			Auditable: source.Party{ID: objectID, Type: objectType, Name: objectName},
+			Target:    source.Party{ID: targetID, Type: targetType, Name: targetName},
+			RemoteIP:  ip, Problem: problem, Metadata: metadata, Raw: raw, Late: flags&1 != 0, Gap: flags&2 != 0,
+		}
+		tr := open(t, transform.Options{MaxBytes: int(limit), Host: host})
+		r, err := tr.Transform(nil, &e)
+		if err != nil {
+			if limit == 0 || !errors.Is(err, transform.ErrTooLarge) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if limit != 0 && len(r.Body) > int(limit) {
+			t.Fatalf("%d bytes, limit %d", len(r.Body), limit)
+		}
+		m, err := ceftest.Parse(string(r.Body))
+		if err != nil {
+			t.Fatalf("%v\n%q", err, r.Body)
+		}
+		checkCopies(t, e, m)
+		again, err := tr.Transform(nil, &e)
+		if err != nil || !bytes.Equal(again.Body, r.Body) {
+			t.Fatalf("encoded again it differs: %v", err)
+		}
+	})
+}
+
+func BenchmarkTransform(b *testing.B) {
+	cases := map[string]source.Event{"ordinary": corpus.Typical()}
+	for _, c := range corpus.Cases() {
+		if c.Name == "line-ends" || c.Name == "metadata-long" {
+			cases[c.Name] = c.Event
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		b.Run(name, func(b *testing.B) {
+			tr := open(b, usual)
+			e := cases[name]
+			dst := make([]byte, 0, 16<<10)
+			b.SetBytes(int64(len(e.Raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := tr.Transform(dst, &e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
