@@ -38,7 +38,7 @@ type Event struct {
 	Location     string    // free text
 	Updated      string    // updated_at, as sent
 	Metadata     []byte    // a JSON value, as sent; nil if absent or null
-	Raw          []byte    // the event as the API sent it, to the byte
+	Raw          []byte    // the event as the API sent it, to the byte; one JSON value where Problem is empty
 	Late         bool      // events with a later time were delivered before it
 	Gap          bool      // no event of the API's: Sluice tells that events are missing
 	Problem      string    // what could not be read, for people; empty if all could
