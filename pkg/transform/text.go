@@ -57,8 +57,11 @@ func inspect[T string | []byte](s T) int {
 		escaped |= (quote-ones)&^quote | (backslash-ones)&^backslash
 	}
 	for ; i < len(s); i++ {
-		unprintable |= uint64(s[i]) | uint64(s[i]) - 0x20
-		escaped |= uint64(escapes[s[i]]>>16-1) << 7
+		c := uint64(s[i])
+		unprintable |= c | (c - 0x20)
+		if c == '"' || c == '\\' {
+			escaped |= highs
+		}
 	}
 	switch {
 	case unprintable&highs != 0:

@@ -34,6 +34,20 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
+func TestAppendJSONOfEachByteAtEachPlace(t *testing.T) {
+	for c := range 256 {
+		for place := range 20 {
+			b := []byte("abcdefghijklmnopqrst")
+			b[place] = byte(c)
+			var back string
+			got := transform.AppendJSON(nil, b)
+			if err := json.Unmarshal(got, &back); err != nil || back != string([]rune(string(b))) || !utf8.Valid(got) {
+				t.Fatalf("%q: got %s: %v", b, got, err)
+			}
+		}
+	}
+}
+
 // mixed draws strings of the pieces that take different paths.
 func mixed() *rapid.Generator[string] {
 	piece := rapid.OneOf(
