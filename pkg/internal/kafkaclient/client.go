@@ -100,12 +100,21 @@ const dialTimeout = 10 * time.Second
 func (s *Settings) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if s.TLS.Enabled() {
-		return s.TLS.Dial(ctx, network, address)
+	if !s.TLS.Enabled() {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
+	conn, err := s.TLS.Dial(ctx, network, address)
+	if op, ok := errors.AsType[*net.OpError](err); err != nil && (!ok || op.Op != "dial") {
+		return nil, &handshakeError{err}
+	}
+	return conn, err
 }
+
+// handshakeError is about TLS, on a connection that stood.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
 
 // mechanism asks for the secret at each authentication, since it may be one of
 // a file that changes.

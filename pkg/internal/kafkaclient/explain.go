@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -92,6 +94,7 @@ func connection(err error) string {
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
 		alert     tls.AlertError
+		shake     *handshakeError
 		eof       *kgo.ErrFirstReadEOF
 	)
 	switch {
@@ -105,6 +108,8 @@ func connection(err error) string {
 		return "the listener of the broker does not speak TLS: use its TLS port, or remove tls"
 	case errors.As(err, &alert):
 		return "the broker refuses our side of TLS: set tls.cert_file and tls.key_file to a certificate that it trusts"
+	case errors.As(err, &shake):
+		return "no TLS handshake comes about: see whether the listener speaks TLS, and whether its files and ours can be read"
 	case errors.As(err, &eof):
 		return "the broker hangs up at once: its listener may want TLS or SASL where none is configured, or none where it is; see tls and sasl"
 	}
@@ -115,8 +120,6 @@ func connection(err error) string {
 // reason that the next attempt will meet again. A bare hang-up is none: brokers
 // that start or stop hang up too.
 func refusal(err error) bool {
-	if _, ok := errors.AsType[*kgo.ErrFirstReadEOF](err); ok {
-		return false
-	}
-	return (&Settings{}).fatal(err, "") != ""
+	hangup := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.DeadlineExceeded)
+	return !hangup && (&Settings{}).fatal(err, "") != ""
 }

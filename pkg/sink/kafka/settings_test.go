@@ -1,0 +1,50 @@
+package kafka_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/sink/kafka"
+)
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*kafka.Settings)
+		want   []string
+	}{
+		{"the defaults with a topic", func(*kafka.Settings) {}, nil},
+		{"no topic", func(s *kafka.Settings) { s.Topic = "" }, []string{"topic: missing; name the topic to publish to"}},
+		{"a topic Kafka refuses", func(s *kafka.Settings) { s.Topic = "audit log" }, []string{
+			`topic: "audit log" is no topic of Kafka's: up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
+		}},
+		{"a topic that is a directory", func(s *kafka.Settings) { s.Topic = ".." }, []string{
+			`topic: ".." is no topic of Kafka's: up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
+		}},
+		{"exactly once", func(s *kafka.Settings) { s.Delivery = "exactly_once" }, []string{
+			"delivery: exactly_once is not available in this version; write delivery: at_least_once",
+		}},
+		{"everything else at once", func(s *kafka.Settings) {
+			s.Delivery, s.Compression, s.MaxRecordBytes = "twice", "brotli", 1000
+		}, []string{
+			`delivery: "twice" is not at_least_once`,
+			`compression: "brotli" is none of none, gzip, snappy, lz4, zstd`,
+			"max_record_bytes: 1000 is not between 1KiB and 64MiB",
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := *kafka.Type.Settings().(*kafka.Settings)
+			s.Topic = topic
+			tt.change(&s)
+			var got []string
+			for _, err := range s.Validate() {
+				got = append(got, err.Error())
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
