@@ -111,7 +111,7 @@ func (f *follower) page(ctx context.Context) (source.Page, bool) {
 	for {
 		f.open()
 		p, err := f.reader.Next(ctx)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return p, false
 		}
 		if err != nil {
@@ -148,7 +148,7 @@ func (f *follower) run(d time.Duration) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	for {
+	for ctx.Err() == nil {
 		p, ok := f.page(ctx)
 		if !ok {
 			return

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -80,7 +81,6 @@ func (r *reader) settle(w *walk, waits int64) {
 			through = min(p.newest, waits, through)
 		}
 		p.through = max(p.through, through)
-		r.keepAnchor(w)
 	}
 	if p.bound(waits) {
 		r.shrunk(w.start)
@@ -89,15 +89,21 @@ func (r *reader) settle(w *walk, waits int64) {
 	}
 }
 
-// keepAnchor keeps where a later walk can begin, once the API has clearly shown
-// that it lists the oldest first.
-func (r *reader) keepAnchor(w *walk) {
+// keepAnchors keeps where later walks can begin, once the API has clearly shown
+// that it lists the oldest first. That is for when a walk was handed out whole:
+// what lies before an anchor is never looked at again.
+func (r *reader) keepAnchors(w *walk) {
 	const clearly = 10
 	switch {
 	case w.votes[newestFirst] > 0:
-		r.pos.anchor = [2]string{}
-	case w.anchor[0] != "" && (w.anchored || w.votes[oldestFirst] >= clearly):
-		r.pos.anchor = w.anchor
+		r.pos.anchor, r.end = [2]string{}, [2]string{}
+	case w.anchored || w.votes[oldestFirst] >= clearly:
+		if w.tail[0].id != "" {
+			r.end = [2]string{strings.Clone(w.tail[0].id), strings.Clone(w.tail[1].id)}
+		}
+		if w.complete && w.anchor[0] != "" {
+			r.pos.anchor = w.anchor
+		}
 	}
 }
 

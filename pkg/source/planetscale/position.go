@@ -30,7 +30,9 @@ type position struct {
 	forgot             bool     // undated ones had to be forgotten
 	anchor             [2]string
 	gap                *gap // found, and to be told before anything else
-	index              map[string]uint64
+
+	index map[string]uint64 // digests of what is named; 0 if not seen since the start
+	owed  int64             // floor that bound could not raise yet
 }
 
 // name is a delivered event at or above the floor.
@@ -60,7 +62,7 @@ const (
 func newPosition(host, organization string) *position {
 	return &position{
 		host: host, organization: organization,
-		floor: never, newest: never, through: never,
+		floor: never, newest: never, through: never, owed: never,
 		index: map[string]uint64{},
 	}
 }
@@ -104,8 +106,13 @@ func (p *position) raise(floor int64) {
 // bound keeps the position within what it may name. waits is the earliest time
 // of what is yet to be handed out: the floor never passes it, so rather than
 // lose an event, names are forgotten without raising the floor, and a crash
-// repeats them. It tells whether anything had to give way.
+// before that is made up for repeats them. It tells whether anything had to
+// give way.
 func (p *position) bound(waits int64) (shrunk bool) {
+	if p.owed > p.floor {
+		p.raise(min(p.owed, waits))
+		shrunk = true
+	}
 	if n := len(p.undated) - maxUndated; n > 0 {
 		p.forgetUndated(n)
 		shrunk = true
@@ -114,20 +121,19 @@ func (p *position) bound(waits int64) (shrunk bool) {
 	if excess <= 0 {
 		return shrunk
 	}
-	times := make([]int64, len(p.named))
-	for i, n := range p.named {
-		times[i] = n.at
+	if excess > len(p.named) {
+		p.forgetUndated(min(excess-len(p.named), len(p.undated)))
+		excess = len(p.named)
 	}
-	slices.Sort(times)
-	excess = min(excess, len(times))
-	if excess == 0 {
-		p.forgetUndated(len(p.undated) / 2)
-		return true
-	}
-	floor := times[excess-1] + 1
-	p.raise(min(floor, waits))
-	if n := p.excess(); n > 0 && waits < floor {
-		p.forgetNamed(n)
+	if excess > 0 {
+		times := make([]int64, len(p.named))
+		for i, n := range p.named {
+			times[i] = n.at
+		}
+		slices.Sort(times)
+		p.owed = max(p.owed, times[excess-1]+1)
+		p.raise(min(p.owed, waits))
+		p.forgetNamed(p.excess())
 	}
 	return true
 }
@@ -161,7 +167,7 @@ func (p *position) forgetUndated(n int) {
 }
 
 func (p *position) forgetNamed(n int) {
-	n = min(n, len(p.named))
+	n = min(max(n, 0), len(p.named))
 	for _, m := range p.named[:n] {
 		delete(p.index, m.id)
 	}

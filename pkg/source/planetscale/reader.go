@@ -31,6 +31,7 @@ type reader struct {
 	ahead    *flight   // the walk's next page, if it is on its way
 	hand     *handout  // handing out
 	order    order     // as far as known
+	end      [2]string // of a log that lists the oldest first: its last two events
 	fullDue  time.Time // when a walk must go down to the floor again
 	returned time.Time // when Next last returned a page; zero before it did
 	warned   time.Time
@@ -67,6 +68,9 @@ func (r *reader) step(ctx context.Context) error {
 		full := !time.Now().Before(r.fullDue)
 		settings := &r.source.settings
 		r.walk = newWalk(r.pos, full, r.order, settings.Overlap.Std(), settings.WalkBuffer.Bytes())
+		if !full && r.order == oldestFirst && r.end[0] != "" {
+			r.walk.jump(r.end)
+		}
 	}
 	w := r.walk
 	p, err := r.request(ctx, w)
@@ -100,8 +104,11 @@ func (r *reader) step(ctx context.Context) error {
 	return nil
 }
 
-// fromTheTop begins the walk anew without the anchor, which is gone.
-func (r *reader) fromTheTop() { r.pos.anchor, r.walk, r.ahead = [2]string{}, nil, nil }
+// fromTheTop begins the walk anew without the anchors: one is gone.
+func (r *reader) fromTheTop() {
+	r.pos.anchor, r.end = [2]string{}, [2]string{}
+	r.walk, r.ahead, r.fullDue = nil, nil, time.Time{}
+}
 
 // listed turns from listing to handing out.
 func (r *reader) listed(w *walk) {
@@ -164,6 +171,7 @@ func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
 	caughtUp := len(h.next) == 0
 	if caughtUp {
 		r.settle(h.walk, math.MaxInt64)
+		r.keepAnchors(h.walk)
 		r.hand = nil
 	}
 	r.sawHandout(events, caughtUp)

@@ -71,21 +71,17 @@ type stretch struct {
 }
 
 func newWalk(pos *position, full bool, assumed order, overlap time.Duration, budget int64) *walk {
-	w := &walk{
+	return &walk{
 		pos: pos, floor: pos.floor, full: full, assumed: assumed, overlap: overlap, budget: budget,
 		cursors: map[string]bool{},
 	}
-	if !full && assumed == oldestFirst && pos.anchor[0] != "" {
-		w.jump()
-	}
-	return w
 }
 
-// jump goes on from the anchor: a pair of neighbours below the floor. The first
-// is asked behind, and the second must come back, or the server does not know
-// the first any more, or lists differently.
-func (w *walk) jump() {
-	w.cursor, w.expect, w.anchored = w.pos.anchor[0], w.pos.anchor[1], true
+// jump goes on from an anchor: a pair of neighbours. The first is asked behind,
+// and the second must come back, or the server does not know the first any
+// more, or lists differently.
+func (w *walk) jump(anchor [2]string) {
+	w.cursor, w.expect, w.anchored = anchor[0], anchor[1], true
 	w.lastDated, w.tail = nil, [2]name{}
 }
 
@@ -276,13 +272,14 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 	}
 	switch o := w.order(); {
 	case !p.hasNext:
-		w.done, w.ended, w.complete = true, true, true
+		// A poll that began at the end of the log did not look at what is before.
+		w.done, w.ended, w.complete = true, true, w.full || !w.anchored
 	case o == newestFirst && p.below(w.floor, contrary):
 		w.done, w.complete = true, true
 	case o == newestFirst && !unknown && !w.full:
 		w.done = true
 	case o == oldestFirst && w.pages == 1 && !w.anchored && !unknown && !contrary && w.pos.anchor[0] != "":
-		w.jump()
+		w.jump(w.pos.anchor)
 	}
 }
 
