@@ -268,7 +268,10 @@ func leavesHangByClose(s *session) {
 	snk := s.open()
 	batch := s.records(3)
 	l, done := s.hang(s.Context(), snk, batch)
-	s.close(snk)
+	snk.closed = true
+	if err := s.wait("Close", async(snk.Close)); err != nil {
+		s.Logf("Close during a Publish that hangs: %v", err) // which it may well report
+	}
 	err := s.wait("Publish, after Close,", done)
 	s.Repair(s.TB)
 	s.expectRetryable(s.settle(l, batch, err), "the sink was closed")
