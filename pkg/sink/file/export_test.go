@@ -1,0 +1,33 @@
+package file
+
+import (
+	"os"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Disk is what tests put between the sink and its file. What is nil is done by
+// the operating system.
+type Disk struct {
+	Write    func(f *os.File, text []byte) (int, error)
+	Sync     func(f *os.File) error
+	Truncate func(f *os.File, size int64) error
+}
+
+// On returns the type on another disk.
+func On(d Disk) sink.Type {
+	real := osDisk
+	if d.Write != nil {
+		real.write = d.Write
+	}
+	if d.Sync != nil {
+		real.sync = d.Sync
+	}
+	if d.Truncate != nil {
+		real.truncate = d.Truncate
+	}
+	return newType(real)
+}
+
+// Longest is the largest body.
+const Longest = longest

@@ -1,0 +1,119 @@
+package file_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/file"
+)
+
+// wantHint checks an error that is about the destination, to be retried.
+func wantHint(t *testing.T, err error, text, hint string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("got error %v, want %q in it", err, text)
+	}
+	if sink.IsPermanent(err) {
+		t.Errorf("got a permanent error, want one that is retried: %v", err)
+	}
+	hinted, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	if !ok || !strings.Contains(hinted.Hint(), hint) {
+		t.Errorf("got error %#v, want a hint with %q", err, hint)
+	}
+}
+
+func TestErrorsOfTheFileSystemAreRetriedWithAHint(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		path       func(t *testing.T, dir string) string
+		text, hint string
+	}{
+		{"a directory", func(_ *testing.T, dir string) string { return dir },
+			"is a directory", "name a file in it, such as"},
+		{"in a directory that is missing", func(_ *testing.T, dir string) string { return dir + "/no/audit.ndjson" },
+			"no such file", "/no exists, owned by the user that runs sluice"},
+		{"in what is no directory", func(t *testing.T, dir string) string {
+			write(t, dir+"/plain", "")
+			return dir + "/plain/audit.ndjson"
+		}, "not a directory", "/plain exists"},
+		{"a link to nothing", func(t *testing.T, dir string) string {
+			if err := os.Symlink(dir+"/no/where", dir+"/link"); err != nil {
+				t.Fatal(err)
+			}
+			return dir + "/link"
+		}, "no such file", "no link there leads nowhere"},
+		{"on a full device", func(*testing.T, string) string { return "/dev/full" },
+			"no space left on device", "free some space on the file system of /dev/full"},
+		{"a pipe that nobody reads", func(t *testing.T, dir string) string { return fifo(t, dir) },
+			"no such device", "nothing reads from"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := c.path(t, t.TempDir())
+			wantHint(t, open(t, file.Type, at(path)).Publish(t.Context(), batch("a")), c.text, c.hint)
+		})
+	}
+}
+
+// TestErrorsOfTheDiskAreRetriedWithAHint has a disk say what cannot be brought
+// about where tests run, as root among others.
+func TestErrorsOfTheDiskAreRetriedWithAHint(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		hint string
+	}{
+		{syscall.ENOSPC, "free some space"},
+		{syscall.EDQUOT, "free some space"},
+		{syscall.EFBIG, "set max_bytes below that"},
+		{syscall.EROFS, "read-only file system"},
+		{&fs.PathError{Op: "open", Path: "audit.ndjson", Err: syscall.EACCES}, "let the user that runs sluice"},
+		{syscall.EPERM, "let the user that runs sluice"},
+	} {
+		t.Run(c.err.Error(), func(t *testing.T) {
+			typ := file.On(file.Disk{Write: func(*os.File, []byte) (int, error) { return 0, c.err }})
+			path := filepath.Join(t.TempDir(), "audit.ndjson")
+			err := open(t, typ, at(path)).Publish(t.Context(), batch("a"))
+			wantHint(t, err, "appending to "+path+": ", c.hint)
+		})
+	}
+}
+
+func TestCheckTouchesNothing(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there.ndjson")
+	write(t, there, "a\ntorn")
+	for _, c := range []struct{ path, want string }{
+		{there, there + ": 6 bytes, to be appended to"},
+		{dir + "/new.ndjson", dir + "/new.ndjson: will be created"},
+		{"/dev/null", "/dev/null: a pipe or device; records are stored by whatever is behind it"},
+		{fifo(t, dir), dir + "/pipe: a pipe or device; records are stored by whatever is behind it"},
+	} {
+		got, err := open(t, file.Type, at(c.path)).(sink.Checker).Check(t.Context())
+		if err != nil || got != c.want {
+			t.Errorf("got %q, error %v, want %q", got, err, c.want)
+		}
+	}
+	wantContent(t, there, "a\ntorn")
+	if _, err := os.Stat(dir + "/new.ndjson"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got error %v, want the file not to be created", err)
+	}
+}
+
+func TestCheckSaysWhyNot(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ path, text, hint string }{
+		{dir, "is a directory", "name a file in it"},
+		{dir + "/no/audit.ndjson", "no such file", "/no exists"},
+	} {
+		_, err := open(t, file.Type, at(c.path)).(sink.Checker).Check(t.Context())
+		wantHint(t, err, c.text, c.hint)
+	}
+}

@@ -1,0 +1,124 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+// Settings are the keys of a file sink.
+type Settings struct {
+	// Path of the file. {source} in it is replaced by the name of the source, so
+	// that each lane of a sink has a file of its own. Its directory must exist.
+	Path string `yaml:"path"`
+
+	// MaxBytes rotates the file before the Publish that would make it larger. A
+	// Publish (4 MiB) is never split, so a file can be larger by itself than a
+	// smaller MaxBytes. At least 1MiB; default 0: not by size. Nothing is deleted
+	// by default either way, so that one file is the simplest for those who read
+	// it along.
+	MaxBytes setting.Size `yaml:"max_bytes"`
+
+	// MaxAge rotates the file before the first Publish of a new period of this
+	// length. Periods are counted in UTC from a Monday, 00:00, so that 24h gives a
+	// file for each day, and restarts do not matter. At least 1m; default 0: not
+	// by age.
+	MaxAge setting.Duration `yaml:"max_age"`
+
+	// Keep is how many rotated files are kept; of more, the oldest are deleted,
+	// and the log tells. Files that others renamed or compressed do not count.
+	// Default 0: all, since evidence is not deleted unasked.
+	Keep int `yaml:"keep"`
+
+	// Mode of a file that is created, whatever the umask. A file that is there
+	// keeps its own. Default 0600.
+	Mode Mode `yaml:"mode"`
+}
+
+var defaults = Settings{Mode: 0o600}
+
+// Validate reports what no file could be written with.
+func (s Settings) Validate() []error {
+	var errs []error
+	check := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
+		}
+	}
+	rest := strings.ReplaceAll(s.Path, placeholder, "")
+	check(s.Path != "", "path", "missing; name the file to append to")
+	check(!strings.HasSuffix(s.Path, "/"), "path", "%q is a directory; name a file in it", s.Path)
+	check(!strings.ContainsAny(rest, "{}"), "path", "%q has a placeholder that is not known; there is only %s", s.Path, placeholder)
+	check(s.MaxBytes == 0 || s.MaxBytes >= 1<<20, "max_bytes", "%v is too small; write 1MiB or more, or 0 for no limit", s.MaxBytes)
+	check(s.MaxAge == 0 || s.MaxAge.Std() >= time.Minute, "max_age", "%v is too short; write 1m or more, or 0 for no limit", s.MaxAge)
+	check(s.Keep >= 0, "keep", "%d is negative; write how many rotated files to keep, or 0 for all", s.Keep)
+	check(s.Keep <= 0 || s.MaxBytes > 0 || s.MaxAge > 0, "keep", "nothing is rotated; set max_bytes or max_age as well")
+	return errs
+}
+
+// Exclusive names the file. Devices take any number of writers and claim nothing;
+// pipes do, since lines over 4096 bytes would run into each other (pipe(7),
+// PIPE_BUF).
+func (s Settings) Exclusive(source string) string {
+	path := s.pathFor(source)
+	if info, err := os.Stat(path); borrowed(path) || err == nil && info.Mode()&os.ModeDevice != 0 {
+		return ""
+	}
+	return path
+}
+
+const placeholder = "{source}"
+
+func (s Settings) pathFor(source string) string {
+	path := strings.ReplaceAll(s.Path, placeholder, source)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	// There is no working directory. Opening a relative path will say so.
+	return filepath.Clean(path)
+}
+
+// borrowed reports whether the path leads to something that this process was
+// started with, such as /dev/stdout. That may be a regular file, but it is not
+// ours to lock, rename or cut.
+func borrowed(path string) bool {
+	for _, prefix := range []string{"/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Mode is the permission bits of a file, written in octal: 0640.
+type Mode os.FileMode
+
+func (m Mode) String() string { return fmt.Sprintf("%#o", os.FileMode(m)) }
+
+// UnmarshalText accepts modes under which the owner can read and write, nobody
+// can execute, and not everybody can write.
+func (m *Mode) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseUint(strings.TrimPrefix(string(text), "0o"), 8, 9)
+	if err != nil {
+		return fmt.Errorf("%q is not a file mode; write it in octal, such as 0600 or 0640", text)
+	}
+	switch {
+	case v&0o600 != 0o600:
+		return errors.New("the owner must be able to read and write; write 0600 or more")
+	case v&0o111 != 0:
+		return fmt.Errorf("%#o makes the file executable; write such as 0600 or 0640", v)
+	case v&0o002 != 0:
+		return fmt.Errorf("%#o lets everybody write; write such as 0600 or 0640", v)
+	}
+	*m = Mode(v)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }

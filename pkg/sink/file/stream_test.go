@@ -1,0 +1,162 @@
+package file_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/sink/file"
+)
+
+func fifo(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// reader opens a pipe without waiting for a writer.
+func reader(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// untouched is a disk that must only be written to.
+func untouched(t *testing.T) file.Disk {
+	return file.Disk{
+		Sync:     func(*os.File) error { t.Error("a stream was synced"); return nil },
+		Truncate: func(*os.File, int64) error { t.Error("a stream was cut"); return nil },
+	}
+}
+
+func rotating(path string) func(*file.Settings) {
+	return func(s *file.Settings) { s.Path, s.MaxBytes = path, 1 }
+}
+
+func TestPipeIsWrittenAsItIs(t *testing.T) {
+	path := fifo(t, t.TempDir())
+	in := bufio.NewReader(reader(t, path))
+	snk := open(t, file.On(untouched(t)), rotating(path))
+	for _, body := range []string{"a", "b"} {
+		publish(t, snk, body)
+		if got, err := in.ReadString('\n'); err != nil || got != body+"\n" {
+			t.Errorf("got %q, error %v, want %q", got, err, body)
+		}
+	}
+}
+
+func TestPipeThatLostItsReaderIsOpenedAgain(t *testing.T) {
+	path := fifo(t, t.TempDir())
+	first := reader(t, path)
+	snk := open(t, file.On(untouched(t)), at(path))
+	publish(t, snk, "a")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantHint(t, snk.Publish(t.Context(), batch("b")), "broken pipe", "nothing reads from")
+	second := bufio.NewReader(reader(t, path))
+	publish(t, snk, "b")
+	if got, err := second.ReadString('\n'); err != nil || got != "b\n" {
+		t.Errorf("got %q, error %v, want %q", got, err, "b\n")
+	}
+}
+
+// TestCloseInterruptsAPipeThatIsFull publishes more than a pipe holds, 64 KiB
+// (pipe(7)), to a reader that does not read.
+func TestCloseInterruptsAPipeThatIsFull(t *testing.T) {
+	path := fifo(t, t.TempDir())
+	reader(t, path)
+	begun, returned := make(chan struct{}), make(chan error, 1)
+	snk := openUnclosed(t, file.On(file.Disk{Write: func(f *os.File, text []byte) (int, error) {
+		close(begun)
+		n, err := f.Write(text)
+		returned <- err
+		return n, err
+	}}), zerolog.Nop(), at(path))
+	published := make(chan error, 1)
+	go func() { published <- snk.Publish(t.Context(), batch(strings.Repeat("x", 1<<20))) }()
+	<-begun
+	if err := snk.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if err := <-published; err == nil {
+		t.Error("got nil of a Publish that was interrupted")
+	}
+	if err := <-returned; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got error %v of the write, want %v", err, os.ErrDeadlineExceeded)
+	}
+}
+
+func TestTornLineInAStreamStaysAlone(t *testing.T) {
+	path := fifo(t, t.TempDir())
+	in := bufio.NewReader(reader(t, path))
+	torn := true
+	d := untouched(t)
+	d.Write = func(f *os.File, text []byte) (int, error) {
+		if torn {
+			torn = false
+			n, err := f.Write(text[:3])
+			return n, errors.Join(err, syscall.EIO)
+		}
+		return f.Write(text)
+	}
+	snk := open(t, file.On(d), at(path))
+	if err := snk.Publish(t.Context(), batch("first")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got error %v, want %v", err, syscall.EIO)
+	}
+	publish(t, snk, "first")
+	for _, want := range []string{"fir\n", "first\n"} {
+		if got, err := in.ReadString('\n'); err != nil || got != want {
+			t.Errorf("got %q, error %v, want %q", got, err, want)
+		}
+	}
+}
+
+func TestDevicesAreOnlyWrittenTo(t *testing.T) {
+	for _, path := range []string{"/dev/null", "/dev/zero"} {
+		snk := open(t, file.On(untouched(t)), rotating(path))
+		for range 3 {
+			publish(t, snk, "a")
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+			t.Fatalf("%s is %v, error %v", path, info.Mode(), err)
+		}
+	}
+}
+
+// TestFileThatWasHandedOver writes to a regular file by /dev/fd, as where a shell
+// redirected /dev/stdout.
+func TestFileThatWasHandedOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "redirected")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("torn"); err != nil {
+		t.Fatal(err)
+	}
+	snk := open(t, file.On(untouched(t)), rotating(fmt.Sprint("/dev/fd/", f.Fd())))
+	publish(t, snk, "a")
+	publish(t, snk, "b")
+	wantContent(t, path, "torna\nb\n")
+}
