@@ -79,14 +79,18 @@ func isDotAtom(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if !isAtom(s[i]) && s[i] != '.' {
+		if !atoms[s[i]] && s[i] != '.' {
 			return false
 		}
 	}
 	return true
 }
 
-func isAtom(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
-}
+// atoms are the characters of an atom of RFC 5322, section 3.2.3.
+var atoms = func() (table [256]bool) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for _, c := range []byte(letters + "0123456789!#$%&'*+-/=?^_`{|}~") {
+		table[c] = true
+	}
+	return table
+}()

@@ -1,10 +1,29 @@
 package transform
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 	"unicode/utf8"
 )
+
+// AppendMember appends a member of a JSON object with a comma behind it: key,
+// which is written as it is and so ends in a colon, and s as AppendJSON has it.
+func AppendMember[T string | []byte](dst []byte, key string, s T) []byte {
+	if len(s) <= chunk { // Most are, and most of those stand for themselves.
+		if quotes, printable := inspect(s); printable && quotes == 0 {
+			n := len(dst)
+			dst = slices.Grow(dst, len(key)+len(s)+3)[:n+len(key)+len(s)+3]
+			member := dst[n:]
+			copy(member, key)
+			member = member[len(key):]
+			copy(member[1:], s)
+			member[0], member[len(member)-2], member[len(member)-1] = '"', '"', ','
+			return dst
+		}
+	}
+	return append(AppendJSON(append(dst, key...), s), ',')
+}
 
 // AppendJSON appends s as a JSON string, quotes included. What is not valid
 // UTF-8 becomes U+FFFD, byte by byte. Besides what JSON demands (RFC 8259,
@@ -15,91 +34,102 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		end := min(i+chunk, len(s))
-		switch part := s[i:end]; inspect(part) {
-		case plain:
-			dst, i = append(dst, part...), end
-		case quoted:
-			dst, i = appendQuoted(dst, part), end
-		default:
-			for i < end {
-				dst, i = appendRune(dst, s, i)
-			}
+		if quotes, printable := inspect(s[i:end]); printable {
+			dst, i = appendPrintable(dst, s[i:end], quotes), end
+			continue
+		}
+		for i < end {
+			dst, i = appendRune(dst, s, i)
 		}
 	}
 	return append(dst, '"')
 }
 
-// chunk is how much of a string is looked at and then copied at once.
+// chunk is how much of a string is looked at and then copied at once: as many
+// bytes as a word has bits.
 const chunk = 64
 
-// What a chunk holds.
-const (
-	plain  = iota // printable ASCII that stands for itself
-	quoted        // and quotes or backslashes
-	other         // and anything else
-)
-
-// inspect looks at eight bytes at a time. A byte is printable ASCII if its high
-// bit is clear, and stays clear when 0x20 is subtracted. It is zero if its high
-// bit was clear and is set when 1 is subtracted, and a byte is a quote if it is
-// zero after the bits of a quote are flipped. A borrow reaches the next byte
-// only from one that was found.
-func inspect[T string | []byte](s T) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	var unprintable, escaped uint64
+// inspect reports whether s, at most a chunk, is ASCII without control
+// characters. If so, quotes has a bit for each byte that is a quote or a
+// backslash, the lowest for the first.
+func inspect[T string | []byte](s T) (quotes uint64, printable bool) {
+	var foreign uint64
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		b := s[i : i+8]
-		word := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		unprintable |= word | (word - ones*0x20)
-		quote, backslash := word^ones*'"', word^ones*'\\'
-		escaped |= (quote-ones)&^quote | (backslash-ones)&^backslash
-	}
-	for ; i < len(s); i++ {
-		c := uint64(s[i])
-		unprintable |= c | (c - 0x20)
-		if c == '"' || c == '\\' {
-			escaped |= highs
-		}
+		w := word(s[i : i+8])
+		foreign |= unprintable(w)
+		quotes |= quotesIn(w) << i
 	}
 	switch {
-	case unprintable&highs != 0:
-		return other
-	case escaped&highs != 0:
-		return quoted
+	case i == len(s):
+	case len(s) > 8:
+		// The last eight bytes, of which some are looked at for the second time.
+		w := word(s[len(s)-8:])
+		foreign |= unprintable(w)
+		quotes |= quotesIn(w) << (len(s) - 8)
+	default:
+		w := uint64(ones * ' ')
+		for i := len(s) - 1; i >= 0; i-- {
+			w = w<<8 | uint64(s[i])
+		}
+		foreign |= unprintable(w)
+		quotes |= quotesIn(w)
 	}
-	return plain
+	return quotes, foreign == 0
 }
 
-// appendQuoted appends at most a chunk of printable ASCII with quotes and
-// backslashes escaped. It has no branch in it: JSON within JSON has a quote
-// every few bytes, at places no processor can foresee. Two bytes are written for
-// each, and the next pair begins behind as many of them as count.
-func appendQuoted[T string | []byte](dst []byte, s T) []byte {
-	dst = slices.Grow(dst, 2*chunk)
+const (
+	ones  = 0x0101010101010101
+	lows  = ones * 0x7f
+	highs = ones * 0x80
+)
+
+// word reads eight bytes, the first of them lowest.
+func word[T string | []byte](b T) uint64 {
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// unprintable is zero if all bytes of w are ASCII without control characters:
+// their high bits are clear, and stay clear when 0x20 is subtracted. A borrow
+// reaches the next byte only from one that is a control character.
+func unprintable(w uint64) uint64 { return (w | (w - ones*0x20)) & highs }
+
+// quotesIn has a bit for each byte of w that is a quote or a backslash, the
+// lowest for the lowest byte. The bytes must be ASCII: then adding 0x7f sets the
+// high bit of every byte but zero, and the product gathers the bits.
+func quotesIn(w uint64) uint64 {
+	others := ((w ^ ones*'"') + lows) & ((w ^ ones*'\\') + lows)
+	return (^others & highs >> 7) * 0x0102040810204080 >> 56
+}
+
+// appendPrintable appends at most a chunk of printable ASCII with a backslash
+// before each byte that quotes has a bit for. JSON within JSON has a quote every
+// few bytes, so what lies between two is copied in steps of a fixed size, which
+// cost less than a loop of the right length; what a step writes too much is
+// overwritten by the next.
+func appendPrintable[T string | []byte](dst []byte, s T, quotes uint64) []byte {
+	const step = 16
+	dst = slices.Grow(dst, 2*chunk+step)
 	n := len(dst)
-	out := (*[2 * chunk]byte)(dst[n : n+2*chunk])
-	j := 0
-	for i := range len(s) {
-		e := escapes[s[i]]
-		out[j&(2*chunk-1)], out[(j+1)&(2*chunk-1)] = byte(e), byte(e>>8)
-		j += int(e >> 16)
+	out := (*[2*chunk + step]byte)(dst[n : n+2*chunk+step])
+	var in [chunk + step]byte
+	copy(in[:], s)
+	from, added := 0, 0
+	for ; quotes != 0; quotes &= quotes - 1 {
+		quote := bits.TrailingZeros64(quotes)
+		for i := from; i < quote; i += step {
+			copy(out[i+added:i+added+step], in[i:i+step])
+		}
+		out[quote+added] = '\\'
+		from = quote
+		added++
 	}
-	return dst[:n+j]
+	for i := from; i < len(s); i += step {
+		copy(out[i+added:i+added+step], in[i:i+step])
+	}
+	return dst[:n+len(s)+added]
 }
-
-// escapes has for each byte what stands for it, the first of two bytes lowest,
-// and above them how many of the two count.
-var escapes = func() (table [256]uint32) {
-	for c := range table {
-		table[c] = 1<<16 | uint32(c)
-	}
-	for _, c := range []uint32{'"', '\\'} {
-		table[c] = 2<<16 | c<<8 | '\\'
-	}
-	return table
-}()
 
 // appendRune appends the character at s[i] and returns where the next begins.
 func appendRune[T string | []byte](dst []byte, s T, i int) ([]byte, int) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -16,6 +15,9 @@ import (
 
 // typical is how many bytes a document has besides the raw event.
 const typical = 1280
+
+// maxAddress is the longest an address can be as text.
+const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 
 // append appends the document of e.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *allowance) []byte {
@@ -29,7 +31,11 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.raw(c.constant)
 	w.account(e)
 	w.event(e, action, a)
-	ip := transform.Address(e.RemoteIP)
+	var room [maxAddress]byte
+	var ip []byte // as text, empty if there is none
+	if addr := transform.Address(e.RemoteIP); addr.IsValid() {
+		ip = addr.AppendTo(room[:0])
+	}
 	w.people(e, ip)
 	w.addresses(e, ip)
 	w.failure(e)
@@ -41,14 +47,15 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 // account ends the cloud object, which the constant part begins. The API knows
 // an organization by its name only.
 func (w *writer) account(e *source.Event) {
-	w.raw(`"account":{`)
-	whole(w, `"id":`, e.Organization)
-	whole(w, `"name":`, e.Organization)
-	w.buf[len(w.buf)-1] = '}'
-	w.raw(`},"organization":{`)
-	whole(w, `"name":`, e.Organization)
-	w.buf[len(w.buf)-1] = '}'
-	w.raw(`,`)
+	w.raw(`"account":{"id":`)
+	begin := len(w.buf)
+	w.buf = transform.AppendJSON(w.buf, e.Organization)
+	organization := w.buf[begin:]
+	w.raw(`,"name":`)
+	w.buf = append(w.buf, organization...)
+	w.raw(`}},"organization":{"name":`)
+	w.buf = append(w.buf, organization...)
+	w.raw(`},`)
 }
 
 func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) {
@@ -79,7 +86,7 @@ func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) 
 
 // people writes the actor, whom the event was done to, and everyone by every
 // name they have, for searches that do not care about the part they play.
-func (w *writer) people(e *source.Event, ip netip.Addr) {
+func (w *writer) people(e *source.Event, ip []byte) {
 	var actor source.Party
 	if transform.Acted(e) {
 		actor = e.Actor
@@ -98,9 +105,9 @@ func (w *writer) people(e *source.Event, ip netip.Addr) {
 	w.team(team)
 
 	related := w.open(`"related":{`)
-	if ip.IsValid() {
+	if len(ip) > 0 {
 		w.raw(`"ip":["`)
-		w.buf = ip.AppendTo(w.buf)
+		w.buf = append(w.buf, ip...)
 		w.raw(`"],`)
 	}
 	w.names(`"user":[`, [...]string{actor.ID, actor.Name, target.ID, target.Name})
@@ -143,7 +150,7 @@ func (w *writer) names(key string, names [4]string) {
 
 // addresses writes where the actor was. client repeats source, since Elastic's
 // own integrations for audit logs differ in which of the two they fill.
-func (w *writer) addresses(e *source.Event, ip netip.Addr) {
+func (w *writer) addresses(e *source.Event, ip []byte) {
 	origin := w.open(`"source":{`)
 	w.text(`"address":`, e.RemoteIP)
 	w.ip(ip)
@@ -153,12 +160,12 @@ func (w *writer) addresses(e *source.Event, ip netip.Addr) {
 	w.close(client)
 }
 
-func (w *writer) ip(ip netip.Addr) {
-	if !ip.IsValid() {
+func (w *writer) ip(ip []byte) {
+	if len(ip) == 0 {
 		return
 	}
 	w.raw(`"ip":"`)
-	w.buf = ip.AppendTo(w.buf)
+	w.buf = append(w.buf, ip...)
 	w.raw(`",`)
 }
 

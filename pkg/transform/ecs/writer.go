@@ -44,9 +44,7 @@ func (w *writer) text(key, value string) {
 
 // whole writes a member whose value must not be shortened.
 func whole[T string | []byte](w *writer, key string, value T) {
-	w.raw(key)
-	w.buf = transform.AppendJSON(w.buf, value)
-	w.buf = append(w.buf, ',')
+	w.buf = transform.AppendMember(w.buf, key, value)
 }
 
 func (w *writer) time(key string, t time.Time) {
