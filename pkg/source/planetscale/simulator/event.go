@@ -38,6 +38,9 @@ const (
 	parts
 )
 
+// typicalSize is what most events fit in, in bytes.
+const typicalSize = 800
+
 // oneHostile is the rate of events with hostile text in one of their parts,
 // those of hostile actors apart.
 const oneHostile = 8

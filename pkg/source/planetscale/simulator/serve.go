@@ -206,7 +206,7 @@ func (s *Server) page(r Request, alter func(*Listing)) answer {
 	key := newPageKey(selected, s.log.edits)
 	a.body = s.cache.pages[key]
 	if a.body == nil {
-		a.body = s.log.appendPage(make([]byte, 0, 800*(1+len(selected.events))), selected)
+		a.body = s.log.appendPage(make([]byte, 0, typicalSize*(1+len(selected.events))), selected)
 		s.cache.keep(key, a.body)
 	}
 	return a
@@ -215,7 +215,7 @@ func (s *Server) page(r Request, alter func(*Listing)) answer {
 func (s *Server) altered(selected selection, alter func(*Listing)) []byte {
 	page := s.log.listing(selected)
 	for _, e := range selected.events {
-		page.Data = append(page.Data, s.log.append(nil, e))
+		page.Data = append(page.Data, s.log.append(make([]byte, 0, typicalSize), e))
 	}
 	alter(page)
 	return page.encode()

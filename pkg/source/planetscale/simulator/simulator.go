@@ -38,7 +38,7 @@ type Config struct {
 	Events int
 
 	// Spacing is the mean time between the events of the start. Some of them
-	// tie. Default 1 s.
+	// tie. All of them should fit between 1970 and now. Default 1 s.
 	Spacing time.Duration
 
 	// Rate is how many events a second are appended as the clock passes. Default
@@ -94,7 +94,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Spacing == 0 {
+	c.Events = max(0, c.Events)
+	if c.Spacing <= 0 {
 		c.Spacing = time.Second
 	}
 	if c.Organization == "" {

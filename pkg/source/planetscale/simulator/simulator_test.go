@@ -86,17 +86,22 @@ func decode(t testing.TB, a reply) envelope {
 	return page
 }
 
-// walk lists the whole log, limit events a page.
+// walk lists the whole log, limit events a page. A walk in circles fails.
 func walk(t testing.TB, s *simulator.Server, limit int) []json.RawMessage {
 	t.Helper()
 	var all []json.RawMessage
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	seen := make(map[string]bool)
 	for {
 		page := list(t, s, query)
 		all = append(all, page.Data...)
 		if !page.HasNext {
 			return all
 		}
+		if seen[*page.End] {
+			t.Fatalf("the walk comes to cursor %s again", *page.End)
+		}
+		seen[*page.End] = true
 		query.Set("starting_after", *page.End)
 	}
 }

@@ -30,6 +30,9 @@ type segment struct {
 
 const tieGroup = 16
 
+// longestStep keeps the sum of a time and a step within an int64.
+const longestStep = 1 << 61
+
 // maxJitter bounds how long before its nominal time an event is created.
 const maxJitter = int64(time.Second)
 
@@ -38,7 +41,7 @@ func newTimeline(c Config, now int64) timeline {
 	step := int64(c.Spacing)
 	t.push(segment{count: int64(c.Events), start: now - int64(c.Events-1)*step, step: step})
 	if c.Rate > 0 {
-		t.step = max(1, int64(float64(time.Second)/c.Rate))
+		t.step = int64(min(max(1, float64(time.Second)/c.Rate), longestStep))
 		t.next = now + t.step
 	}
 	return t

@@ -30,7 +30,7 @@ func (l *eventLog) ever() iter.Seq[listed] {
 
 // event tells the whole history of an event.
 func (l *eventLog) event(e listed) Event {
-	told := Event{ID: l.idOf(e), Raw: l.append(nil, e)}
+	told := Event{ID: l.idOf(e), Raw: l.append(make([]byte, 0, typicalSize), e)}
 	if v := l.versionsOf(e); v != nil {
 		told.Former = v[:len(v)-1]
 	}
