@@ -9,9 +9,10 @@ type pageCache struct {
 	order        []pageKey // by age
 }
 
-// pageKey identifies the bytes of a page. Between two places that hold only
-// generated events nothing ever changes but by edits, so a plain page keeps its
-// key while others are edited.
+// pageKey identifies the bytes of a page. The bytes of a plain one follow from
+// its ends and its count: events between two places can only be deleted, so
+// each number of them occurs with one set. So a plain page keeps its key while
+// others are edited.
 type pageKey struct {
 	first, last      place
 	count            int

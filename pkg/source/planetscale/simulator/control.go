@@ -66,7 +66,7 @@ func (s *Server) complete(d Draft) Draft {
 	}
 	if d.Raw == nil {
 		d.Raw = s.log.generate(nil, number, d.Created.UnixMilli())
-		copy(d.Raw[len(`{"id":"`):], d.ID)
+		d.Raw = slices.Replace(d.Raw, len(`{"id":"`), len(`{"id":"`)+idLength, []byte(d.ID)...)
 	}
 	return d
 }

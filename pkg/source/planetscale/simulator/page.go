@@ -17,7 +17,7 @@ var (
 // stretch is some neighbours in the log.
 type stretch struct {
 	events []listed
-	plain  bool // nothing in it or between deviates from what was generated
+	plain  bool // its events are as generated
 	more   bool // the log goes on behind it
 }
 
@@ -78,24 +78,15 @@ func (l *eventLog) scanOlder(from place, n int) stretch {
 // take adds an event to the stretch if it is visible; false if the stretch is
 // full.
 func (l *eventLog) take(s *stretch, e listed, n int) bool {
-	visible := true
-	if e.extra != nil {
-		visible = l.visible(e.extra)
-		s.plain = false
-	} else if _, gone := l.deleted[e.minor]; gone {
-		visible = false
-		s.plain = false
-	}
-	if !visible {
+	_, deleted := l.deleted[e.minor]
+	switch {
+	case e.extra != nil && !l.visible(e.extra), e.extra == nil && deleted:
 		return true
-	}
-	if len(s.events) == n {
+	case len(s.events) == n:
 		s.more = true
 		return false
 	}
-	if l.versionsOf(e) != nil {
-		s.plain = false
-	}
+	s.plain = s.plain && l.versionsOf(e) == nil
 	s.events = append(s.events, e)
 	return true
 }
