@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
 // archive is what stands at the path, and what of it is settled. It belongs to
@@ -195,7 +193,7 @@ func (a *archive) openRegular() (err error) {
 			err = errors.Join(err, a.letGo())
 		}
 	}()
-	if err := statedir.TryLockFile(f); err != nil {
+	if err := a.disk.lock(f); err != nil {
 		return err
 	}
 	if err := a.stillThere(); err != nil {
@@ -203,7 +201,7 @@ func (a *archive) openRegular() (err error) {
 	}
 	// Its name may have been made by a process that was killed before it could
 	// make it durable, so this is not for new files only.
-	if err := statedir.Sync(filepath.Dir(a.real)); err != nil {
+	if err := a.disk.syncDir(filepath.Dir(a.real)); err != nil {
 		return fmt.Errorf("making its directory durable: %w", err)
 	}
 	return a.measure()

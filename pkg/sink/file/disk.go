@@ -1,13 +1,25 @@
 package file
 
-import "os"
+import (
+	"os"
 
-// disk is what can fail in the middle of a batch. Tests put their own in its
-// place.
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+)
+
+// disk is what can fail, or be overtaken by another process, in the middle of a
+// batch. Tests put their own in its place.
 type disk struct {
 	write    func(f *os.File, text []byte) (int, error)
 	sync     func(f *os.File) error
+	syncDir  func(dir string) error
 	truncate func(f *os.File, size int64) error
+	lock     func(f *os.File) error
 }
 
-var osDisk = disk{write: (*os.File).Write, sync: (*os.File).Sync, truncate: (*os.File).Truncate}
+var osDisk = disk{
+	write:    (*os.File).Write,
+	sync:     (*os.File).Sync,
+	syncDir:  statedir.Sync,
+	truncate: (*os.File).Truncate,
+	lock:     statedir.TryLockFile,
+}

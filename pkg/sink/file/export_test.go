@@ -11,7 +11,9 @@ import (
 type Disk struct {
 	Write    func(f *os.File, text []byte) (int, error)
 	Sync     func(f *os.File) error
+	SyncDir  func(dir string) error
 	Truncate func(f *os.File, size int64) error
+	Lock     func(f *os.File) error
 }
 
 // On returns the type on another disk.
@@ -22,6 +24,12 @@ func On(d Disk) sink.Type {
 	}
 	if d.Sync != nil {
 		real.sync = d.Sync
+	}
+	if d.SyncDir != nil {
+		real.syncDir = d.SyncDir
+	}
+	if d.Lock != nil {
+		real.lock = d.Lock
 	}
 	if d.Truncate != nil {
 		real.truncate = d.Truncate

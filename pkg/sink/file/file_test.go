@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -362,6 +363,68 @@ func TestCloseUndoesWhatWasLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContent(t, path, "acknowledged\n")
+}
+
+// TestNamesAreDurableBeforeRecordsAre has the directory fail to be synced where a
+// file was found, created or rotated.
+func TestNamesAreDurableBeforeRecordsAre(t *testing.T) {
+	for _, found := range []bool{true, false} {
+		t.Run(fmt.Sprintf("file found %t", found), func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "audit.ndjson")
+			if found {
+				write(t, path, "")
+			}
+			var result error
+			synced := 0
+			snk := open(t, file.On(file.Disk{SyncDir: func(got string) error {
+				synced++
+				if got != dir {
+					t.Errorf("got %s synced, want %s", got, dir)
+				}
+				return result
+			}}), rotating(path))
+			for _, body := range []string{"a", "b"} { // the second one rotates
+				result = syscall.EIO
+				if err := snk.Publish(t.Context(), batch(body)); !errors.Is(err, syscall.EIO) {
+					t.Errorf("got error %v, want %v", err, syscall.EIO)
+				}
+				result = nil
+				publish(t, snk, body)
+			}
+			if synced != 4 {
+				t.Errorf("got %d syncs of the directory, want 4", synced)
+			}
+			if _, texts := contents(t, dir); !slices.Equal(texts, []string{"a\n", "b\n"}) {
+				t.Errorf("got files %q", texts)
+			}
+		})
+	}
+}
+
+// TestFileRotatedWhileItWasOpened has another process rotate the file, and give
+// up its lock, between opening and locking.
+func TestFileRotatedWhileItWasOpened(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.ndjson")
+	write(t, path, "old\n")
+	raced := false
+	snk := open(t, file.On(file.Disk{Lock: func(f *os.File) error {
+		if !raced {
+			raced = true
+			if err := errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, []byte("new\n"), 0o600)); err != nil {
+				return err
+			}
+		}
+		return statedir.TryLockFile(f)
+	}}), at(path))
+	if err := snk.Publish(t.Context(), batch("a")); err == nil || !strings.Contains(err.Error(), "another file took its place") {
+		t.Errorf("got error %v, want the race to be noticed", err)
+	}
+	publish(t, snk, "a")
+	if _, texts := contents(t, dir); !slices.Equal(texts, []string{"new\na\n", "old\n"}) {
+		t.Errorf("got files %q, want only the new one appended to", texts)
+	}
 }
 
 func TestOneWriterAtATime(t *testing.T) {

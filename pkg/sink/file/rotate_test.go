@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,12 +265,17 @@ func TestNoticesWhatOthersDoToTheFile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "audit.ndjson")
-			snk := open(t, file.Type, at(path))
+			d := &faulty{lines: -1}
+			snk := open(t, file.On(file.Disk{Write: d.write}), at(path))
 			publish(t, snk, "a")
 			if err := c.do(path); err != nil {
 				t.Fatal(err)
 			}
 			publish(t, snk, "b")
+			d.fill(t, 1)
+			if err := snk.Publish(t.Context(), batch("c", "undone")); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("got error %v, want %v", err, syscall.ENOSPC)
+			}
 			if _, texts := contents(t, dir); !slices.Equal(texts, c.want) {
 				t.Errorf("got files %q, want %q", texts, c.want)
 			}

@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -124,6 +125,34 @@ func TestTornLineInAStreamStaysAlone(t *testing.T) {
 	}
 	publish(t, snk, "first")
 	for _, want := range []string{"fir\n", "first\n"} {
+		if got, err := in.ReadString('\n'); err != nil || got != want {
+			t.Errorf("got %q, error %v, want %q", got, err, want)
+		}
+	}
+}
+
+// TestWriteLeftBehindKeepsItsBytes publishes on while an earlier write, whose
+// Publish has returned, is held up.
+func TestWriteLeftBehindKeepsItsBytes(t *testing.T) {
+	path := fifo(t, t.TempDir())
+	in := bufio.NewReader(reader(t, path))
+	d := &faulty{lines: -1}
+	snk := open(t, file.On(file.Disk{Write: d.write}), at(path))
+	publish(t, snk, "this one leaves a buffer")
+	reached := d.hang(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-reached
+		cancel()
+	}()
+	for _, body := range []string{"left", "held"} {
+		if err := snk.Publish(ctx, batch(body)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got error %v, want %v", err, context.Canceled)
+		}
+	}
+	d.repair(t)
+	publish(t, snk, "last")
+	for _, want := range []string{"this one leaves a buffer\n", "left\n", "last\n"} {
 		if got, err := in.ReadString('\n'); err != nil || got != want {
 			t.Errorf("got %q, error %v, want %q", got, err, want)
 		}
