@@ -1,0 +1,156 @@
+// Package admin serves what operators and their monitoring ask of a running
+// Sluice: /metrics for Prometheus, /healthz, /readyz, and a status page.
+//
+// It pulls: at each request it asks for snapshots, and between requests it costs
+// nothing. It changes nothing, so it answers GET alone, and it shows no secrets;
+// lane names, times and the reasons of failures it does show, so it belongs on
+// loopback or a private network.
+//
+// /healthz is for restarting: it says that the process runs, and a process that
+// cannot reach its sink runs. /readyz is for people and alerts.
+package admin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// Deps is where the answers come from. All of it is needed, and called
+// concurrently.
+type Deps struct {
+	Lanes       func() []pipeline.Status
+	Sources     func() map[string]source.Usage // by name
+	DeadLetters DeadLetters
+	Version     string // of Sluice
+	Log         zerolog.Logger
+}
+
+// DeadLetters is what a store of dead letters can tell.
+type DeadLetters interface {
+	Count(lane string) (int, error) // letters of a lane
+	Size() (int64, error)           // bytes of all lanes
+	MaxBytes() int64                // that they may take
+}
+
+// Limits of a request, far above what a scrape or a person needs.
+const (
+	headerTimeout   = 5 * time.Second
+	requestTimeout  = 10 * time.Second
+	answerTimeout   = 30 * time.Second
+	idleTimeout     = 2 * time.Minute
+	maxHeaderBytes  = 16 << 10
+	scrapesAtOnce   = 4
+	shutdownTimeout = 3 * time.Second
+)
+
+// Serve answers requests on listener until ctx ends, and then lets answers under
+// way finish for up to three seconds. It closes listener. The error is of a
+// listener that failed; that ctx ended is none.
+func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
+	server := &http.Server{
+		Handler:           Handler(deps),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          errorLog(deps.Log),
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(ending); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// Handler answers what Serve does.
+func Handler(deps Deps) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(Registry(deps), promhttp.HandlerOpts{
+		// A number that cannot be had must not hide the others.
+		ErrorHandling:       promhttp.ContinueOnError,
+		ErrorLog:            errorLog(deps.Log),
+		MaxRequestsInFlight: scrapesAtOnce,
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		deps.answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", deps.serveReady)
+	mux.HandleFunc("GET /{$}", deps.servePage)
+	return guard(mux)
+}
+
+// guard keeps a web page that a person happens to visit from reading the answers
+// of a server on loopback: the page can make its own name point to 127.0.0.1, but
+// its requests still carry that name as their Host.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if onLoopback(r) && !isLocalName(r.Host) {
+			http.Error(w, "this server listens on loopback and answers to localhost and IP addresses only", http.StatusForbidden)
+			return
+		}
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func onLoopback(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	addr, err := netip.ParseAddrPort(local.String())
+	return err == nil && addr.Addr().IsLoopback()
+}
+
+func isLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+func (d Deps) answer(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	w.Header().Set("Content-Type", mediaType)
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		d.Log.Debug().Err(err).Msg("admin: the client went away")
+	}
+}
+
+func (d Deps) fail(w http.ResponseWriter, what string, err error) {
+	d.Log.Error().Err(err).Str("page", what).Msg("admin: cannot answer")
+	http.Error(w, "cannot answer; the log says why", http.StatusInternalServerError)
+}

@@ -1,0 +1,117 @@
+package admin
+
+import (
+	"maps"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// collector reads the snapshots anew at each scrape, so that counting costs the
+// lanes nothing.
+type collector struct{ deps Deps }
+
+// Registry is what /metrics shows: the lanes and sources of deps, the Go runtime
+// and the process.
+func Registry(deps Deps) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collector{deps},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range laneMetrics {
+		ch <- m.desc
+	}
+	for _, d := range []*prometheus.Desc{
+		retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
+		deadLetterLimitDesc, requestBudgetDesc, answersDesc, buildInfoDesc,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	send(ch, buildInfoDesc, prometheus.GaugeValue, 1, c.deps.Version, runtime.Version())
+	c.collectLanes(ch)
+	c.collectSources(ch)
+	c.collectDeadLetters(ch)
+}
+
+func (c collector) collectLanes(ch chan<- prometheus.Metric) {
+	now := time.Now()
+	for _, s := range c.deps.Lanes() {
+		for _, m := range laneMetrics {
+			if value := m.value(&s, now); !math.IsNaN(value) {
+				send(ch, m.desc, m.kind, value, s.Lane)
+			}
+		}
+		for i, stage := range []string{"transform", "publish"} {
+			send(ch, queuePagesDesc, prometheus.GaugeValue, float64(s.QueuedPages[i]), s.Lane, stage)
+		}
+		for _, class := range slices.Sorted(maps.Keys(s.Retries)) {
+			send(ch, retriesDesc, prometheus.CounterValue, float64(s.Retries[class]), s.Lane, class)
+		}
+		h := s.Publish
+		metric, err := prometheus.NewConstHistogram(publishDurationDesc, h.Count, h.Sum, h.Buckets, label(s.Lane))
+		deliver(ch, publishDurationDesc, metric, err)
+		letters, err := c.deps.DeadLetters.Count(s.Lane)
+		if err != nil {
+			ch <- prometheus.NewInvalidMetric(deadLettersDesc, err)
+			continue
+		}
+		send(ch, deadLettersDesc, prometheus.GaugeValue, float64(letters), s.Lane)
+	}
+}
+
+func (c collector) collectSources(ch chan<- prometheus.Metric) {
+	sources := c.deps.Sources()
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		usage := sources[name]
+		send(ch, requestBudgetDesc, prometheus.GaugeValue, usage.BudgetLeft, name)
+		for _, status := range slices.Sorted(maps.Keys(usage.Answers)) {
+			send(ch, answersDesc, prometheus.CounterValue, float64(usage.Answers[status]), name, status)
+		}
+	}
+}
+
+func (c collector) collectDeadLetters(ch chan<- prometheus.Metric) {
+	send(ch, deadLetterLimitDesc, prometheus.GaugeValue, float64(c.deps.DeadLetters.MaxBytes()))
+	size, err := c.deps.DeadLetters.Size()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(deadLetterBytesDesc, err)
+		return
+	}
+	send(ch, deadLetterBytesDesc, prometheus.GaugeValue, float64(size))
+}
+
+func send(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	for i := range labels {
+		labels[i] = label(labels[i])
+	}
+	metric, err := prometheus.NewConstMetric(desc, kind, value, labels...)
+	deliver(ch, desc, metric, err)
+}
+
+// deliver hands an error to the scrape, which reports it and shows the rest.
+func deliver(ch chan<- prometheus.Metric, desc *prometheus.Desc, metric prometheus.Metric, err error) {
+	if err != nil {
+		metric = prometheus.NewInvalidMetric(desc, err)
+	}
+	ch <- metric
+}
+
+// label is s as Prometheus takes it: a custom sink may name a class of errors as
+// it likes.
+func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

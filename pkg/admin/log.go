@@ -1,0 +1,18 @@
+package admin
+
+import (
+	"log"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// errorLog is a logger for packages that know the standard one only.
+func errorLog(to zerolog.Logger) *log.Logger { return log.New(warner{to}, "", 0) }
+
+type warner struct{ to zerolog.Logger }
+
+func (w warner) Write(line []byte) (int, error) {
+	w.to.Warn().Msg("admin: " + strings.TrimSpace(string(line)))
+	return len(line), nil
+}
