@@ -226,6 +226,14 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+func TestAValueCutAtASpaceEndsBeforeIt(t *testing.T) {
+	e := corpus.Typical()
+	e.Action = strings.Repeat("x", 62) + " y"
+	if got, want := parse(t, usual, e).Extension["act"], strings.Repeat("x", 62); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestExternalID(t *testing.T) {
 	hash := "sha256:" + strings.Repeat("0123456789abcdef", 4)
 	ids := []string{"q7x2mk9d0a4e", hash, hash[:40] + strings.Repeat("f", 31), strings.Repeat("i", 41), strings.Repeat("i", 42), "a=b", "a b", "a\\b"}

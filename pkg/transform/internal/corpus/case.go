@@ -79,7 +79,7 @@ func metadata() []Case {
 }
 
 func times() []Case {
-	ancient := with("time-before-1970", "created_at", `"0001-01-01T00:00:00Z"`)
+	ancient := with("time-before-1970", "created_at", `"0001-01-01T00:00:00Z"`, "updated_at", `"1969-12-31T23:59:59.999Z"`)
 	distant := with("time-after-9999")
 	distant.Event.Time = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return []Case{
