@@ -110,6 +110,8 @@ func connection(err error) string {
 		return "the broker refuses our side of TLS: set tls.cert_file and tls.key_file to a certificate that it trusts"
 	case errors.As(err, &shake):
 		return "no TLS handshake comes about: see whether the listener speaks TLS, and whether its files and ours can be read"
+	case strings.Contains(err.Error(), "tls alert record"): // kgo has no type for it
+		return "the listener of the broker speaks TLS: set tls, if only to {}"
 	case errors.As(err, &eof):
 		return "the broker hangs up at once: its listener may want TLS or SASL where none is configured, or none where it is; see tls and sasl"
 	}
