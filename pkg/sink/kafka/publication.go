@@ -36,9 +36,10 @@ func (p *publication) run(ctx context.Context) {
 // In every case kgo is done with the records' memory when send returns.
 func (p *publication) send(ctx context.Context, indices []int) {
 	a := newAttempt(len(indices))
+	promise := a.promise // made once, and not for each record
 	for _, i := range indices {
 		p.records[i].Context = a.carrier
-		p.client.Produce(a.carrier, &p.records[i], a.promise)
+		p.client.Produce(a.carrier, &p.records[i], promise)
 	}
 	cause := p.stage(ctx, a)
 	if cause == nil {
