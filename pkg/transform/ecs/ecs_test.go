@@ -190,6 +190,9 @@ func TestFields(t *testing.T) {
 		{"a team is a group, also of the user added to it", "member-of-team", fields{
 			"group.id": "t9", "group.name": "Storage", "user.target.group.name": "Storage", "event.type": []any{"change", "group"},
 		}},
+		{"a team alone is no group of a user", "team-created", fields{
+			"group.name": "Storage", "user.target.group.name": nil, "event.type": []any{"creation", "group"},
+		}},
 		{"a read has no outcome", "read", fields{"event.outcome": nil, "event.type": []any{"access"}}},
 		{"signing in is authentication", "signed-in", fields{
 			"event.category": []any{"authentication"}, "event.type": []any{"start"},
