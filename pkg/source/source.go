@@ -140,4 +140,5 @@ type Progress struct {
 type Usage struct {
 	Answers    map[string]uint64 // answers by HTTP status, "error" where there was none
 	BudgetLeft float64           // requests that may be sent at once; +Inf if there is no limit
+	Interval   time.Duration     // between two polls
 }

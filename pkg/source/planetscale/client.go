@@ -214,5 +214,5 @@ func (c *client) count(answer string) {
 func (c *client) usage() source.Usage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return source.Usage{Answers: maps.Clone(c.answers), BudgetLeft: c.budget.left()}
+	return source.Usage{Answers: maps.Clone(c.answers), BudgetLeft: c.budget.left(), Interval: c.settings.PollInterval.Std()}
 }

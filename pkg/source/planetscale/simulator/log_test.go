@@ -35,8 +35,11 @@ func TestRateMakesNoEventLate(t *testing.T) {
 	s, k := newServer(simulator.Config{Rate: 0.01})
 	const step = 10 * time.Second
 	known := 0
-	for range 2_000 {
+	for i := range 2_000 {
 		k.pass(step)
+		if i%23 == 0 {
+			s.Append(1) // A run of ties that is broken off makes none late either.
+		}
 		all := slices.Collect(s.Visible())
 		for _, e := range all[known:] {
 			if late := k.now.Sub(e.Created); late < 0 || late > step+2*time.Second {
@@ -47,6 +50,21 @@ func TestRateMakesNoEventLate(t *testing.T) {
 	}
 	if known < 150 {
 		t.Errorf("got %d events, want about 200", known)
+	}
+}
+
+func TestTimesNeverDecrease(t *testing.T) {
+	s, k := newServer(simulator.Config{Rate: 1, SortKey: simulator.ByInsertion})
+	for range 500 {
+		k.pass(130 * time.Millisecond)
+		s.Append(1)
+	}
+	var last time.Time
+	for e := range s.Ever() {
+		if e.Created.Before(last) {
+			t.Fatalf("event of %v follows one of %v", e.Created, last)
+		}
+		last = e.Created
 	}
 }
 
@@ -245,6 +263,24 @@ func TestPurge(t *testing.T) {
 	s.Append(5)
 	if got := count(s); got < 5 || got > 6 {
 		t.Errorf("got %d events, want the 5 that came after", got)
+	}
+}
+
+func TestWhatGoesTwiceWentTheFirstTime(t *testing.T) {
+	s, k := newServer(simulator.Config{Events: 2, Spacing: time.Minute, Retention: time.Hour})
+	ids := visible(s, simulator.OldestFirst)
+	deleted := k.now
+	s.Delete(ids[0])
+	k.pass(time.Minute)
+	purged := k.now
+	s.Purge(k.now)
+	k.pass(24 * time.Hour)
+	var got []time.Time
+	for e := range s.Ever() {
+		got = append(got, e.Gone)
+	}
+	if d := cmp.Diff([]time.Time{deleted, purged}, got); d != "" {
+		t.Errorf("times of going (-want +got):\n%s", d)
 	}
 }
 

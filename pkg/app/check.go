@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+const checkTimeout = 30 * time.Second
+
+func (c *command) check() *cobra.Command {
+	var file string
+	var sendTest bool
+	cmd := &cobra.Command{
+		Use:   "check -c FILE",
+		Short: "Say whether the configuration would work",
+		Long: `Say whether the configuration would work: its keys, the credentials and their
+permission, the order of the log, and every sink. Nothing is written, and a
+running sluice is not disturbed. One line a finding.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			return c.checkAll(cmd.Context(), cfg, sendTest)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().BoolVar(&sendTest, "send-test", false, "write one event, marked as a test, through each sink")
+	return cmd
+}
+
+func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest bool) (err error) {
+	log := zerolog.Nop()
+	c.finding("configuration", "valid", nil)
+	failed := 0
+	opened, err := openSources(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	for _, s := range cfg.Sources {
+		text, err := within(ctx, opened[s.Name].Check)
+		failed += c.finding("source "+s.Name, text, err)
+	}
+	for _, l := range cfg.Lanes() {
+		text, err := within(ctx, func(ctx context.Context) (string, error) { return checkSink(ctx, l, sendTest, log) })
+		failed += c.finding("lane "+l.Name, text, err)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", failed, 1+len(cfg.Sources)+len(cfg.Lanes()))
+	}
+	return nil
+}
+
+func within(ctx context.Context, check func(context.Context) (string, error)) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return check(ctx)
+}
+
+// finding prints a line, with a hint under it, and counts failures.
+func (c *command) finding(what, text string, err error) int {
+	if err == nil {
+		fmt.Fprintf(c.stdout, "ok     %s: %s\n", what, printable(text))
+		return 0
+	}
+	fmt.Fprintf(c.stdout, "FAILED %s: %s\n", what, printable(err.Error()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(c.stdout, "       hint: %s\n", printable(hint))
+	}
+	return 1
+}
+
+func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Logger) (text string, err error) {
+	snk, err := l.Sink.Type.Open(ctx, sinkEnv(l, log), l.Sink.Settings)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, snk.Close()) }()
+	text = "the sink has nothing to check"
+	if checker, ok := snk.(sink.Checker); ok {
+		if text, err = checker.Check(ctx); err != nil {
+			return "", err
+		}
+	}
+	if !sendTest {
+		return text, nil
+	}
+	encoder, err := newTransformer(l.Sink, snk)
+	if err != nil {
+		return "", err
+	}
+	record, err := encoder.Transform(nil, testEvent(l))
+	if err != nil {
+		return "", err
+	}
+	if err := snk.Publish(ctx, []sink.Record{record}); err != nil {
+		return "", err
+	}
+	return text + "; test event " + record.ID + " published", nil
+}
+
+// testEvent is marked by its action, which no audit log has.
+func testEvent(l config.Lane) *source.Event {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	id := fmt.Sprintf("test:%d", now.UnixMilli())
+	raw := fmt.Sprintf(`{"id":%q,"audit_action":"sluice.test","action":"test","lane":%q,"created_at":%q,"text":"A test of Sluice, not an audit event."}`,
+		id, l.Name, now.Format("2006-01-02T15:04:05.000Z07:00"))
+	return &source.Event{ID: id, Time: now, Read: now, Action: "sluice.test", Verb: "test", Raw: []byte(raw)}
+}

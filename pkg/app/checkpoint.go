@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+func (c *command) checkpoint() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Show or set where lanes go on",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.checkpointList(), c.checkpointSet())
+	return cmd
+}
+
+func (c *command) checkpointList() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "list -c FILE",
+		Short: "Show each lane's position; sluice may be running",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			return c.listCheckpoints(cmd.Context(), cfg)
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err error) {
+	saved, err := checkpoint.List(cfg.State.Dir)
+	if err != nil {
+		return err
+	}
+	opened, err := openSources(ctx, cfg, zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	lanes := cfg.Lanes()
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "LANE\tNEWEST EVENT\tCOMPLETE UNTIL\tBEHIND\tSAVED")
+	var unusable []error
+	for _, l := range lanes {
+		i := slices.IndexFunc(saved, func(s checkpoint.Checkpoint) bool { return s.Lane == l.Name })
+		if i < 0 {
+			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\n", l.Name)
+			continue
+		}
+		d, err := describe(opened[l.Source.Name], saved[i])
+		if err != nil {
+			unusable = append(unusable, err)
+			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\n", l.Name, when(saved[i].Saved))
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved[i].Saved))
+	}
+	for _, s := range saved {
+		if !slices.ContainsFunc(lanes, func(l config.Lane) bool { return l.Name == s.Lane }) {
+			fmt.Fprintf(table, "%s\tnot in the configuration\t-\t-\t%s\n", s.Lane, when(s.Saved))
+		}
+	}
+	return errors.Join(append(unusable, table.Flush())...)
+}
+
+func describe(src source.Source, saved checkpoint.Checkpoint) (source.Description, error) {
+	if saved.Err != nil {
+		return source.Description{}, saved.Err
+	}
+	d, err := src.Describe(saved.Position)
+	if err != nil {
+		err = fmt.Errorf("lane %s: %s: %w", saved.Lane, saved.Path, err)
+	}
+	return d, err
+}
+
+// behind is how long ago everything was delivered that was listed then.
+func behind(through time.Time) string {
+	if through.IsZero() {
+		return "-"
+	}
+	return max(0, time.Since(through)).Round(time.Second).String()
+}
+
+func (c *command) checkpointSet() *cobra.Command {
+	var file, to string
+	cmd := &cobra.Command{
+		Use:   "set -c FILE --to beginning|now|TIME LANE...",
+		Short: "Set where lanes go on; sluice must be stopped",
+		Long: `Set where lanes go on: at the beginning of the log, after what is in it now, or
+at a time such as 2026-01-31T00:00:00Z. What lies between the old position and
+the new one is delivered again, or skipped. The old checkpoint is replaced, also
+where it is corrupt.`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			start, err := parseStart(to)
+			if err != nil {
+				return usageError{err, cmd.CommandPath()}
+			}
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			lanes, err := pick(cfg, names)
+			if err != nil {
+				return usageError{err, cmd.CommandPath()}
+			}
+			return c.setCheckpoints(cmd.Context(), cfg, lanes, start)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&to, "to", "", "beginning, now or an RFC 3339 time (required)")
+	return cmd
+}
+
+func parseStart(text string) (source.Start, error) {
+	switch text {
+	case "beginning":
+		return source.Start{}, nil
+	case "now":
+		return source.Start{Now: true}, nil
+	}
+	since, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return source.Start{}, fmt.Errorf("--to %q is not beginning, now or a time such as 2026-01-31T00:00:00Z", text)
+	}
+	return source.Start{Since: since}, nil
+}
+
+// pick finds lanes by name.
+func pick(cfg *config.Config, names []string) ([]config.Lane, error) {
+	var lanes []config.Lane
+	var all []string
+	for _, l := range cfg.Lanes() {
+		all = append(all, l.Name)
+		if slices.Contains(names, l.Name) {
+			lanes = append(lanes, l)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("no lane %q: there are %q", name, all)
+		}
+	}
+	return lanes, nil
+}
+
+func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes []config.Lane, start source.Start) (err error) {
+	state, err := checkpoint.Open(cfg.State.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	opened, err := openSources(ctx, cfg, newLogger(c.stderr, cfg.Log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	for _, l := range lanes {
+		pos, err := opened[l.Source.Name].Start(ctx, start)
+		if err != nil {
+			return fmt.Errorf("lane %s: %w", l.Name, err)
+		}
+		if err := state.Save(ctx, l.Name, pos); err != nil {
+			return fmt.Errorf("lane %s: %w", l.Name, err)
+		}
+		fmt.Fprintf(c.stdout, "%s: set\n", l.Name)
+	}
+	return nil
+}

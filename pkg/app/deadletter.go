@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+func (c *command) deadLetter() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "deadletter",
+		Short: "Show or redrive records that a sink refused for good",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.deadLetterList(), c.deadLetterRedrive())
+	return cmd
+}
+
+func (c *command) deadLetterList() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "list -c FILE [LANE]",
+		Short: "Count the dead letters of each lane, or show those of one",
+		Args:  usage(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, lane []string) error {
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			if len(lane) == 1 {
+				return c.showLetters(cfg.DeadLetters.Dir, lane[0])
+			}
+			return c.listLetters(cfg.DeadLetters.Dir)
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func (c *command) listLetters(dir string) error {
+	lanes, err := deadletter.List(dir)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "LANE\tLETTERS\tBYTES\tOLDEST\tNEWEST\tUNREADABLE")
+	for _, l := range lanes {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%d\n", l.Name, l.Letters, l.Bytes, when(l.Oldest), when(l.Newest), l.Unreadable)
+	}
+	return table.Flush()
+}
+
+func (c *command) showLetters(dir, lane string) error {
+	var errs []error
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "REFUSED\tEVENT\tACTION\tREASON")
+	for l, err := range deadletter.Letters(dir, lane) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", when(l.Time), printable(l.Record.ID), printable(l.Record.Action), printable(l.Reason))
+	}
+	return errors.Join(append(errs, table.Flush())...)
+}
+
+func (c *command) deadLetterRedrive() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "redrive -c FILE LANE...",
+		Short: "Publish dead letters again, and keep those that are refused again; sluice may be running",
+		Args:  usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			lanes, err := pick(cfg, names)
+			if err != nil {
+				return usageError{err, cmd.CommandPath()}
+			}
+			store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
+			if err != nil {
+				return err
+			}
+			for _, l := range lanes {
+				err = errors.Join(err, c.redrive(cmd.Context(), cfg, store, l))
+			}
+			return errors.Join(err, store.Close())
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadletter.Store, l config.Lane) (err error) {
+	snk, err := l.Sink.Type.Open(ctx, sinkEnv(l, newLogger(c.stderr, cfg.Log)), l.Sink.Settings)
+	if err != nil {
+		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+	}
+	defer func() { err = errors.Join(err, snk.Close()) }()
+	refused := 0
+	n, err := store.Redrive(ctx, l.Name, func(ctx context.Context, letters []deadletter.Letter) ([]deadletter.Letter, error) {
+		again, err := publishEach(ctx, snk, letters)
+		refused += len(again)
+		return again, err
+	})
+	fmt.Fprintf(c.stdout, "%s: %d published, %d refused again\n", l.Name, n, refused)
+	return err
+}
+
+// publishEach publishes letters one at a time, as each was refused before: one
+// that is refused again must not take its neighbours with it.
+func publishEach(ctx context.Context, snk sink.Sink, letters []deadletter.Letter) (refused []deadletter.Letter, err error) {
+	for _, l := range letters {
+		err := snk.Publish(ctx, []sink.Record{l.Record})
+		var batch sink.BatchError
+		if errors.As(err, &batch) && len(batch) == 1 {
+			err = batch[0].Err
+		}
+		switch {
+		case err == nil:
+		case sink.IsPermanent(err):
+			l.Reason, l.Time = err.Error(), time.Now().UTC()
+			refused = append(refused, l)
+		default:
+			return nil, err
+		}
+	}
+	return slices.Clip(refused), nil
+}

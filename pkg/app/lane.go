@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+// sources are those of a configuration, opened, by name.
+type sources map[string]source.Source
+
+func openSources(ctx context.Context, cfg *config.Config, log zerolog.Logger) (sources, error) {
+	opened := sources{}
+	for _, s := range cfg.Sources {
+		src, err := s.Type.Open(ctx, source.OpenEnv{Source: s.Name, Log: log}, s.Settings)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("source %s: %w", s.Name, err), opened.close())
+		}
+		opened[s.Name] = src
+	}
+	return opened, nil
+}
+
+func (s sources) close() error {
+	var errs []error
+	for name, src := range s {
+		if err := src.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("source %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s sources) usage() map[string]source.Usage {
+	usage := make(map[string]source.Usage, len(s))
+	for name, src := range s {
+		usage[name] = src.Usage()
+	}
+	return usage
+}
+
+// newLane wires a lane of the configuration. The sink is opened before the lane
+// runs, since it knows the largest record, which the format is told; opening
+// reaches no destination. The lane uses it first, and opens another when it had
+// to abandon one.
+func newLane(ctx context.Context, l config.Lane, src source.Source, log zerolog.Logger) (*pipeline.Lane, error) {
+	env := sinkEnv(l, log)
+	open := func(ctx context.Context) (sink.Sink, error) { return l.Sink.Type.Open(ctx, env, l.Sink.Settings) }
+	first, err := open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+	}
+	encoder, err := newTransformer(l.Sink, first)
+	if err != nil {
+		return nil, errors.Join(err, first.Close())
+	}
+	return &pipeline.Lane{
+		Name: l.Name, SourceName: l.Source.Name, SinkName: l.Sink.Name, Format: l.Sink.Format.Name,
+		Source: src, Transformer: encoder, Start: l.Sink.Start,
+		Open: func(ctx context.Context) (sink.Sink, error) {
+			if opened := first; opened != nil {
+				first = nil
+				return opened, nil
+			}
+			return open(ctx)
+		},
+		PublishTimeout: l.Sink.PublishTimeout,
+		MaxRejects:     l.Sink.MaxRejects,
+		ReadyAge:       3 * src.Usage().Interval,
+		Log:            log,
+	}, nil
+}
+
+func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, error) {
+	o := transform.Options{Original: s.Original, Host: hostname(), Version: buildVersion()}
+	if limiter, ok := opened.(sink.Limiter); ok {
+		o.MaxBytes = limiter.Limits().RecordBytes
+	}
+	encoder, err := s.Format.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
+	}
+	return encoder, nil
+}
+
+// sinkEnv is what a sink is told about its lane.
+func sinkEnv(l config.Lane, log zerolog.Logger) sink.Env {
+	return sink.Env{Lane: l.Name, Source: l.Source.Name, Log: log.With().Str("lane", l.Name).Logger()}
+}
+
+// hostname is how the forwarder calls itself in records; empty if the system
+// does not say.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+)
+
+const (
+	progressLine  = time.Second      // on a terminal
+	progressEvery = 30 * time.Second // in a log
+)
+
+// progress tells of lanes that catch up: on a terminal in a line that is
+// rewritten, else in the log now and then. It ends with ctx.
+func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes []*pipeline.Lane) error {
+	every, terminal := progressEvery, isTerminal(c.stderr) && !isTerminal(c.stdout)
+	if terminal {
+		every = progressLine
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	meters := make([]meter, len(lanes))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		var lines []string
+		for i, l := range lanes {
+			if text := meters[i].line(l.Status(), time.Now()); text != "" {
+				lines = append(lines, l.Name+": "+text)
+			}
+		}
+		switch {
+		case terminal && len(lines) > 0:
+			fmt.Fprintf(c.stderr, "\r\x1b[K%s", strings.Join(lines, "; "))
+		case terminal && meters[0].erase():
+			fmt.Fprint(c.stderr, "\r\x1b[K")
+		case !terminal:
+			for _, line := range lines {
+				log.Info().Msg(line)
+			}
+		}
+	}
+}
+
+// meter measures a lane's pace between two looks.
+type meter struct {
+	at     time.Time
+	pages  int
+	events uint64
+	shown  bool
+}
+
+// line is how far a lane is in catching up; empty if it has.
+func (m *meter) line(s pipeline.Status, now time.Time) string {
+	elapsed := now.Sub(m.at).Seconds()
+	pages, events := s.Reader.WalkPages-m.pages, s.Published-m.events
+	first := m.at.IsZero()
+	m.at, m.pages, m.events = now, s.Reader.WalkPages, s.Published
+	waiting := s.Reader.WalkEvents > 100 || s.QueuedPages != [2]int{}
+	if !s.CatchingUp || !waiting {
+		return ""
+	}
+	m.shown = true
+	if !s.Reader.WalkDone {
+		text := fmt.Sprintf("listing the log: %s pages, %s events to deliver once it is listed", count(uint64(s.Reader.WalkPages)), count(uint64(s.Reader.WalkEvents)))
+		if !s.Reader.Oldest.IsZero() {
+			text += ", back to " + when(s.Reader.Oldest)
+		}
+		if !first && pages > 0 {
+			text += fmt.Sprintf(", %.1f pages/s", float64(pages)/elapsed)
+		}
+		return text
+	}
+	// What is queued was handed out and is not delivered yet; a page holds about
+	// a hundred.
+	left := s.Reader.WalkEvents - s.Reader.Handed
+	text := fmt.Sprintf("delivering: %s of %s events handed out, %s delivered", count(uint64(s.Reader.Handed)), count(uint64(s.Reader.WalkEvents)), count(s.Published))
+	if rate := float64(events) / elapsed; !first && rate > 0 {
+		text += fmt.Sprintf(", %.0f/s, %s left", rate, time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+	}
+	return text
+}
+
+// erase tells whether a line stands that is true no more.
+func (m *meter) erase() bool {
+	shown := m.shown
+	m.shown = false
+	return shown
+}

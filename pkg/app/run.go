@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-siem/sluice/pkg/admin"
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+)
+
+func (c *command) run() *cobra.Command {
+	var file string
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "run -c FILE",
+		Short: "Deliver events until told to stop",
+		Long: `Deliver events until told to stop.
+
+SIGTERM and SIGINT finish the Publish under way, within shutdown_timeout, save
+the position and exit with 0. Killed in any other way, nothing is lost either:
+what was not saved is read again.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(file)
+			if err != nil {
+				return err
+			}
+			return c.daemon(cmd.Context(), cfg, once)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().BoolVar(&once, "once", false, "end when all lanes have caught up")
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "", "configuration file (required)")
+}
+
+func (c *command) load(file string) (*config.Config, error) {
+	if file == "" {
+		return nil, usageError{errors.New("no configuration: write -c FILE"), "sluice"}
+	}
+	cfg, err := config.Load(file, c.kinds)
+	if err != nil && !errors.As(err, new(config.Errors)) {
+		err = usageError{err, "sluice"}
+	}
+	return cfg, err
+}
+
+// daemon runs the lanes of a configuration, with the admin server beside them.
+func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
+	log := newLogger(c.stderr, cfg.Log)
+	state, err := checkpoint.Open(cfg.State.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	letters, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, letters.Close()) }()
+	for _, warning := range []string{state.Warning(), letters.Warning()} {
+		if warning != "" {
+			log.Warn().Msg(warning)
+		}
+	}
+	opened, err := openSources(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	lanes, err := newLanes(ctx, cfg, opened, log)
+	if err != nil {
+		return err
+	}
+	for _, l := range lanes {
+		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = state, letters, once, cfg.ShutdownTimeout
+	}
+	listener, err := net.Listen("tcp", cfg.Admin.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes)).Msg("sluice started")
+	side := func(ctx context.Context) error {
+		return admin.Serve(ctx, listener, admin.Deps{
+			Lanes: statuses(lanes), Sources: opened.usage, DeadLetters: letters, Version: buildVersion(), Log: log,
+		})
+	}
+	return runLanes(ctx, lanes, side, func(ctx context.Context) error { return c.progress(ctx, log, lanes) })
+}
+
+func newLanes(ctx context.Context, cfg *config.Config, opened sources, log zerolog.Logger) ([]*pipeline.Lane, error) {
+	var lanes []*pipeline.Lane
+	for _, l := range cfg.Lanes() {
+		lane, err := newLane(ctx, l, opened[l.Source.Name], log)
+		if err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, lane)
+	}
+	return lanes, nil
+}
+
+func statuses(lanes []*pipeline.Lane) func() []pipeline.Status {
+	return func() []pipeline.Status {
+		list := make([]pipeline.Status, len(lanes))
+		for i, l := range lanes {
+			list[i] = l.Status()
+		}
+		return list
+	}
+}
+
+// runLanes runs the lanes until ctx ends or all are done, and what goes beside
+// them as long. A lane that cannot go on ends them all: the others save where
+// they are, and somebody must look.
+func runLanes(ctx context.Context, lanes []*pipeline.Lane, beside ...func(context.Context) error) error {
+	group, running := errgroup.WithContext(ctx)
+	sides, stop := context.WithCancel(running)
+	group.Go(func() error {
+		defer stop()
+		lanesGroup, ctx := errgroup.WithContext(running)
+		for _, l := range lanes {
+			lanesGroup.Go(func() error { return l.Run(ctx) })
+		}
+		return lanesGroup.Wait()
+	})
+	for _, side := range beside {
+		group.Go(func() error { return side(sides) })
+	}
+	return group.Wait()
+}

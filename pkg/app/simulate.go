@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"encoding"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+func (c *command) simulate() *cobra.Command {
+	var config simulator.Config
+	var listen, scenario string
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Serve an invented audit log as PlanetScale's API would",
+		Long: `Serve an invented audit log as PlanetScale's API would, for trying out sluice.
+Any credentials are accepted unless some are given. What the API leaves open is a
+switch, and what goes wrong in the field a scenario.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			server := simulator.New(config)
+			if err := apply(server, scenario); err != nil {
+				return usageError{err, cmd.CommandPath()}
+			}
+			return c.serve(cmd.Context(), listen, server)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8080", "address to serve on")
+	f.Uint64Var(&config.Seed, "seed", 0, "decides the events")
+	f.IntVar(&config.Events, "events", 1000, "events at the start")
+	f.DurationVar(&config.Spacing, "spacing", time.Second, "mean time between the events at the start")
+	f.Float64Var(&config.Rate, "rate", 1, "events a second that are appended")
+	f.DurationVar(&config.Retention, "retention", 0, "how long events stay in the log; 0 is forever")
+	f.DurationVar(&config.Latency, "latency", 0, "how long each answer takes")
+	f.IntVar(&config.RequestsPerMinute, "requests-per-minute", 600, "more are answered 429; 0 is no limit")
+	f.BoolVar(&config.Tame, "tame", false, "leave out hostile strings")
+	f.StringVar(&config.Organization, "organization", "acme", "organization that is served")
+	f.StringVar(&config.ServiceTokenID, "service-token-id", "", "accepted id of a service token")
+	f.StringVar(&config.ServiceToken, "service-token", "", "accepted service token")
+	f.StringVar(&config.AccessToken, "access-token", "", "accepted access token")
+	f.StringVar(&scenario, "scenario", "", "what goes wrong; \"list\" lists them")
+	textFlag(cmd, &config.Order, "order", "newest-first or oldest-first")
+	textFlag(cmd, &config.SortKey, "sort-key", "created-at or insertion")
+	textFlag(cmd, &config.EndingBefore, "ending-before", "adjacent or naive")
+	textFlag(cmd, &config.Purged, "purged", "answer to a cursor that is gone: 404, 400, 422, empty-page or first-page")
+	textFlag(cmd, &config.Access, "access", "what the credentials may do: granted, 403 or 404")
+	return cmd
+}
+
+type text interface {
+	encoding.TextUnmarshaler
+	encoding.TextMarshaler
+}
+
+func textFlag(cmd *cobra.Command, value text, name, use string) {
+	cmd.Flags().TextVar(value, name, value, use)
+}
+
+func apply(server *simulator.Server, name string) error {
+	if name == "" {
+		return nil
+	}
+	all := simulator.Scenarios()
+	i := slices.IndexFunc(all, func(s simulator.Scenario) bool { return s.Name == name })
+	if i < 0 {
+		text := ""
+		for _, s := range all {
+			text += fmt.Sprintf("\n  %s: %s", s.Name, s.Doc)
+		}
+		return fmt.Errorf("no scenario %q: there are%s", name, text)
+	}
+	all[i].Apply(server)
+	return nil
+}
+
+func (c *command) serve(ctx context.Context, address string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	fmt.Fprintf(c.stderr, "sluice: simulating the API on http://%s\n", listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package planetscale
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// Parse reads events that did not come over the network: an answer of the API,
+// or a single event. Like a page it yields an event for everything in it; what
+// cannot be decoded is carried raw and says so in Problem. The error is of an
+// answer that is no list of events.
+func Parse(data []byte, organization string) ([]source.Event, error) {
+	now := time.Now().UTC()
+	body := bytes.Clone(data)
+	if !isAnswer(body) {
+		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
+	}
+	p, err := decode(body, organization, now, now)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]source.Event, len(p.entries))
+	for i := range p.entries {
+		events[i] = p.entries[i].Event
+	}
+	return events, nil
+}
+
+// isAnswer tells an answer of the API from an event by a key that events lack.
+func isAnswer(data []byte) bool {
+	s := scanner{text: string(data)}
+	found := false
+	if s.peek() != '{' {
+		return false
+	}
+	err := s.object(0, func(key string, _ bool) error {
+		found = found || key == "data" || key == "has_next"
+		_, err := s.value(1)
+		return err
+	})
+	return found && err == nil
+}

@@ -1,0 +1,75 @@
+package planetscale_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// TestEveryUnknownOfTheAPI runs each thing that goes wrong in the field under
+// each reading of what the API leaves open, with walks that fit in memory and
+// walks that have to read again. Everything that stays in the log arrives, and
+// nothing arrives twice.
+func TestEveryUnknownOfTheAPI(t *testing.T) {
+	for _, scenario := range simulator.Scenarios() {
+		last := simulator.FirstPage
+		if scenario.Name == "huge-events" || scenario.Name == "overlap-flood" {
+			last = simulator.NotFound404 // many bytes, and no cursor is purged
+		}
+		for _, order := range orders {
+			for purged := simulator.NotFound404; purged <= last; purged++ {
+				for _, buffer := range []setting.Size{0, 48 << 20} {
+					t.Run(name(scenario.Name, " ", order, " ", purged, " ", buffer), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							server := simulator.New(simulator.Config{
+								Events: 650, Rate: 0.05, Order: order, Purged: purged,
+							})
+							scenario.Apply(server)
+							s := defaults
+							s.WalkBuffer = buffer
+							s.PollInterval = setting.Duration(10 * time.Second)
+							f := survive(t, server, s)
+							if scenario.Name != "repeated-event" { // which the log has in two places
+								f.wantOldestFirst()
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+func survive(t *testing.T, server *simulator.Server, s planetscale.Settings) *follower {
+	f := follow(t, server, s)
+	defer f.close()
+	f.run(8 * time.Minute)
+	f.crash()
+	f.run(12 * time.Minute)
+	raw := map[string]int{}
+	for _, e := range f.published {
+		raw[string(e.Raw)]++
+	}
+	for e := range server.Ever() {
+		n := f.seen[e.ID]
+		if n == 0 {
+			n = raw[string(e.Raw)] // without an id of its own
+		}
+		if n > 1 {
+			t.Errorf("event %s of %s, listed %s, was delivered %d times", e.ID, e.Created, e.Listed, n)
+		}
+		inTime := e.Listed.Sub(e.Created) <= s.Overlap.Std()
+		if n == 0 && e.Gone.IsZero() && inTime && time.Since(e.Listed) > 11*time.Second {
+			t.Errorf("event %s of %s, listed %s, is lost", e.ID, e.Created, e.Listed)
+		}
+	}
+	f.wantNoEndingBefore()
+	if f.gaps() != 0 {
+		t.Errorf("got %d gaps where retention never passed the lane", f.gaps())
+	}
+	return f
+}
