@@ -2,8 +2,8 @@ package pipeline
 
 import "time"
 
-// again is how often a log repeats what has not changed.
-const again = 5 * time.Minute
+// repeatAfter is how often a log repeats what has not changed.
+const repeatAfter = 5 * time.Minute
 
 // cadence decides whether something that may happen many times a second is told:
 // the first time, when its class changes, and then every five minutes.
@@ -14,7 +14,7 @@ type cadence struct {
 
 func (c *cadence) due(class string) bool {
 	now := time.Now()
-	if class == c.class && now.Sub(c.at) < again {
+	if class == c.class && now.Sub(c.at) < repeatAfter {
 		return false
 	}
 	c.class, c.at = class, now

@@ -112,11 +112,8 @@ func TestAnswersOfASink(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(&eventLog{total: 4}, &fakeSink{answer: script(test.answers...)})
-				b.Once = true
-				if err := b.Run(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				b := newRig(&eventLog{total: 4}, &fakeSink{answer: script(test.answers...)})
+				b.catchUp(t)
 				if diff := cmp.Diff(test.want, b.sink.publishes()); diff != "" {
 					t.Errorf("publishes (-want +got):\n%s", diff)
 				}
@@ -149,12 +146,9 @@ func TestOneBadRecordAmongMany(t *testing.T) {
 	for _, bad := range []int{0, 1, 4999, 5000, 7777, n - 2, n - 1} {
 		t.Run(fmt.Sprintf("record %d of %d", bad, n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(&eventLog{total: n, page: n}, refusing(bad))
-				b.Once = true
+				b := newRig(&eventLog{total: n, page: n}, refusing(bad))
 				began := time.Now()
-				if err := b.Run(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				b.catchUp(t)
 				if got, most := len(b.sink.publishes()), int(2*math.Log2(n)); got > most {
 					t.Errorf("%d publishes, want at most %d", got, most)
 				}
@@ -174,14 +168,11 @@ func TestOneBadRecordAmongMany(t *testing.T) {
 
 func TestARejectCarriesWhatRedrivingNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 2}, &fakeSink{answer: script(
+		b := newRig(&eventLog{total: 2}, &fakeSink{answer: script(
 			sink.BatchError{{Index: 1, Err: sink.Permanent(fmt.Errorf("kafka: %w", errors.New("too large")))}})})
-		b.Once = true
 		b.Transformer = verbatim{map[string]bool{id(0): true}}
 		b.log.total = 3
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.catchUp(t)
 		event, other := b.log.event(0), b.log.event(2)
 		want := []sink.Reject{
 			{
@@ -222,7 +213,7 @@ func TestMaxRejects(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var broken atomic.Bool
 				broken.Store(true)
-				b := newBench(&eventLog{total: 40}, &fakeSink{answer: func(_ context.Context, _ int, batch []sink.Record) error {
+				b := newRig(&eventLog{total: 40}, &fakeSink{answer: func(_ context.Context, _ int, batch []sink.Record) error {
 					if broken.Load() {
 						return test.refuse(batch)
 					}
@@ -265,11 +256,9 @@ func TestMaxRejects(t *testing.T) {
 					odd = append(odd, i)
 				}
 			}
-			b := newBench(&eventLog{total: 40}, refusing(odd...))
-			b.MaxRejects, b.Once = 7, true
-			if err := b.Run(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			b := newRig(&eventLog{total: 40}, refusing(odd...))
+			b.MaxRejects = 7
+			b.catchUp(t)
 			if got, want := len(b.stores.buried()), len(odd); got != want {
 				t.Errorf("%d dead letters, want %d", got, want)
 			}
@@ -281,7 +270,7 @@ func TestFullDeadLettersStopTheLaneAndNotTheRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var full atomic.Bool
 		full.Store(true)
-		b := newBench(&eventLog{total: 30}, refusing(4))
+		b := newRig(&eventLog{total: 30}, refusing(4))
 		b.stores.putErr = func() error {
 			if full.Load() {
 				return sink.Hint(errors.New("dead letters take 1 GiB, which is full"), "redrive or remove some")

@@ -32,7 +32,7 @@ func (s *stuckSink) Close() error {
 
 func TestAPublishThatHangsIsAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 10}, &fakeSink{})
+		b := newRig(&eventLog{total: 10}, &fakeSink{})
 		stuck := &stuckSink{closed: make(chan struct{})}
 		var opened atomic.Int32
 		b.Lane.Open = func(context.Context) (sink.Sink, error) {
@@ -73,15 +73,12 @@ func TestAPublishThatHangsIsAbandoned(t *testing.T) {
 
 func TestALatePublishCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 10}, &fakeSink{answer: func(ctx context.Context, _ int, _ []sink.Record) error {
+		b := newRig(&eventLog{total: 10}, &fakeSink{answer: func(ctx context.Context, _ int, _ []sink.Record) error {
 			<-ctx.Done()
 			pass(4 * time.Second)
 			return nil
 		}})
-		b.Once = true
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.catchUp(t)
 		if got, want := len(b.sink.publishes()), 1; got != want {
 			t.Errorf("%d publishes, want %d", got, want)
 		}
@@ -108,11 +105,9 @@ func TestTimeForAPublish(t *testing.T) {
 					got = time.Until(deadline)
 					return nil
 				}
-				b := newBench(&eventLog{total: 1}, s)
-				b.PublishTimeout, b.Once = test.setting, true
-				if err := b.Run(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				b := newRig(&eventLog{total: 1}, s)
+				b.PublishTimeout = test.setting
+				b.catchUp(t)
 				if got != test.want {
 					t.Errorf("a Publish had %s, want %s", got, test.want)
 				}
@@ -123,7 +118,7 @@ func TestTimeForAPublish(t *testing.T) {
 
 func TestOpeningIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 10}, &fakeSink{})
+		b := newRig(&eventLog{total: 10}, &fakeSink{})
 		var down atomic.Bool
 		down.Store(true)
 		b.Lane.Open = func(context.Context) (sink.Sink, error) {
@@ -156,7 +151,7 @@ func TestOpeningIsRetried(t *testing.T) {
 
 func TestAnOpenThatHangsIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 10}, &fakeSink{})
+		b := newRig(&eventLog{total: 10}, &fakeSink{})
 		b.Lane.Open = func(ctx context.Context) (sink.Sink, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -197,7 +192,7 @@ func TestAPublishTakesWhatIsQueued(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(&eventLog{total: 20, page: 4, size: 100}, &fakeSink{limits: test.limits})
+				b := newRig(&eventLog{total: 20, page: 4, size: 100}, &fakeSink{limits: test.limits})
 				queued := make(chan struct{})
 				b.Lane.Open = func(context.Context) (sink.Sink, error) {
 					<-queued

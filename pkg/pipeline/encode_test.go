@@ -38,7 +38,7 @@ func TestBodiesDoNotOverlap(t *testing.T) {
 		format.sizes[i] = []int{-1, 0, 1, random.IntN(100), random.IntN(3000), random.IntN(50_000)}[random.IntN(6)]
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: events, page: 25}, &fakeSink{answer: func(_ context.Context, _ int, batch []sink.Record) error {
+		b := newRig(&eventLog{total: events, page: 25}, &fakeSink{answer: func(_ context.Context, _ int, batch []sink.Record) error {
 			for i := range batch {
 				_ = append(batch[i].Body, "scribble"...)
 			}
@@ -50,10 +50,8 @@ func TestBodiesDoNotOverlap(t *testing.T) {
 			}
 			return nil
 		}})
-		b.Transformer, b.Once = format, true
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.Transformer = format
+		b.catchUp(t)
 		if got, want := len(b.sink.taken())+len(b.stores.buried()), events; got != want {
 			t.Errorf("%d events were delivered or buried, want %d", got, want)
 		}
@@ -99,7 +97,7 @@ func (discard) Save(context.Context, string, source.Position) error   { return n
 func (discard) Put(context.Context, string, []sink.Reject) error      { return nil }
 
 func drain(tb testing.TB, pages int) {
-	b := newBench(&eventLog{}, nil)
+	b := newRig(&eventLog{}, nil)
 	b.Source, b.Positions, b.DeadLetters, b.Once = newEndless(pages), discard{}, discard{}, true
 	b.Lane.Open = func(context.Context) (sink.Sink, error) { return discard{}, nil }
 	if err := b.Run(context.Background()); err != nil {

@@ -18,161 +18,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// eventLog is a source whose position is the number of events before it.
-type eventLog struct {
-	total int           // events it will ever have
-	every time.Duration // between two events; 0: all are there from the start
-	began time.Time
-	page  int                 // events in a page; 0 is 10
-	size  int                 // bytes of padding in an event
-	quiet time.Duration       // until an idle reader says that time passed; 0 is a minute
-	poll  time.Duration       // between two looks of an idle reader; 0 is 5 seconds
-	start func() error        // asked before Start answers; may be nil
-	next  func(at int) error  // asked before Next answers from position at; may be nil
-	open  func(pos int) error // asked before Open answers; may be nil
-	walk  source.Progress     // what Progress tells besides what the reader knows
-}
-
-func (l *eventLog) visible() int {
-	if l.every == 0 {
-		return l.total
-	}
-	return min(l.total, int(time.Since(l.began)/l.every)+1)
-}
-
-func (l *eventLog) Start(_ context.Context, at source.Start) (source.Position, error) {
-	if l.start != nil {
-		if err := l.start(); err != nil {
-			return nil, err
-		}
-	}
-	if at.Now {
-		return position(l.visible()), nil
-	}
-	return position(0), nil
-}
-
-func (l *eventLog) Open(pos source.Position, _ source.Env) (source.Reader, error) {
-	at, err := strconv.Atoi(string(pos))
-	if err == nil && l.open != nil {
-		err = l.open(at)
-	}
-	return &logReader{eventLog: l, at: at}, err
-}
-
-func (l *eventLog) Describe(pos source.Position) (source.Description, error) {
-	at, err := strconv.Atoi(string(pos))
-	if err != nil || at == 0 {
-		return source.Description{}, err
-	}
-	return source.Description{Event: l.time(at - 1)}, nil
-}
-
-func (l *eventLog) Check(context.Context) (string, error) { return "", nil }
-func (l *eventLog) Usage() source.Usage                   { return source.Usage{} }
-func (l *eventLog) Close() error                          { return nil }
-
-func (l *eventLog) time(i int) time.Time {
-	return l.began.Add(time.Duration(i) * max(l.every, time.Millisecond))
-}
-
-func (l *eventLog) event(i int) source.Event {
-	raw := fmt.Appendf(nil, `{"n":%d,"pad":"%s"}`, i, bytes.Repeat([]byte("x"), l.size))
-	return source.Event{ID: id(i), Time: l.time(i), Organization: "acme", Action: "branch.created", Raw: raw}
-}
-
-type logReader struct {
-	*eventLog
-	at     int
-	idle   bool // an empty page said that nothing waits
-	mu     sync.Mutex
-	seen   source.Progress
-	closed bool
-}
-
-func (r *logReader) Next(ctx context.Context) (source.Page, error) {
-	if r.next != nil {
-		if err := r.next(r.at); err != nil {
-			return source.Page{}, err
-		}
-	}
-	if r.at == r.visible() && r.idle {
-		if err := r.wait(ctx); err != nil {
-			return source.Page{}, err
-		}
-	}
-	var p source.Page
-	for n := cmpOr(r.page, 10); r.at < r.visible() && len(p.Events) < n; r.at++ {
-		p.Events = append(p.Events, r.event(r.at))
-	}
-	p.Next, p.CaughtUp = position(r.at), r.at == r.visible()
-	r.idle = p.CaughtUp
-	r.looked(p.CaughtUp)
-	return p, nil
-}
-
-// wait looks again and again until there is an event, or time to say that time
-// passed.
-func (r *logReader) wait(ctx context.Context) error {
-	told := time.Now().Add(cmpOr(r.quiet, time.Minute))
-	for r.at == r.visible() && time.Now().Before(told) {
-		look := min(cmpOr(r.poll, 5*time.Second), time.Until(told))
-		if r.at < r.total {
-			look = min(look, time.Until(r.time(r.at)))
-		}
-		select {
-		case <-time.After(look):
-			r.looked(true)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (r *logReader) looked(caughtUp bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.seen.LastRead, r.seen.CaughtUp = time.Now(), caughtUp
-}
-
-func (r *logReader) Progress() source.Progress {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := r.walk
-	p.LastRead, p.CaughtUp = r.seen.LastRead, r.seen.CaughtUp
-	if r.closed {
-		panic("Progress was called after Close")
-	}
-	return p
-}
-
-func (r *logReader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-	return nil
-}
-
-func position(at int) source.Position { return source.Position(strconv.Itoa(at)) }
-func id(i int) string                 { return fmt.Sprintf("e%06d", i) }
-
-func ids(from, to int) []string {
-	var all []string
-	for i := from; i < to; i++ {
-		all = append(all, id(i))
-	}
-	return all
-}
-
-func cmpOr[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}
-
 // verbatim is a format that passes the raw event on, except for events it
 // cannot encode.
 type verbatim struct{ unable map[string]bool }
@@ -267,9 +112,12 @@ func (s *stores) Load(context.Context, string) (source.Position, error) {
 	return source.Position(s.saved[len(s.saved)-1]), nil
 }
 
-func (s *stores) Save(_ context.Context, _ string, pos source.Position) error {
+func (s *stores) Save(ctx context.Context, _ string, pos source.Position) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if s.saveErr != nil {
 		if err := s.saveErr(); err != nil {
 			return err
@@ -282,9 +130,12 @@ func (s *stores) Save(_ context.Context, _ string, pos source.Position) error {
 	return nil
 }
 
-func (s *stores) Put(_ context.Context, _ string, rejects []sink.Reject) error {
+func (s *stores) Put(ctx context.Context, _ string, rejects []sink.Reject) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if s.putErr != nil {
 		if err := s.putErr(); err != nil {
 			return err
@@ -355,8 +206,8 @@ func (l *lines) texts(t *testing.T) []string {
 	return texts
 }
 
-// bench is a lane between an eventLog, a fakeSink and stores.
-type bench struct {
+// rig is a lane between an eventLog, a fakeSink and stores.
+type rig struct {
 	*pipeline.Lane
 	log    *eventLog
 	sink   *fakeSink
@@ -364,21 +215,40 @@ type bench struct {
 	lines  *lines
 }
 
-func newBench(log *eventLog, s *fakeSink) *bench {
-	b := &bench{log: log, sink: s, stores: &stores{}, lines: &lines{}}
+func newRig(log *eventLog, s *fakeSink) *rig {
+	b := &rig{log: log, sink: s, stores: &stores{}, lines: &lines{}}
 	log.began = time.Now()
 	b.Lane = b.another()
 	return b
 }
 
 // another is a lane like the first, as after a restart.
-func (b *bench) another() *pipeline.Lane {
+func (b *rig) another() *pipeline.Lane {
 	return &pipeline.Lane{
 		Name: "acme/siem", SourceName: "acme", SinkName: "siem", Format: "raw",
 		Source: b.log, Transformer: verbatim{},
 		Open:      func(context.Context) (sink.Sink, error) { return b.sink, nil },
 		Positions: b.stores, DeadLetters: b.stores,
 		Log: zerolog.New(b.lines),
+	}
+}
+
+func (b *rig) catchUp(t *testing.T) {
+	t.Helper()
+	catchUp(t, b.Lane)
+}
+
+// catchUp runs a lane once, for a month at most: what hangs, fails.
+func catchUp(t *testing.T, l *pipeline.Lane) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
+	defer cancel()
+	l.Once = true
+	if err := l.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Error("the lane did not catch up within a month")
 	}
 }
 

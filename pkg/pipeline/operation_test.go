@@ -23,7 +23,7 @@ func pauses(t *testing.T, answers ...error) []time.Duration {
 	var at []time.Time
 	synctest.Test(t, func(t *testing.T) {
 		end := time.Now().Add(24 * time.Hour)
-		b := newBench(&eventLog{total: 1}, &fakeSink{})
+		b := newRig(&eventLog{total: 1}, &fakeSink{})
 		b.sink.answer = func(_ context.Context, n int, _ []sink.Record) error {
 			at = append(at, time.Now())
 			if time.Now().After(end) {
@@ -31,10 +31,7 @@ func pauses(t *testing.T, answers ...error) []time.Duration {
 			}
 			return answers[min(n, len(answers))-1]
 		}
-		b.Once = true
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.catchUp(t)
 	})
 	var between []time.Duration
 	for i := 1; i < len(at); i++ {
@@ -82,7 +79,7 @@ func TestBackOff(t *testing.T) {
 	t.Run("starts anew after a success", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var at []time.Time
-			b := newBench(&eventLog{total: 2, every: 3 * time.Hour}, &fakeSink{})
+			b := newRig(&eventLog{total: 2, every: 3 * time.Hour}, &fakeSink{})
 			b.sink.answer = func(_ context.Context, n int, batch []sink.Record) error {
 				if batch[0].ID == id(1) {
 					at = append(at, time.Now())
@@ -106,7 +103,7 @@ func TestBackOff(t *testing.T) {
 
 func TestLogOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 3}, &fakeSink{})
+		b := newRig(&eventLog{total: 3}, &fakeSink{})
 		b.sink.answer = func(context.Context, int, []sink.Record) error {
 			switch since := time.Since(b.log.began); {
 			case since < time.Hour:
@@ -126,6 +123,9 @@ func TestLogOfFailures(t *testing.T) {
 		all := b.lines.texts(t)
 		if err := stop(); err != nil {
 			t.Fatal(err)
+		}
+		if text := b.lines.text.String(); strings.Count(text, `"lane":"acme/siem"`) != len(all)+1 { // and it stopped
+			t.Errorf("lines without the lane's name: %s", text)
 		}
 		want := []string{"info lane started", "warn publish failed: connection reset"}
 		if diff := cmp.Diff(want, first[:2]); diff != "" {
@@ -148,9 +148,27 @@ func TestLogOfFailures(t *testing.T) {
 	})
 }
 
+func TestAChangeOfClassIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		missing := sink.Destination(errors.New("no such topic"), "create it")
+		b := newRig(&eventLog{total: 1}, &fakeSink{answer: script(errReset, errReset, missing, missing, errReset)})
+		b.catchUp(t)
+		want := []string{
+			"info lane started",
+			"warn publish failed: connection reset",
+			"warn publish failed: no such topic; hint: create it",
+			"warn publish failed: connection reset",
+			"info first records delivered",
+		}
+		if diff := cmp.Diff(want, b.lines.texts(t)[:5]); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestLogOfRejectsHoldsNoBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 300, page: 1, every: time.Second, size: 10}, &fakeSink{
+		b := newRig(&eventLog{total: 300, page: 1, every: time.Second, size: 10}, &fakeSink{
 			answer: func(context.Context, int, []sink.Record) error { return permanent("no such shape") }})
 		b.MaxRejects = 1000
 		stop := start(b.Lane)
@@ -172,7 +190,7 @@ func TestLogOfRejectsHoldsNoBodies(t *testing.T) {
 
 func TestRetriesAreCountedByClass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 3}, &fakeSink{answer: script(
+		b := newRig(&eventLog{total: 3}, &fakeSink{answer: script(
 			errReset, sink.Destination(errReset, "mend it"), fmt.Errorf("write: %w", context.DeadlineExceeded))})
 		reads, saves := 0, 0
 		b.log.next = func(int) error {
@@ -187,10 +205,7 @@ func TestRetriesAreCountedByClass(t *testing.T) {
 			}
 			return nil
 		}
-		b.Once = true
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.catchUp(t)
 		want := map[string]uint64{"publish": 1, "destination": 1, "timeout": 1, "throttled": 2, "save": 1}
 		if diff := cmp.Diff(want, b.Status().Retries); diff != "" {
 			t.Errorf("retries (-want +got):\n%s", diff)
@@ -200,7 +215,7 @@ func TestRetriesAreCountedByClass(t *testing.T) {
 
 func TestAReadThatFailsIsPacedBySource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 3}, &fakeSink{})
+		b := newRig(&eventLog{total: 3}, &fakeSink{})
 		reads := 0
 		b.log.next = func(int) error {
 			if reads++; reads == 1 {
@@ -208,10 +223,7 @@ func TestAReadThatFailsIsPacedBySource(t *testing.T) {
 			}
 			return nil
 		}
-		b.Once = true
-		if err := b.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.catchUp(t)
 		if got, want := time.Since(b.log.began), 90*time.Second; got != want {
 			t.Errorf("read again after %s, want %s", got, want)
 		}
@@ -220,7 +232,7 @@ func TestAReadThatFailsIsPacedBySource(t *testing.T) {
 
 func TestACheckpointThatCannotBeSavedIsLoud(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(&eventLog{total: 30, every: time.Minute}, &fakeSink{})
+		b := newRig(&eventLog{total: 30, every: time.Minute}, &fakeSink{})
 		full := func() bool { return time.Since(b.log.began) > 10*time.Minute && time.Since(b.log.began) < time.Hour }
 		b.stores.saveErr = func() error {
 			if full() {

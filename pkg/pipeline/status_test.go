@@ -1,0 +1,203 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+func TestStatusOfALane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 100, every: time.Minute}, &fakeSink{})
+		if s := b.Status(); s.Ready || s.Reason != "not running" {
+			t.Errorf("before Run: ready %t, reason %q", s.Ready, s.Reason)
+		}
+		took := 30 * time.Millisecond
+		var down atomic.Bool
+		b.sink.answer = func(context.Context, int, []sink.Record) error {
+			pass(took)
+			if down.Load() {
+				return errReset
+			}
+			return nil
+		}
+		stop := start(b.Lane)
+		pass(10*time.Minute + 30*time.Second)
+		synctest.Wait()
+		s := b.Status()
+		if !s.Ready || s.CatchingUp || s.Lag != 0 || s.Read != 11 || s.Published != 11 ||
+			s.Lane != "acme/siem" || s.Source != "acme" || s.Sink != "siem" || s.Format != "raw" {
+			t.Errorf("an idle lane that is well: %+v", s)
+		}
+		if got, want := s.Position.Event, b.log.time(10); !got.Equal(want) {
+			t.Errorf("the checkpoint's event is of %s, want %s", got, want)
+		}
+		if got, want := s.LastPublished, b.log.time(10).Add(took); !got.Equal(want) {
+			t.Errorf("last published at %s, want %s", got, want)
+		}
+		if s.Publish.Count != 11 || s.Publish.Sum < 0.32 || s.Publish.Sum > 0.34 ||
+			s.Publish.Buckets[0.025] != 0 || s.Publish.Buckets[0.05] != 11 || s.Publish.Buckets[60] != 11 {
+			t.Errorf("publish durations %+v", s.Publish)
+		}
+		down.Store(true)
+		pass(5 * time.Minute)
+		synctest.Wait()
+		s = b.Status()
+		if s.Ready || s.Read != 16 || s.Published != 11 {
+			t.Errorf("a lane whose sink is down: ready %t, read %d, published %d", s.Ready, s.Read, s.Published)
+		}
+		if got, want := s.Lag, time.Since(b.log.time(11)); got != want {
+			t.Errorf("lag %s, want %s: the age of the oldest event that waits", got, want)
+		}
+		if s.QueuedPages[1] == 0 || s.QueuedBytes == 0 {
+			t.Errorf("queued %v pages, %d bytes, want some", s.QueuedPages, s.QueuedBytes)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if s := b.Status(); s.Ready || !strings.HasSuffix(s.Reason, "; not running") || s.Read != 16 {
+			t.Errorf("after Run: ready %t, reason %q, read %d", s.Ready, s.Reason, s.Read)
+		}
+	})
+}
+
+func TestReadyWhileReading(t *testing.T) {
+	t.Run("not before the first read", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 10}, &fakeSink{})
+			answer := make(chan struct{})
+			b.log.next = func(int) error { <-answer; return nil }
+			stop := start(b.Lane)
+			synctest.Wait()
+			if s := b.Status(); s.Ready || s.Reason != "read: nothing was read yet" || !s.CatchingUp {
+				t.Errorf("ready %t, reason %q, catching up %t", s.Ready, s.Reason, s.CatchingUp)
+			}
+			close(answer)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("as long as the last read is fresh", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 10, quiet: 5 * time.Second}, &fakeSink{})
+			var down atomic.Bool
+			b.log.next = func(int) error {
+				if down.Load() {
+					return &source.Error{Op: "poll", Class: source.Refused, Err: errors.New("401"), Advice: "renew the token"}
+				}
+				return nil
+			}
+			stop := start(b.Lane)
+			pass(time.Hour + time.Second)
+			down.Store(true)
+			pass(18 * time.Second)
+			synctest.Wait()
+			if s := b.Status(); !s.Ready {
+				t.Errorf("not ready within the ready age: %s", s.Reason)
+			}
+			pass(time.Hour)
+			synctest.Wait()
+			s := b.Status()
+			if want := "read: poll: 401 (retrying since "; s.Ready || !strings.HasPrefix(s.Reason, want) || !strings.HasSuffix(s.Reason, "; hint: renew the token") {
+				t.Errorf("ready %t, reason %q, want %q", s.Ready, s.Reason, want)
+			}
+			if got := s.Retries["refused"]; got < 60 || got > 150 {
+				t.Errorf("%d retries in an hour, want about one a minute", got)
+			}
+			down.Store(false)
+			pass(time.Minute)
+			synctest.Wait()
+			if s := b.Status(); !s.Ready {
+				t.Errorf("not ready once it reads again: %s", s.Reason)
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("not with a reader that hangs without an error", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 10, poll: 45 * time.Second}, &fakeSink{})
+			stop := start(b.Lane)
+			pass(30 * time.Second)
+			synctest.Wait()
+			if s := b.Status(); s.Ready || s.Reason != "read: the last one was 30s ago" {
+				t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("while a slow sink keeps the reader waiting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 1000}, &fakeSink{answer: func(ctx context.Context, _ int, _ []sink.Record) error {
+				select {
+				case <-time.After(50 * time.Second):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}})
+			b.QueueBytes = 2000
+			stop := start(b.Lane)
+			for range 20 {
+				pass(17 * time.Second)
+				synctest.Wait()
+				if s := b.Status(); !s.Ready || !s.CatchingUp || s.Lag == 0 {
+					t.Errorf("ready %t, catching up %t, lag %s, reason %q", s.Ready, s.CatchingUp, s.Lag, s.Reason)
+				}
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+func TestLagBehindAWalk(t *testing.T) {
+	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+	tests := []struct {
+		name   string
+		oldest time.Duration // of the walk; 0: unknown
+		saved  int           // checkpoint, of events a minute apart
+		want   time.Duration
+	}{
+		{"the oldest event of the walk", 20 * time.Minute, 0, 20 * time.Minute},
+		{"or the newest delivered, if that is later", 20 * time.Minute, 51, 10 * time.Minute},
+		{"the newest delivered, if the walk knows none", 0, 31, 30 * time.Minute},
+		{"none, if nothing is known", 0, 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newRig(&eventLog{total: 100, every: time.Minute}, &fakeSink{})
+				b.log.began = ago(time.Hour)
+				b.stores.saved = []string{fmt.Sprint(test.saved)}
+				if test.oldest > 0 {
+					b.log.walk.Oldest = ago(test.oldest)
+				}
+				answer := make(chan struct{})
+				b.log.next = func(int) error { <-answer; return nil }
+				stop := start(b.Lane)
+				synctest.Wait()
+				if got := b.Status().Lag; got != test.want {
+					t.Errorf("lag %s, want %s", got, test.want)
+				}
+				close(answer)
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
