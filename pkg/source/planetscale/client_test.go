@@ -1,0 +1,290 @@
+package planetscale_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// server is an API of one answer.
+type server func(r *http.Request) *http.Response
+
+func (s server) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a := s(r); a != nil {
+		return a, nil
+	}
+	return nil, errors.New("connection refused")
+}
+
+func answer(status int, body string, header ...string) *http.Response {
+	h := http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)),
+		Header: h, Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+const empty = `{"type":"list","has_next":false,"has_prev":false,"cursor_start":null,"cursor_end":null,"data":[]}`
+
+func ask(t *testing.T, s planetscale.Settings, api server) (*planetscale.Source, error) {
+	t.Helper()
+	src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: api})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = src.Check(t.Context())
+	return src, err
+}
+
+func TestAnswersAreClassified(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer *http.Response
+		class  source.Class
+		least  time.Duration
+		hint   string
+	}{
+		{"401", answer(401, `{"error":"invalid_token","error_description":"expired"}`), source.Refused, 30 * time.Second, "expired"},
+		{"403", answer(403, `{"code":"forbidden","message":"Forbidden"}`), source.Refused, 30 * time.Second, "read_audit_logs"},
+		{"404", answer(404, `{"code":"not_found","message":"Not Found"}`), source.Refused, 30 * time.Second, "read_audit_logs"},
+		{"429 with seconds", answer(429, "", "Retry-After", "17"), source.Throttled, 17 * time.Second, ""},
+		{"429 with a date", answer(429, "", "Retry-After", time.Date(2000, 1, 1, 0, 0, 40, 0, time.UTC).Format(http.TimeFormat)), source.Throttled, 39 * time.Second, ""},
+		{"429 without", answer(429, ""), source.Throttled, time.Second, ""},
+		{"500", answer(500, ""), source.Unavailable, 0, ""},
+		{"503 with HTML", answer(503, "<html><script>"), source.Unavailable, 0, ""},
+		{"503 with Retry-After", answer(503, "", "Retry-After", "9"), source.Unavailable, 9 * time.Second, ""},
+		{"a redirect", answer(302, "", "Location", "https://elsewhere/"), source.Unavailable, 0, "url"},
+		{"no connection", nil, source.Unavailable, 0, ""},
+		{"200 {}", answer(200, `{}`), source.Malformed, 0, ""},
+		{"200 with HTML", answer(200, `<html>`), source.Malformed, 0, ""},
+		{"has_next without events", answer(200, strings.Replace(empty, `"has_next":false`, `"has_next":true`, 1)), source.Malformed, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src, err := ask(t, defaults, func(*http.Request) *http.Response { return c.answer })
+				defer src.Close()
+				var got *source.Error
+				if !errors.As(err, &got) {
+					t.Fatalf("got %v, want a source.Error", err)
+				}
+				if got.Class != c.class || got.Patience < c.least || !strings.Contains(got.Hint(), c.hint) {
+					t.Errorf("got %s, patience %s, hint %q", got.Class, got.Patience, got.Hint())
+				}
+				if strings.Contains(err.Error(), "<html") {
+					t.Errorf("markup in %q", err)
+				}
+			})
+		})
+	}
+}
+
+func TestTokenGoesToTheHostAloneAndIsReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := defaults
+	s.AccessToken = setting.Secret{}
+	s.ServiceTokenID, s.ServiceToken = "id", setting.SecretFile(path)
+	var seen []string
+	api := server(func(r *http.Request) *http.Response {
+		seen = append(seen, r.URL.Host+" "+strings.Join(r.Header.Values("Authorization"), ","))
+		return answer(302, "", "Location", "https://elsewhere.example/")
+	})
+	write("one")
+	src, err := ask(t, s, api)
+	write("two")
+	_, err2 := src.Check(t.Context())
+	src.Close()
+	if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error(), "one") {
+		t.Errorf("got %v and %v", err, err2)
+	}
+	want := []string{"api.planetscale.com id:one", "api.planetscale.com id:two"}
+	if fmt.Sprint(seen) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+}
+
+func TestLargeAnswerIsAskedForInSmallerPages(t *testing.T) {
+	var limits []string
+	huge := strings.Repeat(" ", 16<<20)
+	src, err := ask(t, defaults, func(r *http.Request) *http.Response {
+		limits = append(limits, r.URL.Query().Get("limit"))
+		if len(limits) < 4 {
+			return answer(200, empty+huge)
+		}
+		return answer(200, empty)
+	})
+	defer src.Close()
+	if err != nil || fmt.Sprint(limits) != "[100 50 25 12]" {
+		t.Errorf("got limits %v, %v", limits, err)
+	}
+}
+
+func TestRequestsStayWithinTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := simulator.New(simulator.Config{Events: 150_000, RequestsPerMinute: 600})
+		s := defaults
+		s.RequestsPerMinute = 500
+		budgets := &planetscale.Budgets{}
+		var lanes []source.Reader
+		for range 2 { // two sources of one credential
+			src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: sim.Transport(), Budgets: budgets})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			pos, err := src.Start(t.Context(), source.Start{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := src.Open(pos, source.Env{Log: zerolog.Nop()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lanes = append(lanes, r)
+		}
+		done := make(chan error, len(lanes))
+		for _, r := range lanes {
+			go func() {
+				_, err := r.Next(t.Context())
+				done <- err
+			}()
+		}
+		for range lanes {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		requests := sim.Requests()
+		for i, r := range requests {
+			if i >= 510 && r.Time.Sub(requests[i-510].Time) < time.Minute {
+				t.Fatalf("request %d came %s after the one 510 before", r.N, r.Time.Sub(requests[i-510].Time))
+			}
+		}
+		if took := requests[len(requests)-1].Time.Sub(requests[0].Time); took > 7*time.Minute {
+			t.Errorf("%d requests took %s", len(requests), took)
+		}
+	})
+}
+
+func TestA429PausesAllLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var requests []time.Time
+		src, err := ask(t, defaults, func(*http.Request) *http.Response {
+			requests = append(requests, time.Now())
+			if len(requests) == 1 {
+				return answer(429, "", "Retry-After", "40")
+			}
+			return answer(200, empty)
+		})
+		defer src.Close()
+		if err == nil {
+			t.Fatal("got no error for a 429")
+		}
+		if _, err := src.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := requests[1].Sub(requests[0]); got < 40*time.Second {
+			t.Errorf("the next request came after %s", got)
+		}
+	})
+}
+
+func TestLanesShareRequestsInFlightAndPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := simulator.New(simulator.Config{Events: 5000, Latency: 20 * time.Millisecond})
+		src := newSource(t, sim, defaults)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		const lanes = 5
+		var events atomic.Int64
+		done := make(chan error, lanes)
+		for range lanes {
+			pos, err := src.Start(ctx, source.Start{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := src.Open(pos, source.Env{Log: zerolog.Nop()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for {
+					p, err := r.Next(ctx)
+					if ctx.Err() != nil {
+						done <- nil
+						return
+					}
+					if err != nil {
+						done <- err
+						return
+					}
+					events.Add(int64(len(p.Events)))
+				}
+			}()
+		}
+		for range lanes {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		src.Close()
+		if got := events.Load(); got != lanes*5000 {
+			t.Errorf("got %d events, want %d", got, lanes*5000)
+		}
+		// 50 pages, 120 polls, and down to the floor four times.
+		if got := sim.RequestCount(); got > 50+120+4*8 {
+			t.Errorf("got %d requests for %d lanes", got, lanes)
+		}
+	})
+}
+
+func TestPositionsOfAnotherLogAreRefused(t *testing.T) {
+	sim := simulator.New(simulator.Config{})
+	src := newSource(t, sim, defaults)
+	defer src.Close()
+	pos, err := src.Start(t.Context(), source.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := defaults
+	other.Organization = "other"
+	elsewhere := defaults
+	elsewhere.URL = "https://api.example"
+	for name, s := range map[string]planetscale.Settings{"organization": other, "host": elsewhere} {
+		src := newSource(t, sim, s)
+		_, err := src.Open(pos, source.Env{})
+		var hint interface{ Hint() string }
+		if err == nil || !errors.As(err, &hint) {
+			t.Errorf("%s: got %v, want an error with a hint", name, err)
+		}
+		src.Close()
+	}
+	for _, corrupt := range []string{``, `{}`, `null`, `{"v":2}`, `[]`, strings.Replace(string(pos), `"named":{}`, `"named":{"a":"b"}`, 1), string(pos[:len(pos)-1])} {
+		if _, err := src.Open(source.Position(corrupt), source.Env{}); err == nil {
+			t.Errorf("position %s was accepted", corrupt)
+		}
+	}
+}
