@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 func (c *command) deadLetter() *cobra.Command {
@@ -109,9 +111,13 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
 	}
 	defer func() { err = errors.Join(err, snk.Close()) }()
+	encoder, err := newTransformer(l.Sink, snk)
+	if err != nil {
+		return err
+	}
 	refused := 0
 	n, err := store.Redrive(ctx, l.Name, func(ctx context.Context, letters []deadletter.Letter) ([]deadletter.Letter, error) {
-		again, err := publishEach(ctx, snk, letters)
+		again, err := publishEach(ctx, snk, encoder, letters)
 		refused += len(again)
 		return again, err
 	})
@@ -121,9 +127,12 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 
 // publishEach publishes letters one at a time, as each was refused before: one
 // that is refused again must not take its neighbours with it.
-func publishEach(ctx context.Context, snk sink.Sink, letters []deadletter.Letter) (refused []deadletter.Letter, err error) {
+func publishEach(ctx context.Context, snk sink.Sink, encoder transform.Transformer, letters []deadletter.Letter) (refused []deadletter.Letter, err error) {
 	for _, l := range letters {
-		err := snk.Publish(ctx, []sink.Record{l.Record})
+		err := encodeAgain(encoder, &l)
+		if err == nil {
+			err = snk.Publish(ctx, []sink.Record{l.Record})
+		}
 		var batch sink.BatchError
 		if errors.As(err, &batch) && len(batch) == 1 {
 			err = batch[0].Err
@@ -138,4 +147,25 @@ func publishEach(ctx context.Context, snk sink.Sink, letters []deadletter.Letter
 		}
 	}
 	return slices.Clip(refused), nil
+}
+
+// encodeAgain makes the record of a letter whose event could not be encoded when
+// it was refused: what was too large then may fit after a change of settings.
+func encodeAgain(encoder transform.Transformer, l *deadletter.Letter) error {
+	if len(l.Record.Body) > 0 {
+		return nil
+	}
+	events, err := planetscale.Parse(l.Raw, l.Record.Organization)
+	if err == nil && len(events) != 1 {
+		err = errors.New("it is not one event")
+	}
+	if err != nil {
+		return sink.Permanent(fmt.Errorf("the raw event cannot be encoded again: %w", err))
+	}
+	record, err := encoder.Transform(nil, &events[0])
+	if err != nil {
+		return sink.Permanent(err)
+	}
+	l.Record = record
+	return nil
 }

@@ -110,3 +110,52 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 	}
 	f.wantNoEndingBefore()
 }
+
+// TestCrashBehindEachPage stops a catch-up after each of its pages in turn, in
+// the middle of ties too, and goes on from the position saved there.
+func TestCrashBehindEachPage(t *testing.T) {
+	for _, order := range orders {
+		for _, buffer := range []setting.Size{0, 48 << 20} {
+			t.Run(name(order, " ", buffer), func(t *testing.T) {
+				for saved := range 13 {
+					synctest.Test(t, func(t *testing.T) {
+						server := simulator.New(simulator.Config{Events: 700, Spacing: 5 * time.Second, Order: order})
+						server.AppendTied(450)
+						s := defaults
+						s.WalkBuffer = buffer
+						f := follow(t, server, s)
+						defer f.close()
+						for range saved {
+							p, _ := f.page(t.Context())
+							f.save(p)
+						}
+						f.crash()
+						f.catchUp()
+						f.wantAll(1)
+						f.wantOldestFirst()
+					})
+				}
+			})
+		}
+	}
+}
+
+func TestTieWithTheNewestEventOfAQuietLog(t *testing.T) {
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 300, Order: order})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(time.Hour)
+				newest := f.published[len(f.published)-1]
+				id := server.Insert(simulator.Draft{Created: newest.Time})
+				f.run(time.Hour)
+				if f.seen[id] != 1 {
+					t.Errorf("the event was delivered %d times", f.seen[id])
+				}
+				f.wantAll(1)
+			})
+		})
+	}
+}

@@ -73,9 +73,6 @@ func (p *position) knows(e *entry) bool {
 	return ok
 }
 
-// settled tells whether the event lies below the floor.
-func (p *position) settled(e *entry) bool { return e.dated && e.at < p.floor }
-
 // deliver names an event that was handed out. The digest of its bytes tells
 // later whether it changed.
 func (p *position) deliver(e *entry, digest uint64) {
