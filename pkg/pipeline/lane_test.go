@@ -100,6 +100,7 @@ func TestACheckpointThatCannotBeUsedEndsTheLane(t *testing.T) {
 			b := newRig(&eventLog{total: 10}, &fakeSink{})
 			test.set(b)
 			before := len(b.stores.saved)
+			b.Once = true
 			err := b.Run(t.Context())
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got error %v, want %s", err, test.want)
