@@ -76,7 +76,7 @@ func keepsNothing(s *session) {
 
 func takesItsLimits(s *session) {
 	snk := s.open()
-	limits := limitsOf(snk.Sink)
+	limits := s.limits
 	var batch []sink.Record
 	for size := 0; len(batch) < limits.Records; {
 		r := s.records(1)[0]
@@ -148,8 +148,8 @@ func (s *session) expectRetryable(err error, because string) {
 }
 
 func goesOnAfterClose(s *session) {
-	first, second := s.records(5), s.records(5)
 	snk := s.open()
+	first, second := s.records(5), s.records(5)
 	s.publishWell(snk, first)
 	s.close(snk)
 	snk = s.open()
@@ -193,8 +193,8 @@ func (s *session) expectAllDelivered(snk sink.Sink, records []sink.Record) {
 }
 
 func outlivesFalter(s *session) {
-	const size = 6
 	snk := s.open()
+	size := min(6, s.limits.Records)
 	var all []sink.Record
 	for n := range size {
 		batch := s.records(size)
@@ -231,11 +231,12 @@ func deliversAroundRefused(s *session) {
 		batch := s.records(7)
 		bad := make(map[int]bool)
 		for _, i := range places {
+			i %= len(batch)
 			batch[i] = s.Refused(s.TB)
 			bad[i] = true
 		}
-		if refused := s.deliver(snk, batch); len(refused) != len(places) {
-			s.Errorf("of a batch with %d bad records %d were given up", len(places), len(refused))
+		if refused := s.deliver(snk, batch); len(refused) != len(bad) {
+			s.Errorf("of a batch with %d bad records %d were given up", len(bad), len(refused))
 		}
 		for i := range batch {
 			if !bad[i] {
@@ -264,10 +265,15 @@ func leavesHangByContext(s *session) {
 	s.expectOnly(append(batch, next...))
 }
 
+// leavesHangByClose closes the sink as a lane does that abandons a Publish: its
+// context has ended, and it may not have returned all the same.
 func leavesHangByClose(s *session) {
 	snk := s.open()
 	batch := s.records(3)
-	l, done := s.hang(s.Context(), snk, batch)
+	ctx, cancel := context.WithCancel(s.Context())
+	defer cancel()
+	l, done := s.hang(ctx, snk, batch)
+	cancel()
 	snk.closed = true
 	if err := s.wait("Close", async(snk.Close)); err != nil {
 		s.Logf("Close during a Publish that hangs: %v", err) // which it may well report

@@ -24,7 +24,8 @@ const (
 type session struct {
 	testing.TB
 	Harness
-	made int // records made so far
+	made   int         // records made so far
+	limits sink.Limits // of the sink that was opened last
 }
 
 func newSession(t testing.TB, h Harness) *session {
@@ -41,6 +42,7 @@ func newSession(t testing.TB, h Harness) *session {
 func (s *session) open() *opened {
 	s.Helper()
 	o := &opened{Sink: s.Open(s.TB)}
+	s.limits = limitsOf(o.Sink)
 	s.Cleanup(func() {
 		if !o.closed {
 			s.close(o)
@@ -63,9 +65,10 @@ func (s *session) close(o *opened) {
 	}
 }
 
-// records makes n records that were not published before.
+// records makes n records that were not published before, or as many as the sink
+// takes at once.
 func (s *session) records(n int) []sink.Record {
-	all := make([]sink.Record, n)
+	all := make([]sink.Record, min(n, s.limits.Records))
 	for i := range all {
 		all[i] = s.Record(s.made, 0)
 		s.made++

@@ -250,15 +250,19 @@ var broken = []struct {
 			return nil
 		})},
 	{"blames a record for being closed", "returns from a hanging destination when closed", "the sink was closed", publishes(
-		func(g *good, ctx context.Context, batch []sink.Record) error {
-			err := publishEach(g, ctx, batch)
+		func(g *good, _ context.Context, batch []sink.Record) error {
+			err := publishEach(g, context.Background(), batch)
 			if errors.Is(err, errClosed) {
 				return sink.Permanent(err)
 			}
 			return err
 		})},
-	{"hangs on although it was closed", "returns from a hanging destination when closed", "after Close, has not returned", closes(
-		func(*good) error { return nil })},
+	{"hangs on although it was closed", "returns from a hanging destination when closed", "after Close, has not returned", func(g *good) {
+		g.publish = func(g *good, _ context.Context, batch []sink.Record) error {
+			return publishEach(g, context.Background(), batch)
+		}
+		g.close = func(*good) error { return nil }
+	}},
 	{"waits in Close for a Publish that hangs", "returns from a hanging destination when closed", "Close has not returned", closes(
 		func(g *good) error {
 			<-g.wait()
@@ -344,6 +348,23 @@ type nosy struct{ *good }
 
 func (n nosy) Check(context.Context) (string, error) {
 	return "", n.take(sink.Record{Body: []byte("test")})
+}
+
+// TestBatchesKeepToTheLimits has a sink that takes one record at a time.
+func TestBatchesKeepToTheLimits(t *testing.T) {
+	sinktest.Run(t, func(testing.TB) sinktest.Harness {
+		return newDestination().harness(func(d *destination) sink.Sink {
+			g := newGood(d)
+			g.limits.Records = 1
+			g.publish = func(g *good, ctx context.Context, batch []sink.Record) error {
+				if len(batch) > 1 {
+					return errors.New("more than one record")
+				}
+				return publishEach(g, ctx, batch)
+			}
+			return g
+		})
+	})
 }
 
 func TestCheckThatPublishesIsCaught(t *testing.T) {
