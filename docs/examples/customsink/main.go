@@ -1,0 +1,47 @@
+// Command sluice-acme is Sluice with one sink more: a webhook that takes one record a request.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/app"
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+func main() { app.Main(app.WithSink(Type)) }
+
+var Type = sink.NewType("webhook", Webhook{}, func(_ context.Context, _ sink.Env, w Webhook) (sink.Sink, error) { return w, nil })
+
+type Webhook struct {
+	URL   string         `yaml:"url"`
+	Token setting.Secret `yaml:"token"` // or token_file, which is read anew for each record
+}
+
+func (w Webhook) Limits() sink.Limits { return sink.Limits{Records: 1} }
+func (w Webhook) Close() error        { return nil }
+
+func (w Webhook) Publish(ctx context.Context, batch []sink.Record) error {
+	for _, r := range batch {
+		token, err := w.Token.Value()
+		req, invalid := http.NewRequestWithContext(ctx, "POST", w.URL, bytes.NewReader(r.Body))
+		if err = errors.Join(err, invalid); err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultTransport.RoundTrip(req) // not a Client, which may take the token elsewhere by a redirect
+		if err != nil {
+			return err
+		}
+		if err, code := errors.Join(errors.New(resp.Status), resp.Body.Close()), resp.StatusCode; code == 400 || code == 413 || code == 422 {
+			return sink.Permanent(err) // the record is bad; whatever else happens is retried
+		} else if wait, _ := time.ParseDuration(resp.Header.Get("Retry-After") + "s"); code >= 300 {
+			return sink.RetryAfter(err, wait)
+		}
+	}
+	return nil
+}
