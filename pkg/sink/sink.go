@@ -82,5 +82,6 @@ type Reject struct {
 
 // Exclusive can be said by the settings of a sink whose destination only one
 // lane may write: a name of it, such as a path, for the source's lane. Two lanes
-// that give the same one are refused when the configuration is read.
+// that give the same one are refused when the configuration is read. An empty name
+// claims nothing.
 type Exclusive interface{ Exclusive(source string) string }
