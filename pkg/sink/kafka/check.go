@@ -128,7 +128,7 @@ func (k *kafka) describe(topic kmsg.MetadataResponseTopic, config map[string]int
 	}
 	if limit, ok := config[maxBytes]; ok && limit < int(k.settings.batchBytes()) {
 		warnings = append(warnings, fmt.Sprintf("%s is %d: raise it to %d, or lower max_record_bytes to %d",
-			maxBytes, limit, k.settings.batchBytes(), k.settings.RecordBytes()-(int(k.settings.batchBytes())-limit)))
+			maxBytes, limit, k.settings.batchBytes(), int(k.settings.MaxRecordBytes)-(int(k.settings.batchBytes())-limit)))
 	}
 	if len(warnings) > 0 {
 		line += "; warning: " + strings.Join(warnings, "; ")

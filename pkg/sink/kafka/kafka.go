@@ -99,9 +99,11 @@ func openWith(env sink.Env, s Settings, extra ...kgo.Opt) (sink.Sink, error) {
 
 // Limits says how much the sink takes at once.
 func (k *kafka) Limits() sink.Limits {
+	record := int(k.settings.MaxRecordBytes)
 	return sink.Limits{
-		Records: 10_000,
-		Bytes:   max(4<<20, k.settings.RecordBytes()),
+		Records:     10_000,
+		Bytes:       max(4<<20, record),
+		RecordBytes: record,
 		// franz-go waits for an answer to a produce request for 20 s; what it
 		// abandons earlier may have been written, and is then written twice.
 		Timeout: 30 * time.Second,

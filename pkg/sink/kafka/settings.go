@@ -103,9 +103,6 @@ func validDelivery(delivery string) error {
 	return fmt.Errorf("%q is not at_least_once", delivery)
 }
 
-// RecordBytes implements sink.Sized.
-func (s *Settings) RecordBytes() int { return int(s.MaxRecordBytes) }
-
 // batchBytes bounds a batch of one partition before compression, as the
 // topic's max.message.bytes does after it.
 func (s *Settings) batchBytes() int32 {

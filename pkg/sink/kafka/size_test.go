@@ -116,8 +116,8 @@ func TestLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			limits := open(t, s).(sink.Limiter).Limits()
-			if s.RecordBytes() != size || limits.Bytes < size || limits.Records != 10_000 {
-				t.Errorf("got %d and %+v, want records of %d bytes, and batches that hold one", s.RecordBytes(), limits, size)
+			if limits.RecordBytes != size || limits.Bytes < size || limits.Records != 10_000 {
+				t.Errorf("got %+v, want records of %d bytes, and batches that hold one", limits, size)
 			}
 		})
 	}
