@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
@@ -267,3 +268,5 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }
+
+func event(id string) source.Event { return source.Event{ID: id} }

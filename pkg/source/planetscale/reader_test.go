@@ -230,3 +230,36 @@ func TestGap(t *testing.T) {
 		})
 	}
 }
+
+// TestCursorGoneBeforeTheSecondRead deletes the events whose ids lead to pages
+// that have to be read again. Whatever the API answers then, it must not be
+// taken for the end of the log.
+func TestCursorGoneBeforeTheSecondRead(t *testing.T) {
+	for purged := simulator.NotFound404; purged <= simulator.FirstPage; purged++ {
+		t.Run(purged.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 1000, Purged: purged})
+				var oldestFirst []string
+				for e := range server.Visible() {
+					oldestFirst = append(oldestFirst, e.ID)
+				}
+				s := defaults
+				s.WalkBuffer = 0
+				f := follow(t, server, s)
+				defer f.close()
+				first, _ := f.page(t.Context())
+				f.save(first)
+				gone := map[string]bool{}
+				for i := 400; i < 1000; i += 200 {
+					gone[oldestFirst[i]] = server.Delete(oldestFirst[i])
+				}
+				f.catchUp()
+				for _, id := range oldestFirst {
+					if n := f.seen[id]; n != 1 && !gone[id] || n > 1 {
+						t.Errorf("event %s was delivered %d times", id, n)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,160 @@
+package planetscale
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// listing makes a page: ids of events a second apart, newest first, with the
+// cursor that leads on; no cursor is the end of the log.
+func listing(t *testing.T, cursor string, ids ...int) *page {
+	t.Helper()
+	var elements []string
+	for _, id := range ids {
+		at := noon.Add(time.Duration(id-1000) * time.Second).Format(time.RFC3339)
+		elements = append(elements, fmt.Sprintf(`{"id":"%d","created_at":%q}`, id, at))
+	}
+	body := string(answerOf(elements...))
+	if cursor != "" {
+		body = strings.Replace(body, `"has_next":false`, `"has_next":true`, 1)
+		body = strings.Replace(body, `"cursor_end":null`, fmt.Sprintf(`"cursor_end":%q`, cursor), 1)
+	}
+	p, err := decode([]byte(body), "acme", noon, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestListingsThatContradictTheContract(t *testing.T) {
+	for name, pages := range map[string][]*page{
+		"has_next without events":            {listing(t, "9", 9, 8), listing(t, "8")},
+		"no events where some were promised": {listing(t, "9", 9, 8), listing(t, "")},
+		"a cursor that leads to itself":      {listing(t, "8", 9, 8), listing(t, "8", 7, 6)},
+		"a cycle of two cursors":             {listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "4", 5, 4), listing(t, "6", 7, 6)},
+		"the same page again":                {listing(t, "8", 9, 8), listing(t, "7", 9, 8)},
+		"the top again, with a new event":    {listing(t, "6", 9, 8, 7, 6), listing(t, "4", 5, 4), listing(t, "3", 10, 9, 8)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWalk(newPosition("host", "acme"), true, undecided, time.Minute, 1<<20)
+			for i, p := range pages {
+				_, err := w.add(p)
+				if last := i == len(pages)-1; (err != nil) != last {
+					t.Fatalf("page %d: got error %v", i+1, err)
+				}
+			}
+		})
+	}
+}
+
+func TestWalkGoesOnWhileSomethingIsUnknown(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		floor    int
+		known    []int
+		full     bool
+		pages    []*page
+		requests int
+		complete bool
+	}{
+		{"nothing unknown", 0, []int{9, 8}, false, []*page{listing(t, "8", 9, 8), listing(t, "", 7)}, 1, false},
+		{"one unknown", 0, []int{8, 7, 6}, false, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "", 5)}, 2, false},
+		{"nothing unknown, down to the floor", 6, []int{9, 8, 7, 6}, true, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 3, true},
+		{"the floor on the page", 8, []int{9, 8}, false, []*page{listing(t, "7", 9, 8, 7), listing(t, "", 6)}, 1, true},
+		{"the floor on the page, out of order", 8, []int{9, 8}, true, []*page{listing(t, "7", 9, 7, 8, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 2, true},
+		{"the end of the log", 0, []int{9}, true, []*page{listing(t, "", 9)}, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			pos := newPosition("host", "acme")
+			pos.floor = noon.Add(time.Duration(c.floor-1000) * time.Second).UnixMilli()
+			for _, id := range c.known {
+				pos.index[fmt.Sprint(id)] = 0
+			}
+			w := newWalk(pos, c.full, newestFirst, time.Minute, 1<<20)
+			for i, p := range c.pages {
+				if _, err := w.add(p); err != nil {
+					t.Fatal(err)
+				}
+				if w.done {
+					if i+1 != c.requests || w.complete != c.complete {
+						t.Errorf("got %d requests, complete %v", i+1, w.complete)
+					}
+					return
+				}
+			}
+			t.Error("the walk did not end")
+		})
+	}
+}
+
+func TestPositionSurvivesItsText(t *testing.T) {
+	p := newPosition("host", "acme")
+	p.floor, p.through, p.anchor = noon.UnixMilli(), noon.UnixMilli()+5, [2]string{"a", "b"}
+	p.gap = &gap{From: noon, To: noon.Add(time.Hour), Seen: noon.Add(2 * time.Hour)}
+	for i, id := range []string{"plain", `quote"\`, "line\nend", "\u2028", "é", "<&>"} {
+		p.deliver(&entry{Event: event(id), at: noon.UnixMilli() + int64(i), dated: i != 2}, 1)
+	}
+	text, err := p.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := parsePosition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := back.encode()
+	if err != nil || string(again) != string(text) {
+		t.Errorf("got %s\nwant %s, %v", again, text, err)
+	}
+}
+
+// TestPositionIsBounded names more than a position may, in few bytes and many.
+func TestPositionIsBounded(t *testing.T) {
+	for name, id := range map[string]string{"short ids": "%012d", "long ids": "sha256:%064d"} {
+		for _, dated := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, " dated ", dated), func(t *testing.T) {
+				p := newPosition("host", "acme")
+				p.raise(noon.UnixMilli())
+				shrunk := false
+				for i := range 30_000 {
+					p.deliver(&entry{Event: event(fmt.Sprintf(id, i)), at: noon.UnixMilli() + int64(20*i), dated: dated}, 1)
+					if i%100 == 99 {
+						shrunk = p.bound(1<<62) || shrunk
+					}
+				}
+				text, err := p.encode()
+				if err != nil || len(text) > 512_000 || !shrunk {
+					t.Errorf("got %d bytes, shrunk %v, %v", len(text), shrunk, err)
+				}
+				if dated && p.floor <= noon.UnixMilli() {
+					t.Error("the floor did not rise over what was forgotten")
+				}
+				if name == "short ids" && dated && len(p.named) < 19_900 {
+					t.Errorf("got %d names, want about 20,000", len(p.named))
+				}
+				if got := len(p.index); got != len(p.named)+len(p.undated) {
+					t.Errorf("got an index of %d for %d names", got, len(p.named)+len(p.undated))
+				}
+			})
+		}
+	}
+}
+
+// TestFloorNeverPassesWhatWaits forgets names rather than events.
+func TestFloorNeverPassesWhatWaits(t *testing.T) {
+	p := newPosition("host", "acme")
+	p.raise(0)
+	for i := range 25_000 {
+		p.deliver(&entry{Event: event(fmt.Sprint(i)), at: int64(i), dated: true}, 1)
+	}
+	p.bound(50)
+	if p.floor > 50 || len(p.named) > maxNames {
+		t.Errorf("got floor %d, %d names", p.floor, len(p.named))
+	}
+	p.bound(1 << 62)
+	if p.floor < 5000 {
+		t.Errorf("got floor %d once nothing waits, want what was forgotten below it", p.floor)
+	}
+}
