@@ -66,10 +66,9 @@ type Limits struct {
 
 // Env is what a sink is told when it is opened.
 type Env struct {
-	Lane         string // such as "acme/siem"
-	Source       string // name of the source in the configuration
-	Organization string
-	Log          zerolog.Logger
+	Lane   string // such as "acme/siem"
+	Source string // name of the source in the configuration
+	Log    zerolog.Logger
 }
 
 // Reject is a record that was refused for good, on its way to the dead letters.

@@ -43,7 +43,7 @@ func settings(c *kfake.Cluster) kafka.Settings {
 // open opens the sink that a lane would get.
 func open(t testing.TB, s kafka.Settings) sink.Sink {
 	t.Helper()
-	env := sink.Env{Lane: "acme/siem", Source: "acme", Organization: "acme", Log: zerolog.New(io.Discard)}
+	env := sink.Env{Lane: "acme/siem", Source: "acme", Log: zerolog.New(io.Discard)}
 	snk, err := kafka.Type.Open(t.Context(), env, &s)
 	if err != nil {
 		t.Fatal(err)
