@@ -51,6 +51,11 @@ func ask(t *testing.T, s planetscale.Settings, api server) (*planetscale.Source,
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	_, err = src.Check(t.Context())
 	return src, err
 }
@@ -80,8 +85,7 @@ func TestAnswersAreClassified(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				src, err := ask(t, defaults, func(*http.Request) *http.Response { return c.answer })
-				defer src.Close()
+				_, err := ask(t, defaults, func(*http.Request) *http.Response { return c.answer })
 				var got *source.Error
 				if !errors.As(err, &got) {
 					t.Fatalf("got %v, want a source.Error", err)
@@ -116,7 +120,6 @@ func TestTokenGoesToTheHostAloneAndIsReadAgain(t *testing.T) {
 	src, err := ask(t, s, api)
 	write("two")
 	_, err2 := src.Check(t.Context())
-	src.Close()
 	if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error(), "one") {
 		t.Errorf("got %v and %v", err, err2)
 	}
@@ -129,14 +132,13 @@ func TestTokenGoesToTheHostAloneAndIsReadAgain(t *testing.T) {
 func TestLargeAnswerIsAskedForInSmallerPages(t *testing.T) {
 	var limits []string
 	huge := strings.Repeat(" ", 16<<20)
-	src, err := ask(t, defaults, func(r *http.Request) *http.Response {
+	_, err := ask(t, defaults, func(r *http.Request) *http.Response {
 		limits = append(limits, r.URL.Query().Get("limit"))
 		if len(limits) < 4 {
 			return answer(200, empty+huge)
 		}
 		return answer(200, empty)
 	})
-	defer src.Close()
 	if err != nil || fmt.Sprint(limits) != "[100 50 25 12]" {
 		t.Errorf("got limits %v, %v", limits, err)
 	}
@@ -199,7 +201,6 @@ func TestA429PausesAllLanes(t *testing.T) {
 			}
 			return answer(200, empty)
 		})
-		defer src.Close()
 		if err == nil {
 			t.Fatal("got no error for a 429")
 		}
