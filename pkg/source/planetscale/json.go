@@ -3,6 +3,7 @@ package planetscale
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -195,13 +196,14 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special tells whether one of eight bytes ends a run of plain ASCII string
-// characters: a quote, a backslash, a control character or a byte of 0x80 and
-// above. It may report a byte too many, never one too few.
-func special(w uint64) bool {
+// special has a bit for each of eight bytes that ends a run of plain ASCII
+// string characters: a quote, a backslash, a control character or a byte of 0x80
+// and above. The lowest bit is of such a byte; those above it may be of others,
+// since each difference borrows from the next byte.
+func special(w uint64) uint64 {
 	quote := w ^ ones*'"'
 	slash := w ^ ones*'\\'
-	return (w|(w-ones*0x20)|(quote-ones)|(slash-ones))&highs != 0
+	return (w | (w - ones*0x20) | (quote - ones) | (slash - ones)) & highs
 }
 
 // quoted scans the string literal that starts here and returns what is between
@@ -212,9 +214,7 @@ func (s *scanner) quoted() (raw string, plain bool, err error) {
 	start := s.pos
 	plain = true
 	for {
-		for s.pos+8 <= len(s.text) && !special(load(s.text[s.pos:s.pos+8])) {
-			s.pos += 8
-		}
+		s.plain()
 		if s.pos >= len(s.text) {
 			return "", false, s.fail("string")
 		}
@@ -237,6 +237,18 @@ func (s *scanner) quoted() (raw string, plain bool, err error) {
 			plain = plain && (r != utf8.RuneError || n > 1)
 			s.pos += n
 		}
+	}
+}
+
+// plain skips characters that stand for themselves. It may stop before the last
+// of them, at the end of the text.
+func (s *scanner) plain() {
+	for s.pos+8 <= len(s.text) {
+		if found := special(load(s.text[s.pos : s.pos+8])); found != 0 {
+			s.pos += bits.TrailingZeros64(found) / 8
+			return
+		}
+		s.pos += 8
 	}
 }
 

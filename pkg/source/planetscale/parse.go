@@ -2,7 +2,9 @@ package planetscale
 
 import (
 	"bytes"
+	"errors"
 	"time"
+	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -28,17 +30,20 @@ func Parse(data []byte, organization string) ([]source.Event, error) {
 	return events, nil
 }
 
+var errAnswer = errors.New("is an answer")
+
 // isAnswer tells an answer of the API from an event by a key that events lack.
+// It looks no further than that, since an answer has one early.
 func isAnswer(data []byte) bool {
-	s := scanner{text: string(data)}
-	found := false
+	s := scanner{text: unsafe.String(unsafe.SliceData(data), len(data))}
 	if s.peek() != '{' {
 		return false
 	}
-	err := s.object(0, func(key string, _ bool) error {
-		found = found || key == "data" || key == "has_next"
+	return errors.Is(s.object(0, func(key string, _ bool) error {
+		if key == "data" || key == "has_next" {
+			return errAnswer
+		}
 		_, err := s.value(1)
 		return err
-	})
-	return found && err == nil
+	}), errAnswer)
 }
