@@ -1,6 +1,7 @@
 package planetscale
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,7 +84,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	}
 	defer answer.Body.Close()
 	c.count(strconv.Itoa(answer.StatusCode))
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	body, err := readBody(answer)
 	switch {
 	case answer.StatusCode != http.StatusOK:
 		return nil, c.refusal(answer, body, cursor)
@@ -97,6 +98,19 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
 	}
 	return p, nil
+}
+
+// readBody reads an answer up to a byte more than may be. Where the server says
+// how long it is, that much memory is asked for at once, and a byte more to find
+// the end without growing.
+func readBody(answer *http.Response) ([]byte, error) {
+	limited := io.LimitReader(answer.Body, maxBody+1)
+	if answer.ContentLength < 0 || answer.ContentLength > maxBody {
+		return io.ReadAll(limited)
+	}
+	body := bytes.NewBuffer(make([]byte, 0, answer.ContentLength+bytes.MinRead))
+	_, err := body.ReadFrom(limited)
+	return body.Bytes(), err
 }
 
 func (c *client) authorize(r *http.Request) error {

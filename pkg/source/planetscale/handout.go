@@ -44,20 +44,19 @@ func (r *reader) events(ctx context.Context, h *handout) ([]source.Event, error)
 	if err != nil {
 		return nil, err
 	}
-	if h.walk.order() != oldestFirst {
-		entries = slices.Clone(entries)
-		slices.Reverse(entries)
-	}
+	backward := h.walk.order() != oldestFirst
 	events := make([]source.Event, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]
+		if backward {
+			e = &entries[len(entries)-1-i]
+		}
 		if r.pos.knows(e) || e.dated && e.at < h.walk.floor {
 			continue
 		}
 		r.pos.deliver(e, digest(e.Raw))
-		event := e.Event
-		event.Late = e.dated && e.at < h.newest
-		events = append(events, event)
+		events = append(events, e.Event)
+		events[len(events)-1].Late = e.dated && e.at < h.newest
 	}
 	r.settle(h.walk, h.waits[0])
 	h.next[0] = nil

@@ -42,9 +42,10 @@ type walk struct {
 	cursor     string // what to ask for next
 	expect     string // the id that must come first there; "" if any may
 	stretches  []*stretch
-	kept       int64 // bytes
-	forgotten  int   // stretches, from the newest, that are to be read again
-	unknown    int   // events to be handed out
+	kept       int64 // bytes of memory
+	scratch    []byte
+	forgotten  int // stretches, from the newest, that are to be read again
+	unknown    int // events to be handed out
 	votes      [3]int
 	lastDated  *int64
 	tail       [2]name // the last two dated entries
@@ -242,8 +243,11 @@ func (w *walk) keep(st *stretch, p *page) {
 		st.page = p
 		return
 	}
-	st.data = slices.Clone(s2.Encode(make([]byte, s2.MaxEncodedLen(len(p.body))), p.body))
-	w.kept += int64(len(st.data))
+	if most := s2.MaxEncodedLen(len(p.body)); most > len(w.scratch) {
+		w.scratch = make([]byte, most)
+	}
+	st.data = slices.Clone(s2.Encode(w.scratch, p.body))
+	w.kept += int64(cap(st.data))
 	w.shed()
 }
 
@@ -259,7 +263,7 @@ func (w *walk) shed() {
 }
 
 func (w *walk) forget(i int) {
-	w.kept -= int64(len(w.stretches[i].data))
+	w.kept -= int64(cap(w.stretches[i].data))
 	w.stretches[i].data = nil
 }
 
