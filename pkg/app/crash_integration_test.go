@@ -1,0 +1,288 @@
+//go:build integration
+
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// kills is how often each of the tests below kills the process.
+const kills = 200
+
+// The process is killed at any moment while the log grows, and started again.
+// Nothing is lost, order holds, and no gap is made up.
+func TestKilledProcessLosesNothingInAFile(t *testing.T) {
+	v := newVictim(t)
+	v.fileSink(t, "100ms")
+	v.grown = func() bool { return v.changed("audit.ndjson") }
+	v.killAll(t)
+	v.judge(t, func() [][][]byte {
+		data, err := os.ReadFile(v.path("audit.ndjson"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasSuffix(data, []byte("\n")) {
+			t.Errorf("the file ends in a torn line: %.200q", data[max(0, len(data)-200):])
+		}
+		return [][][]byte{bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))}
+	})
+}
+
+func TestKilledProcessLosesNothingInKafka(t *testing.T) {
+	broker := startBroker(t)
+	createTopic(t, broker, "audit")
+	v := newVictim(t)
+	v.kafkaSink(t, "100ms", broker, "audit")
+	v.grown = func() bool {
+		for p := range partitions {
+			if n, err := recordsIn(t.Context(), broker, "audit", p); err == nil && n != v.records[p] {
+				v.records[p] = n
+				return true
+			}
+		}
+		return false
+	}
+	v.killAll(t)
+	v.judge(t, func() [][][]byte {
+		var all [][][]byte
+		for p := range partitions {
+			all = append(all, readPartition(t, broker, "audit", p))
+		}
+		return all
+	})
+}
+
+// victim is a sluice that is killed over and over.
+type victim struct {
+	*site
+	random  *rand.Rand
+	grown   func() bool          // whether something was delivered since it was asked last
+	records [partitions]int64    // seen by grown
+	files   map[string]time.Time // time of change of files, as changed saw it last
+	late    map[string]bool      // ids of events that were listed late
+	hits    map[string]int       // kills by what the process had done before
+	mu      sync.Mutex           // guards what follows
+	asked   int                  // requests since the process began
+	request chan struct{}        // one was made
+}
+
+func newVictim(t *testing.T) *victim {
+	const seed = 20260301
+	v := &victim{
+		site:   newSite(t, simulator.Config{Seed: seed, Events: 3000, Spacing: 50 * time.Millisecond, Rate: 100, Latency: 2 * time.Millisecond}),
+		random: rand.New(rand.NewPCG(seed, 1)), request: make(chan struct{}, 1),
+		files: map[string]time.Time{}, late: map[string]bool{}, hits: map[string]int{},
+	}
+	v.api.Script(func(simulator.Request) simulator.Fault {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.asked++
+		select {
+		case v.request <- struct{}{}:
+		default:
+		}
+		return simulator.Fault{}
+	})
+	return v
+}
+
+func (v *victim) requests() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
+}
+
+// changed tells whether a file is another than when it was asked last.
+func (v *victim) changed(name string) bool {
+	info, err := os.Stat(v.path(name))
+	if err != nil || info.ModTime().Equal(v.files[name]) {
+		return false
+	}
+	v.files[name] = info.ModTime()
+	return true
+}
+
+// saved tells whether a checkpoint was saved since it was asked last.
+func (v *victim) saved() bool {
+	names, err := filepath.Glob(v.path("state/*.json"))
+	return err == nil && len(names) == 1 && v.changed("state/"+filepath.Base(names[0]))
+}
+
+func (v *victim) killAll(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	for range kills {
+		v.listLate()
+		v.killOnce(t)
+	}
+	t.Logf("%d kills in %s: %v", kills, time.Since(began).Round(time.Second), v.hits)
+	for _, moment := range []string{"before it published", "between publish and save", "after it saved"} {
+		if v.hits[moment] == 0 {
+			t.Errorf("no kill hit %q, so that the test shows less than it should", moment)
+		}
+	}
+}
+
+// listLate makes a few events visible after others with a later time.
+func (v *victim) listLate() {
+	for range v.random.IntN(3) {
+		late := time.Duration(v.random.IntN(2000)) * time.Millisecond
+		v.late[v.api.Insert(simulator.Draft{Created: time.Now().Add(-late)})] = true
+	}
+}
+
+// killOnce runs the process until something has happened, and a moment longer.
+func (v *victim) killOnce(t *testing.T) {
+	t.Helper()
+	v.mu.Lock()
+	v.asked = 0
+	v.mu.Unlock()
+	v.grown()
+	v.saved()
+	cmd, stderr := v.command()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	grown, saved := false, false
+	happened := func() bool { return true }
+	pages := 1 + v.random.IntN(5)
+	moment := time.Duration(v.random.IntN(300)) * time.Millisecond
+	switch v.random.IntN(4) {
+	case 0: // whatever it does after a while
+	case 1:
+		happened = func() bool { return v.requests() >= pages }
+		moment /= 30
+	case 2:
+		happened = func() bool { grown = v.grown(); return grown }
+		moment /= 60
+	case 3:
+		happened = func() bool { saved = v.saved(); return saved }
+		moment /= 10
+	}
+	if !v.waitFor(happened, ended) {
+		t.Fatalf("the process did nothing within a minute, or ended: %s", stderr)
+	}
+	<-time.After(moment)
+	v.kill(t, cmd, ended, stderr)
+	v.note(grown || v.grown(), saved || v.saved())
+}
+
+// waitFor looks whenever a request was made, and every millisecond.
+func (v *victim) waitFor(happened func() bool, ended <-chan error) bool {
+	deadline := time.After(time.Minute)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !happened() {
+		select {
+		case <-v.request:
+		case <-look.C:
+		case <-ended:
+			return false
+		case <-deadline:
+			return false
+		}
+	}
+	return true
+}
+
+func (v *victim) kill(t *testing.T, cmd *exec.Cmd, ended <-chan error, stderr *bytes.Buffer) {
+	t.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatalf("killing: %v: %s", err, stderr)
+	}
+	<-ended
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("it ended by itself: %v: %s", cmd.ProcessState, stderr)
+	}
+}
+
+// note counts what the process had done in its life. The first save of a lane
+// is before its first publish.
+func (v *victim) note(grown, saved bool) {
+	switch {
+	case saved:
+		v.hits["after it saved"]++
+	case grown:
+		v.hits["between publish and save"]++
+	default:
+		v.hits["before it published"]++
+		if v.requests() > 0 {
+			v.hits["of these in a walk"]++
+		}
+	}
+}
+
+// judge lets the process catch up and compares what it delivered, each
+// partition by itself, with the log.
+func (v *victim) judge(t *testing.T, delivered func() [][][]byte) {
+	t.Helper()
+	place := map[string]int{}
+	for e := range v.api.Ever() {
+		place[e.ID] = len(place)
+	}
+	cmd, stderr := v.command("--once")
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("catching up: %v: %s", err, stderr)
+	}
+	seen := map[string]int{}
+	for _, bodies := range delivered() {
+		newest, before := -1, ""
+		for _, body := range bodies {
+			id, late := v.read(t, body)
+			seen[id]++
+			at, known := place[id]
+			if late || seen[id] > 1 || !known {
+				continue
+			}
+			if at < newest {
+				t.Errorf("event %s, number %d, came after %s, number %d", id, at, before, newest)
+			}
+			newest, before = at, id
+		}
+	}
+	lost, repeated := 0, 0
+	for id := range place {
+		if seen[id] == 0 {
+			lost++
+		}
+		repeated += max(0, seen[id]-1)
+	}
+	t.Logf("%d events, %d of them listed late, %d delivered again", len(place), len(v.late), repeated)
+	if lost > 0 {
+		t.Errorf("%d of %d events are lost", lost, len(place))
+	}
+	if repeated == 0 {
+		t.Error("nothing was delivered again, so no kill came between publish and save")
+	}
+}
+
+// read takes the id of a record, and whether its place in the order is not
+// defined: it was marked late, or it was listed late while what was listed
+// before it had been delivered and not saved.
+func (v *victim) read(t *testing.T, body []byte) (id string, late bool) {
+	t.Helper()
+	var record struct {
+		Event       struct{ ID, Action string }
+		Planetscale struct{ Audit struct{ Late bool } }
+	}
+	if err := json.Unmarshal(body, &record); err != nil {
+		t.Fatalf("record %.200q: %v", body, err)
+	}
+	if record.Event.Action == "sluice.gap" {
+		t.Errorf("a gap that is none: %s", body)
+	}
+	return record.Event.ID, record.Planetscale.Audit.Late || v.late[record.Event.ID]
+}
