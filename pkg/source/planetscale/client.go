@@ -80,7 +80,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	answer, err := c.http.Do(r)
 	if err != nil {
 		c.count("error")
-		return nil, fault(source.Unavailable, err, "")
+		return nil, fault(source.Unavailable, err, "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
 	}
 	defer answer.Body.Close()
 	c.count(strconv.Itoa(answer.StatusCode))
