@@ -1,0 +1,166 @@
+package app_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// TestScripts meets every command as a user does: testdata/script holds what is
+// typed and what is to be seen. Each begins in a directory with sluice.yaml (see
+// testdata), which names $URL, $TOKEN and $ADMIN.
+//
+// Beside the commands of testscript there are:
+//
+//	api [flags]          serves an audit log and sets $URL to its address
+//	append N             appends events to that log
+//	append huge          appends an event of 1.5 MiB
+//	append until FILE    appends events one by one until the file has a line
+//	await lines FILE N   waits until the file has so many lines or more
+//	await ready          waits until the sluice at $ADMIN says that it is ready
+//	terminate            sends SIGTERM to what runs in the background
+//	exits N COMMAND...   runs a command that must end with that exit code
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			address, err := freeAddress()
+			if err != nil {
+				return err
+			}
+			env.Setenv("ADMIN", address)
+			env.Setenv("TOKEN", "token")
+			env.Values[scripted{}] = &scripted{}
+			config, err := os.ReadFile("testdata/sluice.yaml")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "sluice.yaml"), config, 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"api": serveAPI, "append": appendEvents, "await": await, "terminate": terminate, "exits": exits,
+		},
+	})
+}
+
+// scripted is what the commands of a script share.
+type scripted struct{ api *simulator.Server }
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func serveAPI(ts *testscript.TestScript, _ bool, args []string) {
+	c := simulator.Config{Tame: true}
+	flags := flag.NewFlagSet("api", flag.ContinueOnError)
+	flags.IntVar(&c.Events, "events", 7, "")
+	flags.TextVar(&c.Access, "access", simulator.Granted, "")
+	ts.Check(flags.Parse(args))
+	c.AccessToken = "token"
+	api := simulator.New(c)
+	server := httptest.NewServer(api)
+	ts.Defer(server.Close)
+	ts.Setenv("URL", server.URL)
+	ts.Value(scripted{}).(*scripted).api = api
+}
+
+func appendEvents(ts *testscript.TestScript, _ bool, args []string) {
+	api := ts.Value(scripted{}).(*scripted).api
+	switch args[0] {
+	case "huge":
+		d := api.Draft(time.Now())
+		d.Raw = slices.Replace(d.Raw, 1, 1, fmt.Appendf(nil, `"padding":%q,`, strings.Repeat("x", 3<<19))...)
+		api.Insert(d)
+	case "until":
+		ts.Check(patiently(func() error {
+			api.Append(1)
+			return hasLines(ts.MkAbs(args[1]), 1)
+		}))
+	default:
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		api.Append(n)
+	}
+}
+
+// patiently tries until there is no error, for a minute.
+func patiently(attempt func() error) error {
+	return backoff.Retry(attempt, backoff.NewExponentialBackOff(
+		backoff.WithMaxInterval(100*time.Millisecond), backoff.WithMaxElapsedTime(time.Minute)))
+}
+
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	attempt := func() error { return isReady(ts.Getenv("ADMIN")) }
+	if args[0] == "lines" {
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		attempt = func() error { return hasLines(ts.MkAbs(args[1]), n) }
+	}
+	ts.Check(patiently(attempt))
+}
+
+func isReady(address string) error {
+	answer, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		err = errors.New(answer.Status)
+	}
+	return errors.Join(err, answer.Body.Close())
+}
+
+func hasLines(path string, n int) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if got := bytes.Count(data, []byte("\n")); got < n {
+		return fmt.Errorf("%s has %d lines", path, got)
+	}
+	return nil
+}
+
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("got exit code %d, want %d", got, want)
+	}
+}
