@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -51,7 +52,7 @@ func (c *command) deadLetterList() *cobra.Command {
 
 func (c *command) listLetters(dir string) error {
 	lanes, err := deadletter.List(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
 		return err
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
@@ -129,9 +130,9 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 // that is refused again must not take its neighbours with it.
 func publishEach(ctx context.Context, snk sink.Sink, encoder transform.Transformer, letters []deadletter.Letter) (refused []deadletter.Letter, err error) {
 	for _, l := range letters {
-		err := encodeAgain(encoder, &l)
+		record, err := encodeAgain(encoder, l)
 		if err == nil {
-			err = snk.Publish(ctx, []sink.Record{l.Record})
+			err = snk.Publish(ctx, []sink.Record{record})
 		}
 		var batch sink.BatchError
 		if errors.As(err, &batch) && len(batch) == 1 {
@@ -149,23 +150,23 @@ func publishEach(ctx context.Context, snk sink.Sink, encoder transform.Transform
 	return slices.Clip(refused), nil
 }
 
-// encodeAgain makes the record of a letter whose event could not be encoded when
-// it was refused: what was too large then may fit after a change of settings.
-func encodeAgain(encoder transform.Transformer, l *deadletter.Letter) error {
+// encodeAgain is the record of a letter. One that was refused by the format has
+// no body, and is encoded as the configuration says by now.
+func encodeAgain(encoder transform.Transformer, l deadletter.Letter) (sink.Record, error) {
 	if len(l.Record.Body) > 0 {
-		return nil
+		return l.Record, nil
 	}
 	events, err := planetscale.Parse(l.Raw, l.Record.Organization)
-	if err == nil && len(events) != 1 {
-		err = errors.New("it is not one event")
+	if err == nil && (len(events) != 1 || events[0].ID != l.Record.ID) {
+		err = fmt.Errorf("its raw event is not that of %s", l.Record.ID)
 	}
 	if err != nil {
-		return sink.Permanent(fmt.Errorf("the raw event cannot be encoded again: %w", err))
+		return sink.Record{}, sink.Permanent(err)
 	}
+	events[0].Time, events[0].Late = l.Record.Time, l.Record.Late
 	record, err := encoder.Transform(nil, &events[0])
 	if err != nil {
-		return sink.Permanent(err)
+		return sink.Record{}, sink.Permanent(fmt.Errorf("transform: %w", err))
 	}
-	l.Record = record
-	return nil
+	return record, nil
 }
