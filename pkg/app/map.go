@@ -44,10 +44,12 @@ comes out raw and marked, as it would in a lane.`,
 func mapAll(in io.Reader, out io.Writer, organization string, encoder transform.Transformer) error {
 	w := bufio.NewWriter(out)
 	var record []byte
+	var wrong badLines
 	err := inputs(in, func(line int, data []byte) error {
 		events, err := planetscale.Parse(data, organization)
 		if err != nil {
-			return fmt.Errorf("line %d of the input: %w", line, err)
+			wrong.add(line, err)
+			return nil
 		}
 		for i := range events {
 			r, err := encoder.Transform(record[:0], &events[i])
@@ -61,7 +63,27 @@ func mapAll(in io.Reader, out io.Writer, organization string, encoder transform.
 		}
 		return nil
 	})
-	return errors.Join(err, w.Flush())
+	return errors.Join(err, wrong.err(), w.Flush())
+}
+
+// badLines counts what is neither an event nor an answer. The lines around it
+// are mapped all the same.
+type badLines struct {
+	count int
+	first error
+}
+
+func (b *badLines) add(line int, err error) {
+	if b.count++; b.first == nil {
+		b.first = fmt.Errorf("line %d of the input: %w", line, err)
+	}
+}
+
+func (b *badLines) err() error {
+	if b.count > 1 {
+		return fmt.Errorf("%d lines of the input are no events, the first of them: %w", b.count, b.first)
+	}
+	return b.first
 }
 
 // inputs hands out what stands on each line. Where the first line is not JSON
