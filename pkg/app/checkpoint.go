@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -47,7 +48,7 @@ func (c *command) checkpointList() *cobra.Command {
 
 func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err error) {
 	saved, err := checkpoint.List(cfg.State.Dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
 		return err
 	}
 	opened, err := openSources(ctx, cfg, zerolog.Nop())
