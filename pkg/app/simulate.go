@@ -5,9 +5,11 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,10 @@ Any credentials are accepted unless some are given. What the API leaves open is 
 switch, and what goes wrong in the field a scenario.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if scenario == "list" {
+				_, err := io.WriteString(c.stdout, scenarios())
+				return err
+			}
 			server := simulator.New(config)
 			if err := apply(server, scenario); err != nil {
 				return usageError{err, cmd.CommandPath()}
@@ -72,14 +78,19 @@ func apply(server *simulator.Server, name string) error {
 	all := simulator.Scenarios()
 	i := slices.IndexFunc(all, func(s simulator.Scenario) bool { return s.Name == name })
 	if i < 0 {
-		text := ""
-		for _, s := range all {
-			text += fmt.Sprintf("\n  %s: %s", s.Name, s.Doc)
-		}
-		return fmt.Errorf("no scenario %q: there are%s", name, text)
+		return fmt.Errorf("no scenario %q: there are\n%s", name, strings.TrimSuffix(scenarios(), "\n"))
 	}
 	all[i].Apply(server)
 	return nil
+}
+
+// scenarios lists what can go wrong, one a line.
+func scenarios() string {
+	var text strings.Builder
+	for _, s := range simulator.Scenarios() {
+		fmt.Fprintf(&text, "%s: %s\n", s.Name, s.Doc)
+	}
+	return text.String()
 }
 
 func (c *command) serve(ctx context.Context, address string, handler http.Handler) error {
