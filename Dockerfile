@@ -1,0 +1,42 @@
+# The image holds one static binary, the certificates of public authorities and
+# an empty state directory, and nothing else: no shell, no package manager.
+#
+#   docker build --build-arg VERSION=v1.2.3 -t sluice .
+#
+# It needs no BuildKit, since docker-compose 1.29 may build without.
+FROM golang:1.26 AS build
+WORKDIR /src
+
+# Modules change less often than code, so they are a layer of their own.
+COPY go.mod go.sum ./
+RUN go mod download
+
+COPY cmd cmd
+COPY pkg pkg
+ARG VERSION=""
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	-ldflags "-s -w -X github.com/sluice-siem/sluice/pkg/app.release=$VERSION" \
+	-o /rootfs/sluice ./cmd/sluice
+
+# A volume that Docker creates copies owner and mode of the directory it covers.
+RUN mkdir -p /rootfs/etc/ssl/certs /rootfs/state/sluice \
+	&& chmod 0700 /rootfs/state/sluice \
+	&& cp /etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/ \
+	&& echo 'sluice:x:65532:65532::/var/lib/sluice:/sbin/nologin' >/rootfs/etc/passwd \
+	&& echo 'sluice:x:65532:' >/rootfs/etc/group
+
+FROM scratch
+COPY --from=build /rootfs/etc /etc
+COPY --from=build /rootfs/sluice /sluice
+COPY --from=build --chown=65532:65532 /rootfs/state /var/lib
+
+# By number, so that Kubernetes can tell that it is not root (runAsNonRoot).
+USER 65532:65532
+VOLUME /var/lib/sluice
+EXPOSE 9876
+
+# That the process answers, not that it delivers: restarting it would not help a
+# SIEM that is down. /readyz tells about that.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=10s --retries=3 CMD ["/sluice", "health"]
+ENTRYPOINT ["/sluice"]
+CMD ["run", "-c", "/etc/sluice/sluice.yaml"]

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"encoding/pem"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+// TestExamplesLoad reads each file of configs as "sluice run -c" would, in an
+// environment with the variables that it names and secrets where it expects them.
+func TestExamplesLoad(t *testing.T) {
+	two := token("ACME")
+	maps.Copy(two, token("GLOBEX"))
+	examples := map[string]map[string]string{
+		"sluice.yaml": token("PLANETSCALE"),
+		"stdout.yaml": token("PLANETSCALE"),
+		"file.yaml":   two,
+		"kafka.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
+			"planetscale_service_token": "token", "kafka_password": "password", "kafka_ca.pem": authority(t),
+		})},
+		"compose.yaml": sluiceEnvironment(t, nil),
+	}
+	paths, err := filepath.Glob("../../configs/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(paths), len(examples); got != want {
+		t.Errorf("got %d files, want %d", got, want)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			vars, known := examples[filepath.Base(path)]
+			if !known {
+				t.Fatal("no environment is given for it here")
+			}
+			for name, value := range vars {
+				t.Setenv(name, value)
+			}
+			if _, err := config.Load(path, kinds()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTheReferenceShowsDefaults compares configs/sluice.yaml with a file that says
+// only what it must.
+func TestTheReferenceShowsDefaults(t *testing.T) {
+	const least = `
+sources:
+  - name: acme
+    type: planetscale
+    settings:
+      organization: acme
+      service_token_id: ${PLANETSCALE_SERVICE_TOKEN_ID}
+      service_token: ${PLANETSCALE_SERVICE_TOKEN}
+sinks:
+  - name: siem
+    type: kafka
+    settings:
+      brokers: ["localhost:9092"]
+      topic: planetscale.audit
+`
+	reference, err := os.ReadFile("../../configs/sluice.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parsed(t, string(reference), token("PLANETSCALE"))
+	want := parsed(t, least, token("PLANETSCALE"))
+	functions := cmpopts.IgnoreTypes(source.Type{}, sink.Type{}, transform.Format{})
+	if diff := cmp.Diff(want, got, functions); diff != "" {
+		t.Errorf("want the defaults (-), got (+):\n%s", diff)
+	}
+	if got, want := got.Sinks[0].Format.Name, want.Sinks[0].Format.Name; got != want {
+		t.Errorf("got format %s, want %s", got, want)
+	}
+}
+
+func parsed(t *testing.T, text string, vars map[string]string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("sluice.yaml", []byte(text), kinds(), lookup(vars))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func lookup(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, set := vars[name]
+		return value, set
+	}
+}
+
+func token(prefix string) map[string]string {
+	return map[string]string{prefix + "_SERVICE_TOKEN_ID": "id", prefix + "_SERVICE_TOKEN": "token"}
+}
+
+// secrets makes a directory of files.
+func secrets(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// authority is a certificate that signs itself, in PEM.
+func authority(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
