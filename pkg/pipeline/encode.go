@@ -40,7 +40,8 @@ type encoder struct {
 }
 
 func (e *encoder) encode(p *page) *page {
-	out := &page{next: p.next, caughtUp: p.caughtUp, oldest: p.oldest, bytes: p.bytes}
+	out := &page{next: p.next, caughtUp: p.caughtUp, oldest: p.oldest}
+	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))
 	out.part.records = make([]sink.Record, 0, len(p.events))
 	out.part.raws = make([][]byte, 0, len(p.events))
 	var buf []byte
@@ -48,7 +49,7 @@ func (e *encoder) encode(p *page) *page {
 	for i := range p.events {
 		event := &p.events[i]
 		if cap(buf)-len(buf) < e.body {
-			buf = make([]byte, 0, (e.body+e.body/4)*(len(p.events)-i))
+			buf = make([]byte, 0, (e.body+e.body/8)*(len(p.events)-i))
 			out.bytes += int64(cap(buf))
 		}
 		room := buf[len(buf):]

@@ -71,7 +71,7 @@ type Lane struct {
 	DeadLetters DeadLetters                              // required
 	Start       source.Start                             // where a lane without a checkpoint begins; default the oldest event there is
 
-	QueueBytes      int64          // raw events, positions and bodies in memory, those being published included; a page larger than its queue passes alone; default 16 MiB
+	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
 	MaxRejects      int            // rejects in a row, without a delivery between them, before the destination is taken to be at fault; default 100
 	ReadyAge        time.Duration  // age of the last read from which on the lane is not ready; default 15 seconds, thrice the default poll interval

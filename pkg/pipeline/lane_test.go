@@ -209,7 +209,7 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 		bound int64
 		most  int64
 	}{
-		// A page of ten such events and their bodies takes about 23,000 bytes.
+		// A page of ten such events and their records takes about 28,000 bytes.
 		{"many pages in the queue", 1000, 200_000, 200_000},
 		// Each queue holds one page at most, however large.
 		{"a page larger than the queue passes alone", 10_000, 1000, 10 * 10_100 * 4},

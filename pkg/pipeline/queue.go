@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sync/semaphore"
 
@@ -14,6 +15,13 @@ import (
 // queuePages is how many pages a queue holds at most. Bytes bound it long
 // before, unless pages are nearly empty.
 const queuePages = 1024
+
+// What an event takes in memory besides its raw bytes, and a record besides its
+// body. Events are small, so that this is a third of a page that was read.
+const (
+	eventBytes  = int64(unsafe.Sizeof(source.Event{}))
+	recordBytes = int64(unsafe.Sizeof(sink.Record{}) + unsafe.Sizeof([]byte(nil)))
+)
 
 // page is one read on its way through the lane: events until it is encoded,
 // records and rejects after.
