@@ -21,13 +21,20 @@ import (
 type Client struct {
 	*kgo.Client
 	trouble trouble
+	gate    *gate
 	close   sync.Once
 }
 
-// New makes a client. It connects when it is first used. What kgo tells goes to
-// log at level debug.
-func New(s *Settings, log zerolog.Logger, opts ...kgo.Opt) (*Client, error) {
-	c := &Client{trouble: trouble{refused: make(chan struct{})}}
+// Dial makes a connection, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// New makes a client. It connects, by dial or, if that is nil, as the settings
+// say, when it is first used. What kgo tells goes to log at level debug.
+func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, error) {
+	if dial == nil {
+		dial = s.dial
+	}
+	c := &Client{trouble: trouble{refused: make(chan struct{})}, gate: newGate()}
 	id := s.ClientID
 	if id == "" {
 		id = DefaultClientID
@@ -35,7 +42,13 @@ func New(s *Settings, log zerolog.Logger, opts ...kgo.Opt) (*Client, error) {
 	base := []kgo.Opt{
 		kgo.SeedBrokers(s.Brokers...),
 		kgo.ClientID(id),
-		kgo.Dialer(s.dial),
+		kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return gatedConn{conn, c.gate}, nil
+		}),
 		kgo.WithHooks(&c.trouble),
 		kgo.WithLogger(logger{log}),
 		// Client metrics (KIP-714) would be one more thing to wait for on Close.
@@ -54,7 +67,12 @@ func New(s *Settings, log zerolog.Logger, opts ...kgo.Opt) (*Client, error) {
 
 // Close ends everything the client does; what is under way fails with
 // kgo.ErrClientClosed. It may be called more than once, and at any time.
-func (c *Client) Close() { c.close.Do(c.Client.Close) }
+func (c *Client) Close() {
+	c.close.Do(func() {
+		close(c.gate.broken)
+		c.Client.Close()
+	})
+}
 
 // Refused is closed when a broker turned the client away for a reason that
 // waiting does not mend (credentials, TLS), and no broker ever let it in.

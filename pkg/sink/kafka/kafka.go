@@ -70,25 +70,31 @@ import (
 type kafka struct {
 	settings Settings
 	log      zerolog.Logger
-	extra    []kgo.Opt // what tests add: a network of their own
-	records  records   // used again by each Publish
+	over     network
+	records  records // used again by each Publish
 
 	mu     sync.Mutex
 	client *kafkaclient.Client // nil: the next Publish makes one
 	closed bool
 }
 
+// network is what tests put in place of the one the settings lead to.
+type network struct {
+	dial  kafkaclient.Dial // nil: as the settings say
+	hooks []kgo.Hook
+}
+
 var errClosed = errors.New("sink is closed")
 
 func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
-	return openWith(env, s)
+	return openOver(network{}, env, s)
 }
 
-func openWith(env sink.Env, s Settings, extra ...kgo.Opt) (sink.Sink, error) {
+func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 	for _, warning := range s.Cluster.Warnings() {
 		env.Log.Warn().Msg(warning)
 	}
-	k := &kafka{settings: s, log: env.Log, extra: extra}
+	k := &kafka{settings: s, log: env.Log, over: over}
 	// A client that cannot be made is a mistake in the settings: better told
 	// now than at the first Publish. It does not connect before it is used.
 	if _, err := k.connect(); err != nil {
@@ -148,7 +154,7 @@ func (k *kafka) connect() (*kafkaclient.Client, error) {
 		return nil, k.publishing(errClosed)
 	}
 	if k.client == nil {
-		c, err := kafkaclient.New(&k.settings.Cluster, k.log, k.options()...)
+		c, err := kafkaclient.New(&k.settings.Cluster, k.log, k.over.dial, k.options()...)
 		if err != nil {
 			return nil, err
 		}
@@ -158,16 +164,16 @@ func (k *kafka) connect() (*kafkaclient.Client, error) {
 }
 
 func (k *kafka) options() []kgo.Opt {
-	return append([]kgo.Opt{
+	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codecs[k.settings.Compression]),
 		kgo.ProducerBatchMaxBytes(k.settings.batchBytes()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		// A batch is all there is: nothing is gained by waiting for more, and what
-		// is buffered is bounded by what the lane hands out.
+		// A batch is all there is: it is sent as a whole when it is complete, and
+		// what is buffered is bounded by what the lane hands out.
 		kgo.ManualFlushing(),
 		kgo.MaxBufferedRecords(math.MaxInt),
-		kgo.WithHooks(placed{}),
+		kgo.WithHooks(append(k.over.hooks, placed{})...),
 		// How soon a new leader or a new topic is asked for again; kgo's 5 s would
 		// be the better part of what a failover takes.
 		kgo.MetadataMinAge(time.Second),
@@ -175,7 +181,7 @@ func (k *kafka) options() []kgo.Opt {
 		// without a reason nobody can act; the lane goes on after ten, which take
 		// about as many seconds. Attempts with an unclear outcome are not counted.
 		kgo.RecordRetries(10),
-	}, k.extra...)
+	}
 }
 
 // discard closes a client that failed. A producer that met an error may be in a

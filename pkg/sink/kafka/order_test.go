@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
 // Whatever goes wrong on the way, a lane that publishes again what was not
@@ -21,10 +24,14 @@ import (
 // in the order of publishing.
 func TestOrderOfEachKeyUnderFaults(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		faults := rapid.SliceOfN(rapid.Custom(drawFault), 0, 12).Draw(rt, "faults")
-		sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 1, 6).Draw(rt, "batches")
-		keys := rapid.IntRange(1, 5).Draw(rt, "keys")
-		if what := publishUnder(t, faults, sizes, keys); what != "" {
+		run := run{
+			faults: rapid.SliceOfN(rapid.Custom(drawFault), 0, 12).Draw(rt, "faults"),
+			sizes:  rapid.SliceOfN(rapid.IntRange(1, 40), 1, 6).Draw(rt, "batches"),
+			keys:   rapid.IntRange(1, 5).Draw(rt, "keys"),
+			limit:  rapid.SampledFrom([]string{"2000", "1048588"}).Draw(rt, "message.max.bytes"),
+			record: rapid.SampledFrom([]setting.Size{1 << 10, 1 << 19}).Draw(rt, "max_record_bytes"),
+		}
+		if what := publishUnder(t, run); what != "" {
 			rt.Fatal(what)
 		}
 	})
@@ -49,18 +56,30 @@ func drawFault(t *rapid.T) fault {
 	}
 }
 
-// publishUnder publishes batches of the given sizes under the faults, and says
-// what is wrong with what the topic holds then.
-func publishUnder(t *testing.T, faults []fault, sizes []int, keys int) (wrong string) {
+// run is batches of these sizes, published under faults. Whether the topic takes
+// what Kafka's batches hold, and into how many those of a Publish are cut,
+// follows from the limits.
+type run struct {
+	faults []fault
+	sizes  []int
+	keys   int
+	limit  string
+	record setting.Size
+}
+
+// publishUnder says what is wrong with what the topic holds after a run.
+func publishUnder(t *testing.T, r run) (wrong string) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
 		c := start(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(2, topic),
-			kfake.BrokerConfigs(map[string]string{"message.max.bytes": "2000"}))
-		inject(c, faults)
-		snk := openIn(t, &network, settings(c))
+			kfake.BrokerConfigs(map[string]string{"message.max.bytes": r.limit}))
+		inject(c, r.faults)
+		s := settings(c)
+		s.MaxRecordBytes = r.record
+		snk := openIn(t, &network, s)
 		n, rejects := 0, make(map[string]bool)
-		for _, size := range sizes {
-			if err := publishAll(t, snk, batch(n, size, keys, 300), rejects); err != nil {
+		for _, size := range r.sizes {
+			if err := publishAll(t, snk, batch(n, size, r.keys, 300), rejects); err != nil {
 				wrong = fmt.Sprintf("not delivered after a hundred attempts, the last: %v", err)
 				return
 			}
@@ -143,30 +162,123 @@ func disorder(records []*kgo.Record, n int, rejects map[string]bool) string {
 	return ""
 }
 
-// A batch is so large that requests could be refused while the end of it is not
-// yet handed to the client: what comes behind must not overtake them.
-func TestOrderOfALargeBatchRefusedInPart(t *testing.T) {
-	for refused := range 6 {
-		t.Run(fmt.Sprint("request ", refused), func(t *testing.T) {
-			c := start(t, kfake.SeedTopics(1, topic))
-			snk := open(t, settings(c))
-			if err := snk.Publish(within(t, 10*time.Second), batch(0, 1, 1, 100)); err != nil {
-				t.Fatal(err)
-			}
-			passed := 0
-			c.ControlKey(kmsg.Produce.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
-				if passed++; passed <= refused {
-					return nil, nil, false
-				}
-				return refuse(req.(*kmsg.ProduceRequest), kerr.InvalidTimestamp), nil, true
-			})
-			records := batch(1, 50_000, 5, 50)
-			if err := publishAll(t, snk, records, make(map[string]bool)); err != nil {
-				t.Fatal(err)
-			}
-			if wrong := disorder(read(t, c), len(records)+1, nil); wrong != "" {
-				t.Error(wrong)
-			}
+// onlooker pauses the client at records of a batch, and at the first failure.
+type onlooker struct {
+	at      map[string]func() // by event id, before the record is buffered
+	failure func()
+	failed  chan struct{} // closed when failure is about to be called
+	once    sync.Once
+}
+
+func (o *onlooker) OnProduceRecordBuffered(r *kgo.Record) {
+	if f := o.at[header(r, "sluice-event-id")]; f != nil {
+		delete(o.at, header(r, "sluice-event-id"))
+		f()
+	}
+}
+
+func (o *onlooker) OnProduceRecordUnbuffered(_ *kgo.Record, err error) {
+	if err != nil && len(o.at) > 0 {
+		o.once.Do(func() {
+			close(o.failed)
+			o.failure()
 		})
 	}
+}
+
+// A batch that is refused while the end of it is not yet handed over to the
+// client must not be overtaken by that end.
+func TestOrderWhereTheClientSendsAtWill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		c := start(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, topic))
+		o := &onlooker{failed: make(chan struct{}), failure: func() {}}
+		snk := openIn(t, &network, settings(c), o)
+		if err := snk.Publish(within(t, time.Minute), batch(0, 1, 1, 50)); err != nil {
+			t.Fatal(err)
+		}
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidTimestamp})
+		sendAndWait := func() {
+			go kafka.Flush(within(t, time.Minute), snk) // the records' errors tell what came of it
+			time.Sleep(time.Second)
+		}
+		o.at = map[string]func(){"10": sendAndWait, "20": sendAndWait, "30": func() {}}
+		expectOrder(t, c, &network, snk, batch(1, 39, 1, 50))
+	})
+}
+
+// Partitions that cannot be written to while a batch is handed over, and can
+// before the client has told so, must not split it.
+func TestOrderWhereTheClientTellsOfFailuresLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		c := start(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, topic))
+		o := &onlooker{failed: make(chan struct{}), failure: func() { time.Sleep(time.Minute) }}
+		snk := openIn(t, &network, settings(c), o)
+		if err := snk.Publish(within(t, time.Minute), batch(0, 1, 1, 50)); err != nil {
+			t.Fatal(err)
+		}
+		o.at = map[string]func(){
+			"10": func() {
+				c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: topic, Partitions: []int32{0}, Err: kerr.TopicAuthorizationFailed})
+				kafka.Refresh(snk)
+				<-o.failed
+			},
+			"20": func() {
+				kafka.Refresh(snk)
+				time.Sleep(10 * time.Second)
+			},
+			"30": func() {},
+		}
+		expectOrder(t, c, &network, snk, batch(1, 39, 1, 50))
+	})
+}
+
+// expectOrder publishes records behind one that is there, and reads them back.
+func expectOrder(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, snk sink.Sink, records []sink.Record) {
+	t.Helper()
+	for left := records; ; {
+		err := snk.Publish(within(t, 5*time.Minute), left)
+		var partial sink.BatchError
+		if err == nil {
+			break
+		}
+		if errors.As(err, &partial) {
+			var again []sink.Record
+			for _, e := range partial {
+				again = append(again, left[e.Index])
+			}
+			left = again
+		}
+	}
+	if wrong := disorder(read(t, c, kgo.Dialer(network.DialContext)), len(records)+1, nil); wrong != "" {
+		t.Error(wrong)
+	}
+}
+
+// What the client wanted to send too early is not sent by closing it, and does
+// not keep it from closing.
+func TestCloseWhileTheClientIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		c := start(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, topic))
+		o := &onlooker{failed: make(chan struct{}), failure: func() {}}
+		snk := openIn(t, &network, settings(c), o)
+		if err := snk.Publish(within(t, time.Minute), batch(0, 1, 1, 50)); err != nil {
+			t.Fatal(err)
+		}
+		o.at = map[string]func(){"10": func() {
+			go kafka.Flush(within(t, time.Minute), snk) // the records' errors tell what came of it
+			time.Sleep(time.Second)
+			if err := snk.Close(); err != nil {
+				t.Error(err)
+			}
+		}}
+		if err := snk.Publish(within(t, time.Minute), batch(1, 39, 1, 50)); err == nil || sink.IsPermanent(err) {
+			t.Errorf("got %v, want an error that may be retried", err)
+		}
+		if got := len(read(t, c, kgo.Dialer(network.DialContext))); got != 1 {
+			t.Errorf("got %d records, want the one from before", got)
+		}
+	})
 }

@@ -37,6 +37,7 @@ func (p *publication) run(ctx context.Context) {
 func (p *publication) send(ctx context.Context, indices []int) {
 	a := newAttempt(len(indices))
 	promise := a.promise // made once, and not for each record
+	p.client.Hold()
 	for _, i := range indices {
 		p.records[i].Context = a.carrier
 		p.client.Produce(a.carrier, &p.records[i], promise)
@@ -44,6 +45,7 @@ func (p *publication) send(ctx context.Context, indices []int) {
 	cause := p.stage(ctx, a)
 	if cause == nil {
 		a.sending.Store(true)
+		p.client.Release()
 		if p.client.Flush(ctx) != nil {
 			cause = p.interrupted(ctx)
 		}
@@ -56,13 +58,12 @@ func (p *publication) send(ctx context.Context, indices []int) {
 	p.settle(indices, a.failures, cause)
 }
 
-// stage waits until every record has its partition; with manual flushing none
-// is sent before. Sent at once, records that come after one that failed would
-// be written, although it, tried again, is to come before them.
+// stage waits until every record has its partition. Nothing is sent before:
+// otherwise records that come after one that failed would be written, although
+// it, tried again, is to come before them.
 func (p *publication) stage(ctx context.Context, a *attempt) error {
 	select {
 	case <-a.ready:
-		return nil
 	case <-a.failed:
 		return a.cause
 	case <-p.client.Refused():
@@ -70,6 +71,22 @@ func (p *publication) stage(ctx context.Context, a *attempt) error {
 	case <-ctx.Done():
 		return p.interrupted(ctx)
 	}
+	p.barrier()
+	select {
+	case <-a.failed:
+		return a.cause
+	default:
+		return nil
+	}
+}
+
+// barrier returns when the promises of all records have been called that failed
+// until now: kgo calls promises one after the other, and that of a record
+// without a topic, which fails at once, after those.
+func (p *publication) barrier() {
+	called := make(chan struct{})
+	p.client.Produce(context.Background(), new(kgo.Record), func(*kgo.Record, error) { close(called) })
+	<-called
 }
 
 // interrupted says that ctx ended, and what the client was held up by.

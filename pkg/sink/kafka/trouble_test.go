@@ -32,12 +32,12 @@ func virtual(t *testing.T, f func(t *testing.T, c *kfake.Cluster, open func(kafk
 	})
 }
 
-func openIn(t testing.TB, network *kfake.VirtualNetwork, s kafka.Settings) sink.Sink {
+func openIn(t testing.TB, network *kfake.VirtualNetwork, s kafka.Settings, hooks ...kgo.Hook) sink.Sink {
 	t.Helper()
 	// Decoders of zstd are closed by finalizers, which is not allowed from outside
 	// of the bubble that they were made in.
 	s.Compression = "none"
-	snk, err := kafka.OpenWith(sink.Env{Log: zerolog.New(io.Discard)}, s, kgo.Dialer(network.DialContext))
+	snk, err := kafka.OpenOver(network.DialContext, sink.Env{Log: zerolog.New(io.Discard)}, s, hooks...)
 	if err != nil {
 		t.Fatal(err)
 	}
