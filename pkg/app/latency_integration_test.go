@@ -1,0 +1,122 @@
+//go:build integration
+
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// An idle lane that polls every second has an event in Kafka within 1.2 seconds
+// of when the API shows it, for 99 of 100 events.
+func TestLatency(t *testing.T) {
+	const events, bound = 300, 1200 * time.Millisecond
+	broker := startBroker(t)
+	createTopic(t, broker, "audit")
+	s := newSite(t, simulator.Config{Events: 1})
+	s.kafkaSink(t, "1s", broker, "audit")
+	cmd, stderr := s.command()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	arrivals := make(chan arrival, events)
+	readers, reading := errgroup.WithContext(ctx)
+	for p := range partitions {
+		readers.Go(func() error { return consume(reading, broker, p, arrivals) })
+	}
+	select {
+	case <-arrivals: // The event that was there: the lane is idle from now on.
+	case <-ctx.Done():
+		t.Fatalf("nothing arrived: %s", stderr)
+	}
+	visible := appendAtRandom(s.api, events)
+	var took []time.Duration
+	for len(visible) > 0 && ctx.Err() == nil {
+		select {
+		case a := <-arrivals:
+			if shown, ok := visible[a.id]; ok {
+				took = append(took, a.at.Sub(shown))
+				delete(visible, a.id)
+			}
+		case <-ctx.Done():
+		}
+	}
+	cancel()
+	if err := errors.Join(readers.Wait(), cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if len(took) < events {
+		t.Fatalf("%d of %d events arrived: %s", len(took), events, stderr)
+	}
+	slices.Sort(took)
+	p50, p99 := took[events/2], took[events*99/100]
+	t.Logf("event visible → record read from Kafka, %d events: p50 %s, p99 %s, most %s",
+		events, p50.Round(time.Millisecond), p99.Round(time.Millisecond), took[events-1].Round(time.Millisecond))
+	t.Logf("longest pause between two polls: %s", longestPause(s.api.Requests()).Round(time.Millisecond))
+	if p99 > bound {
+		t.Errorf("got a p99 of %s, want at most %s", p99, bound)
+	}
+}
+
+// longestPause tells a machine that is busy with something else from a slow lane.
+func longestPause(requests []simulator.Request) time.Duration {
+	var longest time.Duration
+	for i := 1; i < len(requests); i++ {
+		longest = max(longest, requests[i].Time.Sub(requests[i-1].Time))
+	}
+	return longest
+}
+
+// appendAtRandom shows events at random moments, and returns when each was shown.
+func appendAtRandom(api *simulator.Server, events int) map[string]time.Time {
+	random := rand.New(rand.NewPCG(1, 2))
+	visible := make(map[string]time.Time, events)
+	for range events {
+		<-time.After(time.Duration(random.IntN(150)) * time.Millisecond)
+		now := time.Now()
+		visible[api.Append(1)[0]] = now
+	}
+	return visible
+}
+
+// arrival is an event that a consumer of the topic has read.
+type arrival struct {
+	id string
+	at time.Time
+}
+
+// consume hands on what arrives in a partition until ctx ends.
+func consume(ctx context.Context, broker string, partition int, arrivals chan<- arrival) (err error) {
+	r := partitionReader(broker, "audit", partition)
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for {
+		m, err := r.ReadMessage(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var record struct{ Event struct{ ID string } }
+		if err := json.Unmarshal(m.Value, &record); err != nil {
+			return err
+		}
+		select {
+		case arrivals <- arrival{record.Event.ID, time.Now()}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
