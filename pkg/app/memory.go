@@ -3,19 +3,33 @@ package app
 import (
 	"os"
 	"runtime/debug"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// heapGrowth is by how many percent the heap may grow before the collector runs.
-// What a lane holds while it catches up (walk_buffer and its queues, about
-// 70 MiB) is bytes without pointers, which the collector passes over, so that
-// running four times as often as with Go's default of 100 costs a few percent of
-// CPU, and a catch-up stays within 128 MiB instead of 170.
-const heapGrowth = 25
+const (
+	baseMemory = 16 << 20
+	// laneMemory is for the queues of a lane, 16 MiB, for the batch that is being
+	// published, and for what the collector has not taken back yet.
+	laneMemory = 36 << 20
+)
 
-// boundMemory sets heapGrowth, unless the environment decides (GOGC, see package
-// runtime).
-func boundMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
+// boundMemory has the collector run more often once the heap comes near what the
+// lanes may hold together. By itself it lets a heap double, and what a lane
+// keeps while it catches up is most of the heap. Where a sink needs more than
+// is foreseen here it gets it, and the collector takes more time. GOMEMLIMIT in
+// the environment goes before (see package runtime).
+func boundMemory(cfg *config.Config) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
 	}
+	limit := int64(baseMemory)
+	for _, l := range cfg.Lanes() {
+		limit += laneMemory
+		if s, ok := l.Source.Settings.(source.Retainer); ok {
+			limit += s.Retains()
+		}
+	}
+	debug.SetMemoryLimit(limit)
 }

@@ -59,7 +59,7 @@ func (c *command) load(file string) (*config.Config, error) {
 
 // daemon runs the lanes of a configuration, with the admin server beside them.
 func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
-	boundMemory()
+	boundMemory(cfg)
 	log := newLogger(c.stderr, cfg.Log)
 	state, err := checkpoint.Open(cfg.State.Dir)
 	if err != nil {

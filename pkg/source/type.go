@@ -30,3 +30,7 @@ func NewType[C any](name string, defaults C, open func(context.Context, OpenEnv,
 		},
 	}
 }
+
+// Retainer can be said by the settings of a source whose readers keep much in
+// memory: at most so many bytes each. The memory of the process is bounded by it.
+type Retainer interface{ Retains() int64 }

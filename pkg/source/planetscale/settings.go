@@ -41,6 +41,9 @@ var Defaults = Settings{
 	WalkBuffer:        48 << 20,
 }
 
+// Retains is what a long walk keeps.
+func (s *Settings) Retains() int64 { return s.WalkBuffer.Bytes() }
+
 // Validate reports everything that is wrong with the settings.
 func (s *Settings) Validate() []error {
 	var errs []error
