@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -36,7 +37,12 @@ const future = 5 * time.Minute
 // decode reads the body of a 200. An element of data that cannot be read does
 // not fail the page: it becomes an event of its raw bytes.
 func decode(body []byte, organization string, date, read time.Time) (*page, error) {
-	p := &page{date: date, body: body}
+	return decodeInto(nil, body, organization, date, read)
+}
+
+// decodeInto is decode with the memory of entries that nobody uses any more.
+func decodeInto(entries []entry, body []byte, organization string, date, read time.Time) (*page, error) {
+	p := &page{entries: entries, date: date, body: body}
 	// Nobody writes to a body once it was read, so its text needs no copy.
 	d := decoder{scanner: scanner{text: unsafe.String(unsafe.SliceData(body), len(body))}, page: p, organization: organization, read: read}
 	if err := d.envelope(); err != nil {
@@ -82,7 +88,7 @@ func (d *decoder) envelope() error {
 				return d.fail("data is an array")
 			}
 			hasData = true
-			d.page.entries = make([]entry, 0, pageLimit)
+			d.page.entries = slices.Grow(d.page.entries[:0], pageLimit)
 			return d.array(1, d.element)
 		}
 		_, err := d.value(1)

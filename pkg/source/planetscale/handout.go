@@ -106,7 +106,8 @@ func (r *reader) keepAnchors(w *walk) {
 	}
 }
 
-// recall returns the entries of a stretch as they were listed.
+// recall returns the entries of a stretch as they were listed, for use until it
+// is called again.
 func (r *reader) recall(ctx context.Context, w *walk, st *stretch) ([]entry, error) {
 	if st.page != nil {
 		return st.page.entries, nil
@@ -118,10 +119,11 @@ func (r *reader) recall(ctx context.Context, w *walk, st *stretch) ([]entry, err
 	if err != nil {
 		return nil, fmt.Errorf("planetscale: a page kept in memory: %w", err)
 	}
-	p, err := decode(body, r.source.settings.Organization, st.date, time.Now().UTC())
+	p, err := decodeInto(r.entries, body, r.source.settings.Organization, st.date, time.Now().UTC())
 	if err != nil {
 		return nil, fmt.Errorf("planetscale: a page kept in memory: %w", err)
 	}
+	r.entries = p.entries
 	return p.entries, nil
 }
 

@@ -30,6 +30,7 @@ type reader struct {
 	walk     *walk     // listing down
 	ahead    *flight   // the walk's next page, if it is on its way
 	hand     *handout  // handing out
+	entries  []entry   // of the stretch handed out before: memory to be used again
 	order    order     // as far as known
 	end      [2]string // of a log that lists the oldest first: its last two events
 	fullDue  time.Time // when a walk must go down to the floor again
