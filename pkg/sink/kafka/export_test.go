@@ -17,7 +17,14 @@ func OpenOver(dial kafkaclient.Dial, env sink.Env, s Settings, hooks ...kgo.Hook
 
 // Flush has the sink's client send what is buffered, as it may on its own when
 // it is still at it from before.
-func Flush(ctx context.Context, snk sink.Sink) error { return snk.(*kafka).client.Flush(ctx) }
+func Flush(ctx context.Context, snk sink.Sink) error { return client(snk).Flush(ctx) }
 
 // Refresh has the sink's client ask for the topic again.
-func Refresh(snk sink.Sink) { snk.(*kafka).client.ForceMetadataRefresh() }
+func Refresh(snk sink.Sink) { client(snk).ForceMetadataRefresh() }
+
+func client(snk sink.Sink) *kafkaclient.Client {
+	k := snk.(*kafka)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.client
+}
