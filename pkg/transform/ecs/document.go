@@ -45,8 +45,13 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 }
 
 // account ends the cloud object, which the constant part begins. The API knows
-// an organization by its name only.
+// an organization by its name only; events that people map by hand may have none.
 func (w *writer) account(e *source.Event) {
+	if e.Organization == "" {
+		w.buf[len(w.buf)-1] = '}'
+		w.raw(`,`)
+		return
+	}
 	w.raw(`"account":{"id":`)
 	begin := len(w.buf)
 	w.buf = transform.AppendJSON(w.buf, e.Organization)

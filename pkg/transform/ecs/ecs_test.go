@@ -238,6 +238,22 @@ func TestFields(t *testing.T) {
 	}
 }
 
+func TestWithoutOrganization(t *testing.T) {
+	e := corpus.Typical()
+	e.Organization = ""
+	var d struct {
+		Organization *struct{}
+		Cloud        map[string]any
+	}
+	if err := json.Unmarshal(encode(t, full, e).Body, &d); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"provider": "planetscale", "service": map[string]any{"name": "PlanetScale"}}
+	if diff := cmp.Diff(want, d.Cloud); diff != "" || d.Organization != nil {
+		t.Errorf("organization %v, cloud (-want +got):\n%s", d.Organization, diff)
+	}
+}
+
 func TestWithoutOriginal(t *testing.T) {
 	for _, c := range corpus.Cases() {
 		d := parse(t, transform.Options{Host: "h", Version: "v"}, c.Event)
