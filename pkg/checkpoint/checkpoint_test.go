@@ -232,7 +232,7 @@ func TestUnusableFiles(t *testing.T) {
 		want    error
 		hint    string
 	}{
-		"empty":                 {nil, checkpoint.ErrCorrupt, "sluice checkpoint set acme/siem"},
+		"empty":                 {nil, checkpoint.ErrCorrupt, "sluice checkpoint set -c FILE --to beginning|now|TIME acme/siem"},
 		"cut in the middle":     {good[:len(good)/2], checkpoint.ErrCorrupt, "restore"},
 		"all zeros":             {make([]byte, len(good)), checkpoint.ErrCorrupt, "restore"},
 		"edited position":       {replaced(`"floor":1`, `"floor":2`), checkpoint.ErrCorrupt, "restore"},

@@ -42,7 +42,7 @@ func fail(op, path string, err error) error {
 // failLoad is the error of a file that exists and cannot be used. Only a person
 // can know which position is right.
 func failLoad(path, lane string, err error) error {
-	advice := fmt.Sprintf("restore %s from a backup, or choose where to go on with `sluice checkpoint set %s`", path, lane)
+	advice := fmt.Sprintf("restore %s from a backup, or choose where to go on with `sluice checkpoint set -c FILE --to beginning|now|TIME %s`", path, lane)
 	if errors.Is(err, ErrVersion) {
 		advice = "run the version of sluice that wrote it, or a later one; otherwise " + advice
 	}
