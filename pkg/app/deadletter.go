@@ -35,12 +35,15 @@ func (c *command) deadLetterList() *cobra.Command {
 		Use:   "list -c FILE [LANE]",
 		Short: "Count the dead letters of each lane, or show those of one",
 		Args:  usage(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, lane []string) error {
+		RunE: func(cmd *cobra.Command, lane []string) error {
 			cfg, err := c.load(file)
 			if err != nil {
 				return err
 			}
 			if len(lane) == 1 {
+				if err := hasLetters(cfg, lane[0]); err != nil {
+					return usageError{err, cmd.CommandPath()}
+				}
 				return c.showLetters(cfg.DeadLetters.Dir, lane[0])
 			}
 			return c.listLetters(cfg.DeadLetters.Dir)
@@ -48,6 +51,23 @@ func (c *command) deadLetterList() *cobra.Command {
 	}
 	configFlag(cmd, &file)
 	return cmd
+}
+
+// hasLetters wants a lane that is configured or, since configurations change,
+// one that left letters. Of any other name, silence would say that all is well.
+func hasLetters(cfg *config.Config, name string) error {
+	_, unknown := pick(cfg, []string{name})
+	if unknown == nil {
+		return nil
+	}
+	lanes, err := deadletter.List(cfg.DeadLetters.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if slices.ContainsFunc(lanes, func(l deadletter.Lane) bool { return l.Name == name }) {
+		return nil
+	}
+	return unknown
 }
 
 func (c *command) listLetters(dir string) error {
