@@ -3,13 +3,17 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
@@ -33,7 +37,12 @@ comes out raw and marked, as it would in a lane.`,
 			if err != nil {
 				return fmt.Errorf("format %s: %w", f.Name, err)
 			}
-			return mapAll(cmd.InOrStdin(), cmd.OutOrStdout(), organization, encoder)
+			screen := stdout.To(c.stdout)
+			out, err := screen.Open(cmd.Context(), sink.Env{}, screen.Settings())
+			if err != nil {
+				return err
+			}
+			return errors.Join(mapAll(cmd.Context(), c.stdin, out, organization, encoder), out.Close())
 		},
 	}
 	formatFlag(cmd, &format)
@@ -41,9 +50,9 @@ comes out raw and marked, as it would in a lane.`,
 	return cmd
 }
 
-func mapAll(in io.Reader, out io.Writer, organization string, encoder transform.Transformer) error {
-	w := bufio.NewWriter(out)
-	var record []byte
+// mapAll writes through the sink that stdout is elsewhere, since a terminal is to
+// be no more at the mercy of what it shows here than there.
+func mapAll(ctx context.Context, in io.Reader, out sink.Sink, organization string, encoder transform.Transformer) error {
 	var wrong badLines
 	err := inputs(in, func(line int, data []byte) error {
 		events, err := planetscale.Parse(data, organization)
@@ -51,19 +60,18 @@ func mapAll(in io.Reader, out io.Writer, organization string, encoder transform.
 			wrong.add(line, err)
 			return nil
 		}
+		records := make([]sink.Record, len(events))
 		for i := range events {
-			r, err := encoder.Transform(record[:0], &events[i])
-			if err != nil {
+			if records[i], err = encoder.Transform(nil, &events[i]); err != nil {
 				return fmt.Errorf("line %d of the input: event %s: %w", line, events[i].ID, err)
 			}
-			record = append(r.Body, '\n')
-			if _, err := w.Write(record); err != nil {
-				return err
-			}
 		}
-		return nil
+		return out.Publish(ctx, records)
 	})
-	return errors.Join(err, wrong.err(), w.Flush())
+	if errors.Is(err, syscall.EPIPE) { // Whoever reads has seen enough, as head has.
+		err = nil
+	}
+	return errors.Join(err, wrong.err())
 }
 
 // badLines counts what is neither an event nor an answer. The lines around it
