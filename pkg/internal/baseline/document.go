@@ -1,0 +1,175 @@
+package baseline
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+// event is an event of the API. What may be null is a string that stays empty.
+type event struct {
+	ID            string          `json:"id"`
+	Action        string          `json:"audit_action"`
+	Verb          string          `json:"action"`
+	ActorID       string          `json:"actor_id"`
+	ActorType     string          `json:"actor_type"`
+	ActorName     string          `json:"actor_display_name"`
+	AuditableID   string          `json:"auditable_id"`
+	AuditableType string          `json:"auditable_type"`
+	AuditableName string          `json:"auditable_display_name"`
+	TargetID      string          `json:"target_id"`
+	TargetType    string          `json:"target_type"`
+	TargetName    string          `json:"target_display_name"`
+	RemoteIP      string          `json:"remote_ip"`
+	Location      string          `json:"location"`
+	CreatedAt     time.Time       `json:"created_at"`
+	UpdatedAt     time.Time       `json:"updated_at"`
+	Metadata      json.RawMessage `json:"metadata"`
+}
+
+// object is a JSON object.
+type object = map[string]any
+
+// write appends the documents of a page to out.
+func (s *Script) write(out *bufio.Writer, body []byte) (answer, error) {
+	var page answer
+	if err := json.Unmarshal(body, &page); err != nil {
+		return page, fmt.Errorf("page: %w", err)
+	}
+	read := time.Now()
+	for _, raw := range page.Data {
+		var e event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return page, fmt.Errorf("event: %w", err)
+		}
+		document, err := json.Marshal(s.document(&e, raw, read))
+		if err != nil {
+			return page, fmt.Errorf("document: %w", err)
+		}
+		if _, err := out.Write(append(document, '\n')); err != nil {
+			return page, err
+		}
+	}
+	return page, nil
+}
+
+// document is the event in the Elastic Common Schema, as package ecs has it. It
+// knows the actions by the same catalogue.
+func (s *Script) document(e *event, raw []byte, read time.Time) object {
+	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
+	auditable := source.Party{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName}
+	target := source.Party{ID: e.TargetID, Type: e.TargetType, Name: e.TargetName}
+	affected, team := transform.Affected(&source.Event{Auditable: auditable, Target: target})
+	d := object{
+		"@timestamp":   stamp(e.CreatedAt),
+		"ecs":          object{"version": "9.4.0"},
+		"data_stream":  object{"type": "logs", "dataset": "planetscale.audit", "namespace": "default"},
+		"observer":     object{"vendor": "Sluice", "product": "Sluice", "type": "forwarder"},
+		"organization": object{"name": s.Organization},
+		"cloud": object{
+			"provider": "planetscale", "service": object{"name": "PlanetScale"},
+			"account": object{"id": s.Organization, "name": s.Organization},
+		},
+		"event": facts(e, raw, read),
+	}
+	if e.ActorType == "" && e.ActorID == "" {
+		actor = source.Party{}
+	}
+	who := person(actor)
+	set(who, "target", person(affected))
+	if affected.Type != "" {
+		set(who["target"].(object), "group", party(source.Party{ID: team.ID, Name: team.Name}))
+	}
+	set(d, "user", who)
+	set(d, "group", party(source.Party{ID: team.ID, Name: team.Name}))
+	related, from, client := object{}, object{}, object{}
+	set(related, "user", distinct(actor.ID, actor.Name, affected.ID, affected.Name))
+	set(from, "address", e.RemoteIP)
+	if ip, err := netip.ParseAddr(e.RemoteIP); err == nil {
+		from["ip"], client["ip"], related["ip"] = ip.String(), ip.String(), []string{ip.String()}
+	}
+	set(d, "related", related)
+	set(d, "source", from)
+	set(d, "client", client)
+	d["planetscale"] = object{"audit": audit(e, auditable, target)}
+	return d
+}
+
+func facts(e *event, raw []byte, read time.Time) object {
+	action := transform.Lookup(e.Action)
+	sum := sha256.Sum256(raw)
+	o := object{
+		"kind": "event", "category": action.Categories, "type": action.Types, "action": e.Action, "id": e.ID,
+		"module": "planetscale", "provider": "planetscale", "dataset": "planetscale.audit",
+		"created": stamp(read), "hash": hex.EncodeToString(sum[:]), "original": string(raw),
+	}
+	set(o, "outcome", action.Outcome())
+	return o
+}
+
+func audit(e *event, auditable, target source.Party) object {
+	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
+	if actor.Type == "" && actor.ID == "" {
+		actor.Type = transform.SystemActor
+	}
+	action := transform.Lookup(e.Action)
+	o := object{"id": e.ID, "action": e.Verb, "updated_at": stamp(e.UpdatedAt), "severity": action.Severity}
+	set(o, "actor", party(actor))
+	set(o, "auditable", party(auditable))
+	set(o, "target", party(target))
+	set(o, "location", e.Location)
+	if string(e.Metadata) != "null" {
+		set(o, "metadata", string(e.Metadata))
+	}
+	if !action.Mapped {
+		o["unmapped"] = true
+	}
+	return o
+}
+
+func person(p source.Party) object {
+	o := object{}
+	set(o, "id", p.ID)
+	set(o, "name", p.Name)
+	set(o, "full_name", p.Name)
+	if strings.Contains(p.Name, "@") {
+		o["email"] = p.Name
+	}
+	return o
+}
+
+func party(p source.Party) object {
+	o := object{}
+	set(o, "type", p.Type)
+	set(o, "id", p.ID)
+	set(o, "name", p.Name)
+	return o
+}
+
+// set leaves out what is empty.
+func set[T string | object | []string](o object, key string, value T) {
+	if len(value) > 0 {
+		o[key] = value
+	}
+}
+
+func distinct(texts ...string) []string {
+	var list []string
+	for _, text := range texts {
+		if text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -1,0 +1,74 @@
+//go:build integration
+
+package baseline
+
+import (
+	"os"
+	"testing"
+)
+
+// The limits are those that Sluice sets itself; docs/performance.md has what was
+// measured. Each is held against the median of rounds in which the script and
+// Sluice take turns, so that a machine that is busy slows both.
+const rounds = 5
+
+func atLeast(t *testing.T, f figures, name string, limit float64) {
+	t.Helper()
+	t.Logf("%s: %.2f, of %.2f", name, median(f[name]), f[name])
+	if got := median(f[name]); got < limit {
+		t.Errorf("%s: got %.2f, want at least %g", name, got, limit)
+	}
+}
+
+func TestDecodeAndEncodeAgainstTheScript(t *testing.T) {
+	shown := figures{}
+	for _, body := range pages(t, 201, false) {
+		decodeAndEncode(t, shown, body)
+	}
+	atLeast(t, shown, "times-faster", 8)
+	if got := median(shown["sluice-allocs/event"]); got > 2 {
+		t.Errorf("got %.2f allocations per event, want at most 2", got)
+	}
+}
+
+func TestCatchUpAgainstTheScript(t *testing.T) {
+	binary := build(t)
+	url := simulate(t, binary, catchUpEvents)
+	measure(t, skim, url) // The simulator renders its pages.
+	shown := figures{}
+	for range rounds {
+		catchUp(t, shown, binary, url, catchUpEvents)
+	}
+	atLeast(t, shown, "times-throughput", 6)
+	atLeast(t, shown, "times-less-cpu", 6)
+}
+
+func TestWalkKeepsUpWithTheAPI(t *testing.T) {
+	binary := build(t)
+	url := simulate(t, binary, latencyEvents, "--latency", latency)
+	shown := figures{}
+	for range rounds {
+		walks(t, shown, binary, url)
+	}
+	t.Logf("seconds: fetching %.2f, walk %.2f, forward %.2f", shown["fetching-s"], shown["walk-s"], shown["forward-s"])
+	if got := median(shown["walk/fetching"]); got > 1.10 {
+		t.Errorf("the walk took %.3f times as long as fetching alone, want at most 1.10", got)
+	}
+}
+
+// TestMemory catches up over logs that both exceed the walk buffer.
+func TestMemory(t *testing.T) {
+	binary := build(t)
+	var most [2]float64
+	for i, events := range [2]int{1_000_000, 2_000_000} {
+		url := simulate(t, binary, events)
+		most[i] = float64(measure(t, sluice(binary, os.DevNull), url).rss) / (1 << 20)
+		t.Logf("%d events: at most %.1f MiB", events, most[i])
+	}
+	if most[0] > 128 {
+		t.Errorf("a million events took %.1f MiB, want at most 128", most[0])
+	}
+	if ratio := most[1] / most[0]; ratio > 1.1 {
+		t.Errorf("two million took %.2f times that, want at most 1.1", ratio)
+	}
+}
