@@ -18,7 +18,9 @@ func (p *publisher) deliver(ctx, grace context.Context, records part) ([]sink.Re
 		if err := p.dest.ready(ctx); err != nil {
 			return nil, err
 		}
+		answered := p.state.asking()
 		err := p.dest.publish(grace, d.head().records)
+		answered()
 		if again := d.answer(err); again != nil {
 			if err := p.publishing.pause(ctx, again); err != nil {
 				return nil, err

@@ -23,6 +23,7 @@ type state struct {
 
 	read, taken, refused uint64
 	lastTaken            time.Time
+	asked                time.Time // when the Publish under way began; zero if none is
 	publishes            tally
 }
 
@@ -97,6 +98,18 @@ func (s *state) rejected(records int) {
 	s.refused += uint64(records)
 }
 
+// asking notes that a Publish begins, and returns what notes its end.
+func (s *state) asking() (answered func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = time.Now()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.asked = time.Time{}
+	}
+}
+
 func (s *state) observe(publish time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,12 +122,13 @@ type view struct {
 	position         source.Position
 	fresh            time.Time // the last sign that the source can be read
 	oldest           time.Time // of the events that were read and are not settled
+	asked            time.Time // when the Publish under way began; zero if none is
 }
 
 func (s *state) snapshot(to *Status) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{running: s.running, blocked: s.blocked, position: s.position, fresh: s.moved}
+	v := view{running: s.running, blocked: s.blocked, position: s.position, fresh: s.moved, asked: s.asked}
 	to.Reader = s.last
 	if s.reader != nil {
 		to.Reader = s.reader.Progress()

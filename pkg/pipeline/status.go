@@ -56,6 +56,12 @@ func (l *Lane) Status() Status {
 	return s
 }
 
+// maxSilence is how long a sink that has taken nothing yet may leave a Publish
+// without an answer before it is no longer said to accept. Clients of some
+// destinations try for themselves until publish_timeout, so that no error tells in
+// the meantime that nobody is there. One that has taken records may be slow.
+const maxSilence = 15 * time.Second
+
 // unready says why the lane is not ready. What fails once while it reads is no
 // reason as long as the last read is fresh; and while the reader waits for room
 // in the queue, a read that is not fresh is none either: then all depends on
@@ -66,6 +72,9 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 		if trouble := op.trouble(); trouble != "" {
 			reasons = append(reasons, trouble)
 		}
+	}
+	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && waits >= maxSilence {
+		reasons = append(reasons, fmt.Sprintf("publish: the sink has taken nothing yet, and has not answered for %s", waits.Round(time.Second)))
 	}
 	if !seen.running {
 		return append(reasons, "not running")

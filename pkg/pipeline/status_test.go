@@ -150,6 +150,7 @@ func TestReadyWhileReading(t *testing.T) {
 			}})
 			b.QueueBytes = 2000
 			stop := start(b.Lane)
+			pass(time.Minute) // so that the sink has taken something
 			for range 20 {
 				pass(17 * time.Second)
 				synctest.Wait()
@@ -200,4 +201,33 @@ func TestLagBehindAWalk(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 1, quiet: 5 * time.Second}, &fakeSink{})
+		b.sink.answer = func(context.Context, int, []sink.Record) error {
+			pass(20 * time.Second)
+			return nil
+		}
+		stop := start(b.Lane)
+		pass(14 * time.Second)
+		synctest.Wait()
+		if s := b.Status(); !s.Ready {
+			t.Errorf("after 14s: not ready: %s", s.Reason)
+		}
+		pass(2 * time.Second)
+		synctest.Wait()
+		if s := b.Status(); s.Ready || s.Reason != "publish: the sink has taken nothing yet, and has not answered for 16s" {
+			t.Errorf("after 16s: ready %t, reason %q", s.Ready, s.Reason)
+		}
+		pass(5 * time.Second)
+		synctest.Wait()
+		if s := b.Status(); !s.Ready {
+			t.Errorf("once it has answered: not ready: %s", s.Reason)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
