@@ -39,7 +39,8 @@ func hide(c content) Secret { return Secret{func() content { return c }} }
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
 // Value returns the secret as it is at this moment; call it each time the
-// secret is sent. Line ends after it are cut off. A file that cannot be read or
+// secret is sent. Line ends after it are cut off, of a value too: what puts
+// secrets into the environment often takes them from files. A file that cannot be read or
 // exceeds 64 KiB is an error, and so are an unset or empty secret and the text
 // "null", which scripts write that asked a vault for a field it does not have.
 func (s Secret) Value() (string, error) {
@@ -48,7 +49,8 @@ func (s Secret) Value() (string, error) {
 	}
 	c := s.reveal()
 	if c.path == "" {
-		return c.value, plausible("secret", c.value)
+		value := strings.TrimRight(c.value, "\r\n")
+		return value, plausible("secret", value)
 	}
 	value, err := readSecret(c.path)
 	if err != nil {

@@ -70,7 +70,9 @@ func TestSecretValue(t *testing.T) {
 		secret    setting.Secret
 		want, err string
 	}{
-		{"a value is given as it is", setting.NewSecret(" a\n"), " a\n", ""},
+		{"a value keeps its blanks", setting.NewSecret(" a "), " a ", ""},
+		{"a value loses its last line end", setting.NewSecret("token\r\n"), "token", ""},
+		{"a value of a line end is empty", setting.NewSecret("\n"), "", "secret is empty"},
 		{"a file loses its last line end", file("token\n"), "token", ""},
 		{"a file from Windows too", file("token\r\n"), "token", ""},
 		{"blanks belong to the secret", file(" to ken \n"), " to ken ", ""},
