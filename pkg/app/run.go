@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -90,7 +91,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	}
 	listener, err := net.Listen("tcp", cfg.Admin.Listen)
 	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+		return fmt.Errorf("admin.listen: %w", listenError{err})
 	}
 	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes)).Msg("sluice started")
 	side := func(ctx context.Context) error {
@@ -99,6 +100,18 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 		})
 	}
 	return runLanes(ctx, lanes, side, func(ctx context.Context) error { return c.progress(ctx, log, lanes) })
+}
+
+// listenError is why nobody can be told how the lanes are.
+type listenError struct{ error }
+
+func (e listenError) Unwrap() error { return e.error }
+
+func (e listenError) Hint() string {
+	if errors.Is(e, syscall.EADDRINUSE) {
+		return "another process listens there, perhaps another sluice; write another host:port under admin.listen"
+	}
+	return "write a host:port of this machine under admin.listen"
 }
 
 func newLanes(ctx context.Context, cfg *config.Config, opened sources, log zerolog.Logger) ([]*pipeline.Lane, error) {
