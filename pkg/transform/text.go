@@ -11,7 +11,7 @@ import (
 // which is written as it is and so ends in a colon, and s as AppendJSON has it.
 func AppendMember[T string | []byte](dst []byte, key string, s T) []byte {
 	if len(s) <= chunk { // Most are, and most of those stand for themselves.
-		if quotes, printable := inspect(s); printable && quotes == 0 {
+		if quotes, n := inspect(s); n == len(s) && quotes == 0 {
 			n := len(dst)
 			dst = slices.Grow(dst, len(key)+len(s)+3)[:n+len(key)+len(s)+3]
 			member := dst[n:]
@@ -34,11 +34,12 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		end := min(i+chunk, len(s))
-		if quotes, printable := inspect(s[i:end]); printable {
-			dst, i = appendPrintable(dst, s[i:end], quotes), end
-			continue
+		quotes, n := inspect(s[i:end])
+		if n > 0 {
+			dst, i = appendPrintable(dst, s[i:i+n], quotes), i+n
 		}
-		for i < end {
+		// Where one character is foreign the next often is.
+		for foreign := i < end; foreign; foreign = i < len(s) && s[i] >= utf8.RuneSelf {
 			dst, i = appendRune(dst, s, i)
 		}
 	}
@@ -49,33 +50,43 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 // bytes as a word has bits.
 const chunk = 64
 
-// inspect reports whether s, at most a chunk, is ASCII without control
-// characters. If so, quotes has a bit for each byte that is a quote or a
-// backslash, the lowest for the first.
-func inspect[T string | []byte](s T) (quotes uint64, printable bool) {
-	var foreign uint64
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := word(s[i : i+8])
-		foreign |= unprintable(w)
-		quotes |= quotesIn(w) << i
+// inspect counts the bytes at the beginning of s, at most a chunk, that are ASCII
+// and no control characters. quotes has a bit for each of them that is a quote or
+// a backslash, the lowest for the first.
+func inspect[T string | []byte](s T) (quotes uint64, printable int) {
+	for ; printable+8 <= len(s); printable += 8 {
+		w := word(s[printable : printable+8])
+		if foreign := unprintable(w); foreign != 0 {
+			return upTo(foreign, quotes, quotesIn(w), printable)
+		}
+		quotes |= quotesIn(w) << printable
 	}
 	switch {
-	case i == len(s):
+	case printable == len(s):
+		return quotes, printable
 	case len(s) > 8:
 		// The last eight bytes, of which some are looked at for the second time.
 		w := word(s[len(s)-8:])
-		foreign |= unprintable(w)
-		quotes |= quotesIn(w) << (len(s) - 8)
-	default:
-		w := uint64(ones * ' ')
-		for i := len(s) - 1; i >= 0; i-- {
-			w = w<<8 | uint64(s[i])
+		if foreign := unprintable(w); foreign != 0 {
+			return upTo(foreign, quotes, quotesIn(w), len(s)-8)
 		}
-		foreign |= unprintable(w)
-		quotes |= quotesIn(w)
+		return quotes | quotesIn(w)<<(len(s)-8), len(s)
 	}
-	return quotes, foreign == 0
+	w := uint64(ones * ' ')
+	for i := len(s) - 1; i >= 0; i-- {
+		w = w<<8 | uint64(s[i])
+	}
+	if foreign := unprintable(w); foreign != 0 {
+		return upTo(foreign, quotes, quotesIn(w), 0)
+	}
+	return quotesIn(w), len(s)
+}
+
+// upTo ends an inspection in a word at a byte that is not printable, with the
+// quotes that were found before the word and in it.
+func upTo(foreign, before, within uint64, at int) (quotes uint64, printable int) {
+	n := bits.TrailingZeros64(foreign) / 8
+	return before | within&(1<<n-1)<<at, at + n
 }
 
 const (
@@ -91,13 +102,15 @@ func word[T string | []byte](b T) uint64 {
 }
 
 // unprintable is zero if all bytes of w are ASCII without control characters:
-// their high bits are clear, and stay clear when 0x20 is subtracted. A borrow
-// reaches the next byte only from one that is a control character.
+// their high bits are clear, and stay clear when 0x20 is subtracted. Else its
+// lowest bit is of the first byte that is not: a borrow reaches the next byte
+// only from one that is a control character.
 func unprintable(w uint64) uint64 { return (w | (w - ones*0x20)) & highs }
 
 // quotesIn has a bit for each byte of w that is a quote or a backslash, the
 // lowest for the lowest byte. The bytes must be ASCII: then adding 0x7f sets the
-// high bit of every byte but zero, and the product gathers the bits.
+// high bit of every byte but zero, and the product gathers the bits. Behind one
+// that is not, the bits mean nothing.
 func quotesIn(w uint64) uint64 {
 	others := ((w ^ ones*'"') + lows) & ((w ^ ones*'\\') + lows)
 	return (^others & highs >> 7) * 0x0102040810204080 >> 56
