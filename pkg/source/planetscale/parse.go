@@ -12,10 +12,11 @@ import (
 // Parse reads events that did not come over the network: an answer of the API,
 // or a single event. Like a page it yields an event for everything in it; what
 // cannot be decoded is carried raw and says so in Problem. The error is of an
-// answer that is no list of events.
+// answer that is no list of events. The events share memory with data, which
+// must not be changed while they are in use.
 func Parse(data []byte, organization string) ([]source.Event, error) {
 	now := time.Now().UTC()
-	body := bytes.Clone(data)
+	body := data
 	if !isAnswer(body) {
 		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
 	}
