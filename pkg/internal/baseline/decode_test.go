@@ -87,39 +87,43 @@ func document(t *testing.T, text []byte) object {
 	return o
 }
 
+// turn is how many pages the script and Sluice each do before it is the other's
+// turn.
+const turn = 10
+
 // BenchmarkDecodeAndEncode turns pages of a hundred events into their ECS
-// documents: an iteration is one page with the script and the same one with
+// documents: an iteration is ten pages with the script and the same ones with
 // Sluice. The figures are medians.
 func BenchmarkDecodeAndEncode(b *testing.B) {
 	for name, tame := range map[string]bool{"tame": true, "hostile": false} {
 		b.Run(name, func(b *testing.B) {
-			all, shown := pages(b, 200, tame), figures{}
-			for i := 0; b.Loop(); i++ {
-				decodeAndEncode(b, shown, all[i%len(all)])
+			all, shown := pages(b, 20*turn, tame), figures{}
+			for i := 0; b.Loop(); i = (i + turn) % len(all) {
+				decodeAndEncode(b, shown, all[i:i+turn])
 			}
 			shown.report(b)
 		})
 	}
 }
 
-// decodeAndEncode adds the figures of a page, by the script and by Sluice.
-func decodeAndEncode(t testing.TB, to figures, body []byte) {
-	theirs := perEvent(t, to, "script", scriptWork(body))
-	ours := perEvent(t, to, "sluice", sluiceWork(t, body))
+// decodeAndEncode adds the figures of some pages, by the script and by Sluice.
+func decodeAndEncode(t testing.TB, to figures, bodies [][]byte) {
+	theirs := perEvent(t, to, "script", bodies, scriptWork())
+	ours := perEvent(t, to, "sluice", bodies, sluiceWork(t))
 	to.add("times-faster", theirs/ours)
 }
 
-func scriptWork(body []byte) func() error {
+func scriptWork() func(body []byte) error {
 	script, out := &Script{Organization: "acme"}, bufio.NewWriter(io.Discard)
-	return func() error {
+	return func(body []byte) error {
 		_, err := script.write(out, body)
 		return err
 	}
 }
 
-func sluiceWork(t testing.TB, body []byte) func() error {
+func sluiceWork(t testing.TB) func(body []byte) error {
 	encoder, room := newECS(t), make([]byte, 0, 64<<10)
-	return func() error {
+	return func(body []byte) error {
 		events, err := planetscale.Parse(body, "acme")
 		if err != nil {
 			return err
@@ -133,14 +137,16 @@ func sluiceWork(t testing.TB, body []byte) func() error {
 	}
 }
 
-// perEvent adds what a page of a hundred events cost, and returns nanoseconds.
-func perEvent(t testing.TB, to figures, name string, work func() error) float64 {
-	const events = 100
+// perEvent adds what pages of a hundred events cost, and returns nanoseconds.
+func perEvent(t testing.TB, to figures, name string, bodies [][]byte, work func([]byte) error) float64 {
+	events := 100 * float64(len(bodies))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	if err := work(); err != nil {
-		t.Fatal(err)
+	for _, body := range bodies {
+		if err := work(body); err != nil {
+			t.Fatal(err)
+		}
 	}
 	took := float64(time.Since(began).Nanoseconds()) / events
 	runtime.ReadMemStats(&after)
