@@ -23,6 +23,8 @@ type eventLog struct {
 	poll  time.Duration       // between two looks of an idle reader; 0 is 5 seconds
 	start func() error        // asked before Start answers; may be nil
 	next  func(at int) error  // asked before Next answers from position at; may be nil
+	reads bool                // a Next that fails by next has read before
+	fails bool                // a Next that fails by next discards its walk
 	open  func(pos int) error // asked before Open answers; may be nil
 	walk  source.Progress     // what Progress tells besides what the reader knows
 }
@@ -87,6 +89,12 @@ type logReader struct {
 func (r *logReader) Next(ctx context.Context) (source.Page, error) {
 	if r.next != nil {
 		if err := r.next(r.at); err != nil {
+			if r.reads {
+				r.looked(false)
+			}
+			if r.fails {
+				r.walk.WalksFailed++
+			}
 			return source.Page{}, err
 		}
 	}

@@ -262,3 +262,38 @@ func TestACheckpointThatCannotBeSavedIsLoud(t *testing.T) {
 		}
 	})
 }
+
+// A walk that is long fails now and then between pages that it reads.
+func TestReadsBetweenFailuresKeepPausesShort(t *testing.T) {
+	for _, c := range []struct {
+		words        string
+		reads, fails bool
+		most         time.Duration
+	}{
+		{"with reads between them", true, false, time.Second},
+		{"in a row", false, false, time.Minute},
+		{"of whole walks", true, true, time.Minute},
+	} {
+		t.Run(c.words, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newRig(&eventLog{total: 1}, &fakeSink{})
+				var at []time.Time
+				b.log.reads, b.log.fails = c.reads, c.fails
+				b.log.next = func(int) error {
+					if at = append(at, time.Now()); len(at) < 20 {
+						return errReset
+					}
+					return nil
+				}
+				b.catchUp(t)
+				var longest time.Duration
+				for i := 1; i < 20; i++ {
+					longest = max(longest, at[i].Sub(at[i-1]))
+				}
+				if longest > c.most || longest < c.most/4 {
+					t.Errorf("the longest pause is %s, want about %s", longest, c.most)
+				}
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -10,10 +11,21 @@ import (
 // a page says that nothing waits behind it.
 func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
 	defer close(out.pages)
+	var failed time.Time
+	var discarded uint64
 	for {
 		var got source.Page
 		err := l.reading.until(ctx, func() (err error) {
-			got, err = r.Next(ctx)
+			if got, err = r.Next(ctx); err != nil {
+				// A long walk asks for many pages before it hands out the first: a failure
+				// now and then must not slow it down as failures in a row do. One that
+				// discards the walk is about all of it, however much was read.
+				now := r.Progress()
+				if now.LastRead.After(failed) && now.WalksFailed == discarded {
+					l.reading.wait.Reset()
+				}
+				failed, discarded = time.Now(), now.WalksFailed
+			}
 			return err
 		})
 		if err != nil {
