@@ -9,7 +9,8 @@ import (
 
 // budget is a token bucket of requests, shared by everything that uses one
 // credential. Polls go before the pages of a catch-up, since a poll is one
-// request and shows whether anything waits at all.
+// request and shows whether anything waits at all; but polls that use up the
+// budget leave every fifth request to a catch-up.
 //
 // Of the API's 600 requests in any 60 s, a rate of 500 a minute and a burst of
 // 10 leave room for another client of the same credential.
@@ -22,6 +23,7 @@ type budget struct {
 	counted time.Time // when tokens was true
 	until   time.Time // a 429 asked for patience until then
 	waiting [2][]chan struct{}
+	polls   int // served since the last page of a catch-up
 	timer   *time.Timer
 }
 
@@ -100,6 +102,10 @@ func (b *budget) serve() {
 		if b.interval > 0 {
 			b.tokens--
 		}
+		b.polls++
+		if queue == &b.waiting[catchUp] {
+			b.polls = 0
+		}
 		close((*queue)[0])
 		*queue = (*queue)[1:]
 	}
@@ -116,12 +122,16 @@ func (b *budget) wake(after time.Duration) {
 	})
 }
 
-// queue is the most urgent one that is not empty; nil if nobody waits.
+const pollsInARow = 4
+
+// queue is the one to be served next; nil if nobody waits.
 func (b *budget) queue() *[]chan struct{} {
-	for u := range b.waiting {
-		if len(b.waiting[u]) > 0 {
-			return &b.waiting[u]
-		}
+	polls, pages := &b.waiting[poll], &b.waiting[catchUp]
+	switch {
+	case len(*polls) > 0 && (len(*pages) == 0 || b.polls < pollsInARow):
+		return polls
+	case len(*pages) > 0:
+		return pages
 	}
 	return nil
 }

@@ -1,0 +1,41 @@
+package planetscale
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestPollsLeaveRequestsToACatchUp polls faster than the budget allows.
+func TestPollsLeaveRequestsToACatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(60)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		polls := 0
+		for range 2 {
+			go func() {
+				for b.take(ctx, poll) == nil {
+					polls++
+				}
+			}()
+		}
+		synctest.Wait()
+		start := time.Now()
+		for range 10 {
+			limited, stop := context.WithTimeout(ctx, 10*time.Minute)
+			err := b.take(limited, catchUp)
+			stop()
+			if err != nil {
+				t.Fatalf("a catch-up got no request in %s", time.Since(start))
+			}
+		}
+		took := time.Since(start)
+		cancel()
+		synctest.Wait()
+		if polls < 20 || took > 2*time.Minute {
+			t.Errorf("10 requests took %s, with %d polls before them", took, polls)
+		}
+	})
+}
