@@ -87,7 +87,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	body, err := readBody(answer)
 	switch {
 	case answer.StatusCode != http.StatusOK:
-		return nil, c.refusal(answer, body, cursor)
+		return nil, c.refusal(answer, redact(r, body), cursor)
 	case err != nil:
 		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
 	case len(body) > maxBody:
@@ -126,12 +126,25 @@ func (c *client) authorize(r *http.Request) error {
 	return err
 }
 
+// redact takes the token out of a body that echoes what was sent.
+func redact(r *http.Request, body []byte) []byte {
+	credential := r.Header.Get("Authorization")
+	token, isBearer := strings.CutPrefix(credential, "Bearer ")
+	if !isBearer {
+		_, token, _ = strings.Cut(credential, ":")
+	}
+	if token == "" {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(token), []byte("[redacted]"))
+}
+
 // serverTime is the server's clock at the latest when it looked at the log: its
 // Date header, less the time the request took, since the header may have been
 // written when the answer was complete. Without one our clock must do.
 func serverTime(answer *http.Response, sent time.Time) time.Time {
 	date, err := http.ParseTime(answer.Header.Get("Date"))
-	if err != nil {
+	if err != nil || date.Unix() <= 0 {
 		return sent.UTC()
 	}
 	return date.Add(-time.Since(sent)).UTC()
@@ -139,7 +152,7 @@ func serverTime(answer *http.Response, sent time.Time) time.Time {
 
 // refusal says what a status other than 200 means.
 func (c *client) refusal(answer *http.Response, body []byte, cursor string) error {
-	err := fmt.Errorf("%s%s", answer.Status, excerpt(body))
+	err := fmt.Errorf("%d %s%s", answer.StatusCode, http.StatusText(answer.StatusCode), excerpt(body))
 	switch code := answer.StatusCode; {
 	case code == http.StatusTooManyRequests:
 		wait := retryAfter(answer)

@@ -289,3 +289,24 @@ func TestPositionsOfAnotherLogAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorsDoNotRepeatTheToken(t *testing.T) {
+	access := defaults
+	access.AccessToken = setting.NewSecret("hunter2")
+	service := defaults
+	service.AccessToken = setting.Secret{}
+	service.ServiceTokenID, service.ServiceToken = "id", setting.NewSecret("hunter2")
+	for name, s := range map[string]planetscale.Settings{"access token": access, "service token": service} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ask(t, s, func(r *http.Request) *http.Response {
+				sent := r.Header.Get("Authorization")
+				a := answer(401, fmt.Sprintf(`{"message":"not accepted: %s"}`, sent))
+				a.Status = "401 " + sent
+				return a
+			})
+			if err == nil || strings.Contains(fmt.Sprint(err), "hunter2") || !strings.Contains(fmt.Sprint(err), "not accepted") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
