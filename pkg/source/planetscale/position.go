@@ -44,8 +44,7 @@ type name struct {
 // gap is an interval of which events may be missing.
 type gap struct {
 	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
-	Seen time.Time `json:"seen"` // the server's clock when it was found
+	To   time.Time `json:"to"` // the oldest event there was, or the server's clock where there was none
 
 	saved bool // the position was returned with the gap in it
 }

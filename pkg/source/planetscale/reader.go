@@ -209,7 +209,8 @@ func (r *reader) tellGap() (source.Page, error) {
 	if err != nil {
 		return source.Page{}, err
 	}
-	r.pos.through = max(r.pos.through, r.pos.gap.Seen.UnixMilli())
+	// What is left of the log is yet to be delivered, and may expire before.
+	r.pos.through = max(r.pos.through, r.pos.gap.To.UnixMilli())
 	r.pos.gap = nil
 	return r.page([]source.Event{event}, false)
 }

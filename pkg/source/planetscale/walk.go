@@ -301,8 +301,9 @@ func (p *page) below(floor int64, contrary bool) bool {
 }
 
 // gap is the interval that may be missing, nil if none is: the walk met the end
-// of the log, found nothing there that it knew or that was below the floor, and
-// the log does not reach back to the last complete walk.
+// of the log, found nothing there that it knew or that was below the floor, the
+// last complete walk is older than retention, and the log does not reach back to
+// it.
 func (w *walk) gap(retention time.Duration) *gap {
 	through := w.pos.through
 	if !w.ended || w.anchored || w.metKnown || through == never ||
@@ -313,5 +314,8 @@ func (w *walk) gap(retention time.Duration) *gap {
 	for _, st := range w.stretches {
 		to = min(to, st.oldest)
 	}
-	return &gap{From: moment(through), To: moment(max(to, through)), Seen: w.start}
+	if to <= through {
+		return nil
+	}
+	return &gap{From: moment(through), To: moment(to)}
 }

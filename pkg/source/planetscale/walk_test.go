@@ -92,7 +92,7 @@ func TestWalkGoesOnWhileSomethingIsUnknown(t *testing.T) {
 func TestPositionSurvivesItsText(t *testing.T) {
 	p := newPosition("host", "acme")
 	p.floor, p.through, p.anchor = noon.UnixMilli(), noon.UnixMilli()+5, [2]string{"a", "b"}
-	p.gap = &gap{From: noon, To: noon.Add(time.Hour), Seen: noon.Add(2 * time.Hour)}
+	p.gap = &gap{From: noon, To: noon.Add(time.Hour)}
 	for i, id := range []string{"plain", `quote"\`, "line\nend", "\u2028", "é", "<&>"} {
 		p.deliver(&entry{Event: event(id), at: noon.UnixMilli() + int64(i), dated: i != 2}, 1)
 	}
