@@ -26,13 +26,18 @@ type page struct {
 // created_at, where that can be trusted.
 type entry struct {
 	source.Event
-	at    int64 // milliseconds since the epoch, if dated
-	dated bool
+	at       int64 // milliseconds since the epoch, if dated
+	dated    bool
+	nameless bool // without an id of its own: its bytes stand for it, which others may share
 }
 
 // future is how far ahead of the server's clock a created_at may be before it
 // stops deciding anything.
 const future = 5 * time.Minute
+
+// maxID bounds what a position and every record carry. The API's ids have 12
+// bytes.
+const maxID = 255
 
 // decode reads the body of a 200. An element of data that cannot be read does
 // not fail the page: it becomes an event of its raw bytes.
@@ -130,7 +135,7 @@ func (d *decoder) element() error {
 	e.Organization, e.Read = d.organization, d.read
 	if e.ID == "" {
 		sum := sha256.Sum256(e.Raw)
-		e.ID = "sha256:" + hex.EncodeToString(sum[:])
+		e.ID, e.nameless = "sha256:"+hex.EncodeToString(sum[:]), true
 	}
 	d.page.entries = entries
 	return nil
@@ -167,8 +172,8 @@ func (d *decoder) event(e *entry) error {
 	if err != nil {
 		return err
 	}
-	if e.ID == "" {
-		return errors.New("an event has an id")
+	if e.ID == "" || len(e.ID) > maxID {
+		return fmt.Errorf("an event has an id of 1 to %d bytes", maxID)
 	}
 	e.setTime(created, d.page.date)
 	return nil
@@ -250,6 +255,8 @@ func (e *entry) setTime(created string, date time.Time) {
 		e.note("created_at is missing")
 	case err != nil:
 		e.note(fmt.Sprintf("created_at %.40q is not a time", created))
+	case t.UnixMilli() <= 0:
+		e.note(fmt.Sprintf("created_at %.40q is before the API was", created))
 	case t.After(date.Add(future)):
 		e.note(fmt.Sprintf("created_at %.40q is ahead of the server's clock", created))
 	default:

@@ -166,6 +166,8 @@ func TestTimesThatDecideNothing(t *testing.T) {
 		`"2026-01-02T12:05:00Z"`:          true,
 		`"2026-01-02T12:05:00.001Z"`:      false,
 		`"2126-01-02T12:00:00Z"`:          false,
+		`"1970-01-01T00:00:00Z"`:          false,
+		`"0000-01-01T00:00:00+10:00"`:     false,
 		`"yesterday"`:                     false,
 		`""`:                              false,
 		`null`:                            false,
@@ -270,3 +272,16 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func event(id string) source.Event { return source.Event{ID: id} }
+
+func TestIDOfAnyLengthIsBounded(t *testing.T) {
+	for length, kept := range map[int]bool{1: true, maxID: true, maxID + 1: false, 1 << 20: false} {
+		id := strings.Repeat("x", length)
+		p, err := decode(answerOf(`{"id":"`+id+`"}`), "acme", noon, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := &p.entries[0]; len(e.ID) > maxID || (e.ID == id) != kept || e.nameless == kept {
+			t.Errorf("an id of %d bytes became one of %d", length, len(e.ID))
+		}
+	}
+}
