@@ -287,17 +287,24 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 	}
 }
 
+// strays is how many events from long ago may be listed side by side among new
+// ones, as in a log in the order of insertion, without hiding what is behind.
+const strays = pageLimit/4 - 1
+
 // below tells whether everything listed behind the page is below the floor: in
-// a page that is in order its last dated event tells, else all of them must be.
+// a page that is in order its last dated events tell, else all of them must be.
 func (p *page) below(floor int64, contrary bool) bool {
+	run := 0
 	for i := len(p.entries) - 1; i >= 0; i-- {
-		if e := &p.entries[i]; e.dated && e.at >= floor {
-			return false
-		} else if e.dated && !contrary {
-			return true
+		switch e := &p.entries[i]; {
+		case !e.dated:
+		case e.at >= floor:
+			return run > strays && !contrary
+		default:
+			run++
 		}
 	}
-	return slices.ContainsFunc(p.entries, func(e entry) bool { return e.dated })
+	return run > 0
 }
 
 // gap is the interval that may be missing, nil if none is: the walk met the end

@@ -28,6 +28,15 @@ func listing(t *testing.T, cursor string, ids ...int) *page {
 	return p
 }
 
+// down counts n ids down.
+func down(from, n int) []int {
+	ids := make([]int, n)
+	for i := range ids {
+		ids[i] = from - i
+	}
+	return ids
+}
+
 func TestListingsThatContradictTheContract(t *testing.T) {
 	for name, pages := range map[string][]*page{
 		"has_next without events":            {listing(t, "9", 9, 8), listing(t, "8")},
@@ -62,7 +71,8 @@ func TestWalkGoesOnWhileSomethingIsUnknown(t *testing.T) {
 		{"nothing unknown", 0, []int{9, 8}, false, []*page{listing(t, "8", 9, 8), listing(t, "", 7)}, 1, false},
 		{"one unknown", 0, []int{8, 7, 6}, false, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "", 5)}, 2, false},
 		{"nothing unknown, down to the floor", 6, []int{9, 8, 7, 6}, true, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 3, true},
-		{"the floor on the page", 8, []int{9, 8}, false, []*page{listing(t, "7", 9, 8, 7), listing(t, "", 6)}, 1, true},
+		{"the floor on the page", 508, []int{509, 508}, false, []*page{listing(t, "408", down(509, 100)...), listing(t, "", 407)}, 1, true},
+		{"a few below the floor at the end of the page", 508, []int{}, false, []*page{listing(t, "6", append(down(599, 20), 8, 7, 6)...), listing(t, "", 570, 569)}, 2, true},
 		{"the floor on the page, out of order", 8, []int{9, 8}, true, []*page{listing(t, "7", 9, 7, 8, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 2, true},
 		{"the end of the log", 0, []int{9}, true, []*page{listing(t, "", 9)}, 1, true},
 	} {
