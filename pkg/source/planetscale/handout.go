@@ -18,14 +18,13 @@ import (
 // handout is the second half of a walk that is done: what is unknown goes out
 // oldest first, a page at a time, and the position follows it.
 type handout struct {
-	walk   *walk
-	next   []*stretch // in the order of delivery
-	waits  []int64    // earliest time behind each of next
-	newest int64      // delivered before the walk: what is earlier is late
+	walk  *walk
+	next  []*stretch // in the order of delivery
+	waits []int64    // earliest time behind each of next
 }
 
 func newHandout(w *walk) *handout {
-	h := &handout{walk: w, next: w.stretches, newest: w.pos.newest}
+	h := &handout{walk: w, next: w.stretches}
 	if w.order() != oldestFirst {
 		slices.Reverse(h.next)
 	}
@@ -51,12 +50,15 @@ func (r *reader) events(ctx context.Context, h *handout) ([]source.Event, error)
 		if backward {
 			e = &entries[len(entries)-1-i]
 		}
-		if r.pos.knows(e) || e.dated && e.at < h.walk.floor {
+		// The floor may have risen since the walk, over what is listed here again
+		// because the end of its page is gone.
+		if r.pos.knows(e) || e.dated && e.at < r.pos.floor {
 			continue
 		}
+		late := e.dated && e.at < r.pos.newest
 		r.pos.deliver(e, digest(e.Raw))
 		events = append(events, e.Event)
-		events[len(events)-1].Late = e.dated && e.at < h.newest
+		events[len(events)-1].Late = late
 	}
 	r.settle(h.walk, h.waits[0])
 	h.next[0] = nil

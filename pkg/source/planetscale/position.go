@@ -166,6 +166,7 @@ func (p *position) forgetNamed(n int) {
 	n = min(max(n, 0), len(p.named))
 	for _, m := range p.named[:n] {
 		delete(p.index, m.id)
+		p.owed = max(p.owed, m.at+1)
 	}
 	p.named = slices.Delete(p.named, 0, n)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -228,7 +229,7 @@ func (r *reader) watch(p *page) {
 		if seen == now {
 			continue
 		}
-		r.pos.index[e.ID] = now
+		r.pos.index[strings.Clone(e.ID)] = now // a map takes the new key, which outlives the page
 		if seen != 0 {
 			r.log.Warn().Str("lane", r.lane).Str("event", e.ID).
 				Msg("an event that was delivered changed in the log; the new version is not delivered")

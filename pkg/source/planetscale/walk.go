@@ -37,7 +37,7 @@ type walk struct {
 	budget   int64 // bytes of compressed pages to keep
 	anchored bool  // the walk did not list everything from the top
 
-	start      time.Time // the server's clock before the first page
+	start      time.Time // the server's clock before the earliest page
 	pages      int
 	cursor     string // what to ask for next
 	expect     string // the id that must come first there; "" if any may
@@ -95,8 +95,8 @@ func (w *walk) add(p *page) (*stretch, error) {
 	if err := w.check(p); err != nil {
 		return nil, err
 	}
-	if w.pages == 0 {
-		w.start = p.date
+	if w.pages == 0 || p.date.Before(w.start) {
+		w.start = p.date // of a page that another lane asked for, before this walk set out
 	}
 	w.pages++
 	ids := make(map[string]bool, len(p.entries))
@@ -269,7 +269,8 @@ func (w *walk) forget(i int) {
 
 // decide tells whether the walk goes on behind the page.
 func (w *walk) decide(p *page, unknown, contrary bool) {
-	w.full = w.full || contrary
+	// A walk from the end of the log cannot become one that looks at all of it.
+	w.full = w.full || contrary && !w.anchored
 	if p.hasNext {
 		w.cursor = p.cursorEnd
 		w.cursors[p.cursorEnd] = true
@@ -282,7 +283,7 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 		w.done, w.complete = true, true
 	case o == newestFirst && !unknown && !w.full:
 		w.done = true
-	case o == oldestFirst && w.pages == 1 && !w.anchored && !unknown && !contrary && w.pos.anchor[0] != "":
+	case o == oldestFirst && w.pages == 1 && !w.anchored && !unknown && !contrary && w.pos.anchor[0] != "" && !w.first[w.pos.anchor[0]]:
 		w.jump(w.pos.anchor)
 	}
 }

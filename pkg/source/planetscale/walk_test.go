@@ -168,3 +168,64 @@ func TestFloorNeverPassesWhatWaits(t *testing.T) {
 		t.Errorf("got floor %d once nothing waits, want what was forgotten below it", p.floor)
 	}
 }
+
+// TestFloorAfterNamesWereForgotten forgets names while an earlier event waits:
+// once none does, the floor lies above all that were forgotten.
+func TestFloorAfterNamesWereForgotten(t *testing.T) {
+	p := newPosition("host", "acme")
+	p.raise(0)
+	for i := range maxNames + 10 {
+		p.deliver(&entry{Event: event(fmt.Sprint(i)), at: int64(1_000_000 - i), dated: true}, 1)
+	}
+	p.bound(0)
+	p.bound(1 << 62)
+	for i := range 10 {
+		if e := (&entry{Event: event(fmt.Sprint(i)), at: int64(1_000_000 - i), dated: true}); !p.knows(e) && e.at >= p.floor {
+			t.Fatalf("event %s, delivered, is unknown at the floor %d", e.ID, p.floor)
+		}
+	}
+}
+
+// TestHorizonIsOfTheEarliestPage takes a page that another lane had asked for
+// before the walk set out.
+func TestHorizonIsOfTheEarliestPage(t *testing.T) {
+	w := newWalk(newPosition("host", "acme"), true, newestFirst, time.Minute, 1<<20)
+	second := listing(t, "", 7, 6)
+	second.date = noon.Add(-20 * time.Second)
+	for _, p := range []*page{listing(t, "8", 9, 8), second} {
+		if _, err := w.add(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := w.horizon(), noon.Add(-80*time.Second).UnixMilli(); got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+}
+
+// TestWalkFromTheEndIsNeverComplete finds events out of order behind the end of
+// a log that lists the oldest first: what lies before was not looked at.
+func TestWalkFromTheEndIsNeverComplete(t *testing.T) {
+	w := newWalk(newPosition("host", "acme"), false, oldestFirst, time.Minute, 1<<20)
+	w.jump([2]string{"4", "5"})
+	if _, err := w.add(listing(t, "", 5, 7, 6)); err != nil {
+		t.Fatal(err)
+	}
+	if !w.done || w.complete {
+		t.Errorf("got done %v, complete %v", w.done, w.complete)
+	}
+}
+
+// TestAnchorOnTheTopPageIsNotJumpedTo would list what the top page listed.
+func TestAnchorOnTheTopPageIsNotJumpedTo(t *testing.T) {
+	for anchor, want := range map[string]string{"6": "7", "8": "8"} {
+		pos := newPosition("host", "acme")
+		pos.floor, pos.anchor = noon.UnixMilli(), [2]string{anchor, "9"}
+		w := newWalk(pos, true, oldestFirst, time.Minute, 1<<20)
+		if _, err := w.add(listing(t, "7", 5, 6, 7)); err != nil {
+			t.Fatal(err)
+		}
+		if w.cursor != want {
+			t.Errorf("anchor %s: the walk goes on behind %s, want %s", anchor, w.cursor, want)
+		}
+	}
+}

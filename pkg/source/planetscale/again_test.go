@@ -1,0 +1,38 @@
+package planetscale_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// TestBothEndsOfAPageGoneBeforeItsSecondRead deletes the last event of a page
+// and the one behind it while the page waits to be read again: what was handed
+// out before is met once more, and stays settled.
+func TestBothEndsOfAPageGoneBeforeItsSecondRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := simulator.New(simulator.Config{Events: 400, Spacing: 5 * time.Second})
+		var ids []string
+		for e := range server.Visible() {
+			ids = append(ids, e.ID)
+		}
+		s := defaults
+		s.WalkBuffer = 0
+		f := follow(t, server, s)
+		defer f.close()
+		for range 2 {
+			p, _ := f.page(t.Context())
+			f.save(p)
+		}
+		server.Delete(ids[199])
+		server.Delete(ids[200])
+		f.catchUp()
+		for i, id := range ids {
+			if n := f.seen[id]; n != 1 && i != 200 {
+				t.Fatalf("event %d was delivered %d times", i, n)
+			}
+		}
+	})
+}
