@@ -39,11 +39,12 @@ func newHandout(w *walk) *handout {
 
 // events hands out the next stretch and moves the position behind it.
 func (r *reader) events(ctx context.Context, h *handout) ([]source.Event, error) {
-	entries, err := r.recall(ctx, h.walk, h.next[0])
+	st := h.next[0]
+	entries, err := r.recall(ctx, h.walk, st)
 	if err != nil {
 		return nil, err
 	}
-	backward := h.walk.order() != oldestFirst
+	backward, settled := h.walk.order() != oldestFirst, h.walk.settled(st)
 	events := make([]source.Event, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]
@@ -52,7 +53,7 @@ func (r *reader) events(ctx context.Context, h *handout) ([]source.Event, error)
 		}
 		// The floor may have risen since the walk, over what is listed here again
 		// because the end of its page is gone.
-		if r.pos.knows(e) || e.dated && e.at < r.pos.floor {
+		if r.pos.knows(e) || e.dated && e.at < r.pos.floor || slices.Contains(settled, e.ID) {
 			continue
 		}
 		late := e.dated && e.at < r.pos.newest
@@ -99,8 +100,8 @@ func (r *reader) keepAnchors(w *walk) {
 	case w.votes[newestFirst] > 0:
 		r.pos.anchor, r.end = [2]string{}, [2]string{}
 	case w.anchored || w.votes[oldestFirst] >= clearly:
-		if w.tail[0].id != "" {
-			r.end = [2]string{strings.Clone(w.tail[0].id), strings.Clone(w.tail[1].id)}
+		if w.end[0].id != "" {
+			r.end = [2]string{strings.Clone(w.end[0].id), strings.Clone(w.end[1].id)}
 		}
 		if w.complete && w.anchor[0] != "" {
 			r.pos.anchor = w.anchor

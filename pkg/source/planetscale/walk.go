@@ -48,7 +48,8 @@ type walk struct {
 	unknown    int // events to be handed out
 	votes      [3]int
 	lastDated  *int64
-	tail       [2]name // the last two dated entries
+	tail       [2]name // the last two entries, as far as they are dated
+	end        [2]name // the last two neighbours that are
 	anchor     [2]string
 	first      map[string]bool // ids of the first page
 	previous   map[string]bool // ids of the page before
@@ -62,13 +63,14 @@ type walk struct {
 
 // stretch is a page that holds something unknown, as far as it is remembered.
 type stretch struct {
-	cursor string // the page was asked for with it
-	date   time.Time
-	last   string // id of its last event
-	after  string // id of the event listed behind that; "" at the end of the log
-	oldest int64  // time of what is not below the floor: also what is known must stay known until then
-	page   *page  // decoded: the top page only
-	data   []byte // compressed; nil, with page, if it is to be read again
+	cursor         string // the page was asked for with it
+	date           time.Time
+	last           string   // id of its last event; "" if that has none
+	after          string   // id of an event listed behind that, the next one if it has an id; "" at the end of the log
+	oldest         int64    // time of what is not below the floor: also what is known must stay known until then
+	before, behind []string // where undated ones were forgotten: ids of those listed before and behind the first that is named
+	page           *page    // decoded: the top page only
+	data           []byte   // compressed; nil, with page, if it is to be read again
 }
 
 func newWalk(pos *position, full bool, assumed order, overlap time.Duration, budget int64) *walk {
@@ -83,7 +85,7 @@ func newWalk(pos *position, full bool, assumed order, overlap time.Duration, bud
 // more, or lists differently.
 func (w *walk) jump(anchor [2]string) {
 	w.cursor, w.expect, w.anchored = anchor[0], anchor[1], true
-	w.lastDated, w.tail = nil, [2]name{}
+	w.lastDated, w.tail, w.end = nil, [2]name{}, [2]name{}
 }
 
 // errAnchor means that the walk must begin at the top.
@@ -133,7 +135,8 @@ func (w *walk) check(p *page) error {
 		if w.pages > 1 && w.first[id] {
 			return errors.New("the listing began again at its top")
 		}
-		if !w.first[id] && !w.previous[id] {
+		// Equal bytes without an id tell nothing of where they are listed.
+		if p.entries[i].nameless || !w.first[id] && !w.previous[id] {
 			fresh++
 		}
 	}
@@ -152,11 +155,20 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 	unknown := 0
 	for i := range p.entries {
 		e := &p.entries[i]
-		ids[e.ID] = true
+		if !e.nameless {
+			ids[e.ID] = true
+		}
 		w.vote(e, &votes)
-		if w.isUnknown(e) {
+		switch {
+		case w.isUnknown(e):
 			unknown++
-		} else {
+			if !e.dated && w.pos.forgot && !w.sawUndated {
+				st.before = append(st.before, strings.Clone(e.ID))
+			}
+		case !e.dated && !w.pos.knows(e):
+			st.behind = append(st.behind, strings.Clone(e.ID))
+			fallthrough
+		default:
 			w.metKnown = true
 		}
 		if e.dated && e.at >= w.floor {
@@ -172,23 +184,36 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 		return nil, contrary
 	}
 	w.unknown += unknown
-	// The ids outlive the page, whose memory they would hold.
-	st.last = strings.Clone(p.entries[len(p.entries)-1].ID)
+	if last := &p.entries[len(p.entries)-1]; !last.nameless {
+		st.last = strings.Clone(last.ID) // outlives the page, whose memory it would hold
+	}
 	return st, contrary
 }
 
 // isUnknown tells whether the event is to be handed out. An undated one has no
 // place against the floor: once names of such had to be forgotten, those listed
-// below one that is still named are settled.
+// below one that is still named are settled. In a log that lists the oldest
+// first it is those above, which shows when one is met that is named.
 func (w *walk) isUnknown(e *entry) bool {
 	if w.pos.knows(e) {
 		w.sawUndated = w.sawUndated || !e.dated
 		return false
 	}
 	if !e.dated {
-		return !(w.pos.forgot && w.sawUndated)
+		return !(w.pos.forgot && w.sawUndated && w.order() != oldestFirst)
 	}
 	return e.at >= w.floor
+}
+
+// settled is the undated events of a stretch that were delivered and forgotten.
+func (w *walk) settled(st *stretch) []string {
+	switch {
+	case w.order() != oldestFirst:
+		return st.behind
+	case w.sawUndated:
+		return st.before
+	}
+	return nil
 }
 
 // vote compares a dated entry with the one listed before it, over pages too,
@@ -196,6 +221,7 @@ func (w *walk) isUnknown(e *entry) bool {
 // oldest first: both earlier than anything that can still change.
 func (w *walk) vote(e *entry, votes *[3]int) {
 	if !e.dated {
+		w.tail = [2]name{} // the next two would not be neighbours
 		return
 	}
 	if w.lastDated != nil {
@@ -212,6 +238,9 @@ func (w *walk) vote(e *entry, votes *[3]int) {
 	at := e.at
 	w.lastDated = &at
 	w.tail = [2]name{w.tail[1], {e.ID, e.at}}
+	if w.tail[0].id != "" {
+		w.end = w.tail
+	}
 }
 
 // horizon is the time before which no event may become visible any more.
@@ -230,7 +259,7 @@ func (w *walk) order() order {
 
 // link tells the stretch before what is listed behind it.
 func (w *walk) link(p *page) {
-	if n := len(w.stretches); n > 0 && w.stretches[n-1].after == "" && len(p.entries) > 0 {
+	if n := len(w.stretches); n > 0 && w.stretches[n-1].after == "" && len(p.entries) > 0 && !p.entries[0].nameless {
 		w.stretches[n-1].after = strings.Clone(p.entries[0].ID)
 	}
 }
