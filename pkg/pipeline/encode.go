@@ -31,8 +31,7 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 const firstBody = 2 << 10
 
 // encoder turns events into records. The bodies of a page share a buffer, so
-// that a page costs a handful of allocations. Buffers are never used again: a
-// Publish that was abandoned may still read them.
+// that a page costs a handful of allocations.
 type encoder struct {
 	transformer transform.Transformer
 	format      string
@@ -49,7 +48,8 @@ func (e *encoder) encode(p *page) *page {
 	for i := range p.events {
 		event := &p.events[i]
 		if cap(buf)-len(buf) < e.body {
-			buf = make([]byte, 0, (e.body+e.body/8)*(len(p.events)-i))
+			buf = newBodies((e.body + e.body/8) * (len(p.events) - i))
+			out.bodies = append(out.bodies, buf)
 			out.bytes += int64(cap(buf))
 		}
 		room := buf[len(buf):]
