@@ -25,8 +25,6 @@ type destination struct {
 	sink    sink.Sink // nil while none is open
 	limits  sink.Limits
 	timeout time.Duration
-
-	failures int // of Publish: what returned an error, or did not return
 }
 
 // ready opens the sink unless it is open, trying until ctx ends.
@@ -70,13 +68,9 @@ func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
 	go func(s sink.Sink) { outcome <- s.Publish(within, batch) }(d.sink)
 	select {
 	case err := <-outcome:
-		if err != nil {
-			d.failures++
-		}
 		return err
 	case <-within.Done():
 	}
-	d.failures++
 	timer := time.NewTimer(patience(ctx))
 	defer timer.Stop()
 	select {

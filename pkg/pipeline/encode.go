@@ -31,7 +31,8 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 const firstBody = 2 << 10
 
 // encoder turns events into records. The bodies of a page share a buffer, so
-// that a page costs a handful of allocations.
+// that a page costs a handful of allocations. Buffers are never used again: a
+// Publish that was abandoned may still read them.
 type encoder struct {
 	transformer transform.Transformer
 	format      string
@@ -48,8 +49,7 @@ func (e *encoder) encode(p *page) *page {
 	for i := range p.events {
 		event := &p.events[i]
 		if cap(buf)-len(buf) < e.body {
-			buf = newBodies((e.body + e.body/8) * (len(p.events) - i))
-			out.bodies = append(out.bodies, buf)
+			buf = make([]byte, 0, (e.body+e.body/8)*(len(p.events)-i))
 			out.bytes += int64(cap(buf))
 		}
 		room := buf[len(buf):]

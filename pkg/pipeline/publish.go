@@ -27,15 +27,11 @@ func (p *publisher) run(ctx, grace context.Context, in *queue) error {
 		if len(pages) == 0 {
 			return err
 		}
-		before := p.dest.failures
 		if err := p.settle(ctx, grace, pages); err != nil {
 			return err
 		}
 		for _, done := range pages {
 			in.release(done)
-			if p.dest.failures == before {
-				done.reuse()
-			}
 		}
 		p.state.settled(len(pages))
 	}

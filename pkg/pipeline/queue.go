@@ -33,7 +33,6 @@ type page struct {
 	caughtUp bool
 	oldest   time.Time // of its first event; zero if it has none
 	bytes    int64     // of memory it holds
-	bodies   [][]byte  // memory that the bodies of part lie in
 }
 
 // part is a run of records, oldest first, beside the raw events they were made
