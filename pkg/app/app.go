@@ -111,11 +111,17 @@ func (c *command) root() *cobra.Command {
 // usageError is about the arguments.
 type usageError struct {
 	error
-	command string
+	command string // whose help explains it; empty if none does
 }
 
 func (e usageError) Unwrap() error { return e.error }
-func (e usageError) Hint() string  { return fmt.Sprintf("see %s --help", e.command) }
+
+func (e usageError) Hint() string {
+	if e.command == "" {
+		return ""
+	}
+	return fmt.Sprintf("see %s --help", e.command)
+}
 
 // usage marks the errors of a check of arguments.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {

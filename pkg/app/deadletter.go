@@ -101,8 +101,11 @@ func (c *command) deadLetterRedrive() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "redrive -c FILE LANE...",
-		Short: "Publish dead letters again, and keep those that are refused again; sluice may be running",
-		Args:  usage(cobra.MinimumNArgs(1)),
+		Short: "Publish dead letters again, and keep those that are refused again",
+		Long: `Publish dead letters again, and keep those that are refused again.
+
+Sluice may be running, but for a lane to a file: it holds that file for itself.`,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)
 			if err != nil {

@@ -49,11 +49,11 @@ func configFlag(cmd *cobra.Command, file *string) {
 
 func (c *command) load(file string) (*config.Config, error) {
 	if file == "" {
-		return nil, usageError{errors.New("no configuration: write -c FILE"), "sluice"}
+		return nil, usageError{errors.New("no configuration: write -c FILE"), ""}
 	}
 	cfg, err := config.Load(file, c.kinds)
 	if err != nil && !errors.As(err, new(config.Errors)) {
-		err = usageError{err, "sluice"}
+		err = usageError{err, ""}
 	}
 	return cfg, err
 }

@@ -157,7 +157,7 @@ func (l *Lane) Run(ctx context.Context) error {
 func (l *Lane) resume(ctx context.Context) (source.Reader, error) {
 	pos, err := l.Positions.Load(ctx, l.Name)
 	if err != nil {
-		return nil, fmt.Errorf("load checkpoint: %w", err)
+		return nil, err // which names the checkpoint
 	}
 	resumed := pos != nil
 	if !resumed {

@@ -91,7 +91,7 @@ func TestACheckpointThatCannotBeUsedEndsTheLane(t *testing.T) {
 		want string
 	}{
 		{"it cannot be loaded", func(b *rig) { b.stores.loadErr = corrupt },
-			"lane acme/siem: load checkpoint: checksum differs"},
+			"lane acme/siem: checksum differs"},
 		{"the source does not know it", func(b *rig) { b.stores.saved = []string{`{"of":"another"}`} },
 			`lane acme/siem: resume at checkpoint: strconv.Atoi: parsing "{\"of\":\"another\"}": invalid syntax`},
 	}

@@ -83,8 +83,11 @@ func (o *operation) failed(err error) time.Duration {
 	o.failures++
 	o.retries[class]++
 	if o.told.due(class) {
-		o.log.Warn().Err(err).Str("class", class).Int("attempts", o.failures).
-			Str("hint", hint(err)).Stringer("retry_in", wait.Round(time.Millisecond)).Msg(o.name + " failed")
+		line := o.log.Warn().Err(err).Str("class", class).Int("attempts", o.failures)
+		if hint := hint(err); hint != "" {
+			line = line.Str("hint", hint)
+		}
+		line.Stringer("retry_in", wait.Round(time.Millisecond)).Msg(o.name + " failed")
 	}
 	return wait
 }

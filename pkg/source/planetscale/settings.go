@@ -88,17 +88,19 @@ func (s *Settings) validateCredentials() []error {
 	return errs
 }
 
+// validateURL shows no more of a URL than scheme and host: what else stands there
+// may be a credential.
 func (s *Settings) validateURL() error {
 	u, err := url.Parse(s.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return fmt.Errorf("is not scheme and host, such as %s", Defaults.URL)
+	}
+	host := u.Scheme + "://" + u.Host
 	switch {
-	case err != nil:
-		return err
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return fmt.Errorf("%q is not scheme and host, such as %s", s.URL, Defaults.URL)
 	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%q has more than scheme and host; write it such as %s", u.Redacted(), Defaults.URL)
+		return fmt.Errorf("has more than scheme and host; write %s", host)
 	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
-		return fmt.Errorf("%q would send the token in clear text; use https, or set allow_http: true", s.URL)
+		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
 	}
 	return nil
 }
