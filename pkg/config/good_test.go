@@ -201,7 +201,8 @@ func TestVariablesCannotInject(t *testing.T) {
 		}
 		got := c.Sources[0].Settings.(*logSettings)
 		secret, err := got.Token.Value()
-		if err != nil || got.Organization != value || got.TokenID != value || secret != value || len(c.Sources) != 1 {
+		token := strings.TrimRight(value, "\r\n") // see setting.Secret
+		if err != nil || got.Organization != value || got.TokenID != value || secret != token || len(c.Sources) != 1 {
 			t.Fatalf("got %q, %q and %q, %v, want %q", got.Organization, got.TokenID, secret, err, value)
 		}
 	})
