@@ -4,10 +4,12 @@
 // marshals it, writes the page, and only then requests the next.
 //
 // Its documents are those of package ecs for the same events, which a test
-// holds, so that both do the same work. It is a fair script, not a careless one:
-// it decodes no field twice, keeps metadata as it was sent, and writes a page at
-// once. What it does not have is what Sluice adds: retries, a position, limits,
-// the order of the log, an answer to hostile text or a page that cannot be read.
+// holds, so that both do the same work; only metadata goes through a map, as it
+// does in a script, and loses the digits that a float64 cannot hold. Otherwise it
+// is a fair script, not a careless one: structs where the shape is known, no
+// field decoded twice, one write a page. What it does not have is what Sluice
+// adds: retries, a position, limits, the order of the log, an answer to hostile
+// text or to a page that cannot be read.
 //
 // The tests of this package are the measurements: of decoding and encoding, of a
 // whole catch-up in processes of their own, of the time lost beside the API's

@@ -41,7 +41,7 @@ const catchUpEvents = 200_000
 // script and once with Sluice. The figures are medians.
 func BenchmarkCatchUp(b *testing.B) {
 	binary := build(b)
-	url := simulate(b, binary, catchUpEvents)
+	url := simulate(b, binary, catchUpEvents, "--tame")
 	measure(b, skim, url) // The simulator renders its pages.
 	shown := figures{}
 	for b.Loop() {
@@ -59,7 +59,7 @@ const (
 // only to find the next page and once with Sluice.
 func BenchmarkLatency(b *testing.B) {
 	binary := build(b)
-	url := simulate(b, binary, latencyEvents, "--latency", latency)
+	url := simulate(b, binary, latencyEvents, "--tame", "--latency", latency)
 	shown := figures{}
 	for b.Loop() {
 		walks(b, shown, binary, url)

@@ -19,10 +19,10 @@ import (
 )
 
 // pages are answers of the simulator with a hundred events each, enough of them
-// that neither caches nor branch predictors know one when it comes again. A tame
-// log has nothing in it that the API is not known to send.
-func pages(t testing.TB, n int, tame bool) [][]byte {
-	server := simulator.New(simulator.Config{Seed: 1, Events: n * 100, Organization: "acme", Tame: tame})
+// that neither caches nor branch predictors know one when it comes again. The
+// log is tame, since the first number beyond a float64 would end the script.
+func pages(t testing.TB, n int) [][]byte {
+	server := simulator.New(simulator.Config{Seed: 1, Events: n * 100, Organization: "acme", Tame: true})
 	script := &Script{URL: "http://simulator", Organization: "acme", Client: &http.Client{Transport: server.Transport()}}
 	var all [][]byte
 	for cursor, more := "", true; more; {
@@ -47,7 +47,7 @@ func newECS(t testing.TB) transform.Transformer {
 }
 
 func TestDocumentsAreThoseOfSluice(t *testing.T) {
-	body := pages(t, 1, true)[0]
+	body := pages(t, 1)[0]
 	var got bytes.Buffer
 	out := bufio.NewWriter(&got)
 	script := &Script{Organization: "acme"}
@@ -77,13 +77,22 @@ func TestDocumentsAreThoseOfSluice(t *testing.T) {
 	}
 }
 
-// document decodes a document without the time at which the event was read.
+// document decodes a document, and the JSON within it, without the time at which
+// the event was read.
 func document(t *testing.T, text []byte) object {
 	var o object
 	if err := json.Unmarshal(text, &o); err != nil {
 		t.Fatal(err)
 	}
 	delete(o["event"].(object), "created")
+	audit := o["planetscale"].(object)["audit"].(object)
+	if text, ok := audit["metadata"].(string); ok {
+		var metadata any
+		if err := json.Unmarshal([]byte(text), &metadata); err != nil {
+			t.Fatal(err)
+		}
+		audit["metadata"] = metadata
+	}
 	return o
 }
 
@@ -95,15 +104,11 @@ const turn = 10
 // documents: an iteration is ten pages with the script and the same ones with
 // Sluice. The figures are medians.
 func BenchmarkDecodeAndEncode(b *testing.B) {
-	for name, tame := range map[string]bool{"tame": true, "hostile": false} {
-		b.Run(name, func(b *testing.B) {
-			all, shown := pages(b, 20*turn, tame), figures{}
-			for i := 0; b.Loop(); i = (i + turn) % len(all) {
-				decodeAndEncode(b, shown, all[i:i+turn])
-			}
-			shown.report(b)
-		})
+	all, shown := pages(b, 20*turn), figures{}
+	for i := 0; b.Loop(); i = (i + turn) % len(all) {
+		decodeAndEncode(b, shown, all[i:i+turn])
 	}
+	shown.report(b)
 }
 
 // decodeAndEncode adds the figures of some pages, by the script and by Sluice.

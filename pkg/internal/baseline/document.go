@@ -17,23 +17,23 @@ import (
 
 // event is an event of the API. What may be null is a string that stays empty.
 type event struct {
-	ID            string          `json:"id"`
-	Action        string          `json:"audit_action"`
-	Verb          string          `json:"action"`
-	ActorID       string          `json:"actor_id"`
-	ActorType     string          `json:"actor_type"`
-	ActorName     string          `json:"actor_display_name"`
-	AuditableID   string          `json:"auditable_id"`
-	AuditableType string          `json:"auditable_type"`
-	AuditableName string          `json:"auditable_display_name"`
-	TargetID      string          `json:"target_id"`
-	TargetType    string          `json:"target_type"`
-	TargetName    string          `json:"target_display_name"`
-	RemoteIP      string          `json:"remote_ip"`
-	Location      string          `json:"location"`
-	CreatedAt     time.Time       `json:"created_at"`
-	UpdatedAt     time.Time       `json:"updated_at"`
-	Metadata      json.RawMessage `json:"metadata"`
+	ID            string    `json:"id"`
+	Action        string    `json:"audit_action"`
+	Verb          string    `json:"action"`
+	ActorID       string    `json:"actor_id"`
+	ActorType     string    `json:"actor_type"`
+	ActorName     string    `json:"actor_display_name"`
+	AuditableID   string    `json:"auditable_id"`
+	AuditableType string    `json:"auditable_type"`
+	AuditableName string    `json:"auditable_display_name"`
+	TargetID      string    `json:"target_id"`
+	TargetType    string    `json:"target_type"`
+	TargetName    string    `json:"target_display_name"`
+	RemoteIP      string    `json:"remote_ip"`
+	Location      string    `json:"location"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
+	Metadata      any       `json:"metadata"`
 }
 
 // object is a JSON object.
@@ -51,7 +51,11 @@ func (s *Script) write(out *bufio.Writer, body []byte) (answer, error) {
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return page, fmt.Errorf("event: %w", err)
 		}
-		document, err := json.Marshal(s.document(&e, raw, read))
+		metadata, err := json.Marshal(e.Metadata)
+		if err != nil {
+			return page, fmt.Errorf("metadata: %w", err)
+		}
+		document, err := json.Marshal(s.document(&e, metadata, raw, read))
 		if err != nil {
 			return page, fmt.Errorf("document: %w", err)
 		}
@@ -64,7 +68,7 @@ func (s *Script) write(out *bufio.Writer, body []byte) (answer, error) {
 
 // document is the event in the Elastic Common Schema, as package ecs has it. It
 // knows the actions by the same catalogue.
-func (s *Script) document(e *event, raw []byte, read time.Time) object {
+func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object {
 	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
 	auditable := source.Party{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName}
 	target := source.Party{ID: e.TargetID, Type: e.TargetType, Name: e.TargetName}
@@ -100,7 +104,7 @@ func (s *Script) document(e *event, raw []byte, read time.Time) object {
 	set(d, "related", related)
 	set(d, "source", from)
 	set(d, "client", client)
-	d["planetscale"] = object{"audit": audit(e, auditable, target)}
+	d["planetscale"] = object{"audit": audit(e, metadata, auditable, target)}
 	return d
 }
 
@@ -116,7 +120,7 @@ func facts(e *event, raw []byte, read time.Time) object {
 	return o
 }
 
-func audit(e *event, auditable, target source.Party) object {
+func audit(e *event, metadata []byte, auditable, target source.Party) object {
 	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
 	if actor.Type == "" && actor.ID == "" {
 		actor.Type = transform.SystemActor
@@ -127,8 +131,8 @@ func audit(e *event, auditable, target source.Party) object {
 	set(o, "auditable", party(auditable))
 	set(o, "target", party(target))
 	set(o, "location", e.Location)
-	if string(e.Metadata) != "null" {
-		set(o, "metadata", string(e.Metadata))
+	if e.Metadata != nil {
+		set(o, "metadata", string(metadata))
 	}
 	if !action.Mapped {
 		o["unmapped"] = true

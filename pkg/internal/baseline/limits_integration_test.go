@@ -23,7 +23,7 @@ func atLeast(t *testing.T, f figures, name string, limit float64) {
 
 func TestDecodeAndEncodeAgainstTheScript(t *testing.T) {
 	shown := figures{}
-	for bodies := range slices.Chunk(pages(t, 51*turn, false), turn) {
+	for bodies := range slices.Chunk(pages(t, 51*turn), turn) {
 		decodeAndEncode(t, shown, bodies)
 	}
 	atLeast(t, shown, "times-faster", 8)
@@ -34,7 +34,7 @@ func TestDecodeAndEncodeAgainstTheScript(t *testing.T) {
 
 func TestCatchUpAgainstTheScript(t *testing.T) {
 	binary := build(t)
-	url := simulate(t, binary, catchUpEvents)
+	url := simulate(t, binary, catchUpEvents, "--tame")
 	measure(t, skim, url) // The simulator renders its pages.
 	shown := figures{}
 	for range rounds {
@@ -46,7 +46,7 @@ func TestCatchUpAgainstTheScript(t *testing.T) {
 
 func TestWalkKeepsUpWithTheAPI(t *testing.T) {
 	binary := build(t)
-	url := simulate(t, binary, latencyEvents, "--latency", latency)
+	url := simulate(t, binary, latencyEvents, "--tame", "--latency", latency)
 	shown := figures{}
 	for range rounds {
 		walks(t, shown, binary, url)
