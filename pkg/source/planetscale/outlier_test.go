@@ -20,13 +20,13 @@ func TestEventFromLongAgoHidesNothingListedBehindIt(t *testing.T) {
 					server := simulator.New(simulator.Config{Events: 500, Spacing: 10 * time.Second, Order: order, SortKey: simulator.ByInsertion})
 					f := follow(t, server, defaults)
 					defer f.close()
-					f.run(time.Hour)
+					f.run(20 * time.Minute)
 					ids := server.Append(60)
 					for range strays {
 						server.Insert(simulator.Draft{Created: time.Now().Add(-5 * time.Hour)})
 					}
 					ids = append(ids, server.Append(100-strays)...)
-					f.run(time.Hour)
+					f.run(10 * time.Minute)
 					for _, id := range ids {
 						if f.seen[id] != 1 {
 							t.Fatalf("event %s was delivered %d times", id, f.seen[id])

@@ -104,13 +104,14 @@ func TestLateEventsAreDeliveredAndMarked(t *testing.T) {
 	for _, order := range orders {
 		for _, key := range []simulator.SortKey{simulator.ByCreatedAt, simulator.ByInsertion} {
 			t.Run(name(order, " ", key), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					server := simulator.New(simulator.Config{Events: 2000, Rate: 1, Order: order, SortKey: key})
 					f := follow(t, server, defaults)
 					defer f.close()
 					f.catchUp()
 					late := map[string]bool{}
-					for range 60 {
+					for range 24 {
 						f.run(30 * time.Second)
 						late[server.Insert(simulator.Draft{Created: time.Now().Add(-defaults.Overlap.Std() + 5*time.Second)})] = true
 					}
@@ -178,6 +179,7 @@ func TestStartAtATime(t *testing.T) {
 func TestGap(t *testing.T) {
 	for _, order := range orders {
 		t.Run("retention passes a stopped lane: one gap, then on "+order.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := simulator.New(simulator.Config{Events: 500, Rate: 0.01, Retention: defaults.Retention.Std(), Order: order})
 				f := follow(t, server, defaults)
@@ -207,6 +209,7 @@ func TestGap(t *testing.T) {
 			})
 		})
 		t.Run("a log that is quiet for longer than retention has none "+order.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := simulator.New(simulator.Config{Events: 500, Retention: defaults.Retention.Std(), Order: order})
 				s := defaults
