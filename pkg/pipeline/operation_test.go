@@ -52,7 +52,8 @@ func TestBackOff(t *testing.T) {
 				t.Errorf("pause %d is %s, want %s to %s", i, pause, least, most)
 			}
 		}
-		if slices.Equal(got[7:17], got[17:27]) || got[10] == got[11] && got[11] == got[12] && got[12] == got[13] && got[13] == got[14] {
+		// Half of those that reach a minute are cut to it.
+		if slices.Min(got[7:27]) == slices.Max(got[7:27]) {
 			t.Errorf("pauses without jitter: %s", got[7:27])
 		}
 	})

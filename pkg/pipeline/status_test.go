@@ -114,7 +114,7 @@ func TestReadyWhileReading(t *testing.T) {
 				t.Errorf("%d retries in an hour, want about one a minute", got)
 			}
 			down.Store(false)
-			pass(time.Minute)
+			pass(time.Minute + 10*time.Second) // the longest pause, and until the reader returns
 			synctest.Wait()
 			if s := b.Status(); !s.Ready {
 				t.Errorf("not ready once it reads again: %s", s.Reason)
