@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,7 +34,6 @@ type follower struct {
 	published []source.Event
 	seen      map[string]int
 	failures  []error
-	unsaved   int // events published since the last save
 }
 
 var defaults = func() planetscale.Settings {
@@ -79,7 +77,7 @@ func (f *follower) open() {
 	if err != nil {
 		f.t.Fatalf("Open: %v", err)
 	}
-	f.reader, f.unsaved = r, 0
+	f.reader = r
 }
 
 // fail waits as a lane would.
@@ -122,13 +120,12 @@ func (f *follower) page(ctx context.Context) (source.Page, bool) {
 			f.seen[e.ID]++
 			f.published = append(f.published, e)
 		}
-		f.unsaved += len(p.Events)
 		return p, true
 	}
 }
 
 func (f *follower) save(p source.Page) {
-	f.saved, f.unsaved = p.Next, 0
+	f.saved = p.Next
 }
 
 // catchUp reads and saves until nothing is known to wait.
@@ -231,8 +228,6 @@ func (f *follower) gaps() int {
 }
 
 func name(parts ...any) string { return fmt.Sprint(parts...) }
-
-var _ testing.TB
 
 // wantNearlyAll is wantAll, exactly once, for a log that goes on: the newest
 // events may not have been read yet.

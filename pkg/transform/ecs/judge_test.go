@@ -210,7 +210,7 @@ func schemaValue(kind string, allowed []string, v any) error {
 		return date(s)
 	case "ip":
 		if ip, err := netip.ParseAddr(s); err != nil || ip.Zone() != "" {
-			return fmt.Errorf("%q is no address: %v", s, err)
+			return fmt.Errorf("%q is no address: %w", s, err)
 		}
 	case "keyword", "constant_keyword", "match_only_text":
 	default:
@@ -246,7 +246,7 @@ func ownField(kind string, v any) error {
 func date(s string) error {
 	const layout = "2006-01-02T15:04:05.000Z"
 	if t, err := time.Parse(layout, s); err != nil || t.Format(layout) != s {
-		return fmt.Errorf("%q is no time with milliseconds in UTC: %v", s, err)
+		return fmt.Errorf("%q is no time with milliseconds in UTC: %w", s, err)
 	}
 	return nil
 }
