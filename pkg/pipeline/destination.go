@@ -44,15 +44,21 @@ func (d *destination) ready(ctx context.Context) error {
 	})
 }
 
-// use fills in the defaults that package sink gives for its limits.
 func (d *destination) use(s sink.Sink) {
-	d.sink, d.limits = s, sink.Limits{}
+	var limits sink.Limits
 	if l, ok := s.(sink.Limiter); ok {
-		d.limits = l.Limits()
+		limits = l.Limits()
 	}
-	d.limits.Records = cmp.Or(d.limits.Records, 10_000)
-	d.limits.Bytes = cmp.Or(d.limits.Bytes, 4<<20)
+	d.sink, d.limits = s, withDefaults(limits)
 	d.timeout = max(d.PublishTimeout, d.limits.Timeout)
+}
+
+// withDefaults fills in the defaults that package sink gives for the limits of a
+// batch.
+func withDefaults(l sink.Limits) sink.Limits {
+	l.Records = cmp.Or(l.Records, 10_000)
+	l.Bytes = cmp.Or(l.Bytes, 4<<20)
+	return l
 }
 
 // publish hands a batch to the sink once. A Publish that neither returns within

@@ -71,7 +71,7 @@ type Lane struct {
 	DeadLetters DeadLetters                              // required
 	Start       source.Start                             // where a lane without a checkpoint begins; default the oldest event there is
 
-	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB
+	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
 	MaxRejects      int            // rejects in a row, without a delivery between them, before the destination is taken to be at fault; default 100
 	ReadyAge        time.Duration  // age of the last read from which on the lane is not ready; default 15 seconds, thrice the default poll interval
@@ -87,7 +87,7 @@ type Lane struct {
 }
 
 func (l *Lane) prepare() {
-	setDefault(&l.QueueBytes, 16<<20)
+	setDefault(&l.QueueBytes, defaultQueue)
 	setDefault(&l.PublishTimeout, time.Minute)
 	setDefault(&l.MaxRejects, 100)
 	setDefault(&l.ReadyAge, 15*time.Second)
@@ -135,7 +135,8 @@ func (l *Lane) Run(ctx context.Context) error {
 	grace, end := outlive(ctx, l.ShutdownTimeout)
 	defer end()
 	pub := &publisher{Lane: l, dest: destination{Lane: l}}
-	read, encoded := newQueue(l.QueueBytes/4), newQueue(l.QueueBytes/4*3)
+	ahead := min(l.QueueBytes/4, readAhead)
+	read, encoded := newQueue(ahead), newQueue(l.QueueBytes-ahead)
 	l.state.open(reader, read, encoded)
 	stages, running := errgroup.WithContext(ctx)
 	stages.Go(func() error { return l.read(running, reader, read) })

@@ -23,6 +23,30 @@ const (
 	recordBytes = int64(unsafe.Sizeof(sink.Record{}) + unsafe.Sizeof([]byte(nil)))
 )
 
+const (
+	// defaultQueue is what a lane holds where neither its owner nor its sink asks
+	// for more.
+	defaultQueue = 16 << 20
+	// readAhead is what of it waits to be encoded, at most: enough for the reader
+	// and the encoder to work at the same time, whatever the sink's batches are.
+	readAhead = 4 << 20
+)
+
+// QueueBytes is how much a lane has to hold so that a sink with these limits is
+// handed batches as large as it allows: a Publish takes what is queued, and what
+// is being published stays queued until it is settled. 16 MiB do for most; a sink
+// whose Publish takes long, since the destination confirms late, declares larger
+// batches. While one of them is on its way the queue holds that much less of the
+// next, so that in the long run half a queue goes into each Publish.
+//
+// A record counts with the event it was made of, which is seldom larger, and with
+// what the encoder sets aside for it.
+func QueueBytes(limits sink.Limits) int64 {
+	limits = withDefaults(limits)
+	bodies := int64(limits.Bytes)
+	return max(defaultQueue, readAhead+bodies+bodies+bodies/8+int64(limits.Records)*recordBytes)
+}
+
 // page is one read on its way through the lane: events until it is encoded,
 // records and rejects after.
 type page struct {
