@@ -73,6 +73,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, log zerolog.
 			}
 			return open(ctx)
 		},
+		QueueBytes:     pipeline.QueueBytes(limitsOf(first)),
 		PublishTimeout: l.Sink.PublishTimeout,
 		MaxRejects:     l.Sink.MaxRejects,
 		ReadyAge:       3 * src.Usage().Interval,
@@ -81,15 +82,20 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, log zerolog.
 }
 
 func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, error) {
-	o := transform.Options{Original: s.Original, Host: hostname(), Version: buildVersion()}
-	if limiter, ok := opened.(sink.Limiter); ok {
-		o.MaxBytes = limiter.Limits().RecordBytes
-	}
+	o := transform.Options{MaxBytes: limitsOf(opened).RecordBytes, Original: s.Original, Host: hostname(), Version: buildVersion(), Settings: s.FormatSettings}
 	encoder, err := s.Format.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
 	}
 	return encoder, nil
+}
+
+// limitsOf are those that a sink declares.
+func limitsOf(opened sink.Sink) sink.Limits {
+	if limiter, ok := opened.(sink.Limiter); ok {
+		return limiter.Limits()
+	}
+	return sink.Limits{}
 }
 
 // sinkEnv is what a sink is told about its lane.

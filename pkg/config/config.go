@@ -76,6 +76,7 @@ type Sink struct {
 	Name           string
 	Type           sink.Type
 	Format         transform.Format // default ecs
+	FormatSettings any              // what Format.New takes
 	Sources        []string         // names, at least one; default all, in their order
 	Start          source.Start     // for a lane without a checkpoint; default the beginning
 	Original       bool             // the raw event in the record; default true

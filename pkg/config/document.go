@@ -43,6 +43,7 @@ type sinkEntry struct {
 	Name           string           `yaml:"name"`
 	Type           string           `yaml:"type"`
 	Format         string           `yaml:"format"`
+	FormatSettings deferred         `yaml:"format_settings"`
 	Sources        *[]string        `yaml:"sources"`
 	Start          string           `yaml:"start"`
 	Original       bool             `yaml:"original"`

@@ -65,7 +65,7 @@ func TestDefaults(t *testing.T) {
 		State:       config.State{Type: "file", Dir: "/var/lib/sluice"},
 		DeadLetters: config.DeadLetters{Dir: "/var/lib/sluice/dead-letters", MaxBytes: 1 << 30},
 		Sinks: []config.Sink{{
-			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], Sources: []string{"acme"},
+			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], FormatSettings: &struct{}{}, Sources: []string{"acme"},
 			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &struct{}{},
 		}},
 		Admin:           config.Admin{Listen: "127.0.0.1:9876"},
@@ -91,7 +91,7 @@ func TestEveryKey(t *testing.T) {
 		DeadLetters: config.DeadLetters{Dir: "/dead", MaxBytes: 512_000},
 		Sinks: []config.Sink{
 			{
-				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], Sources: []string{"beta-2_x.y", "acme"},
+				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], FormatSettings: &formatSettings{Version: 1}, Sources: []string{"beta-2_x.y", "acme"},
 				Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7,
 				Settings: &brokerSettings{
 					Client: Client{ID: "mine", Retries: 3}, Limits: limits{RecordBytes: 1 << 20, InFlight: 5},
@@ -105,7 +105,7 @@ func TestEveryKey(t *testing.T) {
 				},
 			},
 			{
-				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], Sources: []string{"acme", "beta-2_x.y"},
+				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Sources: []string{"acme", "beta-2_x.y"},
 				Start:    source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
 				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},

@@ -22,8 +22,18 @@ var kinds = config.Kinds{
 		sink.NewType("file", fileSettings{}, openNothing[fileSettings]),
 		sink.NewType("stdout", struct{}{}, openNothing[struct{}]),
 	},
-	Formats: []transform.Format{{Name: "ecs"}, {Name: "cef"}, {Name: "raw"}},
+	Formats: []transform.Format{
+		transform.NewFormat("ecs", "application/json", struct{}{}, noFormat[struct{}]),
+		transform.NewFormat("cef", "text/plain", formatSettings{Version: 0}, noFormat[formatSettings]),
+		transform.NewFormat("raw", "application/json", struct{}{}, noFormat[struct{}]),
+	},
 }
+
+type formatSettings struct {
+	Version int `yaml:"version"`
+}
+
+func noFormat[C any](transform.Options, C) (transform.Transformer, error) { return nil, nil }
 
 func openNothing[C any](context.Context, sink.Env, C) (sink.Sink, error) { return nil, nil }
 

@@ -133,8 +133,11 @@ func (t *tree) sink(path string, e sinkEntry, kinds Kinds, sources []Source) Sin
 	}
 	t.check(s.PublishTimeout > 0, join(path, "publish_timeout"), "is 0; write a duration such as 1m")
 	t.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
-	s.Format, _ = among(t, join(path, "format"), "format", e.Format, kinds.Formats, func(f transform.Format) string { return f.Name })
 	var ok bool
+	s.Format, ok = among(t, join(path, "format"), "format", e.Format, kinds.Formats, func(f transform.Format) string { return f.Name })
+	if ok {
+		s.FormatSettings = t.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
+	}
 	s.Type, ok = among(t, join(path, "type"), "type of sink", e.Type, kinds.Sinks, func(k sink.Type) string { return k.Name })
 	if ok {
 		s.Settings = t.settings(join(path, "settings"), e.Settings, s.Type.Settings())

@@ -19,7 +19,9 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 		if p == nil {
 			return err
 		}
-		if err := out.put(ctx, enc.encode(p)); err != nil {
+		encoded := enc.encode(p)
+		l.state.encoded(encoded.part.records)
+		if err := out.put(ctx, encoded); err != nil {
 			return err
 		}
 		in.release(p)

@@ -28,6 +28,25 @@ func (s swelling) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	return sink.Record{ID: e.ID, Body: dst}, nil
 }
 
+// particular says of each event that the catalogue does not know it, and of every
+// second one that its record was truncated.
+type particular struct{}
+
+func (particular) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	return sink.Record{ID: e.ID, Body: append(dst, '.'), Unmapped: true, Truncated: index(e.ID)%2 == 0}, nil
+}
+
+func TestWhatIsParticularIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 60, page: 25}, &fakeSink{})
+		b.Transformer = particular{}
+		b.catchUp(t)
+		if s := b.Status(); s.Unmapped != 60 || s.Truncated != 30 {
+			t.Errorf("got %d unmapped and %d truncated, want 60 and 30", s.Unmapped, s.Truncated)
+		}
+	})
+}
+
 // Bodies share buffers, so each must stay what it was when its neighbours, larger
 // than expected or smaller, are encoded after it, and when somebody appends to it.
 func TestBodiesDoNotOverlap(t *testing.T) {

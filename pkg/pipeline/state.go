@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -22,6 +23,7 @@ type state struct {
 	waiting  []time.Time // for each page that was read and is not settled, the time of its oldest event
 
 	read, taken, refused uint64
+	unmapped, truncated  uint64
 	lastTaken            time.Time
 	asked                time.Time // when the Publish under way began; zero if none is
 	publishes            tally
@@ -63,6 +65,20 @@ func (s *state) handing(p *page) {
 	s.read += uint64(len(p.events))
 	s.waiting = append(s.waiting, p.oldest)
 	s.blocked = true
+}
+
+// encoded notes what there is to say about the records of a page.
+func (s *state) encoded(records []sink.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range records {
+		if records[i].Unmapped {
+			s.unmapped++
+		}
+		if records[i].Truncated {
+			s.truncated++
+		}
+	}
 }
 
 func (s *state) handed() {
@@ -148,6 +164,7 @@ func (s *state) snapshot(to *Status) view {
 		to.QueuedBytes += q.held.Load()
 	}
 	to.Read, to.Published, to.Rejected = s.read, s.taken, s.refused
+	to.Unmapped, to.Truncated = s.unmapped, s.truncated
 	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
 	return v
 }

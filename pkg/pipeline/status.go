@@ -22,6 +22,8 @@ type Status struct {
 	Lag      time.Duration      // age of the oldest event that is known to wait, else of the newest delivered while others wait; 0 when caught up
 
 	Read      uint64            // events handed out by the reader
+	Unmapped  uint64            // events whose action the catalogue does not know
+	Truncated uint64            // records in which values were shortened or left out to keep to a limit
 	Published uint64            // records the destination took
 	Rejected  uint64            // records buried as dead letters
 	Retries   map[string]uint64 // failures that another attempt follows, by class; by operation (start, read, open, publish, bury, save) where an error names no class

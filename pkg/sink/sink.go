@@ -26,6 +26,8 @@ type Record struct {
 	Time         time.Time // when the event happened
 	Severity     int       // 0 to 10
 	Late         bool
+	Unmapped     bool   // the catalogue has no entry for the action
+	Truncated    bool   // values were shortened or left out to keep to a limit; Body says so too
 	Body         []byte // without a line end
 }
 

@@ -9,7 +9,7 @@ import (
 
 // NewRecord returns the record of e around a body. It copies from the event
 // what every format states in the same way.
-func NewRecord(e *source.Event, format, mediaType string, severity int, body []byte) sink.Record {
+func NewRecord(e *source.Event, format, mediaType string, action *Action, body []byte) sink.Record {
 	return sink.Record{
 		ID:           e.ID,
 		Organization: e.Organization,
@@ -18,8 +18,9 @@ func NewRecord(e *source.Event, format, mediaType string, severity int, body []b
 		Format:       format,
 		MediaType:    mediaType,
 		Time:         Time(e),
-		Severity:     severity,
+		Severity:     action.Severity,
 		Late:         e.Late,
+		Unmapped:     !action.Mapped,
 		Body:         body,
 	}
 }

@@ -17,8 +17,8 @@ func TestNewRecord(t *testing.T) {
 	e := source.Event{ID: "e1", Organization: "acme", Action: "database.created", Time: at, Late: true,
 		Auditable: source.Party{ID: "a1"}, Target: source.Party{ID: "t1"}}
 	want := sink.Record{ID: "e1", Organization: "acme", Action: "database.created", Key: "acme/a1", Format: "f",
-		MediaType: "m", Time: at, Severity: 4, Late: true, Body: []byte("b")}
-	if diff := cmp.Diff(want, transform.NewRecord(&e, "f", "m", 4, []byte("b"))); diff != "" {
+		MediaType: "m", Time: at, Severity: 4, Late: true, Unmapped: true, Body: []byte("b")}
+	if diff := cmp.Diff(want, transform.NewRecord(&e, "f", "m", &transform.Action{Severity: 4}, []byte("b"))); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 }
@@ -29,7 +29,7 @@ func TestKey(t *testing.T) {
 		"acme/t1": {ID: "e1", Organization: "acme", Target: source.Party{ID: "t1"}},
 		"acme/e1": {ID: "e1", Organization: "acme"},
 	} {
-		if got := transform.NewRecord(&e, "", "", 0, nil).Key; got != want {
+		if got := transform.NewRecord(&e, "", "", &transform.Action{}, nil).Key; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

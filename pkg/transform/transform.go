@@ -24,7 +24,26 @@ type Transformer interface {
 type Format struct {
 	Name      string
 	MediaType string
+	Settings  func() any // a pointer to settings that hold the defaults
 	New       func(Options) (Transformer, error)
+}
+
+// NewFormat declares a format by the struct its settings decode into (see
+// package setting for what such a struct can say), an empty one where it has
+// none.
+func NewFormat[C any](name, mediaType string, defaults C, open func(Options, C) (Transformer, error)) Format {
+	return Format{
+		Name:      name,
+		MediaType: mediaType,
+		Settings:  func() any { c := defaults; return &c },
+		New: func(o Options) (Transformer, error) {
+			c := defaults
+			if o.Settings != nil {
+				c = *o.Settings.(*C)
+			}
+			return open(o, c)
+		},
+	}
 }
 
 // Options are what a format is told at construction.
@@ -33,4 +52,5 @@ type Options struct {
 	MaxBytes int    // the largest body; 0 is 1 MiB
 	Host     string // name of the machine Sluice runs on
 	Version  string // of Sluice
+	Settings any    // what Format.Settings returned, changed or not; nil is the defaults
 }

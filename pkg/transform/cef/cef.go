@@ -50,7 +50,7 @@ const (
 )
 
 // Format is the format "cef".
-var Format = transform.Format{Name: name, MediaType: mediaType, New: open}
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
 
 type encoder struct {
 	host  string
@@ -74,7 +74,7 @@ var allowances = [...]allowance{
 	{longest: 15},
 }
 
-func open(o transform.Options) (transform.Transformer, error) {
+func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
 		return nil, fmt.Errorf("cef: %w", err)
@@ -87,10 +87,12 @@ func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	action := transform.Lookup(e.Action)
 	size := 0
 	for _, a := range allowances {
-		body := c.append(dst, e, action, a)
+		body, whole := c.append(dst, e, action, a)
 		size = len(body) - len(dst)
 		if size <= c.limit {
-			return transform.NewRecord(e, name, mediaType, action.Severity, body), nil
+			r := transform.NewRecord(e, name, mediaType, action, body)
+			r.Truncated = !whole
+			return r, nil
 		}
 	}
 	return sink.Record{}, fmt.Errorf("cef: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))

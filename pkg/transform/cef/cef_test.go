@@ -192,6 +192,9 @@ func TestPairs(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			m := parse(t, usual, cases[tt.event])
+			if got, want := encode(t, usual, cases[tt.event]).Truncated, m.Extension["cn1"] == "1"; got != want {
+				t.Errorf("the record says truncated: %t, want %t", got, want)
+			}
 			for key, want := range tt.want {
 				if got := m.Extension[key]; got != want {
 					t.Errorf("%s: got %q, want %q", key, got, want)

@@ -29,8 +29,9 @@ const (
 // truncated ends metadata that was cut.
 const truncated = " [truncated]"
 
-// append appends the record of e.
-func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) []byte {
+// append appends the record of e. whole is false if a value was shortened or
+// left out.
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
 	l := line{buf: dst, longest: a.longest}
 	l.header(e.Action, action.Severity)
 	l.happened(e, action)
@@ -49,7 +50,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	if e.Late {
 		l.raw("cn2=1 cn2Label=Late ")
 	}
-	return l.buf[:len(l.buf)-1]
+	return l.buf[:len(l.buf)-1], !l.cut
 }
 
 // header writes the seven fields. The product's version is that of the API.

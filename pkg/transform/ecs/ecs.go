@@ -55,7 +55,7 @@ const (
 )
 
 // Format is the format "ecs".
-var Format = transform.Format{Name: name, MediaType: mediaType, New: open}
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
 
 // encoder holds what is the same in every document.
 type encoder struct {
@@ -93,7 +93,7 @@ var allowancesWithout = []allowance{
 	{longest: 32, mark: `["planetscale.audit.metadata","values"]`},
 }
 
-func open(o transform.Options) (transform.Transformer, error) {
+func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
 		return nil, fmt.Errorf("ecs: %w", err)
@@ -128,7 +128,9 @@ func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 		body := c.append(dst, e, action, &c.levels[i])
 		size = len(body) - len(dst)
 		if size <= c.limit {
-			return transform.NewRecord(e, name, mediaType, action.Severity, body), nil
+			r := transform.NewRecord(e, name, mediaType, action, body)
+			r.Truncated = i > 0
+			return r, nil
 		}
 	}
 	return sink.Record{}, fmt.Errorf("ecs: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))

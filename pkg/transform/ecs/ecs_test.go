@@ -292,8 +292,12 @@ func TestLimit(t *testing.T) {
 		t.Run(tt.words, func(t *testing.T) {
 			o := full
 			o.MaxBytes = tt.limit
-			if got := len(encode(t, o, e).Body); got > tt.limit {
+			r := encode(t, o, e)
+			if got := len(r.Body); got > tt.limit {
 				t.Errorf("%d bytes, limit %d", got, tt.limit)
+			}
+			if want := tt.want != nil; r.Truncated != want {
+				t.Errorf("the record says truncated: %t, want %t", r.Truncated, want)
 			}
 			if diff := cmp.Diff(tt.want, parse(t, o, e)["planetscale.audit.truncated"]); diff != "" {
 				t.Errorf("truncated (-want +got):\n%s", diff)
