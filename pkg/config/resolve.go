@@ -141,6 +141,10 @@ func (t *tree) sink(path string, e sinkEntry, kinds Kinds, sources []Source) Sin
 	s.Type, ok = among(t, join(path, "type"), "type of sink", e.Type, kinds.Sinks, func(k sink.Type) string { return k.Name })
 	if ok {
 		s.Settings = t.settings(join(path, "settings"), e.Settings, s.Type.Settings())
+		_, given := t.places[join(path, "original")]
+		if _, without := s.Settings.(sink.WithoutOriginal); without && !given {
+			s.Original = false
+		}
 	}
 	return s
 }

@@ -81,6 +81,11 @@ type Reject struct {
 	Time   time.Time // when it was refused
 }
 
+// WithoutOriginal can be said by the settings of a sink whose destination handles
+// large records badly: records then go without the event as the source sent it,
+// unless the configuration asks for that by original: true.
+type WithoutOriginal interface{ WithoutOriginal() }
+
 // Exclusive can be said by the settings of a sink whose destination only one
 // lane may write: a name of it, such as a path, for the source's lane. Two lanes
 // that give the same one are refused when the configuration is read. An empty name
