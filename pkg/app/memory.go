@@ -5,14 +5,15 @@ import (
 	"runtime/debug"
 
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 const (
 	baseMemory = 16 << 20
-	// laneMemory is for the queues of a lane, 16 MiB, for the batch that is being
+	// laneMemory is, beside the queues of a lane, for the batch that is being
 	// published, and for what the collector has not taken back yet.
-	laneMemory = 36 << 20
+	laneMemory = 20 << 20
 )
 
 // boundMemory has the collector run more often once the heap comes near what the
@@ -20,16 +21,22 @@ const (
 // keeps while it catches up is most of the heap. Where a sink needs more than
 // is foreseen here it gets it, and the collector takes more time. GOMEMLIMIT in
 // the environment goes before (see package runtime).
-func boundMemory(cfg *config.Config) {
+func boundMemory(cfg *config.Config, lanes []*pipeline.Lane) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
+	debug.SetMemoryLimit(memoryFor(cfg, lanes))
+}
+
+func memoryFor(cfg *config.Config, lanes []*pipeline.Lane) int64 {
 	limit := int64(baseMemory)
+	for _, l := range lanes {
+		limit += laneMemory + l.QueueBytes
+	}
 	for _, l := range cfg.Lanes() {
-		limit += laneMemory
 		if s, ok := l.Source.Settings.(source.Retainer); ok {
 			limit += s.Retains()
 		}
 	}
-	debug.SetMemoryLimit(limit)
+	return limit
 }

@@ -60,7 +60,6 @@ func (c *command) load(file string) (*config.Config, error) {
 
 // daemon runs the lanes of a configuration, with the admin server beside them.
 func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
-	boundMemory(cfg)
 	log := newLogger(c.stderr, cfg.Log)
 	state, err := checkpoint.Open(cfg.State.Dir)
 	if err != nil {
@@ -86,6 +85,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	if err != nil {
 		return err
 	}
+	boundMemory(cfg, lanes)
 	for _, l := range lanes {
 		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = state, letters, once, cfg.ShutdownTimeout
 	}

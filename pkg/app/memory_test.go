@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// vast is a sink that wants to be handed much at once.
+type vast struct{}
+
+func (vast) Limits() sink.Limits                          { return sink.Limits{Bytes: 64 << 20} }
+func (vast) Publish(context.Context, []sink.Record) error { return nil }
+func (vast) Close() error                                 { return nil }
+
+// What a sink declares makes the queues of its lane larger, and the collector is
+// told of it.
+func TestMemoryFollowsTheSinks(t *testing.T) {
+	with := kinds()
+	with.Sinks = append(with.Sinks, sink.NewType("vast", struct{}{},
+		func(context.Context, sink.Env, struct{}) (sink.Sink, error) { return vast{}, nil }))
+	const text = `
+sources:
+  - {name: acme, type: planetscale, settings: {organization: acme, access_token: token}}
+sinks:
+  - {name: small, type: file, settings: {path: audit.ndjson}}
+  - {name: large, type: vast}
+`
+	cfg, err := config.Parse("sluice.yaml", []byte(text), with, lookup(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := openSources(t.Context(), cfg, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := opened.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	lanes, err := newLanes(t.Context(), cfg, opened, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, large := lanes[0].QueueBytes, lanes[1].QueueBytes
+	if small != 16<<20 || large != pipeline.QueueBytes(vast{}.Limits()) {
+		t.Errorf("queues of %d and %d bytes, want 16 MiB, and what QueueBytes says", small, large)
+	}
+	const walks = 2 * 48 << 20
+	if got, want := memoryFor(cfg, lanes), baseMemory+2*laneMemory+small+large+walks; got != want {
+		t.Errorf("memory of %d bytes, want %d", got, want)
+	}
+}
