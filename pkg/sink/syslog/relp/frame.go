@@ -1,0 +1,179 @@
+package relp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+const (
+	// lastNumber is the transaction behind which the first comes again, and as a
+	// length the most that nine digits can say (RELP specification, "RELP FRAME").
+	lastNumber = 999_999_999
+
+	// longestCommand is in letters (same place).
+	longestCommand = 32
+
+	// longestData bounds what a server may say in one frame. librelp's longest is
+	// its answer to open, of some hundred bytes.
+	longestData = 8 << 10
+
+	// longestFrame is such data with its header and the line end.
+	longestFrame = longestData + longestCommand + 2*len("999999999") + len("   \n")
+)
+
+// frame is what either side sends. Its data lie in the buffer it was parsed from.
+type frame struct {
+	number  int // of the transaction; 0 for a hint
+	command string
+	data    []byte
+}
+
+// appendHeader appends what stands before the data of a frame. With no data the
+// line end follows at once.
+func appendHeader(dst []byte, number int, command string, length int) []byte {
+	dst = strconv.AppendInt(dst, int64(number), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, command...)
+	dst = append(dst, ' ')
+	dst = strconv.AppendInt(dst, int64(length), 10)
+	if length > 0 {
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// errTorn says that the bytes so far are the beginning of a frame.
+var errTorn = errors.New("frame is not complete")
+
+// parse takes the first frame off b. It decides as early as it can: what cannot
+// become a frame is an error although its end is not there.
+func parse(b []byte) (f frame, rest []byte, err error) {
+	if f.number, rest, err = parseNumber(b); err != nil {
+		return frame{}, nil, problem("transaction number", err)
+	}
+	if rest, err = skip(rest, ' '); err != nil {
+		return frame{}, nil, problem("end of the transaction number", err)
+	}
+	if f.command, rest, err = parseCommand(rest); err != nil {
+		return frame{}, nil, problem("command", err)
+	}
+	if rest, err = skip(rest, ' '); err != nil {
+		return frame{}, nil, problem("end of the command", err)
+	}
+	length, rest, err := parseNumber(rest)
+	if err == nil && length > longestData {
+		err = fmt.Errorf("%d bytes, more than %d", length, longestData)
+	}
+	if err != nil {
+		return frame{}, nil, problem("length of the data", err)
+	}
+	if f.data, rest, err = parseData(rest, length); err != nil {
+		return frame{}, nil, problem("data", err)
+	}
+	return f, rest, nil
+}
+
+func problem(part string, err error) error {
+	if err == errTorn {
+		return err
+	}
+	return fmt.Errorf("malformed frame: %s: %w", part, err)
+}
+
+// parseNumber takes one to nine digits, which something must follow.
+func parseNumber(b []byte) (n int, rest []byte, err error) {
+	i := 0
+	for i < len(b) && i < 9 && '0' <= b[i] && b[i] <= '9' {
+		n = n*10 + int(b[i]-'0')
+		i++
+	}
+	switch {
+	case i == len(b):
+		return 0, nil, errTorn
+	case i == 0:
+		return 0, nil, fmt.Errorf("byte %q, want a digit", b[0])
+	}
+	return n, b[i:], nil
+}
+
+// parseCommand takes 1 to 32 letters, which something must follow.
+func parseCommand(b []byte) (command string, rest []byte, err error) {
+	i := 0
+	for i < len(b) && i < longestCommand && ('a' <= b[i]|0x20 && b[i]|0x20 <= 'z') {
+		i++
+	}
+	switch {
+	case i == len(b):
+		return "", nil, errTorn
+	case i == 0:
+		return "", nil, fmt.Errorf("byte %q, want a letter", b[0])
+	}
+	if string(b[:i]) == answer { // what nearly all are, without an allocation
+		return answer, b[i:], nil
+	}
+	return string(b[:i]), b[i:], nil
+}
+
+func parseData(b []byte, length int) (data, rest []byte, err error) {
+	if length > 0 {
+		if b, err = skip(b, ' '); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(b) <= length {
+		return nil, nil, errTorn
+	}
+	rest, err = skip(b[length:], '\n')
+	return b[:length], rest, err
+}
+
+func skip(b []byte, want byte) (rest []byte, err error) {
+	if len(b) == 0 {
+		return nil, errTorn
+	}
+	if b[0] != want {
+		return nil, fmt.Errorf("byte %q, want %q", b[0], want)
+	}
+	return b[1:], nil
+}
+
+// receiver reads frames.
+type receiver struct {
+	from   io.Reader
+	buffer [2 * longestFrame]byte
+	unread []byte // what of the buffer is not parsed
+}
+
+// next returns the frames that are there, and waits for at least one. They are
+// good until the next call.
+func (r *receiver) next(frames []frame) ([]frame, error) {
+	for frames = frames[:0]; ; {
+		f, rest, err := parse(r.unread)
+		switch {
+		case err == nil:
+			r.unread = rest
+			frames = append(frames, f)
+			continue
+		case len(frames) > 0: // first what is whole
+			return frames, nil
+		case err != errTorn:
+			return nil, err
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill reads more behind what is not parsed, which is never longer than a frame.
+func (r *receiver) fill() error {
+	kept := copy(r.buffer[:], r.unread)
+	n, err := r.from.Read(r.buffer[kept:])
+	r.unread = r.buffer[:kept+n]
+	if n > 0 {
+		return nil // an error comes again
+	}
+	return err
+}
