@@ -84,6 +84,8 @@ func lawful(name, imported string) bool {
 		return true
 	case imported == path.Dir(name): // a back end and its contract
 		return true
+	case name == path.Dir(imported): // a back end and a part of it
+		return true
 	case strings.HasPrefix(imported, "pkg/internal/"):
 		return strings.HasPrefix(name, "pkg/")
 	}
