@@ -1,0 +1,58 @@
+package rsyslogd
+
+import (
+	"bytes"
+	"fmt"
+	"text/template"
+)
+
+// configuration is what rsyslogd reads. Messages go through a ruleset of their
+// own, so that what the daemon says of itself is not among them. The buffer of
+// the file holds the longest line, so that each line is one write: killed, the
+// daemon leaves no half of one.
+var configuration = template.Must(template.New("").Parse(`
+global(workDirectory="{{.Dir}}")
+{{if .Direct}}main_queue(queue.type="Direct"){{end}}
+
+module(load="imtcp")
+module(load="imudp")
+module(load="imrelp" tls.tlslib="openssl")
+
+template(name="object" type="list" option.jsonf="on") {
+	property(outname="raw" name="rawmsg" format="jsonf")
+	property(outname="host" name="hostname" format="jsonf")
+	property(outname="app" name="app-name" format="jsonf")
+	property(outname="id" name="msgid" format="jsonf")
+	property(outname="structured" name="structured-data" format="jsonf")
+	property(outname="text" name="msg" format="jsonf")
+}
+template(name="line" type="string" string="%msg%\n")
+
+ruleset(name="messages"{{if .Direct}} queue.type="Direct"{{end}}) {
+	action(type="omfile" file="{{.Dir}}/messages" template="object" ioBufferSize="256k")
+}
+
+input(type="imtcp" address="127.0.0.1" port="{{.TCP}}" ruleset="messages")
+input(type="imtcp" address="127.0.0.1" port="{{.TLS}}" ruleset="messages"
+	streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon"
+	streamDriver.caFile="{{.Dir}}/ca.pem" streamDriver.certFile="{{.Dir}}/server.pem" streamDriver.keyFile="{{.Dir}}/server.key")
+input(type="imudp" address="127.0.0.1" port="{{.UDP}}" ruleset="messages")
+input(type="imrelp" address="127.0.0.1" port="{{.RELP}}" ruleset="messages")
+input(type="imrelp" address="127.0.0.1" port="{{.RELPTLS}}" ruleset="messages"
+	tls="on" tls.caCert="{{.Dir}}/ca.pem" tls.myCert="{{.Dir}}/server.pem" tls.myPrivKey="{{.Dir}}/server.key")
+
+action(type="omfile" file="{{.Dir}}/log" template="line")
+`))
+
+func (d *Daemon) configuration(c Config) ([]byte, error) {
+	var b bytes.Buffer
+	err := configuration.Execute(&b, struct {
+		Dir                          string
+		Direct                       bool
+		TCP, TLS, UDP, RELP, RELPTLS int
+	}{d.dir, c.Direct, d.ports.tcp.number, d.ports.tls.number, d.ports.udp.number, d.ports.relp.number, d.ports.relpTLS.number})
+	if err != nil {
+		return nil, fmt.Errorf("writing the configuration of rsyslogd: %w", err)
+	}
+	return b.Bytes(), nil
+}

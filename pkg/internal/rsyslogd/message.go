@@ -1,0 +1,58 @@
+package rsyslogd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Message is one that the daemon wrote, as it understood it.
+type Message struct {
+	Raw        string // all of it, escaped
+	Host       string
+	App        string
+	ID         string // MSGID; "-" if there is none
+	Structured string // structured data; "-" if there are none
+	Text       string // MSG, in RFC 3164 with the space before it
+}
+
+// Messages are all that the daemon wrote in its lives, in order. Those in the
+// queue of one that runs are not there yet.
+func (d *Daemon) Messages() ([]Message, error) {
+	text, err := os.ReadFile(d.path("messages"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var messages []Message
+	for line := range bytes.Lines(text) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // It is being written.
+		}
+		var m Message
+		if err := json.Unmarshal(line, &m); err != nil {
+			return nil, fmt.Errorf("line %d of rsyslogd's file: %w: %.200q", len(messages)+1, err, line)
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// Escape is what rsyslog makes of control characters by default
+// (parser.escapeControlCharactersOnReceive): #ooo, in octal.
+func Escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			fmt.Fprintf(&b, "#%03o", s[i])
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,90 @@
+package rsyslogd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// port is one that the daemon listens on, on 127.0.0.1.
+type port struct {
+	network string // tcp or udp
+	number  int
+}
+
+type ports struct{ tcp, tls, udp, relp, relpTLS port }
+
+func (p *ports) all() []*port { return []*port{&p.tcp, &p.tls, &p.udp, &p.relp, &p.relpTLS} }
+
+func choosePorts() (ports, error) {
+	chosen := ports{tcp: port{network: "tcp"}, tls: port{network: "tcp"}, udp: port{network: "udp"},
+		relp: port{network: "tcp"}, relpTLS: port{network: "tcp"}}
+	taken := map[int]bool{}
+	for _, p := range chosen.all() {
+		if err := p.choose(taken); err != nil {
+			return ports{}, err
+		}
+	}
+	return chosen, nil
+}
+
+// choose takes a port that is free, below those that Linux gives to connections
+// (32768 and up): a client that tries to reach a daemon that does not run could
+// otherwise be given the very port, be connected to itself, and keep it.
+func (p *port) choose(taken map[int]bool) error {
+	const lowest, highest, tries = 20_000, 32_000, 100
+	for range tries {
+		p.number = lowest + rand.IntN(highest-lowest)
+		if !taken[p.number] && p.free() {
+			taken[p.number] = true
+			return nil
+		}
+	}
+	return fmt.Errorf("no free port found in %d tries", tries)
+}
+
+func (p *port) free() bool {
+	if p.network == "udp" {
+		conn, err := net.ListenPacket("udp", p.address())
+		return err == nil && conn.Close() == nil
+	}
+	l, err := net.Listen("tcp", p.address())
+	return err == nil && l.Close() == nil
+}
+
+func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
+
+// listening returns an error that names a port nobody listens on.
+func (p *ports) listening() error {
+	for _, p := range p.all() {
+		is, err := p.listening()
+		if err != nil {
+			return err
+		}
+		if !is {
+			return fmt.Errorf("nobody listens on %s port %d", p.network, p.number)
+		}
+	}
+	return nil
+}
+
+// listening looks into the kernel's table, since a connection to try would be one
+// more that the daemon has to deal with, and one by UDP would not tell.
+func (p *port) listening() (bool, error) {
+	table, err := os.ReadFile("/proc/net/" + p.network)
+	if err != nil {
+		return false, err
+	}
+	const listen, unconnected = "0A", "07" // states of TCP and of UDP, in include/net/tcp_states.h
+	local := fmt.Sprintf("0100007F:%04X", p.number)
+	for line := range strings.Lines(string(table)) {
+		columns := strings.Fields(line)
+		if len(columns) > 3 && columns[1] == local && (columns[3] == listen || p.network == "udp" && columns[3] == unconnected) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
