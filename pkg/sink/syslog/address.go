@@ -1,0 +1,101 @@
+package syslog
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Address is where a receiver listens.
+type Address struct {
+	Scheme string // udp, tcp, tls, relp or relp+tls
+	Host   string // host:port, as net.Dial takes it
+}
+
+func (a Address) String() string { return a.Scheme + "://" + a.Host }
+
+// The transports.
+const (
+	udp     = "udp"
+	tcp     = "tcp"
+	tcpTLS  = "tls"
+	relpTCP = "relp"
+	relpTLS = "relp+tls"
+)
+
+var schemes = []string{udp, tcp, tcpTLS, relpTCP, relpTLS}
+
+func (a Address) encrypted() bool { return a.Scheme == tcpTLS || a.Scheme == relpTLS }
+
+// unencrypted is the same address without TLS.
+func (a Address) unencrypted() Address {
+	switch a.Scheme {
+	case tcpTLS:
+		a.Scheme = tcp
+	case relpTLS:
+		a.Scheme = relpTCP
+	}
+	return a
+}
+
+// stream reports whether messages follow each other with nothing but framing
+// between them.
+func (a Address) stream() bool { return a.Scheme == tcp || a.Scheme == tcpTLS }
+
+// Addresses are tried in their order. They share a scheme, since what the sink
+// promises depends on it.
+type Addresses []Address
+
+// UnmarshalText reads one address, or several with commas between them.
+func (l *Addresses) UnmarshalText(text []byte) error {
+	var list Addresses
+	for part := range strings.SplitSeq(string(text), ",") {
+		a, err := parseAddress(strings.TrimSpace(part))
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 && a.Scheme != list[0].Scheme {
+			return fmt.Errorf("%s and %s differ in their scheme; give the second a sink of its own", list[0], a)
+		}
+		list = append(list, a)
+	}
+	*l = list
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (l Addresses) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+func (l Addresses) String() string {
+	texts := make([]string, len(l))
+	for i, a := range l {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func parseAddress(text string) (Address, error) {
+	bad := func(why string) (Address, error) {
+		return Address{}, fmt.Errorf("%q %s; write such as tls://siem.example.com:6514", text, why)
+	}
+	u, err := url.Parse(text)
+	var reason *url.Error
+	switch {
+	case errors.As(err, &reason):
+		return bad("is no address: " + reason.Err.Error())
+	case !slices.Contains(schemes, u.Scheme):
+		return bad("does not begin with one of " + strings.Join(schemes, "://, ") + "://")
+	case u.Hostname() == "":
+		return bad("names no host")
+	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return bad("has more to it than a scheme, a host and a port")
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return bad("has no port")
+	}
+	return Address{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), u.Port())}, nil
+}

@@ -1,0 +1,18 @@
+package syslog
+
+import "github.com/sluice-siem/sluice/pkg/sink"
+
+// Message returns the message of a record under the settings, with the framing
+// of their transport.
+func Message(s Settings, r sink.Record) ([]byte, error) {
+	e, err := newEncoder(&s)
+	if err != nil {
+		return nil, err
+	}
+	var m messages
+	m.encode([]sink.Record{r}, &e, s.framing(), int(s.MaxMessageBytes))
+	if len(m.refused) > 0 {
+		return nil, m.refused
+	}
+	return m.text, nil
+}

@@ -1,0 +1,35 @@
+package syslog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Facility is what part of a system messages come from, for receivers to route
+// by: a number from 0 to 23 (RFC 5424, section 6.2.1), written by name.
+type Facility int
+
+const audit Facility = 13
+
+// facilities are the names of the numbers, as rsyslog writes them.
+var facilities = []string{
+	"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
+	"uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
+	"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+}
+
+func (f Facility) String() string { return facilities[f] }
+
+// UnmarshalText reads a name.
+func (f *Facility) UnmarshalText(text []byte) error {
+	i := slices.Index(facilities, string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is none of %s", text, strings.Join(facilities, ", "))
+	}
+	*f = Facility(i)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (f Facility) MarshalText() ([]byte, error) { return []byte(f.String()), nil }

@@ -1,0 +1,171 @@
+package syslog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Type is the kind of sink that a configuration names syslog.
+var Type = sink.NewType("syslog", Settings{
+	Protocol:        RFC5424,
+	Framing:         OctetCounting,
+	Facility:        audit,
+	AppName:         "sluice",
+	SDID:            "planetscale@32473",
+	MaxMessageBytes: 8000,
+	Settle:          setting.Duration(time.Second),
+}, open)
+
+// Settings are what a configuration says about the sink.
+type Settings struct {
+	Address  Addresses `yaml:"address"`  // scheme://host:port, several with commas between them; udp, tcp, tls, relp, relp+tls
+	Protocol string    `yaml:"protocol"` // rfc5424 (default) | rfc3164
+	Framing  string    `yaml:"framing"`  // of tcp and tls: octet-counting (default) | newline
+	Facility Facility  `yaml:"facility"` // default audit
+	Hostname string    `yaml:"hostname"` // in the header; default the name of this machine, with rfc3164 up to its first dot
+	AppName  string    `yaml:"app_name"` // in the header; default sluice
+
+	// SDID names the structured data of RFC 5424: a name of up to 32 characters,
+	// @ and a private enterprise number. Default planetscale@32473, which is the
+	// number set aside for documentation (RFC 5612).
+	SDID string `yaml:"sd_id"`
+
+	// BOM puts a byte order mark before the text of RFC 5424 (section 6.4), to say
+	// that it is UTF-8. Default false: receivers keep it as a part of the text,
+	// which then does not begin with "CEF:" or "{".
+	BOM bool `yaml:"bom"`
+
+	// MaxMessageBytes is the largest message with its header. The format leaves
+	// out and shortens what does not fit. Default 8000: rsyslog's own limit is
+	// 8 KiB, and what exceeds it becomes a second message there. At least 1 KiB,
+	// with rfc5424 2 KiB.
+	MaxMessageBytes setting.Size `yaml:"max_message_bytes"`
+
+	// Settle is how long a connection must outlive the last byte of a batch before
+	// the batch counts as delivered. Of tcp and tls; default 1s, at most 1m; 0s
+	// waits for the receiver's kernel alone.
+	Settle setting.Duration `yaml:"settle"`
+
+	TLS setting.TLS `yaml:"tls"` // of tls and relp+tls
+}
+
+// Values of protocol and framing.
+const (
+	RFC5424       = "rfc5424"
+	RFC3164       = "rfc3164"
+	OctetCounting = "octet-counting"
+	Newline       = "newline"
+)
+
+const (
+	// Largest lengths in a header (RFC 5424, section 6).
+	maxHostname = 255
+	maxAppName  = 48
+	maxSDName   = 32
+
+	maxSettle = time.Minute
+)
+
+// Smallest and largest messages. What identifies an event, in the tersest of
+// formats, needs some hundred bytes; the header of RFC 5424 can have as many.
+const (
+	leastMessage     = 1 << 10
+	leastMessage5424 = 2 << 10
+	mostInDatagram   = 65_535 - 20 - 8 // an IPv4 packet less its header and that of UDP
+	mostInRELP       = 128 << 10       // maxDataSize of librelp by default
+	mostInStream     = 1 << 20         // the largest record formats make by default
+)
+
+// Validate reports what no message could be made or sent with.
+func (s *Settings) Validate() []error {
+	var errs []error
+	check := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
+		}
+	}
+	protocols, framings := []string{RFC5424, RFC3164}, []string{OctetCounting, Newline}
+	check(slices.Contains(protocols, s.Protocol), "protocol", "%q is not rfc5424 or rfc3164", s.Protocol)
+	check(slices.Contains(framings, s.Framing), "framing", "%q is not octet-counting or newline", s.Framing)
+	check(s.Hostname == "" || printable(s.Hostname, maxHostname), "hostname", "%q is not 1 to %d printable ASCII characters without spaces", s.Hostname, maxHostname)
+	check(validTag(s.AppName), "app_name", "%q is not 1 to %d printable ASCII characters without spaces, ':' and '['", s.AppName, maxAppName)
+	check(validSDID(s.SDID), "sd_id", "%q is not a name, @ and an enterprise number, such as planetscale@32473, of at most %d characters", s.SDID, maxSDName)
+	check(!s.BOM || s.Protocol != RFC3164, "bom", "there is none in rfc3164; remove the key")
+	check(s.Settle.Std() <= maxSettle, "settle", "%v is longer than %v", s.Settle, maxSettle)
+	return append(errs, s.validateTransport()...)
+}
+
+func (s *Settings) validateTransport() []error {
+	if len(s.Address) == 0 {
+		return []error{setting.Invalid("address", errors.New("missing; write such as tls://siem.example.com:6514"))}
+	}
+	var errs []error
+	first, most, least := s.Address[0], setting.Size(mostInStream), setting.Size(leastMessage)
+	switch {
+	case first.Scheme == udp:
+		most = mostInDatagram
+	case !first.stream():
+		most = mostInRELP
+	}
+	if s.Protocol == RFC5424 {
+		least = leastMessage5424
+	}
+	if s.MaxMessageBytes < least || s.MaxMessageBytes > most {
+		errs = append(errs, setting.Invalid("max_message_bytes", fmt.Errorf("%s is not between %s and %s, as %s over %s allows", s.MaxMessageBytes, least, most, s.Protocol, first.Scheme)))
+	}
+	if s.Framing == Newline && !first.stream() {
+		errs = append(errs, setting.Invalid("framing", fmt.Errorf("%s has a framing of its own; remove the key", first.Scheme)))
+	}
+	if s.TLS != (setting.TLS{}) && !first.encrypted() {
+		errs = append(errs, setting.Invalid("tls", fmt.Errorf("%s is not encrypted; write an address with tls:// or relp+tls://, or remove the key", first)))
+	}
+	return errs
+}
+
+func validTag(s string) bool { return printable(s, maxAppName) && !strings.ContainsAny(s, ":[") }
+
+// validSDID checks for an SD-ID of one's own (RFC 5424, section 6.3.2).
+func validSDID(s string) bool {
+	name, number, found := strings.Cut(s, "@")
+	return found && printable(s, maxSDName) && name != "" && number != "" &&
+		!strings.ContainsAny(name, `=]"`) && strings.Trim(number, ".0123456789") == ""
+}
+
+// printable reports whether s is 1 to most characters that a header can hold.
+func printable(s string, most int) bool {
+	for i := range len(s) {
+		if !isPrintable(s[i]) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= most
+}
+
+// isPrintable is PRINTUSASCII of RFC 5424, section 6.
+func isPrintable(c byte) bool { return c > ' ' && c <= '~' }
+
+// hostname is what the header says of where messages come from. RFC 3164 wants
+// it without a domain (section 4.1.2).
+func (s *Settings) hostname() (string, error) {
+	if s.Hostname != "" {
+		return s.Hostname, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", sink.Hint(fmt.Errorf("asking for the name of this machine: %w", err), "set hostname")
+	}
+	if s.Protocol == RFC3164 {
+		name, _, _ = strings.Cut(name, ".")
+	}
+	if !printable(name, maxHostname) {
+		return "", sink.Hint(fmt.Errorf("the name of this machine, %q, cannot stand in a header", name), "set hostname")
+	}
+	return name, nil
+}

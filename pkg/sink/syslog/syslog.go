@@ -1,0 +1,243 @@
+// Package syslog sends records to a syslog receiver: rsyslog, syslog-ng, a
+// collector of Sentinel, ArcSight or QRadar. A message has a header of RFC 5424 or
+// RFC 3164, and the record's body as its text.
+//
+// # What is taken responsibility for
+//
+// Publish returns nil once every message was taken, which is worth as much as the
+// transport:
+//
+//   - relp, relp+tls: the receiver answered that each is in its queue. What that
+//     queue survives is a matter of its configuration. The transport to choose.
+//   - tcp, tls: the receiver's kernel acknowledged every byte (on Linux, by
+//     SIOCOUTQ with the connection fully open; elsewhere this is not known), and
+//     the connection lasted for settle after that. Until then a broken
+//     connection leaves the whole batch unpublished, and it is sent again. What
+//     is lost is what a receiver acknowledged, kept unread for longer than settle
+//     and took along when it died. Behind a proxy all this is about the proxy.
+//   - udp: nothing. The datagrams were handed to the kernel.
+//
+// # Messages
+//
+// One record is one message, never split and never cut. The sink's limits leave
+// room for the largest header, so that formats shorten what does not fit, and
+// say so. A message that is too large all the same is refused for good.
+//
+// Whatever a record holds stays in its message: headers have only characters
+// that they may have, and with newline framing CR, LF and NUL in a body become
+// spaces, as all control characters but TAB do in RFC 3164. Otherwise bodies are
+// left as they are.
+//
+// RFC 5424 carries the event's id, organization and action as structured data;
+// MSGID is the action in the 32 bytes that there are. RFC 3164 has no room for
+// them, no year and no time zone: there the body has to tell, as CEF and LEEF do.
+//
+// # Connections
+//
+// There is one, opened by the first Publish and kept. If it breaks, Publish fails
+// and the next one opens another: to the first address that can be connected to,
+// in their order, except that one which was connected to and took nothing comes
+// last. It stays there until that breaks. Certificates and authorities are read
+// anew for each.
+//
+// # What it does not do
+//
+// Listen, compress, sign messages (RFC 5848), use DTLS, or speak to the local
+// syslog daemon over its socket.
+package syslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+var errClosed = errors.New("sink was closed")
+
+type syslog struct {
+	settings Settings
+	log      zerolog.Logger
+	encoder  encoder
+	frame    framing
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+
+	busy     sync.Mutex // held by what uses the fields below
+	messages messages   // of the last Publish; their memory is used again
+	link     link       // nil: the next Publish opens one
+	at       int        // which of the addresses link leads to
+	proven   bool       // link took a batch
+	first    int        // which of the addresses is tried first
+}
+
+func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
+	e, err := newEncoder(&s)
+	if err != nil {
+		return nil, err
+	}
+	if s.TLS.InsecureSkipVerify {
+		env.Log.Warn().Msg("tls.insecure_skip_verify is set: whoever answers is taken for the receiver")
+	}
+	if e.legacy {
+		env.Log.Info().Str("zone", e.zone.String()).Msg("the header of rfc3164 gives times in the local zone, without saying so")
+	}
+	life, end := context.WithCancel(context.Background())
+	return &syslog{settings: s, log: env.Log, encoder: e, frame: s.framing(), life: life, end: end}, nil
+}
+
+// Limits leaves room for the largest header, so that it is the format that
+// leaves out and shortens. A batch must be given the time that it has to settle,
+// and that a receiver which reads nothing has to come back.
+func (s *syslog) Limits() sink.Limits {
+	return sink.Limits{
+		Records:     10_000,
+		Bytes:       4 << 20,
+		RecordBytes: int(s.settings.MaxMessageBytes) - s.encoder.overhead(),
+		Timeout:     userTimeout + s.settings.Settle.Std(),
+	}
+}
+
+// Publish sends the batch over the connection there is, or over a new one.
+func (s *syslog) Publish(ctx context.Context, batch []sink.Record) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	m := &s.messages
+	m.encode(batch, &s.encoder, s.frame, int(s.settings.MaxMessageBytes))
+	if m.len() == 0 {
+		return m.report(0, nil)
+	}
+	return m.report(s.send(ctx, m))
+}
+
+func (s *syslog) send(ctx context.Context, m *messages) (taken int, err error) {
+	if err := s.connect(ctx); err != nil {
+		return 0, fmt.Errorf("connecting to %w", err)
+	}
+	taken, err = s.link.send(ctx, m)
+	s.proven = s.proven || taken > 0
+	if err == nil {
+		return taken, nil
+	}
+	if !sink.IsPermanent(err) {
+		s.disconnect()
+	}
+	return taken, fmt.Errorf("sending to %w", explain(err, s.settings.Address[s.at]))
+}
+
+// within ends ctx when the sink is closed, too.
+func (s *syslog) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(errClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// connect sees to it that there is a link. It tries the addresses in their
+// order, beginning behind one that was connected to and took nothing.
+func (s *syslog) connect(ctx context.Context) error {
+	if s.link != nil && s.link.usable() {
+		return nil
+	}
+	s.disconnect()
+	var failed error
+	for i := range s.settings.Address {
+		s.at = (s.first + i) % len(s.settings.Address)
+		address := s.settings.Address[s.at]
+		l, err := dial(ctx, address, &s.settings)
+		if err == nil {
+			s.link = l
+			if s.at != 0 {
+				s.log.Warn().Err(failed).Stringer("address", address).Msg("connected to another than the first address")
+			}
+			return nil
+		}
+		failed = both(failed, explain(err, address))
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", failed, context.Cause(ctx))
+		}
+	}
+	return failed
+}
+
+func both(first, second error) error {
+	if first == nil {
+		return second
+	}
+	return fmt.Errorf("%w; %w", first, second)
+}
+
+// disconnect lets go of the link, if there is one.
+func (s *syslog) disconnect() {
+	if s.link == nil {
+		return
+	}
+	s.link.close()
+	s.first = 0
+	if !s.proven {
+		s.first = (s.at + 1) % len(s.settings.Address)
+	}
+	s.link, s.proven = nil, false
+}
+
+// Check connects to every address, shakes hands, and waits whether the receiver
+// leaves it at that. It publishes nothing.
+func (s *syslog) Check(ctx context.Context) (string, error) {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	var seen []string
+	var failed error
+	for _, a := range s.settings.Address {
+		if err := s.try(ctx, a); err != nil {
+			failed = both(failed, explain(err, a))
+			continue
+		}
+		seen = append(seen, fmt.Sprintf("%s: %s", a, promises[a.Scheme]))
+	}
+	if len(seen) == 0 {
+		return "", fmt.Errorf("connecting to %w", failed)
+	}
+	if failed != nil {
+		seen = append(seen, fmt.Sprintf("warning: %v", failed))
+	}
+	return strings.Join(seen, "; "), nil
+}
+
+// promises are what was seen of a receiver that answered, and what it means that
+// it takes a record.
+var promises = map[string]string{
+	udp:     "has an address, which is all that UDP tells; nobody says whether records arrive",
+	tcp:     "connected; its kernel acknowledges records, not the receiver",
+	tcpTLS:  "connected with TLS; its kernel acknowledges records, not the receiver",
+	relpTCP: "connected; the receiver acknowledges each record",
+	relpTLS: "connected with TLS; the receiver acknowledges each record",
+}
+
+func (s *syslog) try(ctx context.Context, a Address) error {
+	l, err := dial(ctx, a, &s.settings)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return l.stay(ctx)
+}
+
+// Close ends a Publish under way, whose records then have an unknown outcome.
+func (s *syslog) Close() error {
+	s.end()
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	s.disconnect()
+	return nil
+}
