@@ -1,0 +1,339 @@
+// Package hectest is an HTTP Event Collector to test against: it refuses what
+// Splunk refuses, code by code, acknowledges as Splunk does, and gets into every
+// kind of trouble that a client has to survive.
+//
+//	hec := hectest.NewServer(hectest.Config{Token: "secret", Ack: true})
+//	server := httptest.NewServer(hec)
+//
+// It stands for Splunk where Splunk cannot be had, and is no Splunk: what it does
+// was taken from Splunk's documentation, and from what users of other clients
+// found out. Where those leave it open which of two things is wrong first, it
+// looks at the token, then at the channel, then at the events in their order, and
+// of each at its form, the index, the event and the fields.
+//
+// Events are taken one by one. The first that is refused ends the request: what
+// stood before it is indexed, and what stands behind it is not looked at.
+//
+// With acknowledgement, an event is in memory until Config.AckDelay has passed,
+// and indexed after; a status of true is given once. Config.Script makes trouble:
+// see Fault. The raw endpoint, and tokens in the address, are not offered.
+//
+// A server serves over anything that net/http can, a testing/synctest bubble
+// included. It starts no goroutine and knows no clock but package time's.
+package hectest
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is how a server is set up.
+type Config struct {
+	Token   string   // what "Authorization: Splunk …" has to carry; required
+	Indexes []string // that the token may write; nil: any
+
+	Ack      bool          // indexer acknowledgement (useACK of the token)
+	AckDelay time.Duration // how long it takes to index an event; default 0: at once
+
+	MaxBytes   int64 // of a body, compressed or not (max_content_length); default 838,860,800 as Splunk's
+	Sticky     bool  // a load balancer gives each client a cookie that leads it to its indexer
+	Scatter    int   // a load balancer without cookies sends each request to the next of so many indexers; default 1
+	OneBased   bool  // invalid-event-number counts from one instead of zero
+	Unnumbered bool  // there is no invalid-event-number, and nothing of a request with a bad event is indexed
+
+	// Refuse may refuse an event that has no fault of form, with a code such as 6.
+	// 0 takes it. Nil takes all.
+	Refuse func(Event) (code int)
+
+	// Script says what befalls a request. Nil: nothing. Calls do not overlap.
+	Script func(Request) Fault
+
+	// Indexed is told each event as it is indexed, in this order. Calls do not
+	// overlap. Nil: the server keeps events for Events.
+	Indexed func(Event)
+}
+
+// Paths of a Request.
+const (
+	PathEvent  = "/services/collector/event"
+	PathAck    = "/services/collector/ack"
+	PathHealth = "/services/collector/health"
+)
+
+// Request is one that was made of a server.
+type Request struct {
+	Number  int    // counts from 1
+	Path    string // PathEvent, PathAck or PathHealth, whichever of its names was used
+	Channel string // of X-Splunk-Request-Channel, or the query; may be empty
+	Header  http.Header
+	Body    []byte // not compressed
+	Events  int    // envelopes in the body, as far as it can be parsed; 0 for other paths
+	Status  int    // of the answer; 0 if there was none, and while a Script decides
+}
+
+// Server is an HTTP Event Collector.
+type Server struct {
+	config Config
+
+	mu       sync.Mutex
+	requests []Request
+	indexers []*indexer
+	moves    int // how often an indexer took another's place
+	events   []Event
+	disabled bool
+}
+
+// NewServer returns a server without events.
+func NewServer(c Config) *Server {
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 838_860_800 // [http_input] max_content_length in limits.conf
+	}
+	s := &Server{config: c}
+	for range max(1, c.Scatter) {
+		s.indexers = append(s.indexers, newIndexer())
+	}
+	return s
+}
+
+// SetToken replaces the token that is accepted.
+func (s *Server) SetToken(token string) { s.change(func() { s.config.Token = token }) }
+
+// SetDisabled disables or enables the token.
+func (s *Server) SetDisabled(disabled bool) { s.change(func() { s.disabled = disabled }) }
+
+// SetIndexes replaces the indexes that the token may write; none: any.
+func (s *Server) SetIndexes(indexes ...string) { s.change(func() { s.config.Indexes = indexes }) }
+
+// SetScript replaces the script.
+func (s *Server) SetScript(script func(Request) Fault) {
+	s.change(func() { s.config.Script = script })
+}
+
+func (s *Server) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// Requests returns all that were made so far, without their bodies.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Events returns what is indexed, in order. It is empty with Config.Indexed.
+func (s *Server) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	return slices.Clone(s.events)
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, ok := paths[r.URL.Path]
+	if !ok {
+		reply(w, Answer{Status: http.StatusNotFound, HTML: true})
+		return
+	}
+	if r.Header.Get("User-Agent") == "" {
+		// forceHttp10=auto in inputs.conf.
+		w.Header().Set("Connection", "close")
+	}
+	body, early := s.read(r)
+	asked, fault := s.meet(Request{Path: path, Channel: channelOf(r), Header: r.Header.Clone(), Body: body})
+	if !pause(r, fault.Delay) {
+		return
+	}
+	a := s.answer(r, asked, fault, early)
+	switch {
+	case fault.Hang:
+		<-r.Context().Done()
+	case fault.Reset:
+		reset(w)
+	default:
+		s.note(asked.Number, a.Status)
+		reply(w, a)
+	}
+}
+
+var paths = map[string]string{
+	"/services/collector":            PathEvent,
+	"/services/collector/event":      PathEvent,
+	"/services/collector/event/1.0":  PathEvent,
+	"/services/collector/ack":        PathAck,
+	"/services/collector/ack/1.0":    PathAck,
+	"/services/collector/health":     PathHealth,
+	"/services/collector/health/1.0": PathHealth,
+}
+
+// meet notes a request and asks the script about it.
+func (s *Server) meet(asked Request) (Request, Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	if asked.Path == PathEvent {
+		asked.Events = count(asked.Body)
+	}
+	asked.Number = len(s.requests) + 1
+	var fault Fault
+	if s.config.Script != nil {
+		fault = s.config.Script(asked)
+	}
+	kept := asked
+	kept.Body = nil
+	s.requests = append(s.requests, kept)
+	return asked, fault
+}
+
+func (s *Server) note(number, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[number-1].Status = status
+}
+
+// answer handles a request as far as its fault lets it.
+func (s *Server) answer(r *http.Request, asked Request, fault Fault, early *Answer) Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	at := asked.Number % len(s.indexers)
+	if fault.Move {
+		s.moves++
+		s.indexers[at] = newIndexer()
+	}
+	var a Answer
+	switch {
+	case fault.Handled:
+		s.handle(r, asked, s.indexers[at], fault, early)
+	case fault.trouble() && s.takeFirst(asked, s.indexers[at], fault.Taken):
+	default:
+		fault.Answer = nil
+		a = s.handle(r, asked, s.indexers[at], fault, early)
+	}
+	if fault.Answer != nil {
+		a = *fault.Answer
+	}
+	a.cookie = s.cookie(r)
+	return a
+}
+
+// cookie is what leads a client to its indexer; nil if it has that, or there is
+// no load balancer that would give it one.
+func (s *Server) cookie(r *http.Request) *http.Cookie {
+	if !s.config.Sticky && s.moves == 0 {
+		return nil
+	}
+	c := &http.Cookie{Name: "hec-indexer", Value: fmt.Sprint(s.moves), Path: "/"}
+	if has, err := r.Cookie(c.Name); err == nil && has.Value == c.Value {
+		return nil
+	}
+	return c
+}
+
+func (s *Server) handle(r *http.Request, asked Request, in *indexer, fault Fault, early *Answer) Answer {
+	if asked.Path == PathHealth {
+		return Answer{Status: http.StatusOK, Code: 17}
+	}
+	if r.Method != http.MethodPost {
+		return Answer{Status: http.StatusMethodNotAllowed, HTML: true}
+	}
+	if early != nil {
+		return *early
+	}
+	if a := s.authorize(r); a != nil {
+		return *a
+	}
+	if a := s.checkChannel(asked); a != nil {
+		return *a
+	}
+	if asked.Path == PathAck {
+		return s.acknowledge(asked, in)
+	}
+	return s.take(asked, in, fault)
+}
+
+func (s *Server) authorize(r *http.Request) *Answer {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case r.URL.Query().Has("token"):
+		return &Answer{Status: http.StatusBadRequest, Code: 16}
+	case scheme == "":
+		return &Answer{Status: http.StatusUnauthorized, Code: 2}
+	case scheme != "Splunk" || token == "":
+		return &Answer{Status: http.StatusUnauthorized, Code: 3}
+	case token != s.config.Token:
+		return &Answer{Status: http.StatusForbidden, Code: 4}
+	case s.disabled:
+		return &Answer{Status: http.StatusForbidden, Code: 1}
+	}
+	return nil
+}
+
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+func (s *Server) checkChannel(asked Request) *Answer {
+	switch {
+	case asked.Channel == "" && s.config.Ack:
+		return &Answer{Status: http.StatusBadRequest, Code: 10}
+	case asked.Channel != "" && !guid.MatchString(asked.Channel):
+		return &Answer{Status: http.StatusBadRequest, Code: 11}
+	}
+	return nil
+}
+
+func channelOf(r *http.Request) string {
+	if c := r.Header.Get("X-Splunk-Request-Channel"); c != "" {
+		return c
+	}
+	return r.URL.Query().Get("channel")
+}
+
+// read returns the body, and the answer if its form is refused. Splunk's web server
+// gives these in HTML, before HEC sees the request.
+func (s *Server) read(r *http.Request) ([]byte, *Answer) {
+	var from io.Reader = http.MaxBytesReader(nil, r.Body, s.config.MaxBytes)
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	case "gzip":
+		unzipped, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, &Answer{Status: http.StatusBadRequest, Code: 6}
+		}
+		from = io.LimitReader(unzipped, s.config.MaxBytes+1)
+	default:
+		return nil, &Answer{Status: http.StatusUnsupportedMediaType, HTML: true}
+	}
+	body, err := io.ReadAll(from)
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)) || int64(len(body)) > s.config.MaxBytes:
+		return nil, &Answer{Status: http.StatusRequestEntityTooLarge, HTML: true}
+	case err != nil:
+		return nil, &Answer{Status: http.StatusBadRequest, Code: 6}
+	}
+	return body, nil
+}
+
+// pause is false if the client left meanwhile.
+func pause(r *http.Request, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}

@@ -1,0 +1,84 @@
+package hectest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// indexer is what takes events and acknowledges them.
+type indexer struct {
+	channels map[string]*channel
+	memory   []taken // in the order of taking
+}
+
+// channel numbers the requests on it.
+type channel struct {
+	next int64
+	done map[int64]bool // indexed, and not yet said so
+}
+
+// taken is a request's events in memory.
+type taken struct {
+	events []Event
+	due    time.Time
+	done   func()
+}
+
+func newIndexer() *indexer { return &indexer{channels: map[string]*channel{}} }
+
+func (in *indexer) channel(name string) *channel {
+	c := in.channels[name]
+	if c == nil {
+		c = &channel{done: map[int64]bool{}}
+		in.channels[name] = c
+	}
+	return c
+}
+
+// accept keeps events until they are indexed, and gives a number to ask by.
+func (in *indexer) accept(name string, events []Event, delay time.Duration, ack, forget bool) *int64 {
+	t := taken{events: events, due: time.Now().Add(delay), done: func() {}}
+	var id *int64
+	if ack {
+		c := in.channel(name)
+		n := c.next
+		c.next++
+		id, t.done = &n, func() { c.done[n] = true }
+	}
+	if !forget {
+		in.memory = append(in.memory, t)
+	}
+	return id
+}
+
+// settle indexes what is due.
+func (s *Server) settle() {
+	for _, in := range s.indexers {
+		for len(in.memory) > 0 && !time.Now().Before(in.memory[0].due) {
+			s.index(in.memory[0].events)
+			in.memory[0].done()
+			in.memory = in.memory[1:]
+		}
+	}
+}
+
+// acknowledge says of each number whether its events are indexed: true once, and
+// false before and after, and for numbers that were never given.
+func (s *Server) acknowledge(asked Request, in *indexer) Answer {
+	var query struct{ Acks []int64 }
+	switch {
+	case !s.config.Ack:
+		return Answer{Status: http.StatusBadRequest, Code: 14}
+	case json.Unmarshal(asked.Body, &query) != nil || query.Acks == nil:
+		return Answer{Status: http.StatusBadRequest, Code: 6}
+	}
+	a := Answer{Status: http.StatusOK, acks: map[string]bool{}}
+	c := in.channel(asked.Channel)
+	for _, id := range query.Acks {
+		a.acks[strconv.FormatInt(id, 10)] = c.done[id]
+		delete(c.done, id)
+	}
+	return a
+}
