@@ -16,3 +16,7 @@ func Message(s Settings, r sink.Record) ([]byte, error) {
 	}
 	return m.text, nil
 }
+
+// Gone is closed once the sink's connection, which there must be, is known to be
+// of no use any more.
+func Gone(s sink.Sink) <-chan struct{} { return s.(*syslog).link.(*stream).gone }

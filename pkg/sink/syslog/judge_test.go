@@ -95,3 +95,6 @@ func one(t testing.TB, s syslog.Settings, sent []byte) message {
 	}
 	return all[0]
 }
+
+// counted frames a message of a transport that has no framing.
+func counted(message []byte) []byte { return fmt.Appendf(nil, "%d %s", len(message), message) }

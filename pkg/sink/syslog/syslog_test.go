@@ -1,6 +1,10 @@
 package syslog_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -9,16 +13,230 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
+var quiet = zerolog.Nop()
+
+// open opens a sink that is closed at the end.
 func open(t testing.TB, s syslog.Settings) sink.Sink {
 	t.Helper()
-	snk, err := syslog.Type.Open(t.Context(), sink.Env{Lane: "acme/siem", Source: "acme", Log: zerolog.Nop()}, &s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return logged(t, s, quiet)
+}
+
+func logged(t testing.TB, s syslog.Settings, log zerolog.Logger) sink.Sink {
+	t.Helper()
+	snk := unclosed(t, s, log)
 	t.Cleanup(func() {
 		if err := snk.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})
 	return snk
+}
+
+func unclosed(t testing.TB, s syslog.Settings, log zerolog.Logger) sink.Sink {
+	t.Helper()
+	snk, err := syslog.Type.Open(t.Context(), sink.Env{Lane: "acme/siem", Source: "acme", Log: log}, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snk
+}
+
+// batch makes n records with bodies that differ.
+func batch(first, n int) []sink.Record {
+	records := make([]sink.Record, n)
+	for i := range records {
+		records[i] = record(fmt.Sprintf(`{"n":%d}`, first+i))
+	}
+	return records
+}
+
+// deliver publishes until it succeeds, as a lane does, and counts the failures.
+func deliver(t testing.TB, snk sink.Sink, records []sink.Record) (failures int) {
+	t.Helper()
+	for {
+		err := snk.Publish(t.Context(), records)
+		if err == nil {
+			return failures
+		}
+		if failures++; sink.IsPermanent(err) || failures > 1000 {
+			t.Fatalf("attempt %d: %v", failures, err)
+		}
+	}
+}
+
+// wantError checks for a retryable error with this text and, if there is more,
+// with these words in its hint.
+func wantError(t testing.TB, err error, want string, hint ...string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("got error %v, want %q in it", err, want)
+	}
+	if sink.IsPermanent(err) {
+		t.Errorf("a permanent error, although nothing is wrong with the record: %v", err)
+	}
+	var hinted interface{ Hint() string }
+	for _, h := range hint {
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), h) {
+			t.Errorf("no hint with %q at %v", h, err)
+		}
+	}
+}
+
+// classOf is what the lane goes by to tell trouble that does not pass.
+func classOf(err error) string {
+	var class interface{ ErrorClass() string }
+	if errors.As(err, &class) {
+		return class.ErrorClass()
+	}
+	return ""
+}
+
+func wantArrived(t testing.TB, got [][]byte, records []sink.Record) {
+	t.Helper()
+	have := make(map[string]bool)
+	for _, body := range got {
+		have[string(body)] = true
+	}
+	lost := 0
+	for _, r := range records {
+		if !have[string(r.Body)] {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d records that count as delivered have not arrived", lost, len(records))
+	}
+}
+
+func TestOpeningTellsWhatIsWeak(t *testing.T) {
+	for _, tt := range []struct {
+		words, want string
+		change      func(*syslog.Settings)
+	}{
+		{"certificates that are not verified", "insecure_skip_verify", func(s *syslog.Settings) { s.TLS.InsecureSkipVerify = true }},
+		{"times without a zone", `"zone":"test"`, func(s *syslog.Settings) { s.Protocol = syslog.RFC3164 }},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			var log bytes.Buffer
+			s := settings(t, "tls://127.0.0.1:6514")
+			logged(t, s, zerolog.New(&log))
+			if log.Len() > 0 {
+				t.Errorf("logged without a reason: %s", &log)
+			}
+			tt.change(&s)
+			logged(t, s, zerolog.New(&log))
+			if !strings.Contains(log.String(), tt.want) {
+				t.Errorf("got log %q, want %s in it", &log, tt.want)
+			}
+		})
+	}
+}
+
+// TestFailover has two receivers, of which the first goes and comes back.
+func TestFailover(t *testing.T) {
+	first, second := newReceiver(t, nil), newReceiver(t, nil)
+	s := settings(t, first.url(), second.url())
+	s.Settle = settle
+	var log bytes.Buffer
+	snk := logged(t, s, zerolog.New(&log))
+	all := batch(0, 40)
+
+	deliver(t, snk, all[:10])
+	first.stop()
+	deliver(t, snk, all[10:20])
+	if !strings.Contains(log.String(), second.url()) || !strings.Contains(log.String(), "refused") {
+		t.Errorf("got log %q, want that the second address is in use, and why", &log)
+	}
+	first.repair()
+	deliver(t, snk, all[20:30]) // It stays with what works,
+	second.stop()
+	deliver(t, snk, all[30:]) // and goes back to the first.
+	wantArrived(t, first.bodies(), append(batch(0, 10), all[30:]...))
+	wantArrived(t, second.bodies(), all[10:30])
+}
+
+// TestFailoverFromOneThatTakesNothing has a first receiver that accepts connections
+// and ends them.
+func TestFailoverFromOneThatTakesNothing(t *testing.T) {
+	first, second := newReceiver(t, nil), newReceiver(t, nil)
+	first.every, first.left = 1, -1
+	s := settings(t, first.url(), second.url())
+	s.Settle = settle
+	snk := open(t, s)
+	all := batch(0, 5)
+	if failures := deliver(t, snk, all); failures != 1 {
+		t.Errorf("got %d failures, want one, of the first receiver", failures)
+	}
+	wantArrived(t, second.bodies(), all)
+}
+
+func TestAllAddressesAreNamedIfNoneAnswers(t *testing.T) {
+	first, second := newReceiver(t, nil), newReceiver(t, nil)
+	first.stop()
+	second.stop()
+	err := open(t, settings(t, first.url(), second.url())).Publish(t.Context(), batch(0, 1))
+	wantError(t, err, "connection refused", "start the receiver")
+	for _, url := range []string{first.url(), second.url()} {
+		if !strings.Contains(err.Error(), url) {
+			t.Errorf("%v does not name %s", err, url)
+		}
+	}
+}
+
+func TestOnlyOneConnection(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := r.settings
+	s.Settle = 0
+	snk := open(t, s)
+	if got := r.connections(); got != 0 {
+		t.Errorf("%d connections before anything was published", got)
+	}
+	for i := range 20 {
+		deliver(t, snk, batch(i, 1))
+	}
+	if got := r.connections(); got != 1 {
+		t.Errorf("got %d connections, want 1", got)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	check := func(t *testing.T, s syslog.Settings) (string, error) {
+		return open(t, s).(sink.Checker).Check(t.Context())
+	}
+	t.Run("says what a receiver's word is worth", func(t *testing.T) {
+		_, udp := newDatagrams(t)
+		for url, want := range map[string]string{
+			newReceiver(t, nil).url():           "its kernel acknowledges",
+			"relp://" + newAnswering(t).address: "acknowledges each",
+			udp:                                 "nobody says",
+		} {
+			s := settings(t, url)
+			s.Settle = settle
+			line, err := check(t, s)
+			if err != nil || !strings.Contains(line, want) || !strings.Contains(line, url) {
+				t.Errorf("got %q, %v, want %q and the address in it", line, err, want)
+			}
+		}
+	})
+	t.Run("warns of an address that does not answer", func(t *testing.T) {
+		first, second := newReceiver(t, nil), newReceiver(t, nil)
+		first.stop()
+		s := settings(t, first.url(), second.url())
+		s.Settle = settle
+		line, err := check(t, s)
+		if err != nil || !strings.Contains(line, "warning: "+first.url()) {
+			t.Errorf("got %q, %v, want a warning of %s", line, err, first.url())
+		}
+	})
+	t.Run("fails if none answers", func(t *testing.T) {
+		r := newReceiver(t, nil)
+		r.stop()
+		_, err := check(t, r.settings)
+		wantError(t, err, "connection refused", "start the receiver")
+	})
+	t.Run("fails if the receiver does not leave it at that", func(t *testing.T) {
+		url := peer(t, func(conn *conn) { _ = conn.Close() })
+		_, err := check(t, settings(t, url))
+		wantError(t, err, "", "the receiver ended the connection")
+	})
 }

@@ -1,0 +1,108 @@
+package syslog_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog"
+)
+
+func TestValidate(t *testing.T) {
+	for _, tt := range []struct {
+		words  string
+		change func(*syslog.Settings)
+		want   []string
+	}{
+		{"the defaults", func(*syslog.Settings) {}, nil},
+		{"no address", func(s *syslog.Settings) { s.Address = nil }, []string{"address: missing; write such as tls://siem.example.com:6514"}},
+		{"everything at once", func(s *syslog.Settings) {
+			s.Protocol, s.Framing, s.Hostname, s.AppName, s.SDID = "cef", "crlf", "two words", "", "planetscale"
+			s.MaxMessageBytes, s.Settle = 1<<20+1, setting.Duration(2*time.Minute)
+		}, []string{
+			`protocol: "cef" is not rfc5424 or rfc3164`,
+			`framing: "crlf" is not octet-counting or newline`,
+			`hostname: "two words" is not 1 to 255 printable ASCII characters without spaces`,
+			`app_name: "" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`,
+			`sd_id: "planetscale" is not a name, @ and an enterprise number, such as planetscale@32473, of at most 32 characters`,
+			`settle: 2m0s is longer than 1m0s`,
+			`max_message_bytes: 1048577 is not between 1KiB and 1MiB, as cef over tcp allows`,
+		}},
+		{"a byte order mark in RFC 3164", func(s *syslog.Settings) { s.Protocol, s.BOM = syslog.RFC3164, true },
+			[]string{"bom: there is none in rfc3164; remove the key"}},
+		{"an app name that is no tag", func(s *syslog.Settings) { s.AppName = "sluice[1]:" },
+			[]string{`app_name: "sluice[1]:" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`}},
+		{"a name of structured data that ends it", func(s *syslog.Settings) { s.SDID = `a"]b@1` },
+			[]string{`sd_id: "a\"]b@1" is not a name, @ and an enterprise number, such as planetscale@32473, of at most 32 characters`}},
+		{"a message smaller than a header of RFC 5424", func(s *syslog.Settings) { s.MaxMessageBytes = 1024 },
+			[]string{"max_message_bytes: 1KiB is not between 2KiB and 1MiB, as rfc5424 over tcp allows"}},
+		{"the smallest of RFC 3164", func(s *syslog.Settings) { s.Protocol, s.MaxMessageBytes = syslog.RFC3164, 1024 }, nil},
+		{"more than a datagram holds", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "udp", 65508 },
+			[]string{"max_message_bytes: 65508 is not between 2KiB and 65507, as rfc5424 over udp allows"}},
+		{"more than RELP takes", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "relp", 1<<17+1 },
+			[]string{"max_message_bytes: 131073 is not between 2KiB and 128KiB, as rfc5424 over relp allows"}},
+		{"framing where there is none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Framing = "relp+tls", syslog.Newline },
+			[]string{"framing: relp+tls has a framing of its own; remove the key"}},
+		{"TLS that is not spoken", func(s *syslog.Settings) { s.TLS.ServerName = "siem" },
+			[]string{"tls: tcp://siem:514 is not encrypted; write an address with tls:// or relp+tls://, or remove the key"}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			s := settings(t, "tcp://siem:514")
+			tt.change(&s)
+			var got []string
+			for _, err := range s.Validate() {
+				got = append(got, err.Error())
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"tls://siem:6514":               "tls://siem:6514",
+		"udp://10.0.0.1:514":            "udp://10.0.0.1:514",
+		"relp+tls://[2001:db8::1]:2514": "relp+tls://[2001:db8::1]:2514",
+		" relp://a:1 ,relp://b:2":       "relp://a:1, relp://b:2",
+		"":                              "does not begin with one of",
+		"siem:6514":                     "does not begin with one of",
+		"http://siem:80":                "does not begin with one of udp://, tcp://, tls://, relp://, relp+tls://",
+		"tls://siem":                    "has no port",
+		"tls://siem:0":                  "has no port",
+		"tls://siem:65536":              "has no port",
+		"tls://siem:port":               "is no address",
+		"tls://:6514":                   "names no host",
+		"tls://siem:6514/":              "more to it",
+		"tls://user@siem:6514":          "more to it",
+		"tls://siem:6514?x=1":           "more to it",
+		"tls://a:6514, tcp://b:514":     "differ in their scheme",
+		"tls://a:6514,":                 "does not begin with one of",
+	} {
+		var got syslog.Addresses
+		if err := got.UnmarshalText([]byte(text)); err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: got error %v, want %q", text, err, want)
+			}
+		} else if got.String() != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestFacilities(t *testing.T) {
+	for name, want := range map[string]syslog.Facility{"kern": 0, "authpriv": 10, "audit": 13, "local0": 16, "local7": 23} {
+		var got syslog.Facility
+		if err := got.UnmarshalText([]byte(name)); err != nil || got != want || got.String() != name {
+			t.Errorf("%s: got %d (%s), %v, want %d", name, got, got, err, want)
+		}
+	}
+	var f syslog.Facility
+	if err := f.UnmarshalText([]byte("13")); err == nil {
+		t.Error("a number was taken for a name")
+	}
+}
