@@ -254,7 +254,7 @@ func FuzzMessage(f *testing.F) {
 		r := sink.Record{ID: id, Organization: organization, Action: action, Time: eventTime, Body: body}
 		sent, err := syslog.Message(s, r)
 		if err != nil {
-			t.Skip("larger than the largest message")
+			return // It is larger than the largest message.
 		}
 		got := one(t, s, sent)
 		if counted && got.Text != string(body) || len(got.Text) != len(body) {
