@@ -46,6 +46,7 @@ type Answer struct {
 	Number     *int   // invalid-event-number
 	AckID      *int64
 	RetryAfter int    // seconds; 0: no such header
+	Location   string // of a redirect
 	HTML       bool   // a page of Splunk's web server, or of a proxy, in place of all the above
 	Raw        string // a body in place of all the above
 
@@ -102,6 +103,9 @@ func reply(w http.ResponseWriter, a Answer) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if a.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(a.RetryAfter))
+	}
+	if a.Location != "" {
+		w.Header().Set("Location", a.Location)
 	}
 	if a.cookie != nil {
 		http.SetCookie(w, a.cookie)

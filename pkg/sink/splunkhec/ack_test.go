@@ -1,0 +1,232 @@
+package splunkhec_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
+)
+
+func TestAcknowledgementIsWaitedFor(t *testing.T) {
+	const delay = 10 * time.Second
+	bubble(t, hectest.Config{Ack: true, AckDelay: delay}, func(t *testing.T, r *rig) {
+		began := time.Now()
+		if err := r.publish(t, batch(24_000)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < delay || took > delay+time.Second {
+			t.Errorf("24,000 events took %s, want 10 s to 11 s", took)
+		}
+		if got := len(r.Events()); got != 24_000 {
+			t.Errorf("%d events are indexed", got)
+		}
+		channels := map[string]int{}
+		for _, q := range r.Requests() {
+			channels[q.Channel]++
+		}
+		if len(channels) != 1 {
+			t.Errorf("want one channel, got %v", channels)
+		}
+		if polls := len(r.Requests()) - 48; polls > 15 {
+			t.Errorf("%d questions in 10 s", polls)
+		}
+	})
+}
+
+func TestSettingOfAcknowledgement(t *testing.T) {
+	tests := []struct {
+		ack    string
+		server bool
+		want   string // kindOf
+		hint   string
+		index  int
+		log    int // lines
+	}{
+		{"auto", true, "delivered", "", 6, 0},
+		{"auto", false, "delivered", "", 6, 1},
+		{"required", true, "delivered", "", 6, 0},
+		{"required", false, "destination", "turn indexer acknowledgement on", 0, 0},
+		{"off", false, "delivered", "", 6, 0},
+		{"off", true, "destination", "set ack: auto or ack: required", 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%s, and the token has it: %v", test.ack, test.server), func(t *testing.T) {
+			bubble(t, hectest.Config{Ack: test.server, AckDelay: time.Minute}, func(t *testing.T, r *rig) {
+				r.settings.Ack = test.ack
+				snk := r.open(t)
+				for i := range 2 {
+					err := snk.Publish(t.Context(), batch(3))
+					if got := kindOf(err); got != test.want {
+						t.Fatalf("Publish %d: got %s, want %s: %v", i, got, test.want, err)
+					}
+					if got := hintOf(err); !strings.Contains(got, test.hint) {
+						t.Errorf("hint %q, want %q", got, test.hint)
+					}
+				}
+				if got := len(r.Events()); got != test.index {
+					t.Errorf("%d events are indexed, want %d", got, test.index)
+				}
+				if got := strings.Count(r.log.String(), "no indexer acknowledgement"); got != test.log {
+					t.Errorf("told %d times, want %d: %s", got, test.log, &r.log)
+				}
+			})
+		})
+	}
+}
+
+// An answer without an ack id proves nothing where it has to come with one.
+func TestAckIDIsMissing(t *testing.T) {
+	fault := hectest.Fault{Answer: &hectest.Answer{Status: 200}}
+	bubble(t, hectest.Config{Ack: true, Script: only(fault, 1)}, func(t *testing.T, r *rig) {
+		r.settings.Ack = "required"
+		snk := r.open(t)
+		err := snk.Publish(t.Context(), batch(3))
+		if kindOf(err) != "destination" || !strings.Contains(hintOf(err), "turn indexer acknowledgement on") {
+			t.Errorf("got %v, want an error of the destination", err)
+		}
+		if err := snk.Publish(t.Context(), batch(3)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What becomes of a Publish whose acknowledgement something is wrong with: nothing
+// counts as delivered that is not indexed, and another Publish mends it.
+func TestAcknowledgementFails(t *testing.T) {
+	ackFault := func(fault hectest.Fault, from, to int) func(hectest.Request) hectest.Fault {
+		n := 0
+		return func(q hectest.Request) hectest.Fault {
+			if q.Path != hectest.PathAck {
+				return hectest.Fault{}
+			}
+			if n++; n >= from && n <= to {
+				return fault
+			}
+			return hectest.Fault{}
+		}
+	}
+	const ever = 1 << 30
+	answer := func(status, code int) *hectest.Answer { return &hectest.Answer{Status: status, Code: code} }
+	tests := []struct {
+		name   string
+		script func(hectest.Request) hectest.Fault
+		want   string // kindOf
+		text   string
+		most   time.Duration
+	}{
+		{"never", only(hectest.Fault{Forget: true}, 1), "retry", "no acknowledgement after 5m0s for 1 requests", 6 * time.Minute},
+		{"the answer to the question is lost", ackFault(hectest.Fault{Handled: true, Reset: true}, 2, 9), "retry", "no acknowledgement after 5m0s", 6 * time.Minute},
+		{"for a moment nobody answers", ackFault(hectest.Fault{Reset: true}, 1, 9), "delivered", "", time.Minute},
+		{"for a moment the server is busy", ackFault(hectest.Fault{Answer: answer(503, 9)}, 1, 9), "delivered", "", time.Minute},
+		{"the service is gone", ackFault(hectest.Fault{Answer: answer(503, 19)}, 1, ever), "retry", "ack service unavailable", 6 * time.Minute},
+		{"a page in place of an answer", ackFault(hectest.Fault{Answer: &hectest.Answer{Status: 200, HTML: true}}, 1, ever), "retry", "no acknowledgement", 6 * time.Minute},
+		{"an answer that is cut", ackFault(hectest.Fault{Answer: &hectest.Answer{Status: 200, Raw: `{"acks":{"0":tru`}}, 1, ever), "retry", "no acknowledgement", 6 * time.Minute},
+		{"not found", ackFault(hectest.Fault{Answer: &hectest.Answer{Status: 404, HTML: true}}, 1, 1), "destination", "404", time.Minute},
+		{"switched off", ackFault(hectest.Fault{Answer: answer(400, 14)}, 1, 1), "destination", "ACK is disabled", time.Minute},
+		{"the token was revoked", ackFault(hectest.Fault{Answer: answer(403, 4)}, 1, 1), "destination", "Invalid token", time.Minute},
+		{"another indexer answers", ackFault(hectest.Fault{Move: true}, 2, 2), "retry", "another indexer answers", time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, hectest.Config{Ack: true, AckDelay: 3 * time.Second, Script: test.script}, func(t *testing.T, r *rig) {
+				snk, began, records := r.open(t), time.Now(), batch(3)
+				err := snk.Publish(t.Context(), records)
+				if got := kindOf(err); got != test.want {
+					t.Fatalf("got %s, want %s: %v", got, test.want, err)
+				}
+				if err != nil && !strings.Contains(err.Error(), test.text) {
+					t.Errorf("got %v, want %q", err, test.text)
+				}
+				if took := time.Since(began); took > test.most {
+					t.Errorf("it took %s, want at most %s", took, test.most)
+				}
+				if err != nil {
+					if diff := cmp.Diff(map[int]string{0: "again", 1: "again", 2: "again"}, outcome(3, err)); diff != "" {
+						t.Errorf("outcome (-want +got):\n%s", diff)
+					}
+					before := r.Requests()[0].Channel
+					r.SetScript(nil)
+					if err := snk.Publish(t.Context(), records); err != nil {
+						t.Errorf("the next Publish: %v", err)
+					}
+					all := r.Requests()
+					if after := all[len(all)-1].Channel; after == before {
+						t.Error("the channel is the same: what is asked for may have been given for something else")
+					}
+				}
+				wantIndexed(t, r, records)
+			})
+		})
+	}
+}
+
+// A cookie that changes in the middle of a batch: what was acknowledged is
+// delivered, everything else on the channel is not.
+func TestSessionMoves(t *testing.T) {
+	bubble(t, hectest.Config{Ack: true, Sticky: true, AckDelay: time.Second, Script: only(hectest.Fault{Move: true}, 30)},
+		func(t *testing.T, r *rig) {
+			records := batch(24_000)
+			snk := r.open(t)
+			err := snk.Publish(t.Context(), records)
+			said := outcome(len(records), err)
+			if len(said) < 500 || len(said) == len(records) || !strings.Contains(err.Error(), "another indexer answers") {
+				t.Errorf("%d of %d records are to be sent again: %v", len(said), len(records), err)
+			}
+			times := r.indexed()
+			for i := range records {
+				if said[i] == "" && times[records[i].ID] == 0 {
+					t.Fatalf("record %d counts as delivered, and is not indexed", i)
+				}
+			}
+			if _, err := settle(t.Context(), snk, records); err != nil {
+				t.Fatal(err)
+			}
+			wantIndexed(t, r, records)
+			// After the first answer every request carries the cookie.
+			for i, q := range r.Requests() {
+				if has := q.Header.Get("Cookie") != ""; has != (i > 0) {
+					t.Fatalf("request %d has a cookie: %v", i, has)
+				}
+			}
+		})
+}
+
+// A load balancer without cookies: ids of two indexers on one channel.
+func TestAckIDsOfTwoIndexers(t *testing.T) {
+	bubble(t, hectest.Config{Ack: true, Scatter: 2, AckDelay: 2 * time.Second, Script: only(hectest.Fault{Forget: true}, 4)},
+		func(t *testing.T, r *rig) {
+			r.settings.MaxRequestEvents = 10
+			records := batch(100)
+			err := r.publish(t, records)
+			if kindOf(err) != "retry" || !strings.Contains(hintOf(err), "cookie") {
+				t.Errorf("got %v, want a hint at the load balancer: %s", err, hintOf(err))
+			}
+			said, times := outcome(100, err), r.indexed()
+			for i := range records {
+				if said[i] == "" && times[records[i].ID] == 0 {
+					t.Fatalf("record %d counts as delivered, and is not indexed", i)
+				}
+			}
+		})
+}
+
+// The context ends while acknowledgements are awaited: what came is delivered.
+func TestContextEndsBeforeAcknowledgement(t *testing.T) {
+	bubble(t, hectest.Config{Ack: true, AckDelay: 5 * time.Second}, func(t *testing.T, r *rig) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := r.open(t).Publish(ctx, batch(3))
+		if kindOf(err) != "retry" || len(outcome(3, err)) != 3 {
+			t.Errorf("got %v, want all to be sent again", err)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package splunkhec
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Check asks whether HEC is well, whether it accepts the token and which
+// acknowledgement that has, and publishes nothing. Whether the index may be
+// written to Splunk says for certain only to an event; Check sends all of one but
+// the event itself, which is refused in any case, and hears of the index where
+// Splunk looks at that first.
+func (h *hec) Check(ctx context.Context) (string, error) {
+	if err := h.checkHealth(ctx); err != nil {
+		return "", err
+	}
+	if err := h.checkToken(ctx); err != nil {
+		return "", err
+	}
+	ack, err := h.checkAck(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := h.checkIndex(ctx); err != nil {
+		return "", err
+	}
+	index := "the token's own index"
+	if h.settings.Index != "" {
+		index = "index " + h.settings.Index
+	}
+	return fmt.Sprintf("HEC at %s is well and accepts the token; %s; %s was not refused, and --send-test shows for certain that it can be written", h.url, ack, index), nil
+}
+
+func (h *hec) checkHealth(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+healthPath, nil)
+	if err != nil {
+		return h.posting(err)
+	}
+	a, err := h.do(r, "")
+	if err != nil {
+		return err
+	}
+	if a.status == http.StatusOK {
+		return nil // with code 17; other products that speak HEC have other words
+	}
+	return fmt.Errorf("health: %w", h.fault(a))
+}
+
+// checkToken sends no data at all, as Amazon Data Firehose does to see whether a
+// token is good: that alone is then wrong.
+func (h *hec) checkToken(ctx context.Context) error {
+	a, err := h.post(ctx, newSession(), eventPath, nil, false)
+	if err != nil {
+		return err
+	}
+	if a.Code != nil && *a.Code == 5 {
+		return nil
+	}
+	return fmt.Errorf("token: %w", h.fault(a))
+}
+
+// checkAck says which acknowledgement is in effect.
+func (h *hec) checkAck(ctx context.Context) (string, error) {
+	if h.settings.Ack == ackOff {
+		return "acknowledgement is off", nil
+	}
+	ok, err := h.acknowledges(ctx)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("acknowledgement: %w", err)
+	case ok:
+		return "indexer acknowledgement is on", nil
+	case h.settings.Ack == ackRequired:
+		return "", sink.Destination(fmt.Errorf("the token at %s has no indexer acknowledgement, and ack is required", h.url), noAckHint)
+	}
+	return "the token has no indexer acknowledgement, so that events count as delivered once Splunk has them in memory", nil
+}
+
+// checkIndex sends an envelope without an event.
+func (h *hec) checkIndex(ctx context.Context) error {
+	if h.settings.Index == "" {
+		return nil
+	}
+	envelope := strings.TrimSuffix(string(h.envelope.head), ",")
+	a, err := h.post(ctx, newSession(), eventPath, []byte("{"+envelope+"}"), false)
+	if err != nil {
+		return err
+	}
+	if a.judge().verdict == refused {
+		return nil
+	}
+	return fmt.Errorf("index: %w", h.fault(a))
+}

@@ -1,0 +1,70 @@
+package splunkhec_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
+)
+
+func TestCheck(t *testing.T) {
+	with := func(change func(*rig)) func(*rig) { return change }
+	tests := []struct {
+		name   string
+		config hectest.Config
+		change func(*rig)
+		want   string // in the line, or in the error
+		hint   string // of an error
+	}{
+		{"all is well", hectest.Config{}, nil, "is well and accepts the token; the token has no indexer acknowledgement", ""},
+		{"acknowledgement is on", hectest.Config{Ack: true}, nil, "indexer acknowledgement is on; the token's own index was not refused", ""},
+		{"acknowledgement is not wanted", hectest.Config{}, with(func(r *rig) { r.settings.Ack = "off" }), "acknowledgement is off", ""},
+		{"acknowledgement is required", hectest.Config{Ack: true}, with(func(r *rig) { r.settings.Ack = "required" }), "indexer acknowledgement is on", ""},
+		{"acknowledgement is required and off", hectest.Config{}, with(func(r *rig) { r.settings.Ack = "required" }), "no indexer acknowledgement, and ack is required", "turn indexer acknowledgement on"},
+		{"acknowledgement is on and not wanted", hectest.Config{Ack: true}, with(func(r *rig) { r.settings.Ack = "off" }), "Data channel is missing", "set ack: auto"},
+		{"an index", hectest.Config{Indexes: []string{"security"}}, with(func(r *rig) { r.settings.Index = "security" }), "index security was not refused, and --send-test shows for certain", ""},
+		{"another index", hectest.Config{Indexes: []string{"main"}}, with(func(r *rig) { r.settings.Index = "security" }), "index: posting to http://localhost:8088: 400 Bad Request: Incorrect index (code 7)", "index security does not exist or the token may not write to it"},
+		{"another token", hectest.Config{}, with(func(r *rig) { r.SetToken("other") }), "token: posting to http://localhost:8088: 403 Forbidden: Invalid token (code 4)", "see that token is"},
+		{"a token that is disabled", hectest.Config{}, with(func(r *rig) { r.SetDisabled(true) }), "Token disabled (code 1)", "enable the token"},
+		{"health is bad", hectest.Config{Script: answers(hectest.PathHealth, 503, 18)}, nil, "health: posting to http://localhost:8088: 503 Service Unavailable: HEC is unhealthy, queues are full (code 18)", ""},
+		{"no HEC", hectest.Config{Script: answers(hectest.PathHealth, 404, -1)}, nil, "404 Not Found", "see that url is the address of HTTP Event Collector"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, test.config, func(t *testing.T, r *rig) {
+				if test.change != nil {
+					test.change(r)
+				}
+				line, err := r.open(t).(sink.Checker).Check(t.Context())
+				if err != nil {
+					line = err.Error()
+				}
+				if !strings.Contains(line, test.want) {
+					t.Errorf("got %q, want %q", line, test.want)
+				}
+				if got := hintOf(err); !strings.Contains(got, test.hint) || got != "" && test.hint == "" {
+					t.Errorf("hint %q, want %q", got, test.hint)
+				}
+				if got := len(r.Events()); got != 0 {
+					t.Errorf("%d events are indexed, want none", got)
+				}
+				for _, q := range r.Requests() {
+					if q.Path == hectest.PathHealth && q.Header.Get("Authorization") != "" {
+						t.Error("the token was sent where none is asked for")
+					}
+				}
+			})
+		})
+	}
+}
+
+// answers is a script for a path. A code below 0 is a page.
+func answers(path string, status, code int) func(hectest.Request) hectest.Fault {
+	return func(q hectest.Request) hectest.Fault {
+		if q.Path != path {
+			return hectest.Fault{}
+		}
+		return hectest.Fault{Answer: &hectest.Answer{Status: status, Code: code, HTML: code < 0}}
+	}
+}

@@ -1,0 +1,231 @@
+package splunkhec
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// publication is one Publish, and what becomes of each record in it.
+//
+// The records of a request belong to the goroutine that delivers it, so that errs
+// needs no lock.
+type publication struct {
+	*hec
+	errs []error // of each record; nil: delivered
+
+	mu      sync.Mutex
+	halted  error     // why nothing more is sent; nil as long as all goes well
+	pending []receipt // what HEC took and has not acknowledged
+}
+
+// errUnsettled is of records of which nothing is known, as of all at the start.
+var errUnsettled = errors.New("splunk_hec: not delivered")
+
+// slowdown is the pause in one of the lines of requests after an answer that asks
+// for less.
+const slowdown = time.Second
+
+// send delivers the batch in requests, several at once. The first of a session
+// goes alone, so that the others have its cookies.
+func (p *publication) send(ctx context.Context, batch []sink.Record) {
+	for i := range p.errs {
+		p.errs[i] = errUnsettled
+	}
+	var lines errgroup.Group
+	lines.SetLimit(concurrency)
+	for first := 0; first < len(batch); {
+		q := p.next(batch, first)
+		first += q.len()
+		if !p.sessions.met() {
+			p.deliver(ctx, q)
+			continue
+		}
+		lines.Go(func() error { p.deliver(ctx, q); return nil })
+	}
+	_ = lines.Wait() // Outcomes are in errs.
+}
+
+// deliver sends a request, and what is left of it after an answer that is about
+// some of its records, until each is taken, refused alone, or failed.
+func (p *publication) deliver(ctx context.Context, q request) {
+	for q.len() > 0 {
+		in, a, v := p.attempt(ctx, q)
+		switch {
+		case v != refused && v != tooLarge:
+			return
+		case q.len() == 1:
+			p.note(q, sink.Permanent(p.posting(a)))
+			return
+		case v == tooLarge:
+			half := q.len() / 2
+			p.deliver(ctx, q.slice(0, half))
+			q = q.slice(half, q.len())
+		default:
+			q = p.isolate(ctx, q, in, a)
+		}
+	}
+}
+
+// attempt sends a request once. What becomes of its records is noted, unless the
+// answer is about one of them.
+func (p *publication) attempt(ctx context.Context, q request) (*session, answer, verdict) {
+	if err := p.stopped(ctx); err != nil {
+		p.note(q, err)
+		return nil, answer{}, unavailable
+	}
+	in := p.sessions.now()
+	a, err := p.postEvents(ctx, in, q.body)
+	if err != nil {
+		p.fail(q, err)
+		return in, a, unavailable
+	}
+	v := a.judge().verdict
+	switch v {
+	case accepted:
+		p.accept(ctx, q, in, a)
+	case unavailable, misled:
+		if n, ok := a.position(q.len()); ok {
+			// Whether the number counts from zero or from one is not certain.
+			p.taken(q.slice(0, max(0, n-1)), in, a)
+			q = q.slice(max(0, n-1), q.len())
+		}
+		p.fail(q, p.fault(a))
+	}
+	return in, a, v
+}
+
+// accept notes a request that HEC took as a whole.
+func (p *publication) accept(ctx context.Context, q request, in *session, a answer) {
+	if p.settings.Ack != ackOff {
+		p.acknowledging.Store(a.AckID != nil)
+	}
+	if !p.taken(q, in, a) {
+		err := errors.New("Splunk took the events and gave no ack id")
+		p.fail(q, sink.Destination(p.posting(err), noAckHint))
+		return
+	}
+	if a.AckID == nil && p.settings.Ack == ackAuto {
+		p.told.Do(func() {
+			p.log.Warn().Msg("the token has no indexer acknowledgement: events count as delivered once Splunk has them in memory, and what it loses then is lost")
+		})
+	}
+	if a.crowded() {
+		pause(ctx, slowdown)
+	}
+}
+
+// taken notes that HEC took records, as far as the answer is a proof of it: with
+// acknowledgement an ack id is to be asked for, and nothing else is one.
+func (p *publication) taken(q request, in *session, a answer) bool {
+	switch {
+	case a.AckID != nil && p.settings.Ack != ackOff:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.pending = append(p.pending, receipt{in, *a.AckID, q})
+	case p.settings.Ack == ackRequired || p.acknowledging.Load():
+		return false
+	default:
+		p.note(q, nil)
+	}
+	return true
+}
+
+// isolate deals with an answer that refuses a record among several, and returns
+// what is still to be sent behind it.
+func (p *publication) isolate(ctx context.Context, q request, in *session, a answer) (rest request) {
+	n, ok := a.position(q.len())
+	if !ok {
+		return p.bisect(ctx, q)
+	}
+	first := max(0, n-1)
+	if before := q.slice(0, first); !p.taken(before, in, a) {
+		p.deliver(ctx, before)
+	}
+	next := min(n+1, q.len())
+	for i := first; i < next; i++ {
+		p.deliver(ctx, q.slice(i, i+1))
+	}
+	return q.slice(next, q.len())
+}
+
+// bisect finds the refused record of a request whose answer does not name it, and
+// delivers all that is before it on the way.
+func (p *publication) bisect(ctx context.Context, q request) (rest request) {
+	begin, end := 0, q.len()
+	for end-begin > 1 {
+		half := begin + (end-begin)/2
+		if _, _, v := p.attempt(ctx, q.slice(begin, half)); v == refused {
+			end = half
+		} else {
+			begin = half
+		}
+	}
+	p.deliver(ctx, q.slice(begin, end))
+	return q.slice(end, q.len())
+}
+
+// note writes down the outcome of all records of a request.
+func (p *publication) note(q request, err error) {
+	for i := range q.len() {
+		p.errs[q.first+i] = err
+	}
+}
+
+// fail notes an error that is not about the records. What was not sent yet meets
+// the same: it would most likely, and after many time-outs only.
+func (p *publication) fail(q request, err error) {
+	p.note(q, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.halted == nil {
+		p.halted = err
+	}
+}
+
+func (p *publication) stopped(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.halted == nil && ctx.Err() != nil {
+		p.halted = p.posting(context.Cause(ctx))
+	}
+	return p.halted
+}
+
+// report makes of the records' errors what Publish returns: nil, or one error
+// where all failed for one reason that is not theirs, or a BatchError.
+func (p *publication) report() error {
+	var failed sink.BatchError
+	reasons := map[error]bool{}
+	permanent := false
+	for i, err := range p.errs {
+		if err == nil {
+			continue
+		}
+		failed = append(failed, sink.RecordError{Index: i, Err: err})
+		reasons[err] = true
+		permanent = permanent || sink.IsPermanent(err)
+	}
+	switch {
+	case len(failed) == 0:
+		return nil
+	case len(failed) == len(p.errs) && len(reasons) == 1 && !permanent:
+		return failed[0].Err
+	}
+	return failed
+}
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,119 @@
+package splunkhec
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Type is the kind of sink that a configuration names splunk_hec.
+var Type = sink.NewType("splunk_hec", Settings{
+	Source:           "sluice",
+	Sourcetype:       "planetscale:audit",
+	Ack:              ackAuto,
+	AckTimeout:       setting.Duration(5 * time.Minute),
+	Compression:      "gzip",
+	MaxRequestBytes:  1_000_000,
+	MaxRequestEvents: 500,
+}, open)
+
+// Settings are what a configuration says about the sink.
+type Settings struct {
+	URL   string         `yaml:"url"`   // scheme, host and port of HEC, such as https://splunk:8088
+	Token setting.Secret `yaml:"token"` // of an HTTP Event Collector input; read again for each request
+
+	Index      string `yaml:"index"`      // default: that of the token
+	Host       string `yaml:"host"`       // default: the name of this machine
+	Source     string `yaml:"source"`     // default sluice
+	Sourcetype string `yaml:"sourcetype"` // default planetscale:audit
+
+	Ack        string           `yaml:"ack"`         // indexer acknowledgement: auto (default) | required | off
+	AckTimeout setting.Duration `yaml:"ack_timeout"` // without an acknowledgement for so long, events are sent again; default 5m, at least 3m
+
+	Compression      string       `yaml:"compression"`        // gzip (default) | none
+	MaxRequestBytes  setting.Size `yaml:"max_request_bytes"`  // of a request, before compression; default 1MB
+	MaxRequestEvents int          `yaml:"max_request_events"` // default 500
+
+	AllowHTTP bool        `yaml:"allow_http"` // send the token in clear text to a host that is not loopback; default false
+	TLS       setting.TLS `yaml:"tls"`
+}
+
+// Values of ack.
+const (
+	ackAuto     = "auto"
+	ackRequired = "required"
+	ackOff      = "off"
+)
+
+const (
+	// minAckTimeout is how long it takes at the very least until a missing
+	// acknowledgement means anything: an indexer with little to do writes its last
+	// events after two minutes (splunk/kafka-connect-splunk#122).
+	minAckTimeout = 3 * time.Minute
+
+	minRequestBytes = 64 << 10
+	// maxRequestBytes is max_content_length in the [http_input] stanza of
+	// limits.conf, by default.
+	maxRequestBytes = 838_860_800
+)
+
+// WithoutOriginal implements sink.WithoutOriginal: Splunk looks for fields in the
+// first 10,240 characters of an event ([kv] maxchars in limits.conf), and spath in
+// the first 5,000, which a copy of the event in itself would use up.
+func (Settings) WithoutOriginal() {}
+
+// Validate reports everything that is wrong with the settings.
+func (s *Settings) Validate() []error {
+	var errs []error
+	check := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
+		}
+	}
+	if err := s.validURL(); err != nil {
+		errs = append(errs, setting.Invalid("url", err))
+	}
+	check(s.Token.IsSet(), "token", "missing; write the token of an HTTP Event Collector input, as token or token_file")
+	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is none of auto, required, off", s.Ack)
+	check(s.AckTimeout.Std() >= minAckTimeout, "ack_timeout",
+		"%s is too short; the least is %s, since an indexer with little to do takes two minutes", s.AckTimeout, minAckTimeout)
+	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is none of gzip, none", s.Compression)
+	check(s.MaxRequestBytes >= minRequestBytes && s.MaxRequestBytes <= maxRequestBytes, "max_request_bytes",
+		"%d bytes are not between %d and %d", s.MaxRequestBytes.Bytes(), minRequestBytes, maxRequestBytes)
+	check(s.MaxRequestEvents > 0, "max_request_events", "%d is less than 1", s.MaxRequestEvents)
+	return errs
+}
+
+// validURL shows no more of a URL than scheme and host: what else stands there
+// may be a credential.
+func (s *Settings) validURL() error {
+	if s.URL == "" {
+		return errors.New("missing; write scheme, host and port of HEC, such as https://splunk.example.com:8088")
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("is not scheme, host and port, such as https://splunk.example.com:8088")
+	}
+	host := u.Scheme + "://" + u.Host
+	switch {
+	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("has more than scheme, host and port; write %s", host)
+	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
+		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && net.IP(ip.AsSlice()).IsLoopback()
+}

@@ -1,0 +1,63 @@
+package splunkhec_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
+)
+
+func TestSettings(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*splunkhec.Settings)
+		want   []string // keys with problems
+	}{
+		{"good", func(*splunkhec.Settings) {}, nil},
+		{"a slash at the end", func(s *splunkhec.Settings) { s.URL += "/" }, nil},
+		{"plain http to this machine", func(s *splunkhec.Settings) { s.URL = "http://127.0.0.1:8088" }, nil},
+		{"plain http to this machine by name", func(s *splunkhec.Settings) { s.URL = "http://localhost:8088" }, nil},
+		{"plain http elsewhere, allowed", func(s *splunkhec.Settings) { s.URL, s.AllowHTTP = "http://splunk:8088", true }, nil},
+		{"the least", func(s *splunkhec.Settings) {
+			s.AckTimeout, s.MaxRequestBytes, s.MaxRequestEvents = setting.Duration(180e9), 64<<10, 1
+		}, nil},
+
+		{"plain http elsewhere", func(s *splunkhec.Settings) { s.URL = "http://splunk:8088" }, []string{"url"}},
+		{"no URL", func(s *splunkhec.Settings) { s.URL = "" }, []string{"url"}},
+		{"no scheme", func(s *splunkhec.Settings) { s.URL = "splunk:8088" }, []string{"url"}},
+		{"a path", func(s *splunkhec.Settings) { s.URL += "/services/collector" }, []string{"url"}},
+		{"a credential", func(s *splunkhec.Settings) { s.URL = "https://x:secret@splunk:8088" }, []string{"url"}},
+		{"no token", func(s *splunkhec.Settings) { s.Token = setting.Secret{} }, []string{"token"}},
+		{"everything else", func(s *splunkhec.Settings) {
+			s.Ack, s.AckTimeout, s.Compression, s.MaxRequestBytes, s.MaxRequestEvents = "maybe", setting.Duration(179e9), "zstd", 1<<40, 0
+		}, []string{"ack", "ack_timeout", "compression", "max_request_bytes", "max_request_events"}},
+		{"too little", func(s *splunkhec.Settings) { s.MaxRequestBytes = 1000 }, []string{"max_request_bytes"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := defaults("https://splunk.example.com:8088")
+			test.change(&s)
+			var got []string
+			for _, err := range s.Validate() {
+				key, ok := errors.AsType[*setting.KeyError](err)
+				if !ok {
+					t.Fatalf("no key: %v", err)
+				}
+				got = append(got, key.Key)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("keys with problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRecordsGoWithoutTheOriginal(t *testing.T) {
+	if _, ok := splunkhec.Type.Settings().(sink.WithoutOriginal); !ok {
+		t.Error("the settings do not say so")
+	}
+}
