@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
@@ -36,7 +37,7 @@ import (
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type},
+		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type},
 		Formats: []transform.Format{ecs.Format, cef.Format, raw.Format},
 	}
 }
