@@ -24,6 +24,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"

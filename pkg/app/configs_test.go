@@ -32,6 +32,9 @@ func TestExamplesLoad(t *testing.T) {
 		"splunk.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "splunk_hec_token": "token", "splunk_ca.pem": authority(t),
 		})},
+		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
+			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
+		})},
 		"compose.yaml": sluiceEnvironment(t, nil),
 	}
 	paths, err := filepath.Glob("../../configs/*.yaml")
