@@ -38,7 +38,7 @@ import (
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type},
+		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
 		Formats: []transform.Format{ecs.Format, cef.Format, raw.Format},
 	}
 }
