@@ -35,6 +35,7 @@ type Event struct {
 	Auditable    Party     // what it was done to, or its container: decide by Type
 	Target       Party     // likewise
 	RemoteIP     string    // as sent; not known to be an address
+	Origin       *Origin   // where RemoteIP is, where the sink asks databases for that; nil if not known
 	Location     string    // free text
 	Updated      string    // updated_at, as sent
 	Metadata     []byte    // a JSON value, as sent; nil if absent or null
@@ -46,6 +47,23 @@ type Event struct {
 
 // Party is an actor or an object. A null in the API is an empty string here.
 type Party struct{ ID, Type, Name string }
+
+// Origin is what databases of addresses know of one (see transform/prepare). It
+// is shared between events and must not be changed. What is not known is zero.
+type Origin struct {
+	Continent    string  // code of two letters, such as "EU"
+	Country      string  // ISO 3166-1 alpha-2, such as "SE"
+	CountryName  string  // in English, as all names here
+	Region       string  // ISO 3166-2, such as "SE-E"
+	RegionName   string  // the largest subdivision of the country
+	City         string  // its name
+	Postal       string  // postal code
+	Timezone     string  // of the IANA database, such as "Europe/Stockholm"
+	Latitude     float64 // degrees north; with Longitude, both 0 if not known
+	Longitude    float64 // degrees east
+	System       uint32  // number of the autonomous system
+	SystemHolder string  // the organization that holds the number
+}
 
 // Position is a place in a source's log: a JSON value that is opaque outside
 // its source, small enough to be saved often (at most 512 kB).
