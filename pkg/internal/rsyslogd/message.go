@@ -48,7 +48,7 @@ func (d *Daemon) Messages() ([]Message, error) {
 func Escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
+		if s[i] < ' ' {
 			fmt.Fprintf(&b, "#%03o", s[i])
 			continue
 		}
