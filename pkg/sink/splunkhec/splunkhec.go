@@ -128,8 +128,8 @@ func warnings(s *Settings) (list []string) {
 }
 
 const (
-	batchRecords = 24_000
-	batchBytes   = 24 << 20
+	batchRecords = 32_000
+	batchBytes   = 32 << 20
 	// overhead is what an envelope may need around a body.
 	overhead = 4 << 10
 )

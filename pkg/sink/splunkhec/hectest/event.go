@@ -43,22 +43,30 @@ func (s *Server) take(asked Request, in *indexer, fault Fault) Answer {
 	for n, raw := range values(asked.Body) {
 		e, code := s.parse(raw)
 		if code != 0 {
-			return s.refuse(asked, in, events, n, code)
+			return s.refuse(asked, in, events, n, code, fault)
 		}
 		events = append(events, e)
 	}
 	id := s.keep(asked, in, events, s.config.Ack, fault.Forget)
+	if !s.config.Ack {
+		s.confirm(events, fault)
+	}
 	return Answer{Status: http.StatusOK, AckID: id}
 }
 
 // refuse answers for a request whose event n is bad. What was before it is taken
 // without an ack id.
-func (s *Server) refuse(asked Request, in *indexer, before []Event, n, code int) Answer {
+func (s *Server) refuse(asked Request, in *indexer, before []Event, n, code int, fault Fault) Answer {
 	a := Answer{Status: http.StatusBadRequest, Code: code}
 	if s.config.Unnumbered {
 		return a
 	}
 	s.keep(asked, in, before, false, false)
+	if !s.config.Ack {
+		// For all that the client knows the number counts from one, so that it is
+		// about the last of these.
+		s.confirm(before[:max(0, n-1)], fault)
+	}
 	if s.config.OneBased {
 		n++
 	}
@@ -105,6 +113,16 @@ func (s *Server) index(events []Event) {
 		} else {
 			s.events = append(s.events, e)
 		}
+	}
+}
+
+// confirm tells of events that the answer to come is a proof for, if it comes.
+func (s *Server) confirm(events []Event, fault Fault) {
+	if s.config.Confirmed == nil || fault.Handled {
+		return
+	}
+	for _, e := range events {
+		s.config.Confirmed(e)
 	}
 }
 

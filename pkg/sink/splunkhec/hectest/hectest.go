@@ -59,6 +59,11 @@ type Config struct {
 	// Indexed is told each event as it is indexed, in this order. Calls do not
 	// overlap. Nil: the server keeps events for Events.
 	Indexed func(Event)
+
+	// Confirmed is told each event as the client gets proof that it is indexed: a
+	// success where there is no acknowledgement, a status of true where there is. A
+	// client that sends it again after that does so for nothing.
+	Confirmed func(Event)
 }
 
 // Paths of a Request.
@@ -257,7 +262,7 @@ func (s *Server) handle(r *http.Request, asked Request, in *indexer, fault Fault
 		return *a
 	}
 	if asked.Path == PathAck {
-		return s.acknowledge(asked, in)
+		return s.acknowledge(asked, in, fault)
 	}
 	return s.take(asked, in, fault)
 }

@@ -201,6 +201,38 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestProof(t *testing.T) {
+	const good, bad, in = `{"event":"a"}{"event":"b"}{"event":"c"}`, `{}`, "?channel=" + channel
+	tests := []struct {
+		name  string
+		ack   bool
+		body  string
+		fault hectest.Fault // of every request
+		want  string        // of which events there is proof
+	}{
+		{"a success", false, good, hectest.Fault{}, "[a b c]"},
+		{"a success that is lost", false, good, hectest.Fault{Handled: true, Answer: &hectest.Answer{Status: 502}}, "[]"},
+		{"a bad event", false, good + bad, hectest.Fault{}, "[a b]"},
+		{"an acknowledgement", true, good, hectest.Fault{}, "[a b c]"},
+		{"an acknowledgement that is lost", true, good, hectest.Fault{Handled: true, Answer: &hectest.Answer{Status: 502}}, "[]"},
+		{"a bad event, with acknowledgement", true, good + bad, hectest.Fault{}, "[]"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			s := hectest.NewServer(hectest.Config{Token: token, Ack: test.ack,
+				Script:    func(hectest.Request) hectest.Fault { return test.fault },
+				Confirmed: func(e hectest.Event) { got = append(got, e.Text()) }})
+			ask(s, event+in, test.body)
+			ask(s, ack+in, `{"acks":[0]}`)
+			ask(s, ack+in, `{"acks":[0]}`)
+			if fmt.Sprint(got) != test.want {
+				t.Errorf("got %v, want %s", got, test.want)
+			}
+		})
+	}
+}
+
 // What one indexer had in memory, and could have acknowledged, is gone with it.
 func TestMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

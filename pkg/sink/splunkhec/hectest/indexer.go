@@ -16,7 +16,7 @@ type indexer struct {
 // channel numbers the requests on it.
 type channel struct {
 	next int64
-	done map[int64]bool // indexed, and not yet said so
+	done map[int64][]Event // indexed, and not yet said so
 }
 
 // taken is a request's events in memory.
@@ -31,7 +31,7 @@ func newIndexer() *indexer { return &indexer{channels: map[string]*channel{}} }
 func (in *indexer) channel(name string) *channel {
 	c := in.channels[name]
 	if c == nil {
-		c = &channel{done: map[int64]bool{}}
+		c = &channel{done: map[int64][]Event{}}
 		in.channels[name] = c
 	}
 	return c
@@ -45,7 +45,7 @@ func (in *indexer) accept(name string, events []Event, delay time.Duration, ack,
 		c := in.channel(name)
 		n := c.next
 		c.next++
-		id, t.done = &n, func() { c.done[n] = true }
+		id, t.done = &n, func() { c.done[n] = events }
 	}
 	if !forget {
 		in.memory = append(in.memory, t)
@@ -66,7 +66,7 @@ func (s *Server) settle() {
 
 // acknowledge says of each number whether its events are indexed: true once, and
 // false before and after, and for numbers that were never given.
-func (s *Server) acknowledge(asked Request, in *indexer) Answer {
+func (s *Server) acknowledge(asked Request, in *indexer, fault Fault) Answer {
 	var query struct{ Acks []int64 }
 	switch {
 	case !s.config.Ack:
@@ -77,7 +77,9 @@ func (s *Server) acknowledge(asked Request, in *indexer) Answer {
 	a := Answer{Status: http.StatusOK, acks: map[string]bool{}}
 	c := in.channel(asked.Channel)
 	for _, id := range query.Acks {
-		a.acks[strconv.FormatInt(id, 10)] = c.done[id]
+		events, done := c.done[id]
+		a.acks[strconv.FormatInt(id, 10)] = done
+		s.confirm(events, fault)
 		delete(c.done, id)
 	}
 	return a
