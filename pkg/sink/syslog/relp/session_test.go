@@ -1,9 +1,11 @@
 package relp_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +58,104 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(texts, server.Messages()); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+}
+
+// Any bytes are data; without any there is no space either, which the server
+// insists on.
+func TestBytesStayTheSame(t *testing.T) {
+	texts := []string{"", "\n", "2 syslog 2 hi\n", " ", "\x00\xff\r\n", strings.Repeat("é", 40_000), ""}
+	var messages [][]byte
+	for _, text := range texts {
+		messages = append(messages, []byte(text))
+	}
+	server := relptest.New(t)
+	s := dial(t, server.Listen())
+	if acked, err := s.Send(within(t, 10*time.Second), messages); acked != len(messages) || err != nil {
+		t.Errorf("got %d answers and %v", acked, err)
+	}
+	if diff := cmp.Diff(texts, server.Messages()); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	if err := s.Close(within(t, 10*time.Second)); err != nil {
+		t.Error(err)
+	}
+}
+
+// After 999,999,999 transactions their numbers begin anew, with 1.
+func TestNumbersBeginAnew(t *testing.T) {
+	client, far := net.Pipe()
+	numbers := make(chan []int, 1)
+	go func() { numbers <- answerAll(t, far) }()
+	s, err := relp.Open(within(t, 10*time.Second), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Skip(999_999_995)
+	messages, _ := numbered(7)
+	if acked, err := s.Send(within(t, 10*time.Second), messages); acked != len(messages) || err != nil {
+		t.Errorf("got %d answers and %v", acked, err)
+	}
+	if err := s.Close(within(t, 10*time.Second)); err != nil {
+		t.Error(err)
+	}
+	want := []int{1, 999_999_997, 999_999_998, 999_999_999, 1, 2, 3, 4, 5}
+	if diff := cmp.Diff(want, <-numbers); diff != "" {
+		t.Errorf("transactions (-want +got):\n%s", diff)
+	}
+}
+
+// answerAll answers whatever number a command has, and returns the numbers.
+func answerAll(t *testing.T, conn net.Conn) (numbers []int) {
+	for in := bufio.NewReader(conn); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return numbers // The client closed the connection.
+		}
+		var number int
+		var command string
+		if n, _ := fmt.Sscan(line, &number, &command); n < 2 {
+			continue // the second and third line of the offers
+		}
+		numbers = append(numbers, number)
+		content := "200 OK\nrelp_version=0\ncommands=syslog"
+		if _, err := fmt.Fprintf(conn, "%d rsp %d %s\n", number, len(content), content); err != nil {
+			t.Error(err)
+			return numbers
+		}
+	}
+}
+
+// counted counts writes.
+type counted struct {
+	net.Conn
+	writes int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.writes++
+	return c.Conn.Write(b)
+}
+
+func TestAWindowTakesFewWrites(t *testing.T) {
+	conn, err := net.Dial("tcp", relptest.New(t).Listen())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{Conn: conn}
+	s, err := relp.Open(within(t, 10*time.Second), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, _ := numbered(relp.Window)
+	before := c.writes
+	if _, err := s.Send(within(t, 10*time.Second), messages); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.writes - before; got > 3 {
+		t.Errorf("a window of about 100 KiB took %d writes, want at most 3", got)
+	}
+	if err := s.Close(within(t, 10*time.Second)); err != nil {
+		t.Error(err)
 	}
 }
