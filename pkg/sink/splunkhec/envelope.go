@@ -1,7 +1,7 @@
 package splunkhec
 
 import (
-	"encoding/json"
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 
@@ -78,11 +78,47 @@ func appendFields(dst []byte, r *sink.Record) []byte {
 	return append(dst, '}', ',')
 }
 
-// isObject reports whether a body can stand in an envelope as it is. It is parsed
-// for that, since one that is not what it says would take the rest of its request
-// with it. Anything else is sent as a string.
+// isObject reports whether a body can stand in an envelope as it is. Anything else
+// is sent as a string.
 func isObject(r *sink.Record) bool {
-	return r.MediaType == "application/json" && len(r.Body) > 0 && r.Body[0] == '{' && utf8.Valid(r.Body) && json.Valid(r.Body)
+	return r.MediaType == "application/json" && bytes.HasPrefix(r.Body, []byte("{")) && closes(r.Body) && utf8.Valid(r.Body)
+}
+
+// closes reports whether the brackets of a text close with its last byte, and not
+// before: then it ends where an envelope expects it to, and cannot be taken for a
+// member or for an event of its own. It is for the format to see that what stands
+// between them is JSON, and for Splunk to refuse what is not, by its number.
+func closes(text []byte) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i == len(text)-1
+			}
+		case '"':
+			i += quoted(text[i:]) - 1
+		}
+	}
+	return false
+}
+
+// quoted is how many bytes the string has that text begins with, all of them if
+// it does not end.
+func quoted(text []byte) int {
+	for end := 1; end < len(text); end++ {
+		i := bytes.IndexAny(text[end:], `"\\`)
+		if i < 0 {
+			break
+		}
+		if end += i; text[end] == '"' {
+			return end + 1
+		}
+		end++ // what is escaped
+	}
+	return len(text)
 }
 
 const hex = "0123456789abcdef"

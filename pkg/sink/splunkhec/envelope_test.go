@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,33 @@ func TestEveryRecordIsOneEvent(t *testing.T) {
 		}
 		if at, ok := new(big.Rat).SetString(got.Time); !ok || at.Cmp(big.NewRat(ms, 1000)) != 0 {
 			rt.Errorf("time %s, want %d milliseconds", got.Time, ms)
+		}
+	})
+}
+
+// What says that it is JSON and is not takes no other record with it, and none of
+// what is in it becomes an event.
+func TestRecordThatIsNoJSON(t *testing.T) {
+	piece := rapid.SampledFrom([]string{"{", "}", "[", "]", `"`, `\`, ",", ":", `"a":`, "1", "\n", `{"event":"forged"}`, "x", "\xff"})
+	rapid.Check(t, func(rt *rapid.T) {
+		odd := record(1, "{"+strings.Join(rapid.SliceOf(piece).Draw(rt, "body"), ""))
+		var got []string
+		bubble(t, hectest.Config{}, func(t *testing.T, r *rig) {
+			if _, err := settle(t.Context(), r.open(t), []sink.Record{record(0, `{"n":0}`), odd, record(2, `{"n":2}`)}); err != nil {
+				t.Error(err)
+			}
+			// The one before the refused one may be there twice.
+			for id := range r.indexed() {
+				got = append(got, id)
+			}
+			for _, e := range r.Events() {
+				if text := e.Text(); text != `{"n":0}` && text != `{"n":2}` && text != readable(string(odd.Body)) {
+					t.Errorf("an event that nobody sent: %s", e)
+				}
+			}
+		})
+		if !slices.Contains(got, "id-000000") || !slices.Contains(got, "id-000002") {
+			rt.Errorf("indexed: %v", got)
 		}
 	})
 }

@@ -55,6 +55,7 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 	t.Helper()
 	s := planetscale.Defaults
 	s.Organization, s.AccessToken, s.RequestsPerMinute = "acme", setting.NewSecret("token"), 0
+	s.PollInterval = setting.Duration(time.Minute) // An hour of waiting is then soon over.
 	src, err := planetscale.New(s, planetscale.Options{Transport: log.Transport()})
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 		Name: "acme/splunk", SourceName: "acme", SinkName: "splunk", Format: ecs.Format.Name,
 		Source: src, Transformer: format, Positions: kept, DeadLetters: kept, Once: true,
 		Open:       func(context.Context) (sink.Sink, error) { return r.open(t), nil },
-		QueueBytes: pipeline.QueueBytes(limits),
+		QueueBytes: pipeline.QueueBytes(limits), ReadyAge: 3 * time.Minute,
 	}, kept
 }
 
@@ -134,7 +135,7 @@ func TestDestinationIsInTrouble(t *testing.T) {
 					t.Errorf("ready %v because %q, want %q and %q", status.Ready, status.Reason, test.reason, test.advice)
 				}
 				test.mend(r)
-				time.Sleep(2 * time.Minute)
+				time.Sleep(3 * time.Minute)
 				if status := lane.Status(); !status.Ready {
 					t.Errorf("not ready after the repair: %s", status.Reason)
 				}
@@ -186,7 +187,7 @@ func unlucky(e hectest.Event) (code int) {
 // A log through every fault there is: nothing is lost, what is bad is a dead
 // letter with Splunk's reason, and nothing is indexed twice that the sink knew of.
 func TestEveryFault(t *testing.T) {
-	const events = 6000
+	const events = 4000
 	for _, c := range []hectest.Config{
 		{}, {Ack: true, Sticky: true, AckDelay: time.Second}, {Ack: true, OneBased: true, AckDelay: 10 * time.Second}, {Unnumbered: true},
 	} {
