@@ -7,9 +7,7 @@ import (
 )
 
 // configuration is what rsyslogd reads. Messages go through a ruleset of their
-// own, so that what the daemon says of itself is not among them. The buffer of
-// the file holds the longest line, so that each line is one write: killed, the
-// daemon leaves no half of one.
+// own, so that what the daemon says of itself is not among them.
 var configuration = template.Must(template.New("").Parse(`
 global(workDirectory="{{.Dir}}")
 {{if .Direct}}main_queue(queue.type="Direct"){{end}}
@@ -29,7 +27,7 @@ template(name="object" type="list" option.jsonf="on") {
 template(name="line" type="string" string="%msg%\n")
 
 ruleset(name="messages"{{if .Direct}} queue.type="Direct"{{end}}) {
-	action(type="omfile" file="{{.Dir}}/messages" template="object" ioBufferSize="256k")
+	action(type="omfile" file="{{.Dir}}/messages" template="object")
 }
 
 input(type="imtcp" address="127.0.0.1" port="{{.TCP}}" ruleset="messages")

@@ -22,10 +22,7 @@ type Message struct {
 // Messages are all that the daemon wrote in its lives, in order. Those in the
 // queue of one that runs are not there yet.
 func (d *Daemon) Messages() ([]Message, error) {
-	text, err := os.ReadFile(d.path("messages"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+	text, err := d.written()
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +38,38 @@ func (d *Daemon) Messages() ([]Message, error) {
 		messages = append(messages, m)
 	}
 	return messages, nil
+}
+
+// Size grows with every message. It can be asked for often.
+func (d *Daemon) Size() (int64, error) {
+	info, err := os.Stat(d.path("messages"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// written is the file of messages; it is made with the first.
+func (d *Daemon) written() ([]byte, error) {
+	text, err := os.ReadFile(d.path("messages"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// cut takes off the file what a daemon that was killed wrote of a line, so that
+// the next does not write behind it.
+func (d *Daemon) cut() error {
+	text, err := d.written()
+	whole := bytes.LastIndexByte(text, '\n') + 1
+	if err != nil || whole == len(text) {
+		return err
+	}
+	return os.Truncate(d.path("messages"), int64(whole))
 }
 
 // Escape is what rsyslog makes of control characters by default

@@ -180,6 +180,9 @@ func (d *Daemon) end(with syscall.Signal) error {
 	if err := os.Remove(d.path("pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := d.cut(); err != nil {
+		return err
+	}
 	if killed := ok && status.Signaled() && status.Signal() == syscall.SIGKILL && with == syscall.SIGKILL; !killed && status.ExitStatus() != 0 {
 		return fmt.Errorf("rsyslogd ended with %v: %s%s", status, d.stderr.String(), d.log())
 	}
