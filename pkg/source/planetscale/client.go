@@ -93,7 +93,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	case len(body) > maxBody:
 		return nil, fault(source.Malformed, errTooLarge, "")
 	}
-	p, err := decode(body, c.settings.Organization, serverTime(answer, sent), time.Now().UTC())
+	p, err := skim(body, serverTime(answer, sent), time.Now().UTC())
 	if err != nil {
 		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
 	}

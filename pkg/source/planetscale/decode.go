@@ -13,22 +13,25 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// page is an answer of the API, decoded. Its entries stand as they were listed.
+// page is an answer of the API as a walk sees it. Its events stand as they were
+// listed.
 type page struct {
-	entries   []entry
+	listed    []listed
 	hasNext   bool
 	cursorEnd string    // "" if null
 	date      time.Time // the server's clock before it answered
-	body      []byte    // what the entries' strings and slices point into
+	read      time.Time // when the answer came
+	body      []byte    // what the strings and slices of listed point into
 }
 
-// entry is an event with the time that decides: whole milliseconds of its
-// created_at, where that can be trusted.
-type entry struct {
-	source.Event
+// listed is what decides about an event: which one it is, and when it happened,
+// in whole milliseconds of its created_at where that can be trusted.
+type listed struct {
+	id       string
 	at       int64 // milliseconds since the epoch, if dated
 	dated    bool
 	nameless bool // without an id of its own: its bytes stand for it, which others may share
+	raw      []byte
 }
 
 // future is how far ahead of the server's clock a created_at may be before it
@@ -39,29 +42,41 @@ const future = 5 * time.Minute
 // bytes.
 const maxID = 255
 
-// decode reads the body of a 200. An element of data that cannot be read does
-// not fail the page: it becomes an event of its raw bytes.
-func decode(body []byte, organization string, date, read time.Time) (*page, error) {
-	return decodeInto(nil, body, organization, date, read)
+// skim reads of the body of a 200 what a walk needs. It accepts what decode
+// does.
+func skim(body []byte, date, read time.Time) (*page, error) {
+	p := &page{date: date, read: read, body: body}
+	return p, newDecoder(p).envelope()
 }
 
-// decodeInto is decode with the memory of entries that nobody uses any more.
-func decodeInto(entries []entry, body []byte, organization string, date, read time.Time) (*page, error) {
-	p := &page{entries: entries, date: date, body: body}
-	// Nobody writes to a body once it was read, so its text needs no copy.
-	d := decoder{scanner: scanner{text: unsafe.String(unsafe.SliceData(body), len(body))}, page: p, organization: organization, read: read}
+// decode reads the body of a 200. An element of data that cannot be read does
+// not fail the page: it becomes an event of its raw bytes. The events stand as
+// listed does. Both reuse the memory of what is handed in.
+func decode(p *page, events []source.Event, organization string) ([]source.Event, error) {
+	p.listed = p.listed[:0]
+	d := newDecoder(p)
+	d.full, d.events, d.organization = true, slices.Grow(events[:0], pageLimit), organization
 	if err := d.envelope(); err != nil {
 		return nil, err
 	}
-	p.placeUndated()
-	return p, nil
+	d.placeUndated()
+	return d.events, nil
 }
 
 type decoder struct {
 	scanner
 	page         *page
+	full         bool // not only what a walk needs
+	events       []source.Event
+	skimmed      source.Event
+	keys         keys // of the event before
 	organization string
-	read         time.Time
+}
+
+// newDecoder reads p.body. Nobody writes to a body once it was read, so its text
+// needs no copy.
+func newDecoder(p *page) *decoder {
+	return &decoder{scanner: scanner{text: unsafe.String(unsafe.SliceData(p.body), len(p.body))}, page: p}
 }
 
 func (d *decoder) envelope() error {
@@ -69,7 +84,7 @@ func (d *decoder) envelope() error {
 	if d.peek() != '{' {
 		return d.fail("an answer is an object")
 	}
-	err := d.object(0, func(key string, plain bool) error {
+	err := d.object(0, nil, func(key string, plain bool) error {
 		switch key {
 		case "type":
 			text, err := d.value(1)
@@ -93,7 +108,7 @@ func (d *decoder) envelope() error {
 				return d.fail("data is an array")
 			}
 			hasData = true
-			d.page.entries = slices.Grow(d.page.entries[:0], pageLimit)
+			d.page.listed = slices.Grow(d.page.listed[:0], pageLimit)
 			return d.array(1, d.element)
 		}
 		_, err := d.value(1)
@@ -115,47 +130,62 @@ func (d *decoder) envelope() error {
 func (d *decoder) element() error {
 	d.space()
 	start := d.pos
-	entries := append(d.page.entries, entry{})
-	e := &entries[len(entries)-1]
-	err := d.event(e)
+	l, e := d.next()
+	err := d.event(l, e)
 	if err == nil && d.peek() != ',' && d.peek() != ']' {
 		err = d.fail("after an element")
 	}
 	if err != nil {
-		*e = entry{}
+		*l, *e = listed{}, source.Event{Problem: "event: " + err.Error()}
 		d.pos = start
 		if _, lost := d.extent(); lost != nil {
 			return lost
 		}
-		e.Problem = "event: " + err.Error()
 	}
 	// The element may end in white space, which is not part of it.
 	end := start + len(strings.TrimRight(d.scanner.text[start:d.pos], " \t\r\n"))
-	e.Raw = d.page.body[start:end:end]
-	e.Organization, e.Read = d.organization, d.read
-	if e.ID == "" {
-		sum := sha256.Sum256(e.Raw)
-		e.ID, e.nameless = "sha256:"+hex.EncodeToString(sum[:]), true
+	l.raw = d.page.body[start:end:end]
+	if l.id == "" {
+		sum := sha256.Sum256(l.raw)
+		l.id, l.nameless = "sha256:"+hex.EncodeToString(sum[:]), true
 	}
-	d.page.entries = entries
+	e.ID, e.Raw, e.Organization, e.Read = l.id, l.raw, d.organization, d.page.read
 	return nil
 }
 
-func (d *decoder) event(e *entry) error {
+// next makes room for an event. What a walk does not need is written to where it
+// is overwritten.
+func (d *decoder) next() (*listed, *source.Event) {
+	d.page.listed = append(d.page.listed, listed{})
+	l := &d.page.listed[len(d.page.listed)-1]
+	if !d.full {
+		d.skimmed = source.Event{}
+		return l, &d.skimmed
+	}
+	d.events = append(d.events, source.Event{})
+	return l, &d.events[len(d.events)-1]
+}
+
+func (d *decoder) event(l *listed, e *source.Event) error {
 	if d.peek() != '{' {
 		return d.fail("an event is an object")
 	}
 	var created string
-	err := d.object(2, func(key string, plain bool) error {
+	err := d.object(2, &d.keys, func(key string, plain bool) error {
 		if !plain {
 			key = unquote(key)
 		}
-		if key == "metadata" {
-			return d.metadata(e)
-		}
-		field := e.field(key)
-		if key == "created_at" {
+		var field *string
+		switch {
+		case key == "id":
+			field = &l.id
+		case key == "created_at":
 			field = &created
+		case !d.full:
+		case key == "metadata":
+			return d.metadata(e)
+		default:
+			field = fieldOf(e, key)
 		}
 		if field == nil {
 			_, err := d.value(3)
@@ -164,26 +194,29 @@ func (d *decoder) event(e *entry) error {
 		var problem string
 		text, err := d.text(&problem)
 		*field = text
-		if problem != "" && e.Problem == "" {
-			e.Problem = key + " is " + problem
+		if problem != "" {
+			note(e, key+" is "+problem)
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if e.ID == "" || len(e.ID) > maxID {
+	if l.id == "" || len(l.id) > maxID {
 		return fmt.Errorf("an event has an id of 1 to %d bytes", maxID)
 	}
-	e.setTime(created, d.page.date)
+	var doubt string
+	if e.Time, doubt = timeOf(created, d.page.date); doubt != "" {
+		note(e, "created_at "+doubt)
+		return nil
+	}
+	l.at, l.dated = e.Time.UnixMilli(), true
 	return nil
 }
 
-// field is where the text under key belongs, nil if nowhere.
-func (e *entry) field(key string) *string {
+// fieldOf is where the text under key belongs, nil if nowhere.
+func fieldOf(e *source.Event, key string) *string {
 	switch key {
-	case "id":
-		return &e.ID
 	case "audit_action":
 		return &e.Action
 	case "action":
@@ -237,7 +270,7 @@ func (d *decoder) text(problem *string) (string, error) {
 	return d.value(3)
 }
 
-func (d *decoder) metadata(e *entry) error {
+func (d *decoder) metadata(e *source.Event) error {
 	d.space()
 	start := d.pos
 	text, err := d.value(3)
@@ -248,23 +281,24 @@ func (d *decoder) metadata(e *entry) error {
 	return err
 }
 
-func (e *entry) setTime(created string, date time.Time) {
+// timeOf reads created_at. Of a time that decides nothing, doubt says why.
+func timeOf(created string, date time.Time) (t time.Time, doubt string) {
 	t, err := time.Parse(time.RFC3339Nano, created)
 	switch {
 	case created == "":
-		e.note("created_at is missing")
+		return time.Time{}, "is missing"
 	case err != nil:
-		e.note(fmt.Sprintf("created_at %.40q is not a time", created))
+		return time.Time{}, fmt.Sprintf("%.40q is not a time", created)
 	case t.UnixMilli() <= 0:
-		e.note(fmt.Sprintf("created_at %.40q is before the API was", created))
+		return time.Time{}, fmt.Sprintf("%.40q is before the API was", created)
 	case t.After(date.Add(future)):
-		e.note(fmt.Sprintf("created_at %.40q is ahead of the server's clock", created))
-	default:
-		e.Time, e.at, e.dated = t.UTC(), t.UnixMilli(), true
+		return time.Time{}, fmt.Sprintf("%.40q is ahead of the server's clock", created)
 	}
+	return t.UTC(), ""
 }
 
-func (e *entry) note(problem string) {
+// note keeps the first problem of an event.
+func note(e *source.Event, problem string) {
 	if e.Problem == "" {
 		e.Problem = problem
 	}
@@ -272,18 +306,18 @@ func (e *entry) note(problem string) {
 
 // placeUndated gives an event without a time of its own that of the next dated
 // one in the list, else of the one before it, else the server's.
-func (p *page) placeUndated() {
+func (d *decoder) placeUndated() {
 	near := time.Time{}
-	for i := len(p.entries) - 1; i >= 0; i-- {
-		if e := &p.entries[i]; e.dated {
+	for i := len(d.events) - 1; i >= 0; i-- {
+		if e := &d.events[i]; d.page.listed[i].dated {
 			near = e.Time
 		} else {
 			e.Time = near
 		}
 	}
-	near = p.date
-	for i := range p.entries {
-		if e := &p.entries[i]; e.Time.IsZero() {
+	near = d.page.date
+	for i := range d.events {
+		if e := &d.events[i]; e.Time.IsZero() {
 			e.Time = near
 		} else {
 			near = e.Time

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
@@ -80,7 +81,22 @@ func (r *reference) fields() []string {
 	}
 }
 
-func (e *entry) fields() []string {
+// read decodes a body, and requires that skimming it sees the same.
+func read(t *testing.T, body []byte) (*page, []source.Event, error) {
+	t.Helper()
+	p := &page{date: noon, read: noon, body: body}
+	events, err := decode(p, nil, "acme")
+	skimmed, skimErr := skim(body, noon, noon)
+	if (err == nil) != (skimErr == nil) {
+		t.Fatalf("decode: %v, skim: %v", err, skimErr)
+	}
+	if diff := cmp.Diff(p, skimmed, cmp.AllowUnexported(page{}, listed{}), cmpopts.EquateEmpty()); err == nil && diff != "" {
+		t.Fatalf("decoded (-) and skimmed (+):\n%s", diff)
+	}
+	return p, events, err
+}
+
+func fields(e *source.Event) []string {
 	return []string{
 		e.ID, e.Actor.ID, e.Actor.Type, e.Actor.Name,
 		e.Auditable.ID, e.Auditable.Type, e.Auditable.Name,
@@ -91,7 +107,7 @@ func (e *entry) fields() []string {
 
 func TestDecodeReadsWhatEncodingJSONReads(t *testing.T) {
 	body := simulated(t)
-	p, err := decode(body, "acme", noon, noon)
+	_, events, err := read(t, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +115,7 @@ func TestDecodeReadsWhatEncodingJSONReads(t *testing.T) {
 	if err := json.Unmarshal(body, &page); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(p.entries), len(page.Data); got != want || want != 100 {
+	if got, want := len(events), len(page.Data); got != want || want != 100 {
 		t.Fatalf("got %d events, want %d", got, want)
 	}
 	for i, raw := range page.Data {
@@ -107,13 +123,13 @@ func TestDecodeReadsWhatEncodingJSONReads(t *testing.T) {
 		if err := json.Unmarshal(raw, &want); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want.fields(), p.entries[i].fields()); diff != "" {
+		if diff := cmp.Diff(want.fields(), fields(&events[i])); diff != "" {
 			t.Errorf("event %d (-encoding/json +decode):\n%s", i, diff)
 		}
-		if !bytes.Equal(p.entries[i].Raw, raw) {
+		if !bytes.Equal(events[i].Raw, raw) {
 			t.Errorf("event %d: raw bytes differ", i)
 		}
-		if got, want := p.entries[i].Time.Format("2006-01-02T15:04:05.000Z"), text(want.CreatedAt); got != want {
+		if got, want := events[i].Time.Format("2006-01-02T15:04:05.000Z"), text(want.CreatedAt); got != want {
 			t.Errorf("event %d: got %s, want %s", i, got, want)
 		}
 	}
@@ -141,15 +157,15 @@ func TestOneUndecodableEventIsDeliveredRaw(t *testing.T) {
 		"a quoted bracket in nonsense": `{"id":"b" "]"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := decode(answerOf(good, bad+" ", good), "acme", noon, noon)
+			p, events, err := read(t, answerOf(good, bad+" ", good))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(p.entries) != 3 || p.entries[0].ID != "a" || p.entries[2].ID != "a" {
-				t.Fatalf("got %d events, want the neighbours too", len(p.entries))
+			if len(events) != 3 || events[0].ID != "a" || events[2].ID != "a" {
+				t.Fatalf("got %d events, want the neighbours too", len(events))
 			}
-			e := &p.entries[1]
-			if string(e.Raw) != bad || !strings.HasPrefix(e.ID, "sha256:") || e.Problem == "" || e.dated {
+			e := &events[1]
+			if string(e.Raw) != bad || !strings.HasPrefix(e.ID, "sha256:") || e.Problem == "" || p.listed[1].dated {
 				t.Errorf("got id %q, problem %q, raw %s", e.ID, e.Problem, e.Raw)
 			}
 			if want := noon.Add(-time.Hour); !e.Time.Equal(want) {
@@ -175,12 +191,13 @@ func TestTimesThatDecideNothing(t *testing.T) {
 		`{}`:                              false,
 	} {
 		element := fmt.Sprintf(`{"id":"b","created_at":%s}`, created)
-		p, err := decode(answerOf(element), "acme", noon, noon)
+		p, events, err := read(t, answerOf(element))
 		if err != nil {
 			t.Fatalf("%s: %v", created, err)
 		}
-		if e := &p.entries[0]; e.dated != dated || dated != (e.Problem == "") || e.ID != "b" || e.Time.IsZero() {
-			t.Errorf("%s: got dated %v, problem %q", created, e.dated, e.Problem)
+		e, l := &events[0], &p.listed[0]
+		if l.dated != dated || dated != (e.Problem == "") || e.ID != "b" || e.Time.IsZero() {
+			t.Errorf("%s: got dated %v, problem %q", created, l.dated, e.Problem)
 		}
 	}
 }
@@ -199,8 +216,8 @@ func TestAnswersThatAreNoPages(t *testing.T) {
 		`{"type":"list","has_next":false,"data":[` + good,
 		`{"type":"list","has_next":false,"data":[{"id":"a"]}`,
 	} {
-		if p, err := decode([]byte(body), "acme", noon, noon); err == nil {
-			t.Errorf("%s: got %d events, want an error", body, len(p.entries))
+		if _, events, err := read(t, []byte(body)); err == nil {
+			t.Errorf("%s: got %d events, want an error", body, len(events))
 		}
 	}
 }
@@ -245,43 +262,55 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte(`{"id":"b","location":"\ud800` + "\xff" + `","metadata":{"n":12345678901234567890}}`))
 	f.Fuzz(func(t *testing.T, element []byte) {
-		p, err := decode(answerOf(good, string(element), good), "acme", noon, noon)
+		_, events, err := read(t, answerOf(good, string(element), good))
 		if !json.Valid(element) {
 			return // it may close the array itself; that nothing panics is enough
 		}
-		if err != nil || len(p.entries) != 3 {
+		if err != nil || len(events) != 3 {
 			t.Fatalf("got %v for %q", err, element)
 		}
 		want := bytes.Trim(element, " \t\r\n")
-		if e := &p.entries[1]; !bytes.Equal(e.Raw, want) || e.ID == "" || e.Time.IsZero() {
+		if e := &events[1]; !bytes.Equal(e.Raw, want) || e.ID == "" || e.Time.IsZero() {
 			t.Fatalf("got %q, id %q, want %q", e.Raw, e.ID, want)
 		}
 	})
 }
 
-func BenchmarkDecode(b *testing.B) {
+func BenchmarkSkim(b *testing.B) {
 	body := simulated(b)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if _, err := decode(body, "acme", noon, noon); err != nil {
+		if _, err := skim(body, noon, noon); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }
 
-func event(id string) source.Event { return source.Event{ID: id} }
+func BenchmarkDecode(b *testing.B) {
+	p := &page{date: noon, read: noon, body: simulated(b)}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(p.body)))
+	var events []source.Event
+	for b.Loop() {
+		var err error
+		if events, err = decode(p, events, "acme"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
+}
 
 func TestIDOfAnyLengthIsBounded(t *testing.T) {
 	for length, kept := range map[int]bool{1: true, maxID: true, maxID + 1: false, 1 << 20: false} {
 		id := strings.Repeat("x", length)
-		p, err := decode(answerOf(`{"id":"`+id+`"}`), "acme", noon, noon)
+		p, _, err := read(t, answerOf(`{"id":"`+id+`"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := &p.entries[0]; len(e.ID) > maxID || (e.ID == id) != kept || e.nameless == kept {
-			t.Errorf("an id of %d bytes became one of %d", length, len(e.ID))
+		if l := &p.listed[0]; len(l.id) > maxID || (l.id == id) != kept || l.nameless == kept {
+			t.Errorf("an id of %d bytes became one of %d", length, len(l.id))
 		}
 	}
 }

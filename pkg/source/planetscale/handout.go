@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/s2"
 
@@ -37,28 +36,57 @@ func newHandout(w *walk) *handout {
 	return h
 }
 
-// events hands out the next stretch and moves the position behind it.
-func (r *reader) events(ctx context.Context, h *handout) ([]source.Event, error) {
+// What the reader hands out at once holds as many stretches as come to about
+// these. What a page costs whoever it is handed to is so shared by many events,
+// and a lane's queue still holds a few.
+const (
+	handEvents = 10 * pageLimit
+	handBytes  = 1 << 20
+)
+
+// collect takes the stretches of a page. Once the position names events these go
+// out: the error of a stretch behind them comes with the next page, since the
+// stretch stays the next. One that must be read again is not waited for either.
+func (r *reader) collect(ctx context.Context, h *handout) ([]source.Event, error) {
+	events := make([]source.Event, 0, pageLimit*min(len(h.next), handEvents/pageLimit))
+	size := 0
+	for len(h.next) > 0 && (len(events) == 0 || h.next[0].remembered() && len(events) < handEvents && size < handBytes) {
+		more, err := r.handNext(ctx, h, events)
+		if err != nil {
+			if len(events) > 0 {
+				break
+			}
+			return nil, err
+		}
+		for i := len(events); i < len(more); i++ {
+			size += len(more[i].Raw)
+		}
+		events = more
+	}
+	return events, nil
+}
+
+// handNext appends the events of the next stretch and moves the position behind it.
+func (r *reader) handNext(ctx context.Context, h *handout, events []source.Event) ([]source.Event, error) {
 	st := h.next[0]
-	entries, err := r.recall(ctx, h.walk, st)
+	listed, recalled, err := r.recall(ctx, h.walk, st)
 	if err != nil {
 		return nil, err
 	}
 	backward, settled := h.walk.order() != oldestFirst, h.walk.settled(st)
-	events := make([]source.Event, 0, len(entries))
-	for i := range entries {
-		e := &entries[i]
+	for i := range listed {
 		if backward {
-			e = &entries[len(entries)-1-i]
+			i = len(listed) - 1 - i
 		}
+		l := &listed[i]
 		// The floor may have risen since the walk, over what is listed here again
 		// because the end of its page is gone.
-		if r.pos.knows(e) || e.dated && e.at < r.pos.floor || slices.Contains(settled, e.ID) {
+		if r.pos.knows(l) || l.dated && l.at < r.pos.floor || slices.Contains(settled, l.id) {
 			continue
 		}
-		late := e.dated && e.at < r.pos.newest
-		r.pos.deliver(e, digest(e.Raw))
-		events = append(events, e.Event)
+		late := l.dated && l.at < r.pos.newest
+		r.pos.deliver(l, digest(l.raw))
+		events = append(events, recalled[i])
 		events[len(events)-1].Late = late
 	}
 	r.settle(h.walk, h.waits[0])
@@ -109,25 +137,27 @@ func (r *reader) keepAnchors(w *walk) {
 	}
 }
 
-// recall returns the entries of a stretch as they were listed, for use until it
+// recall returns the events of a stretch as they were listed, for use until it
 // is called again.
-func (r *reader) recall(ctx context.Context, w *walk, st *stretch) ([]entry, error) {
-	if st.page != nil {
-		return st.page.entries, nil
-	}
-	if st.data == nil {
+func (r *reader) recall(ctx context.Context, w *walk, st *stretch) ([]listed, []source.Event, error) {
+	body := st.body
+	if !st.remembered() {
 		return r.readAgain(ctx, w, st)
 	}
-	body, err := s2.Decode(nil, st.data)
-	if err != nil {
-		return nil, fmt.Errorf("planetscale: a page kept in memory: %w", err)
+	if st.data != nil {
+		var err error
+		if body, err = s2.Decode(nil, st.data); err != nil {
+			return nil, nil, errWalk{fmt.Errorf("a page kept in memory: %w", err)}
+		}
 	}
-	p, err := decodeInto(r.entries, body, r.source.settings.Organization, st.date, time.Now().UTC())
+	p := &r.room
+	p.date, p.read, p.body = st.date, st.read, body
+	events, err := decode(p, r.events, r.source.settings.Organization)
 	if err != nil {
-		return nil, fmt.Errorf("planetscale: a page kept in memory: %w", err)
+		return nil, nil, errWalk{fmt.Errorf("a page kept in memory: %w", err)}
 	}
-	r.entries = p.entries
-	return p.entries, nil
+	r.events = events
+	return p.listed, events, nil
 }
 
 // errChanged means that the log is not what the walk saw.
@@ -137,38 +167,55 @@ var errChanged = errors.New("the log changed under the walk")
 // it then or the one that was listed behind that. An event more is late and
 // belongs here; one that vanished is gone. A log of which neither end is found
 // any more is another log, and the walk starts over.
-func (r *reader) readAgain(ctx context.Context, w *walk, st *stretch) ([]entry, error) {
+func (r *reader) readAgain(ctx context.Context, w *walk, st *stretch) (found []listed, events []source.Event, err error) {
 	const pages = 4 // room for 300 late events between two neighbours
-	var entries []entry
 	cursor := st.cursor
 	for range pages {
 		p, err := r.source.shared.page(ctx, cursor, catchUp)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.sawAnswer()
-		for i := range p.entries {
-			id := p.entries[i].ID
-			switch {
-			case w.first[id]:
-				return nil, errChanged
-			case id == st.after:
-				return entries, nil
-			}
-			entries = append(entries, p.entries[i])
-			if id == st.last {
-				return entries, nil
-			}
+		n, ended, err := w.again(p, st)
+		if err != nil {
+			return nil, nil, err
 		}
+		// The page is shared with other lanes.
+		own := *p
+		own.listed = nil
+		decoded, err := decode(&own, nil, r.source.settings.Organization)
+		if err != nil {
+			return nil, nil, errWalk{fmt.Errorf("a page read again: %w", err)}
+		}
+		found, events = append(found, own.listed[:n]...), append(events, decoded[:n]...)
 		switch {
-		case len(p.entries) == 0 || p.hasNext && p.cursorEnd == "":
-			return nil, errChanged
-		case !p.hasNext:
-			return entries, nil
+		case ended || !p.hasNext:
+			return found, events, nil
+		case p.cursorEnd == "":
+			return nil, nil, errChanged
 		}
 		cursor = p.cursorEnd
 	}
-	return nil, errChanged
+	return nil, nil, errChanged
+}
+
+// again tells how many events of a page that was read again belong to the
+// stretch, and whether its end was among them.
+func (w *walk) again(p *page, st *stretch) (n int, ended bool, err error) {
+	for i := range p.listed {
+		switch id := p.listed[i].id; {
+		case w.first[id]:
+			return 0, false, errChanged
+		case id == st.after:
+			return i, true, nil
+		case id == st.last:
+			return i + 1, true, nil
+		}
+	}
+	if len(p.listed) == 0 {
+		return 0, false, errChanged
+	}
+	return len(p.listed), false, nil
 }
 
 var seed = maphash.MakeSeed()

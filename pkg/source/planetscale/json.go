@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -31,7 +32,8 @@ func (s *scanner) fail(what string) error {
 }
 
 func (s *scanner) space() {
-	for s.pos < len(s.text) {
+	// There is none most of the time, and all of it is below what else there is.
+	for s.pos < len(s.text) && s.text[s.pos] <= ' ' {
 		switch s.text[s.pos] {
 		case ' ', '\t', '\n', '\r':
 			s.pos++
@@ -67,7 +69,7 @@ func (s *scanner) value(depth int) (string, error) {
 	case c == '"':
 		_, _, err = s.quoted()
 	case c == '{':
-		err = s.object(depth, func(string, bool) error { _, err := s.value(depth + 1); return err })
+		err = s.object(depth, nil, func(string, bool) error { _, err := s.value(depth + 1); return err })
 	case c == '[':
 		err = s.array(depth, func() error { _, err := s.value(depth + 1); return err })
 	case c == 't':
@@ -84,9 +86,58 @@ func (s *scanner) value(depth int) (string, error) {
 	return s.text[start:s.pos], err
 }
 
-// object calls member for each member, with the scanner before its value; the
-// key is as in the text, without its quotes.
-func (s *scanner) object(depth int, member func(key string, plain bool) error) error {
+// keys are those of an object that was read before, as they were written, from
+// quote to colon. Objects of one kind nearly always have theirs in the same
+// order, and to compare a key costs less than to scan it.
+type keys []string
+
+// moreKeys than these are not remembered.
+const moreKeys = 64
+
+func (k *keys) remember(n int, written string) {
+	switch {
+	case k == nil || n > len(*k) || n >= moreKeys:
+	case n == len(*k):
+		*k = append(*k, written)
+	default:
+		(*k)[n] = written
+	}
+}
+
+func (k *keys) expected(n int) string {
+	if k == nil || n >= len(*k) {
+		return ""
+	}
+	return (*k)[n]
+}
+
+// key reads the nth key of an object and the colon behind it. The key is as in
+// the text, without its quotes.
+func (s *scanner) key(n int, like *keys) (key string, plain bool, err error) {
+	if k := like.expected(n); k != "" && strings.HasPrefix(s.text[s.pos:], k) {
+		s.pos += len(k)
+		return k[1 : len(k)-2], true, nil
+	}
+	if s.peek() != '"' {
+		return "", false, s.fail("key")
+	}
+	start := s.pos
+	if key, plain, err = s.quoted(); err != nil {
+		return "", false, err
+	}
+	if s.peek() != ':' {
+		return "", false, s.fail("after the key")
+	}
+	s.pos++
+	if written := s.text[start:s.pos]; plain && len(written) == len(key)+len(`"":`) {
+		like.remember(n, written)
+	}
+	return key, plain, nil
+}
+
+// object calls member for each member, with the scanner before its value. like
+// is what key says, nil if nothing is to be remembered.
+func (s *scanner) object(depth int, like *keys, member func(key string, plain bool) error) error {
 	if depth >= maxDepth {
 		return errDepth
 	}
@@ -95,18 +146,11 @@ func (s *scanner) object(depth int, member func(key string, plain bool) error) e
 		s.pos++
 		return nil
 	}
-	for {
-		if s.peek() != '"' {
-			return s.fail("key")
-		}
-		key, plain, err := s.quoted()
+	for n := 0; ; n++ {
+		key, plain, err := s.key(n, like)
 		if err != nil {
 			return err
 		}
-		if s.peek() != ':' {
-			return s.fail("after the key")
-		}
-		s.pos++
 		if err := member(key, plain); err != nil {
 			return err
 		}
@@ -214,7 +258,7 @@ func (s *scanner) quoted() (raw string, plain bool, err error) {
 	start := s.pos
 	plain = true
 	for {
-		s.plain()
+		s.pos = skipPlain(s.text, s.pos)
 		if s.pos >= len(s.text) {
 			return "", false, s.fail("string")
 		}
@@ -240,16 +284,16 @@ func (s *scanner) quoted() (raw string, plain bool, err error) {
 	}
 }
 
-// plain skips characters that stand for themselves. It may stop before the last
-// of them, at the end of the text.
-func (s *scanner) plain() {
-	for s.pos+8 <= len(s.text) {
-		if found := special(load(s.text[s.pos : s.pos+8])); found != 0 {
-			s.pos += bits.TrailingZeros64(found) / 8
-			return
+// skipPlain returns the end of the characters from pos on that stand for
+// themselves. It may stop before the last of them, at the end of the text.
+func skipPlain(text string, pos int) int {
+	for pos+8 <= len(text) {
+		if found := special(load(text[pos : pos+8])); found != 0 {
+			return pos + bits.TrailingZeros64(found)/8
 		}
-		s.pos += 8
+		pos += 8
 	}
+	return pos
 }
 
 func load(s string) uint64 {

@@ -20,15 +20,7 @@ func Parse(data []byte, organization string) ([]source.Event, error) {
 	if !isAnswer(body) {
 		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
 	}
-	p, err := decode(body, organization, now, now)
-	if err != nil {
-		return nil, err
-	}
-	events := make([]source.Event, len(p.entries))
-	for i := range p.entries {
-		events[i] = p.entries[i].Event
-	}
-	return events, nil
+	return decode(&page{date: now, read: now, body: body}, nil, organization)
 }
 
 var errAnswer = errors.New("is an answer")
@@ -40,7 +32,7 @@ func isAnswer(data []byte) bool {
 	if s.peek() != '{' {
 		return false
 	}
-	return errors.Is(s.object(0, func(key string, _ bool) error {
+	return errors.Is(s.object(0, nil, func(key string, _ bool) error {
 		if key == "data" || key == "has_next" {
 			return errAnswer
 		}

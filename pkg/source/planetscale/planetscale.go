@@ -219,10 +219,13 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 		return "", fault(source.Malformed, err, "")
 	}
 	text := fmt.Sprintf("the audit log of %s can be read, order %s", s.settings.Organization, w.order())
-	if n := len(top.entries); n == 0 {
+	if n := len(top.listed); n == 0 {
 		text += ", no events yet"
 	} else {
-		text += fmt.Sprintf(", first of %d events on the top page %s", n, top.entries[0].Time.Format(time.RFC3339))
+		text += fmt.Sprintf(", first of %d events on the top page", n)
+		if first := top.listed[0]; first.dated {
+			text += time.UnixMilli(first.at).UTC().Format(" " + time.RFC3339)
+		}
 	}
 	return text, nil
 }

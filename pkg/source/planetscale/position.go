@@ -67,22 +67,22 @@ func newPosition(host, organization string) *position {
 }
 
 // knows tells whether the event was delivered and is named.
-func (p *position) knows(e *entry) bool {
-	_, ok := p.index[e.ID]
+func (p *position) knows(l *listed) bool {
+	_, ok := p.index[l.id]
 	return ok
 }
 
 // deliver names an event that was handed out. The digest of its bytes tells
 // later whether it changed.
-func (p *position) deliver(e *entry, digest uint64) {
-	id := strings.Clone(e.ID) // outlives the page
+func (p *position) deliver(l *listed, digest uint64) {
+	id := strings.Clone(l.id) // outlives the page
 	p.index[id] = digest
-	if !e.dated {
+	if !l.dated {
 		p.undated = append(p.undated, id)
 		return
 	}
-	p.named = append(p.named, name{id, e.at})
-	p.newest = max(p.newest, e.at)
+	p.named = append(p.named, name{id, l.at})
+	p.newest = max(p.newest, l.at)
 }
 
 // raise moves the floor up, never down, and forgets the names below it.

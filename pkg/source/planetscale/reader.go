@@ -31,7 +31,8 @@ type reader struct {
 	walk     *walk     // listing down
 	ahead    *flight   // the walk's next page, if it is on its way
 	hand     *handout  // handing out
-	entries  []entry   // of the stretch handed out before: memory to be used again
+	room     page      // of the stretch handed out before: memory to be used again
+	events   []source.Event
 	order    order     // as far as known
 	end      [2]string // of a log that lists the oldest first: its last two events
 	fullDue  time.Time // when a walk must go down to the floor again
@@ -163,12 +164,9 @@ func (r *reader) failed(err error) error {
 // handOut returns the next page of a walk, if it holds anything worth returning.
 func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
 	h := r.hand
-	var events []source.Event
-	for len(h.next) > 0 && len(events) == 0 {
-		var err error
-		if events, err = r.events(ctx, h); err != nil {
-			return source.Page{}, false, r.failed(err)
-		}
+	events, err := r.collect(ctx, h)
+	if err != nil {
+		return source.Page{}, false, r.failed(err)
 	}
 	caughtUp := len(h.next) == 0
 	if caughtUp {
@@ -219,19 +217,19 @@ func (r *reader) tellGap() (source.Page, error) {
 // watch notices events that came again with other bytes. The first version is
 // the one that was delivered.
 func (r *reader) watch(p *page) {
-	for i := range p.entries {
-		e := &p.entries[i]
-		seen, known := r.pos.index[e.ID]
+	for i := range p.listed {
+		l := &p.listed[i]
+		seen, known := r.pos.index[l.id]
 		now := uint64(0)
 		if known {
-			now = digest(e.Raw)
+			now = digest(l.raw)
 		}
 		if seen == now {
 			continue
 		}
-		r.pos.index[strings.Clone(e.ID)] = now // a map takes the new key, which outlives the page
+		r.pos.index[strings.Clone(l.id)] = now // a map takes the new key, which outlives the page
 		if seen != 0 {
-			r.log.Warn().Str("lane", r.lane).Str("event", e.ID).
+			r.log.Warn().Str("lane", r.lane).Str("event", l.id).
 				Msg("an event that was delivered changed in the log; the new version is not delivered")
 			r.mu.Lock()
 			r.progress.Changed++

@@ -48,7 +48,7 @@ type walk struct {
 	unknown    int // events to be handed out
 	votes      [3]int
 	lastDated  *int64
-	tail       [2]name // the last two entries, as far as they are dated
+	tail       [2]name // the last two events, as far as they are dated
 	end        [2]name // the last two neighbours that are
 	anchor     [2]string
 	first      map[string]bool // ids of the first page
@@ -64,14 +64,17 @@ type walk struct {
 // stretch is a page that holds something unknown, as far as it is remembered.
 type stretch struct {
 	cursor         string // the page was asked for with it
-	date           time.Time
+	date, read     time.Time
 	last           string   // id of its last event; "" if that has none
 	after          string   // id of an event listed behind that, the next one if it has an id; "" at the end of the log
 	oldest         int64    // time of what is not below the floor: also what is known must stay known until then
 	before, behind []string // where undated ones were forgotten: ids of those listed before and behind the first that is named
-	page           *page    // decoded: the top page only
-	data           []byte   // compressed; nil, with page, if it is to be read again
+	body           []byte   // of the top page only
+	data           []byte   // the body compressed; nil, with body, if the page is to be read again
 }
+
+// remembered tells whether the stretch need not be read again.
+func (st *stretch) remembered() bool { return st.body != nil || st.data != nil }
 
 func newWalk(pos *position, full bool, assumed order, overlap time.Duration, budget int64) *walk {
 	return &walk{
@@ -101,7 +104,7 @@ func (w *walk) add(p *page) (*stretch, error) {
 		w.start = p.date // of a page that another lane asked for, before this walk set out
 	}
 	w.pages++
-	ids := make(map[string]bool, len(p.entries))
+	ids := make(map[string]bool, len(p.listed))
 	st, contrary := w.survey(p, ids)
 	w.link(p)
 	if w.first == nil {
@@ -115,9 +118,9 @@ func (w *walk) add(p *page) (*stretch, error) {
 // check finds answers that contradict the contract. They end the walk, since
 // going on could pass over events.
 func (w *walk) check(p *page) error {
-	n := len(p.entries)
+	n := len(p.listed)
 	switch {
-	case w.expect != "" && (n == 0 || p.entries[0].ID != w.expect):
+	case w.expect != "" && (n == 0 || p.listed[0].id != w.expect):
 		return errAnchor
 	case n == 0 && p.hasNext:
 		return errors.New("has_next with no events")
@@ -130,13 +133,13 @@ func (w *walk) check(p *page) error {
 	}
 	w.expect = ""
 	fresh := 0
-	for i := range p.entries {
-		id := p.entries[i].ID
+	for i := range p.listed {
+		id := p.listed[i].id
 		if w.pages > 1 && w.first[id] {
 			return errors.New("the listing began again at its top")
 		}
 		// Equal bytes without an id tell nothing of where they are listed.
-		if p.entries[i].nameless || !w.first[id] && !w.previous[id] {
+		if p.listed[i].nameless || !w.first[id] && !w.previous[id] {
 			fresh++
 		}
 	}
@@ -146,27 +149,27 @@ func (w *walk) check(p *page) error {
 	return nil
 }
 
-// survey looks at each entry once: what is unknown, and how they are ordered.
-// It returns a stretch if something is unknown, and whether entries of the page
+// survey looks at each event once: what is unknown, and how they are ordered.
+// It returns a stretch if something is unknown, and whether events of the page
 // contradict the order.
 func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
-	st := &stretch{cursor: w.cursor, date: p.date, oldest: math.MaxInt64}
+	st := &stretch{cursor: w.cursor, date: p.date, read: p.read, oldest: math.MaxInt64}
 	votes := [3]int{}
 	unknown := 0
-	for i := range p.entries {
-		e := &p.entries[i]
+	for i := range p.listed {
+		e := &p.listed[i]
 		if !e.nameless {
-			ids[e.ID] = true
+			ids[e.id] = true
 		}
 		w.vote(e, &votes)
 		switch {
 		case w.isUnknown(e):
 			unknown++
 			if !e.dated && w.pos.forgot && !w.sawUndated {
-				st.before = append(st.before, strings.Clone(e.ID))
+				st.before = append(st.before, strings.Clone(e.id))
 			}
 		case !e.dated && !w.pos.knows(e):
-			st.behind = append(st.behind, strings.Clone(e.ID))
+			st.behind = append(st.behind, strings.Clone(e.id))
 			fallthrough
 		default:
 			w.metKnown = true
@@ -184,8 +187,8 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 		return nil, contrary
 	}
 	w.unknown += unknown
-	if last := &p.entries[len(p.entries)-1]; !last.nameless {
-		st.last = strings.Clone(last.ID) // outlives the page, whose memory it would hold
+	if last := &p.listed[len(p.listed)-1]; !last.nameless {
+		st.last = strings.Clone(last.id) // outlives the page, whose memory it would hold
 	}
 	return st, contrary
 }
@@ -194,7 +197,7 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 // place against the floor: once names of such had to be forgotten, those listed
 // below one that is still named are settled. In a log that lists the oldest
 // first it is those above, which shows when one is met that is named.
-func (w *walk) isUnknown(e *entry) bool {
+func (w *walk) isUnknown(e *listed) bool {
 	if w.pos.knows(e) {
 		w.sawUndated = w.sawUndated || !e.dated
 		return false
@@ -216,10 +219,10 @@ func (w *walk) settled(st *stretch) []string {
 	return nil
 }
 
-// vote compares a dated entry with the one listed before it, over pages too,
+// vote compares a dated event with the one listed before it, over pages too,
 // and remembers neighbours that a later walk can begin at if the API lists the
 // oldest first: both earlier than anything that can still change.
-func (w *walk) vote(e *entry, votes *[3]int) {
+func (w *walk) vote(e *listed, votes *[3]int) {
 	if !e.dated {
 		w.tail = [2]name{} // the next two would not be neighbours
 		return
@@ -237,7 +240,7 @@ func (w *walk) vote(e *entry, votes *[3]int) {
 	}
 	at := e.at
 	w.lastDated = &at
-	w.tail = [2]name{w.tail[1], {e.ID, e.at}}
+	w.tail = [2]name{w.tail[1], {e.id, e.at}}
 	if w.tail[0].id != "" {
 		w.end = w.tail
 	}
@@ -259,17 +262,17 @@ func (w *walk) order() order {
 
 // link tells the stretch before what is listed behind it.
 func (w *walk) link(p *page) {
-	if n := len(w.stretches); n > 0 && w.stretches[n-1].after == "" && len(p.entries) > 0 && !p.entries[0].nameless {
-		w.stretches[n-1].after = strings.Clone(p.entries[0].ID)
+	if n := len(w.stretches); n > 0 && w.stretches[n-1].after == "" && len(p.listed) > 0 && !p.listed[0].nameless {
+		w.stretches[n-1].after = strings.Clone(p.listed[0].id)
 	}
 }
 
-// keep remembers a page. The top page stays decoded: an idle lane has no other,
+// keep remembers a page. The top page stays as it is: an idle lane has no other,
 // and it is the one page that cannot be asked for again.
 func (w *walk) keep(st *stretch, p *page) {
 	w.stretches = append(w.stretches, st)
 	if w.pages == 1 {
-		st.page = p
+		st.body = p.body
 		return
 	}
 	if most := s2.MaxEncodedLen(len(p.body)); most > len(w.scratch) {
@@ -325,8 +328,8 @@ const strays = pageLimit/4 - 1
 // a page that is in order its last dated events tell, else all of them must be.
 func (p *page) below(floor int64, contrary bool) bool {
 	run := 0
-	for i := len(p.entries) - 1; i >= 0; i-- {
-		switch e := &p.entries[i]; {
+	for i := len(p.listed) - 1; i >= 0; i-- {
+		switch e := &p.listed[i]; {
 		case !e.dated:
 		case e.at >= floor:
 			return run > strays && !contrary

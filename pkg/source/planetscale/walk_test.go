@@ -1,6 +1,7 @@
 package planetscale
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func listing(t *testing.T, cursor string, ids ...int) *page {
 		body = strings.Replace(body, `"has_next":false`, `"has_next":true`, 1)
 		body = strings.Replace(body, `"cursor_end":null`, fmt.Sprintf(`"cursor_end":%q`, cursor), 1)
 	}
-	p, err := decode([]byte(body), "acme", noon, noon)
+	p, err := skim([]byte(body), noon, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestPositionSurvivesItsText(t *testing.T) {
 	p.floor, p.through, p.anchor = noon.UnixMilli(), noon.UnixMilli()+5, [2]string{"a", "b"}
 	p.gap = &gap{From: noon, To: noon.Add(time.Hour)}
 	for i, id := range []string{"plain", `quote"\`, "line\nend", "\u2028", "é", "<&>"} {
-		p.deliver(&entry{Event: event(id), at: noon.UnixMilli() + int64(i), dated: i != 2}, 1)
+		p.deliver(&listed{id: id, at: noon.UnixMilli() + int64(i), dated: i != 2}, 1)
 	}
 	text, err := p.encode()
 	if err != nil {
@@ -129,7 +130,7 @@ func TestPositionIsBounded(t *testing.T) {
 				p.raise(noon.UnixMilli())
 				shrunk := false
 				for i := range 30_000 {
-					p.deliver(&entry{Event: event(fmt.Sprintf(id, i)), at: noon.UnixMilli() + int64(20*i), dated: dated}, 1)
+					p.deliver(&listed{id: fmt.Sprintf(id, i), at: noon.UnixMilli() + int64(20*i), dated: dated}, 1)
 					if i%100 == 99 {
 						shrunk = p.bound(1<<62) || shrunk
 					}
@@ -157,7 +158,7 @@ func TestFloorNeverPassesWhatWaits(t *testing.T) {
 	p := newPosition("host", "acme")
 	p.raise(0)
 	for i := range 25_000 {
-		p.deliver(&entry{Event: event(fmt.Sprint(i)), at: int64(i), dated: true}, 1)
+		p.deliver(&listed{id: fmt.Sprint(i), at: int64(i), dated: true}, 1)
 	}
 	p.bound(50)
 	if p.floor > 50 || len(p.named) > maxNames {
@@ -175,13 +176,13 @@ func TestFloorAfterNamesWereForgotten(t *testing.T) {
 	p := newPosition("host", "acme")
 	p.raise(0)
 	for i := range maxNames + 10 {
-		p.deliver(&entry{Event: event(fmt.Sprint(i)), at: int64(1_000_000 - i), dated: true}, 1)
+		p.deliver(&listed{id: fmt.Sprint(i), at: int64(1_000_000 - i), dated: true}, 1)
 	}
 	p.bound(0)
 	p.bound(1 << 62)
 	for i := range 10 {
-		if e := (&entry{Event: event(fmt.Sprint(i)), at: int64(1_000_000 - i), dated: true}); !p.knows(e) && e.at >= p.floor {
-			t.Fatalf("event %s, delivered, is unknown at the floor %d", e.ID, p.floor)
+		if e := (&listed{id: fmt.Sprint(i), at: int64(1_000_000 - i), dated: true}); !p.knows(e) && e.at >= p.floor {
+			t.Fatalf("event %s, delivered, is unknown at the floor %d", e.id, p.floor)
 		}
 	}
 }
@@ -226,6 +227,67 @@ func TestAnchorOnTheTopPageIsNotJumpedTo(t *testing.T) {
 		}
 		if w.cursor != want {
 			t.Errorf("anchor %s: the walk goes on behind %s, want %s", anchor, w.cursor, want)
+		}
+	}
+}
+
+// TestErrorBehindEventsThatWereTaken spoils the second of three pages that are
+// handed out at once.
+func TestErrorBehindEventsThatWereTaken(t *testing.T) {
+	pos := newPosition("host", "acme")
+	w := newWalk(pos, true, newestFirst, time.Minute, 1<<20)
+	for _, p := range []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "", 5, 4)} {
+		st, err := w.add(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.keep(st, p)
+	}
+	w.stretches[1].data = []byte("spoilt")
+	r := &reader{source: &Source{}, pos: pos}
+	h := newHandout(w)
+	events, err := r.collect(t.Context(), h)
+	if err != nil || len(events) != 2 || events[0].ID != "4" || events[1].ID != "5" {
+		t.Fatalf("got %d events, error %v; want the two of the page before the spoilt one", len(events), err)
+	}
+	if events, err := r.collect(t.Context(), h); !errors.As(err, new(errWalk)) || len(events) != 0 {
+		t.Errorf("got %d events, error %v; want that of the spoilt page", len(events), err)
+	}
+	if pos.knows(&listed{id: "6"}) || !pos.knows(&listed{id: "5"}) {
+		t.Error("the position names something else than what was handed out")
+	}
+}
+
+// TestPagesAreHandedOutTogether counts what comes at once of a log in memory.
+func TestPagesAreHandedOutTogether(t *testing.T) {
+	const pages = 25
+	pos := newPosition("host", "acme")
+	w := newWalk(pos, true, newestFirst, time.Minute, 1<<20)
+	for i := range pages {
+		cursor := ""
+		if i < pages-1 {
+			cursor = fmt.Sprint(i)
+		}
+		p := listing(t, cursor, down((pages-i)*pageLimit, pageLimit)...)
+		st, err := w.add(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.keep(st, p)
+	}
+	r := &reader{source: &Source{}, pos: pos}
+	h := newHandout(w)
+	next := 1
+	for _, want := range []int{handEvents, handEvents, 5 * pageLimit} {
+		events, err := r.collect(t.Context(), h)
+		if err != nil || len(events) != want {
+			t.Fatalf("got %d events, error %v; want %d", len(events), err, want)
+		}
+		for _, e := range events {
+			if e.ID != fmt.Sprint(next) {
+				t.Fatalf("got event %s, want %d", e.ID, next)
+			}
+			next++
 		}
 	}
 }
