@@ -51,8 +51,9 @@ func TestRsyslogGetsEachRecordAsOneMessage(t *testing.T) {
 				t.Run(strings.Join([]string{scheme, protocol, framing}, " "), func(t *testing.T) {
 					s.Protocol, s.Framing = protocol, framing
 					snk := open(t, s)
+					largest := record(strings.Repeat("é", snk.(sink.Limiter).Limits().RecordBytes/2))
 					// A few at a time: the socket of UDP has room for about a hundred.
-					for some := range slices.Chunk(records, 20) {
+					for some := range slices.Chunk(append(records, largest), 20) {
 						deliver(t, snk, some)
 						all := awaitMessages(t, d, seen+len(some))
 						wantUnderstood(t, s, all[seen:], some)

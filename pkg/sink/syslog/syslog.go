@@ -95,12 +95,17 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 // leaves out and shortens. A batch must be given the time that it has to settle,
 // and that a receiver which reads nothing has to come back.
 func (s *syslog) Limits() sink.Limits {
-	return sink.Limits{
-		Records:     10_000,
-		Bytes:       4 << 20,
+	l := sink.Limits{
 		RecordBytes: int(s.settings.MaxMessageBytes) - s.encoder.overhead(),
 		Timeout:     userTimeout + s.settings.Settle.Std(),
 	}
+	if s.settings.Address[0].stream() {
+		// What a receiver read by the end of settle cannot be lost in its socket any
+		// more, so a batch is what the slower ones read in far less than a second.
+		// The source hands out less than half of that.
+		l.Records, l.Bytes = 2000, mostInStream
+	}
+	return l
 }
 
 // Publish sends the batch over the connection there is, or over a new one.
