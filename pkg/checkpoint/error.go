@@ -18,25 +18,11 @@ var (
 	ErrForeign = errors.New("belongs to lane")
 )
 
-// Error is why a checkpoint or its directory could not be used.
-type Error struct {
-	Op     string // what was attempted
-	Path   string
-	Err    error
-	Advice string // what a person can do about it, if anything
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Op, e.Path, e.Err) }
-func (e *Error) Unwrap() error { return e.Err }
-
-// Hint is what a person can do about the error; empty if nothing is known.
-func (e *Error) Hint() string { return e.Advice }
-
-// ErrorClass is the class as metrics name it.
-func (e *Error) ErrorClass() string { return "checkpoint" }
+// class is that of all errors, as metrics name it.
+const class = "checkpoint"
 
 func fail(op, path string, err error) error {
-	return &Error{Op: op, Path: path, Err: err, Advice: statedir.Advice(err, path)}
+	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Advice: statedir.Advice(err, path)}
 }
 
 // failLoad is the error of a file that exists and cannot be used. Only a person
@@ -49,5 +35,5 @@ func failLoad(path, lane string, err error) error {
 	if a := statedir.Advice(err, path); a != "" {
 		advice = a
 	}
-	return &Error{Op: "load checkpoint", Path: path, Err: err, Advice: advice}
+	return &statedir.Error{Class: class, Op: "load checkpoint", Path: path, Err: err, Advice: advice}
 }

@@ -67,8 +67,9 @@ func inUse(dir, path string) error {
 	if h, ok := readHolder(path); ok {
 		err = fmt.Errorf("%w by process %d on host %s since %s", ErrInUse, h.PID, h.Host, h.Since.Format(time.RFC3339))
 	}
-	return &Error{
-		Op: "open state directory", Path: dir, Err: err,
+	return &statedir.Error{
+		Class: class,
+		Op:    "open state directory", Path: dir, Err: err,
 		Advice: "stop that process, or give this one a state directory of its own: two would save over each other's positions",
 	}
 }

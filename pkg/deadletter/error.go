@@ -2,7 +2,6 @@ package deadletter
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
@@ -16,25 +15,11 @@ var (
 	ErrUnreadable = errors.New("not a readable dead letter")
 )
 
-// Error is why dead letters could not be used.
-type Error struct {
-	Op     string // what was attempted
-	Path   string
-	Err    error
-	Advice string // what a person can do about it, if anything
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Op, e.Path, e.Err) }
-func (e *Error) Unwrap() error { return e.Err }
-
-// Hint is what a person can do about the error; empty if nothing is known.
-func (e *Error) Hint() string { return e.Advice }
-
-// ErrorClass is the class as metrics name it.
-func (e *Error) ErrorClass() string { return "dead_letters" }
+// class is that of all errors, as metrics name it.
+const class = "dead_letters"
 
 func fail(op, path string, err error) error {
-	return &Error{Op: op, Path: path, Err: err, Advice: advice(path, err)}
+	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Advice: advice(path, err)}
 }
 
 func (s *Store) failPut(lane string, err error) error {
