@@ -20,3 +20,6 @@ func Message(s Settings, r sink.Record) ([]byte, error) {
 // Gone is closed once the sink's connection, which there must be, is known to be
 // of no use any more.
 func Gone(s sink.Sink) <-chan struct{} { return s.(*syslog).link.(*stream).gone }
+
+// Unacknowledged is what drain goes by.
+var Unacknowledged = unacknowledged

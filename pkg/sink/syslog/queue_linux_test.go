@@ -1,0 +1,51 @@
+package syslog_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/sink/syslog"
+)
+
+// TestQueueOfABrokenConnectionIsNotEmpty has connections end with nobody reading
+// from them here, so that the kernel alone can tell.
+func TestQueueOfABrokenConnectionIsNotEmpty(t *testing.T) {
+	for _, tt := range []struct {
+		words string
+		sent  int // bytes, which nobody reads
+		end   func(*conn)
+	}{
+		{"reset with bytes on their way", 60_000, func(c *conn) { _ = c.SetLinger(0); _ = c.Close() }},
+		{"reset", 0, func(c *conn) { _ = c.SetLinger(0); _ = c.Close() }},
+		{"half closed", 0, func(c *conn) { _ = c.CloseWrite() }},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			accepted := make(chan *conn, 1)
+			url := peer(t, func(c *conn) { accepted <- c })
+			dialled, err := net.Dial("tcp", settings(t, url).Address[0].Host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs := dialled.(*conn), <-accepted
+			defer ours.Close()
+			defer theirs.Close()
+			if _, err := ours.Write(make([]byte, tt.sent)); err != nil {
+				t.Fatal(err)
+			}
+			waiting, err := syslog.Unacknowledged(ours)
+			if err != nil || (waiting > 0) != (tt.sent > 0) {
+				t.Fatalf("got %d bytes waiting, %v, of %d sent", waiting, err, tt.sent)
+			}
+			tt.end(theirs)
+			for began := time.Now(); err == nil && time.Since(began) < 5*time.Second; {
+				if waiting, err = syslog.Unacknowledged(ours); tt.sent > 0 && waiting == 0 && err == nil {
+					t.Fatal("the queue is said to be empty, although nobody read what was in it")
+				}
+			}
+			if err == nil {
+				t.Error("the connection is still said to be sound")
+			}
+		})
+	}
+}
