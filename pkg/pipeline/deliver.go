@@ -116,6 +116,11 @@ func (d *delivery) took(faults []error, err error) (again error) {
 	if first := d.state.published(delivered); first {
 		d.log.Info().Int("records", delivered).Msg("first records delivered")
 	}
+	if delivered > 0 {
+		// A large batch may meet several failures. As long as each attempt gets
+		// further, they are none in a row.
+		d.publishing.wait.Reset()
+	}
 	d.advance(head.len(), keep, faults != nil)
 	switch {
 	case keep.len() == 0:

@@ -305,3 +305,42 @@ func TestFullDeadLettersStopTheLaneAndNotTheRule(t *testing.T) {
 		}
 	})
 }
+
+// A destination that takes a part of each attempt is not left alone for longer and
+// longer; one that takes nothing is.
+func TestProgressKeepsThePausesShort(t *testing.T) {
+	const records = 40
+	catchUp := func(t *testing.T, answer func(batch []sink.Record) error) (took time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: records}, &fakeSink{})
+			b.sink.answer = func(_ context.Context, _ int, batch []sink.Record) error { return answer(batch) }
+			began := time.Now()
+			b.catchUp(t)
+			took = time.Since(began)
+		})
+		return took
+	}
+	part := func(batch []sink.Record) error {
+		var named sink.BatchError
+		for i := range batch[1:] {
+			named = append(named, sink.RecordError{Index: i + 1, Err: errReset})
+		}
+		if len(named) == 0 {
+			return nil
+		}
+		return named
+	}
+	if got, most := catchUp(t, part), records*time.Second; got > most {
+		t.Errorf("one record an attempt took %s, want at most %s", got, most)
+	}
+	calls := 0
+	nothing := func([]sink.Record) error {
+		if calls++; calls < records {
+			return errReset
+		}
+		return nil
+	}
+	if got, least := catchUp(t, nothing), records*10*time.Second; got < least {
+		t.Errorf("%d attempts without a record took %s, want at least %s", records, got, least)
+	}
+}
