@@ -122,7 +122,7 @@ func parseData(b []byte, length int) (data, rest []byte, err error) {
 			return nil, nil, err
 		}
 	}
-	if len(b) <= length {
+	if len(b) < length {
 		return nil, nil, errTorn
 	}
 	rest, err = skip(b[length:], '\n')

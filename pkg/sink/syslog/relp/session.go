@@ -56,7 +56,7 @@ type Session struct {
 
 	mu      sync.Mutex
 	window  window
-	closing bool  // the last command in the window is close
+	closing bool  // close was sent, behind which nothing is
 	err     error // why the session has ended; nil if it has not
 }
 
@@ -233,8 +233,8 @@ func (s *Session) takeOne(f frame) error {
 	case f.command != answer:
 		return fmt.Errorf("server sent the command %q", f.command)
 	}
-	// librelp's answer to close is empty.
-	if ended := s.closing && f.number == number(s.window.next-1) && len(f.data) == 0; !ended {
+	// librelp's answer to close, before which all others are there, is empty.
+	if ended := s.closing && len(f.data) == 0; !ended {
 		if _, err := parseResponse(f.data); err != nil {
 			return fmt.Errorf("transaction %d: %w", f.number, err)
 		}
