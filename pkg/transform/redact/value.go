@@ -1,0 +1,90 @@
+package redact
+
+import (
+	"strings"
+)
+
+// needle is a value that is sought, and how it is redacted.
+type needle struct {
+	text string
+	how  *rule
+}
+
+// minWithin is how long a value must be, in bytes, to be found within a longer
+// text.
+const minWithin = 4
+
+// token is what stands for all of a value: nothing if it is removed.
+func (r *Redactor) token(how *rule, text string) string {
+	switch {
+	case text == "" || how.how == byRemoval:
+		return ""
+	case how.how == byHash:
+		return r.hasher.Load().token(text)
+	}
+	return masked
+}
+
+const (
+	masked  = "[masked]"
+	removed = "[removed]"
+)
+
+// within is what stands for a value in a longer text, where that it is missing
+// must show.
+func (r *Redactor) within(n needle) string {
+	if n.how.how == byRemoval {
+		return removed
+	}
+	return r.token(n.how, n.text)
+}
+
+// text redacts the values found in a text.
+func (r *Redactor) text(text string) string {
+	switch whole, part := r.search(text); {
+	case whole != nil:
+		return r.token(whole.how, whole.text)
+	case part:
+		return string(r.parts(nil, text))
+	}
+	return text
+}
+
+// parts appends text with the values in it redacted. Where two begin at the same
+// place the longer one goes, and it is what was there that is searched, not what
+// came in its place.
+func (r *Redactor) parts(dst []byte, text string) []byte {
+	for {
+		first, found := len(text), -1
+		for i := range r.found {
+			if len(r.found[i].text) < minWithin {
+				break
+			}
+			if at := strings.Index(text, r.found[i].text); at >= 0 && at < first {
+				first, found = at, i
+			}
+		}
+		if found < 0 {
+			return append(dst, text...)
+		}
+		dst = append(append(dst, text[:first]...), r.within(r.found[found])...)
+		text = text[first+len(r.found[found].text):]
+	}
+}
+
+// search looks for values in a text: one that is all of it, or any within it.
+func (r *Redactor) search(text string) (whole *needle, part bool) {
+	for i := range r.found {
+		n := &r.found[i]
+		switch {
+		case len(n.text) > len(text):
+		case len(n.text) == len(text):
+			if n.text == text {
+				return n, false
+			}
+		case len(n.text) >= minWithin && strings.Contains(text, n.text):
+			return nil, true // A value as long as the text would have come before.
+		}
+	}
+	return nil, false
+}
