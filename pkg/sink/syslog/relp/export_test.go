@@ -11,7 +11,7 @@ type Frame struct {
 
 // ReadAll reads frames until there are no more.
 func ReadAll(from io.Reader) (frames []Frame, err error) {
-	r := &receiver{from: from}
+	r := &receiver{from: from, then: func() {}}
 	for {
 		next, err := r.next(nil)
 		if err != nil {

@@ -142,6 +142,7 @@ func skip(b []byte, want byte) (rest []byte, err error) {
 // receiver reads frames.
 type receiver struct {
 	from   io.Reader
+	then   func() // is called after each read
 	buffer [2 * longestFrame]byte
 	unread []byte // what of the buffer is not parsed
 }
@@ -171,6 +172,7 @@ func (r *receiver) next(frames []frame) ([]frame, error) {
 func (r *receiver) fill() error {
 	kept := copy(r.buffer[:], r.unread)
 	n, err := r.from.Read(r.buffer[kept:])
+	r.then()
 	r.unread = r.buffer[:kept+n]
 	if n > 0 {
 		return nil // an error comes again

@@ -3,10 +3,13 @@
 package relp_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rsyslogd"
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 )
 
@@ -39,4 +42,40 @@ func TestThroughput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A page takes rsyslog a few milliseconds, and not the 40 for which the kernel can
+// hold back an acknowledgement.
+func TestAPageIsAnsweredAtOnce(t *testing.T) {
+	d := rsyslogd.Start(t, rsyslogd.Config{})
+	for name, s := range map[string]*relp.Session{"RELP": dial(t, d.RELP), "RELP over TLS": dialTLS(t, d)} {
+		var took []time.Duration
+		for range 11 {
+			began := time.Now()
+			if _, err := s.Send(within(t, time.Minute), sized(page)); err != nil {
+				t.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		if median := took[len(took)/2]; median > 20*time.Millisecond {
+			t.Errorf("%s: a page took %v (median)", name, median)
+		}
+		if err := s.Close(within(t, time.Minute)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func dialTLS(t *testing.T, d *rsyslogd.Daemon) *relp.Session {
+	t.Helper()
+	conn, err := (&setting.TLS{CAFile: d.CAFile}).Dial(within(t, time.Minute), "tcp", d.RELPTLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := relp.Open(within(t, time.Minute), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -68,7 +68,7 @@ func Open(ctx context.Context, conn net.Conn) (*Session, error) {
 		conn: conn, out: bufio.NewWriterSize(conn, 64<<10), window: newWindow(),
 		progress: make(chan struct{}, 1), over: make(chan struct{}),
 	}
-	r := &receiver{from: conn}
+	r := &receiver{from: conn, then: acknowledger(conn)}
 	stop := s.endWith(ctx)
 	defer stop()
 	if err := s.open(r); err != nil {
