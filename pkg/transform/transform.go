@@ -53,4 +53,6 @@ type Options struct {
 	Host     string // name of the machine Sluice runs on
 	Version  string // of Sluice
 	Settings any    // what Format.Settings returned, changed or not; nil is the defaults
+
+	Catalogue *Catalogue // what is known of actions; nil is the built-in one
 }

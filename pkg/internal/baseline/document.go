@@ -109,7 +109,7 @@ func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object
 }
 
 func facts(e *event, raw []byte, read time.Time) object {
-	action := transform.Lookup(e.Action)
+	action := transform.Builtin().Lookup(e.Action)
 	sum := sha256.Sum256(raw)
 	o := object{
 		"kind": "event", "category": action.Categories, "type": action.Types, "action": e.Action, "id": e.ID,
@@ -125,7 +125,7 @@ func audit(e *event, metadata []byte, auditable, target source.Party) object {
 	if actor.Type == "" && actor.ID == "" {
 		actor.Type = transform.SystemActor
 	}
-	action := transform.Lookup(e.Action)
+	action := transform.Builtin().Lookup(e.Action)
 	o := object{"id": e.ID, "action": e.Verb, "updated_at": stamp(e.UpdatedAt), "severity": action.Severity}
 	set(o, "actor", party(actor))
 	set(o, "auditable", party(auditable))

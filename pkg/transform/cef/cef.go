@@ -53,8 +53,9 @@ const (
 var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
 
 type encoder struct {
-	host  string
-	limit int
+	host      string
+	limit     int
+	catalogue *transform.Catalogue
 }
 
 // allowance is how much of an event goes into its record. Records that exceed
@@ -79,12 +80,12 @@ func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cef: %w", err)
 	}
-	return &encoder{host: o.Host, limit: limit}, nil
+	return &encoder{host: o.Host, limit: limit, catalogue: o.Catalogue}, nil
 }
 
 // Transform implements transform.Transformer.
 func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	action := transform.Lookup(e.Action)
+	action := c.catalogue.Lookup(e.Action)
 	size := 0
 	for _, a := range allowances {
 		body, whole := c.append(dst, e, action, a)

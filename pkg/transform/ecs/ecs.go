@@ -62,6 +62,8 @@ type encoder struct {
 	constant string // members that depend on the options alone, each with a comma
 	levels   []allowance
 	limit    int
+
+	catalogue *transform.Catalogue
 }
 
 // allowance is how much of an event goes into its document. Documents that
@@ -102,7 +104,7 @@ func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	if !o.Original {
 		levels = allowancesWithout
 	}
-	return &encoder{constant: constant(o), levels: levels, limit: limit}, nil
+	return &encoder{constant: constant(o), levels: levels, limit: limit, catalogue: o.Catalogue}, nil
 }
 
 // constant renders what the options decide. observer is the machine that
@@ -122,7 +124,7 @@ func constant(o transform.Options) string {
 
 // Transform implements transform.Transformer.
 func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	action := transform.Lookup(e.Action)
+	action := c.catalogue.Lookup(e.Action)
 	size := 0
 	for i := range c.levels {
 		body := c.append(dst, e, action, &c.levels[i])

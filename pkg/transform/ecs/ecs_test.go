@@ -188,7 +188,7 @@ func TestFields(t *testing.T) {
 			"user.target.id": nil, "user.target.name": "grace@example.com", "user.target.email": "grace@example.com",
 		}},
 		{"a team is a group, also of the user added to it", "member-of-team", fields{
-			"group.id": "t9", "group.name": "Storage", "user.target.group.name": "Storage", "event.type": []any{"change", "group"},
+			"group.id": "t9", "group.name": "Storage", "user.target.group.name": "Storage", "event.type": []any{"change", "group", "user"},
 		}},
 		{"a team alone is no group of a user", "team-created", fields{
 			"group.name": "Storage", "user.target.group.name": nil, "event.type": []any{"creation", "group"},

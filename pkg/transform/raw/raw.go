@@ -35,14 +35,17 @@ const (
 // Format is the format "raw".
 var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
 
-type encoder struct{ limit int }
+type encoder struct {
+	limit     int
+	catalogue *transform.Catalogue
+}
 
 func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
 		return nil, fmt.Errorf("raw: %w", err)
 	}
-	return encoder{limit}, nil
+	return encoder{limit, o.Catalogue}, nil
 }
 
 // Transform implements transform.Transformer.
@@ -56,7 +59,7 @@ func (c encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	if size := len(body) - len(dst); size > c.limit {
 		return sink.Record{}, fmt.Errorf("raw: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
 	}
-	return transform.NewRecord(e, name, mediaType, transform.Lookup(e.Action), body), nil
+	return transform.NewRecord(e, name, mediaType, c.catalogue.Lookup(e.Action), body), nil
 }
 
 func appendWrapped(dst, raw []byte) []byte {

@@ -24,7 +24,7 @@ func compile(tb testing.TB, text string) where.Expression {
 
 func filter(tb testing.TB, text string) *where.Filter {
 	tb.Helper()
-	return compile(tb, text).Filter(transform.Lookup)
+	return compile(tb, text).Filter(transform.Builtin().Lookup)
 }
 
 func typical(change func(e *source.Event)) source.Event {

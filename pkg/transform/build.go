@@ -1,0 +1,127 @@
+package transform
+
+import "slices"
+
+// anything is the name of the rule for what has no other.
+const anything = "*"
+
+func newCatalogue(e *Entries) *Catalogue {
+	c := &Catalogue{entries: e, actions: make(map[string]*Action, len(e.Actions))}
+	c.rule()
+	for name := range e.Actions {
+		c.actions[name] = c.action(name)
+	}
+	for name, entry := range e.Actions {
+		if other := c.actions[entry.Alias]; other != nil {
+			c.actions[name].Alias, other.Alias = entry.Alias, name
+		}
+	}
+	return c
+}
+
+// rule makes the table of what the rules say.
+func (c *Catalogue) rule() {
+	c.resources = rows(c.entries.Resources)
+	c.verbs = rows(c.entries.Verbs)
+	c.ruled = make([][]Action, len(c.resources))
+	for resource, i := range c.resources {
+		c.ruled[i] = make([]Action, len(c.verbs))
+		for verb, j := range c.verbs {
+			c.ruled[i][j] = combine(c.entries.Resources[resource].over(c.entries.Resources[anything]),
+				c.entries.Verbs[verb].over(c.entries.Verbs[anything]))
+			c.ruled[i][j].Rule = "no entry; resource " + resource + ", verb " + verb
+		}
+	}
+}
+
+// rows numbers the rules, the one for anything as zero.
+func rows(rules map[string]Rule) map[string]int {
+	numbers := map[string]int{anything: 0}
+	for name := range rules {
+		if name != anything {
+			numbers[name] = len(numbers)
+		}
+	}
+	return numbers
+}
+
+// combine is what the rules of a resource and of a verb make of an action. The
+// categories are the verb's if it has any, since a verb about members or sign-in
+// says what kind of event it makes.
+func combine(resource, verb Rule) Action {
+	var a Action
+	a.apply(resource)
+	a.apply(verb)
+	a.Object = resource.Object
+	a.Types = nil
+	for _, kind := range slices.Concat(texts(verb.Types), texts(resource.Types)) {
+		if expected(kind, a.Categories) && !slices.Contains(a.Types, kind) {
+			a.Types = append(a.Types, kind)
+		}
+	}
+	if !expected(string(verb.Types[0]), a.Categories) {
+		a.Types = slices.Insert(a.Types, 0, "info")
+	}
+	if resource.Severity != nil && *resource.Severity > a.Severity {
+		a.Severity, a.Reason = *resource.Severity, resource.Reason
+	}
+	return a
+}
+
+// action describes an action that has an entry. What that does not say, the
+// entry of its alias does, and else the rules.
+func (c *Catalogue) action(name string) *Action {
+	a := *c.byRules(name)
+	entry := c.entries.Actions[name]
+	for _, e := range []Entry{c.entries.Actions[entry.Alias], entry} {
+		a.apply(e.Rule)
+		c.add(&a, e)
+	}
+	a.Mapped = true
+	a.Rule = "entry " + name
+	if entry.Alias != "" {
+		a.Rule += ", alias of " + entry.Alias
+	}
+	if entry.from != "" {
+		a.Rule += ", changed by " + entry.from
+	}
+	return &a
+}
+
+// apply sets what a rule says.
+func (a *Action) apply(r Rule) {
+	if len(r.Categories) > 0 {
+		a.Categories = texts(r.Categories)
+	}
+	if len(r.Types) > 0 {
+		a.Types = texts(r.Types)
+	}
+	if r.API != "" {
+		a.API = classes[apiActivity+string(r.API)]
+	}
+	if r.Object != "" {
+		a.Object = r.Object
+	}
+	if r.Severity != nil {
+		a.Severity, a.Reason = *r.Severity, r.Reason
+	}
+	if r.Changes != "" {
+		a.Changes = string(r.Changes)
+	}
+}
+
+// add sets what an entry says besides its rule.
+func (c *Catalogue) add(a *Action, e Entry) {
+	if e.Title != "" {
+		a.Title = e.Title
+	}
+	if e.IAM != "" {
+		a.IAM = classes[string(e.IAM)] // Of none there is no class.
+	}
+	if e.Technique != "" {
+		a.Technique = Technique{}
+	}
+	if name, known := c.entries.Techniques[e.Technique]; known {
+		a.Technique = Technique{ID: e.Technique, Name: name}
+	}
+}
