@@ -58,8 +58,8 @@ var errBehind = errors.New("not sent, since a record before it was refused")
 // taken, and err is why the next was not.
 func (m *messages) report(taken int, err error) error {
 	alone := sink.IsPermanent(err)
-	if err != nil && taken == 0 && len(m.refused) == 0 && !alone {
-		return err
+	if err != nil && taken == 0 && !alone {
+		return err // The refused are refused again.
 	}
 	named := m.refused
 	for _, record := range m.records[taken:] {

@@ -65,7 +65,13 @@ func advise(err error, a Address) string {
 	case errors.Is(err, errSpoke):
 		return fmt.Sprintf("see that %s is the receiver's port for %s", a.Host, a.Scheme)
 	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Sprintf("the receiver ended the connection, whose log may say why; it may have ended itself, allow no more connections, or expect something else than %s", a.Scheme)
+		hint := "the receiver ended the connection, whose log may say why; it may have ended itself, allow no more connections, or expect something else than " + a.Scheme
+		if a.encrypted() {
+			// With TLS 1.3 it may say so only after bytes of ours, and then a reset can
+			// overtake what it says.
+			hint += "; or want another certificate of ours (tls.cert_file)"
+		}
+		return hint
 	}
 	return ""
 }

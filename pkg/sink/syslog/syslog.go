@@ -99,11 +99,16 @@ func (s *syslog) Limits() sink.Limits {
 		RecordBytes: int(s.settings.MaxMessageBytes) - s.encoder.overhead(),
 		Timeout:     userTimeout + s.settings.Settle.Std(),
 	}
-	if s.settings.Address[0].stream() {
+	switch to := s.settings.Address[0]; {
+	case to.stream():
 		// What a receiver read by the end of settle cannot be lost in its socket any
 		// more, so a batch is what the slower ones read in far less than a second.
 		// The source hands out less than half of that.
 		l.Records, l.Bytes = 2000, mostInStream
+	case to.Scheme == udp:
+		// As much as a socket has room for (udp(7), rmem_default), with what the
+		// kernel adds to each datagram.
+		l.Records, l.Bytes = 50, mostInDatagram
 	}
 	return l
 }

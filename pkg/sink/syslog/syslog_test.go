@@ -160,15 +160,23 @@ func TestFailover(t *testing.T) {
 // and ends them.
 func TestFailoverFromOneThatTakesNothing(t *testing.T) {
 	first, second := newReceiver(t, nil), newReceiver(t, nil)
-	first.every, first.left = 1, -1
+	first.every = 1
 	s := settings(t, first.url(), second.url())
 	s.Settle = settle
 	snk := open(t, s)
-	all := batch(0, 5)
-	if failures := deliver(t, snk, all); failures != 1 {
+	all := batch(0, 10)
+	if failures := deliver(t, snk, all[:5]); failures != 1 {
 		t.Errorf("got %d failures, want one, of the first receiver", failures)
 	}
-	wantArrived(t, second.bodies(), all)
+	wantArrived(t, second.bodies(), all[:5])
+
+	first.mu.Lock()
+	first.every = 0
+	first.mu.Unlock()
+	second.reset()
+	<-syslog.Gone(snk)
+	deliver(t, snk, all[5:])
+	wantArrived(t, first.bodies(), all[5:])
 }
 
 func TestAllAddressesAreNamedIfNoneAnswers(t *testing.T) {

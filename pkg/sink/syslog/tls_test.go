@@ -53,7 +53,10 @@ func TestTLS(t *testing.T) {
 					t.Errorf("%s: %v", of, err)
 				case tt.hint != "":
 					wantError(t, err, s.Address[0].String(), tt.hint)
-					if got := classOf(err); got != "destination" {
+					// The receiver's alert and the reset behind it are a race, once bytes
+					// of ours are on their way.
+					racing := of == "Publish" && tt.server == demanding
+					if got := classOf(err); got != "destination" && !racing {
 						t.Errorf("%s: got an error of class %q, want destination: %v", of, got, err)
 					}
 				}
