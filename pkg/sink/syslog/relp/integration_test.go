@@ -26,7 +26,7 @@ func TestThroughput(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			rate := map[string]float64{}
 			for name, send := range clients(t, far(t, tt.address)) {
-				n := map[string]int{"session": 100_000, "naive by page": 20_000, "naive by message": 500}[name]
+				n := map[string]int{"session": 100_000, "naive by page": 10_000, "naive by message": 500}[name]
 				messages := sized(n)
 				began := time.Now()
 				if err := send(messages); err != nil {
