@@ -200,24 +200,26 @@ func (p *publication) stopped(ctx context.Context) error {
 // report makes of the records' errors what Publish returns: nil, or one error
 // where all failed for one reason that is not theirs, or a BatchError.
 func (p *publication) report() error {
-	var failed sink.BatchError
+	var again, refused sink.BatchError
 	reasons := map[error]bool{}
-	permanent := false
 	for i, err := range p.errs {
-		if err == nil {
-			continue
+		switch {
+		case err == nil:
+		case sink.IsPermanent(err):
+			refused = append(refused, sink.RecordError{Index: i, Err: err})
+		default:
+			again = append(again, sink.RecordError{Index: i, Err: err})
+			reasons[err] = true
 		}
-		failed = append(failed, sink.RecordError{Index: i, Err: err})
-		reasons[err] = true
-		permanent = permanent || sink.IsPermanent(err)
 	}
 	switch {
-	case len(failed) == 0:
+	case len(again) == len(p.errs) && len(reasons) == 1:
+		return again[0].Err
+	case len(again)+len(refused) == 0:
 		return nil
-	case len(failed) == len(p.errs) && len(reasons) == 1 && !permanent:
-		return failed[0].Err
 	}
-	return failed
+	// Of several errors the first is shown, and those are what the lane waits for.
+	return append(again, refused...)
 }
 
 // pause waits, unless ctx ends before.
