@@ -61,14 +61,15 @@ type Party struct {
 // Filter judges events by an Expression. It is not safe for concurrent use.
 type Filter struct {
 	expression Expression
-	lookup     func(action string) *transform.Action
+	catalogue  *transform.Catalogue
 	machine    vm.VM
 	fields     Fields
 }
 
-// Filter returns a filter that takes severities and categories from lookup.
-func (x Expression) Filter(lookup func(action string) *transform.Action) *Filter {
-	return &Filter{expression: x, lookup: lookup, fields: Fields{Metadata: map[string]any{}}}
+// Filter returns a filter that takes severities and categories from a
+// catalogue, the built-in one if that is nil.
+func (x Expression) Filter(catalogue *transform.Catalogue) *Filter {
+	return &Filter{expression: x, catalogue: catalogue, fields: Fields{Metadata: map[string]any{}}}
 }
 
 // Keeps reports whether e is to be sent. With an error, which is of an
@@ -86,7 +87,7 @@ func (f *Filter) Keeps(e *source.Event) (bool, error) {
 }
 
 func (f *Filter) read(e *source.Event) {
-	action := f.lookup(e.Action)
+	action := f.catalogue.Lookup(e.Action)
 	metadata := f.fields.Metadata
 	f.fields = Fields{
 		ID: e.ID, Time: e.Time, Organization: e.Organization, Action: e.Action, Verb: e.Verb,
