@@ -15,7 +15,8 @@ type Database struct {
 	kind    kind
 	current atomic.Pointer[edition]
 	pending stamp // of a file that differs from current, as it was at the refresh before
-	refused stamp // of the file that could not be read
+	refused stamp // of the file that could not be read, and why
+	why     error
 }
 
 // OpenCity reads a database of cities or countries.
@@ -54,23 +55,25 @@ func (e *OpenError) Hint() string {
 // Refresh reads the file again if it changed, and tells whether it did. A file
 // must be the same at two calls, since one that is being written is not yet
 // whole. If it is gone or broken, what was read before stays in use, and the
-// error says so, once for each file that is broken and at every call for one that
-// is gone. It must not be called concurrently.
+// error says so at every call. It must not be called concurrently.
 func (d *Database) Refresh() (changed bool, err error) {
 	now, err := stampOf(d.path)
 	if err != nil {
 		return false, d.stays(err)
 	}
-	if now == d.current.Load().stamp || now == d.refused {
+	switch now {
+	case d.current.Load().stamp:
 		return false, nil
-	}
-	if now != d.pending {
+	case d.refused:
+		return false, d.stays(d.why)
+	case d.pending:
+	default:
 		d.pending = now
 		return false, nil
 	}
 	next, err := read(d.path, d.kind)
 	if err != nil {
-		d.refused = now
+		d.refused, d.why = now, err
 		return false, d.stays(err)
 	}
 	d.current.Store(next)

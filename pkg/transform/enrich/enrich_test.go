@@ -111,7 +111,7 @@ func TestAFileThatChangesIsReadAgain(t *testing.T) {
 		{"and stays", nil, false, false, "Norrköping"},
 		{"a broken one", broken, false, false, "Norrköping"},
 		{"is refused", nil, false, true, "Norrköping"},
-		{"and that is told once", nil, false, false, "Norrköping"},
+		{"and that is told again", nil, false, true, "Norrköping"},
 		{"a database of another kind", enrichtest.ASN(t), false, false, "Norrköping"},
 		{"is refused, too", nil, false, true, "Norrköping"},
 		{"an older one", enrichtest.City(t, "Linköping", enrichtest.Built), false, false, "Norrköping"},

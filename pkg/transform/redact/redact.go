@@ -89,29 +89,34 @@ func New(s Settings) (*Redactor, error) {
 		}
 		r.root.at(keysOf(f.Name)).rule = rule
 	}
-	if !s.hashes() {
-		return r, nil
+	if _, err := r.Refresh(); err != nil {
+		return nil, err
 	}
-	return r, r.Refresh()
+	return r, nil
 }
 
-// Refresh reads the key again. If it cannot be read, that before stays in use.
-func (r *Redactor) Refresh() error {
+// Refresh reads the key again, and tells whether it is another one. If it cannot
+// be read, that before stays in use.
+func (r *Redactor) Refresh() (changed bool, err error) {
 	if !r.key.IsSet() {
-		return nil
+		return false, nil
 	}
 	key, err := r.key.Value()
 	if err == nil {
 		err = longEnough(key)
 	}
 	if err != nil {
-		return fmt.Errorf("redact: key: %w", err)
+		return false, fmt.Errorf("redact.key: %w", err)
 	}
-	if now := r.hasher.Load(); now == nil || now.key != key {
-		r.hasher.Store(newHasher(key))
+	if now := r.hasher.Load(); now != nil && now.key == key {
+		return false, nil
 	}
-	return nil
+	r.hasher.Store(newHasher(key))
+	return true, nil
 }
+
+// String says what Refresh reads.
+func (r *Redactor) String() string { return "redact.key" }
 
 // Redact returns e with its fields redacted, in memory that is used again at the
 // next call. e is not changed.

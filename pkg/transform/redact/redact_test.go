@@ -251,17 +251,17 @@ func TestTheKeyIsReadAgain(t *testing.T) {
 	e := parse(t, `{"id":"q7","actor_display_name":"Ada"}`)
 	for _, tt := range []struct {
 		words, file, want string
-		fails             bool
+		changed, fails    bool
 	}{
-		{"the same", key, key, false},
-		{"another", strings.Repeat("k", 32), strings.Repeat("k", 32), false},
-		{"one that is too short", "short", strings.Repeat("k", 32), true},
-		{"none", "", strings.Repeat("k", 32), true},
-		{"the first again", key, key, false},
+		{"the same", key, key, false, false},
+		{"another", strings.Repeat("k", 32), strings.Repeat("k", 32), true, false},
+		{"one that is too short", "short", strings.Repeat("k", 32), false, true},
+		{"none", "", strings.Repeat("k", 32), false, true},
+		{"the first again", key, key, true, false},
 	} {
 		write(tt.file)
-		if err := r.Refresh(); (err != nil) != tt.fails || err != nil && tt.file != "" && strings.Contains(err.Error(), tt.file) {
-			t.Errorf("%s: got error %v, want one: %t", tt.words, err, tt.fails)
+		if changed, err := r.Refresh(); changed != tt.changed || (err != nil) != tt.fails || err != nil && tt.file != "" && strings.Contains(err.Error(), tt.file) {
+			t.Errorf("%s: got %t and error %v, want %t and an error: %t", tt.words, changed, err, tt.changed, tt.fails)
 		}
 		if got, want := r.Redact(&e).Actor.Name, token(tt.want, "Ada"); got != want {
 			t.Errorf("%s: got %s, want %s", tt.words, got, want)
