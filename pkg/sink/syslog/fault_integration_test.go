@@ -129,8 +129,8 @@ func (p *publishing) lost(t *testing.T, d *rsyslogd.Daemon) int {
 		t.Fatal(err)
 	}
 	lost := p.delivered - len(numbers(t, got))
-	t.Logf("settle %v: %d delivered, %d lost, %d arrived again, %d attempts failed",
-		p.settings.Settle, p.delivered, lost, len(got)-p.delivered+lost, p.failures)
+	t.Logf("%s, settle %v: %d delivered, %d lost, %d arrived again, %d attempts failed",
+		p.settings.Address[0].Scheme, p.settings.Settle, p.delivered, lost, len(got)-p.delivered+lost, p.failures)
 	return lost
 }
 
