@@ -16,7 +16,8 @@
 // the end of the caller's context. Send then tells how many messages, from the
 // first on, were answered. Of the others some may have arrived: they are to be
 // sent again, in a new session. This package does neither, so that there is one
-// place that retries.
+// place that retries. What had arrived arrives again, up to a Window of it, and
+// what a server refused comes behind what it took after that.
 //
 // No error here is about a message. A server answers 500 when its queue refuses,
 // and nothing tells that from a message it does not like.
