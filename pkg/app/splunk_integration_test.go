@@ -1,0 +1,288 @@
+//go:build integration
+
+package app_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// The process is killed twenty times while Splunk gets into every trouble there
+// is. Nothing is lost, what Splunk refuses is a dead letter with its reason, and
+// what is indexed twice was so because a process could not know.
+func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
+	const lives, events = 20, 200_000
+	s := newSplunkSite(t)
+	began := time.Now()
+	for range lives {
+		s.api.Append(events / 2 / lives)
+		s.live(t)
+	}
+	t.Logf("%d kills in %s", lives, time.Since(began).Round(time.Second))
+	s.mend()
+	s.api.Append(events / 2)
+	cmd, stderr := s.command("--once")
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("catching up: %v: %s", err, stderr)
+	}
+	s.judge(t, events)
+}
+
+// splunkSite is a sluice of its own that delivers to a strict server.
+type splunkSite struct {
+	*site
+	hec    *hectest.Server
+	server *httptest.Server
+
+	mu        sync.Mutex
+	random    *rand.Rand
+	faults    map[string]int
+	dealt     map[string]int // faults by path, those passed over included
+	calm      bool           // only faults that are over at once
+	life      int            // number of the process that runs
+	channels  map[string]int // the process that each channel belongs to
+	posts     int            // requests for events in this life
+	request   chan struct{}  // one of any kind was made
+	times     map[string]int // how often each event is indexed
+	confirmed map[string]int // the process that had proof of an event
+	unknown   int            // events indexed again for want of proof
+	killed    int            // events indexed again by a process that came later
+	needless  int            // events indexed again by the process that had proof
+}
+
+func newSplunkSite(t *testing.T) *splunkSite {
+	s := &splunkSite{
+		site:   newSite(t, simulator.Config{Seed: 7, Latency: time.Millisecond}),
+		random: rand.New(rand.NewPCG(7, 7)), faults: map[string]int{}, dealt: map[string]int{}, channels: map[string]int{}, request: make(chan struct{}, 1),
+		times: map[string]int{}, confirmed: map[string]int{},
+	}
+	const token = "11111111-2222-3333-4444-555555555555"
+	s.hec = hectest.NewServer(hectest.Config{
+		Token: token, Ack: true, AckDelay: 100 * time.Millisecond, Sticky: true,
+		Refuse: unlucky, Script: s.befalls, Indexed: s.indexed, Confirmed: s.confirm,
+	})
+	s.server = httptest.NewServer(s.hec)
+	t.Cleanup(s.server.Close)
+	s.write(t, "token", token)
+	s.configure(t, "100ms", fmt.Sprintf(`  - name: splunk
+    type: splunk_hec
+    format: ecs
+    settings:
+      url: %s
+      token_file: %s
+      ack: required
+`, s.server.URL, s.path("token")))
+	return s
+}
+
+// live runs the process until it has sent some requests, and kills it.
+func (s *splunkSite) live(t *testing.T) {
+	t.Helper()
+	s.mu.Lock()
+	s.life++
+	s.posts = 0
+	enough := 1 + s.random.IntN(50)
+	moment := time.Duration(s.random.IntN(150)) * time.Millisecond
+	s.mu.Unlock()
+	cmd, stderr := s.command()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s.waitFor(t, enough, ended)
+	<-time.After(moment)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatalf("killing: %v: %s", err, stderr)
+	}
+	<-ended
+	// What it sent and nobody read yet is not for the next life.
+	s.server.CloseClientConnections()
+}
+
+// waitFor waits for so many requests for events, or until there are no more
+// requests for a second, as where a fault has the process wait.
+func (s *splunkSite) waitFor(t *testing.T, posts int, ended <-chan error) {
+	t.Helper()
+	patience := time.NewTimer(time.Minute)
+	defer patience.Stop()
+	for begun := false; ; begun = true {
+		select {
+		case <-s.request:
+			patience.Reset(time.Second)
+		case <-patience.C:
+			if !begun {
+				t.Fatal("no request was made within a minute")
+			}
+			return
+		case err := <-ended:
+			t.Fatalf("the process ended by itself: %v", err)
+		}
+		s.mu.Lock()
+		had := s.posts
+		s.mu.Unlock()
+		if had >= posts {
+			return
+		}
+	}
+}
+
+func (s *splunkSite) befalls(q hectest.Request) hectest.Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.channels[q.Channel]; !known {
+		s.channels[q.Channel] = s.life
+	}
+	if q.Path == hectest.PathEvent {
+		s.posts++
+	}
+	select {
+	case s.request <- struct{}{}:
+	default:
+	}
+	often := 4
+	if s.calm {
+		often = 40
+	}
+	if s.random.IntN(often) > 0 {
+		return hectest.Fault{}
+	}
+	return s.deal(q)
+}
+
+// deal hands out the faults in turn, passing over those that do not fit.
+func (s *splunkSite) deal(q hectest.Request) hectest.Fault {
+	for {
+		c := cards[s.dealt[q.Path]%len(cards)]
+		s.dealt[q.Path]++
+		if s.calm && c.lasting || q.Events < c.events {
+			continue
+		}
+		s.faults[c.name]++
+		if c.fault.Answer != nil && c.fault.Answer.Number != nil {
+			half := q.Events / 2
+			c.fault.Answer = &hectest.Answer{Status: 503, Code: 9, Number: &half}
+			c.fault.Taken = half
+		}
+		return c.fault
+	}
+}
+
+// cards are all faults that a server knows.
+var cards = []struct {
+	name    string
+	events  int  // a request must have, at least
+	lasting bool // it costs a client more than a moment
+	fault   hectest.Fault
+}{
+	{"slow", 0, false, hectest.Fault{Delay: 200 * time.Millisecond}},
+	{"reset", 0, false, hectest.Fault{Reset: true}},
+	{"reset after", 1, false, hectest.Fault{Reset: true, Handled: true}},
+	{"hang", 0, true, hectest.Fault{Hang: true}},
+	{"busy", 0, false, hectest.Fault{Answer: &hectest.Answer{Status: 503, Code: 9}}},
+	{"busy half way", 1, false, hectest.Fault{Answer: &hectest.Answer{Number: new(int)}}},
+	{"capacity", 0, false, hectest.Fault{Answer: &hectest.Answer{Status: 429, Code: 26, RetryAfter: 1}}},
+	{"hang after", 0, true, hectest.Fault{Hang: true, Handled: true}},
+	{"move", 0, false, hectest.Fault{Move: true}},
+	{"shutting down", 0, false, hectest.Fault{Answer: &hectest.Answer{Status: 503, Code: 23}}},
+	{"internal error", 0, false, hectest.Fault{Answer: &hectest.Answer{Status: 500, Code: 8}}},
+	{"forget", 1, true, hectest.Fault{Forget: true}},
+	{"bad gateway after", 1, false, hectest.Fault{Answer: &hectest.Answer{Status: 502, HTML: true}, Handled: true}},
+	{"a page with 200", 0, false, hectest.Fault{Answer: &hectest.Answer{Status: 200, HTML: true}}},
+	{"token revoked", 0, true, hectest.Fault{Answer: &hectest.Answer{Status: 403, Code: 4}}},
+	{"too large", 2, false, hectest.Fault{Answer: &hectest.Answer{Status: 413, HTML: true}}},
+	{"success unheard", 0, true, hectest.Fault{Reset: true, Handled: true}},
+	{"index gone", 1, true, hectest.Fault{Answer: &hectest.Answer{Status: 400, Code: 7}}},
+	{"unsupported", 0, true, hectest.Fault{Answer: &hectest.Answer{Status: 415, HTML: true}}},
+	{"channel refused", 0, true, hectest.Fault{Answer: &hectest.Answer{Status: 400, Code: 11}}},
+}
+
+func idOf(e hectest.Event) string { return fmt.Sprint(e.Fields["sluice_event_id"]) }
+
+// unlucky refuses one event in five thousand, always the same ones.
+func unlucky(e hectest.Event) (code int) {
+	h := fnv.New32a()
+	h.Write([]byte(idOf(e)))
+	if n := h.Sum32(); n%5000 == 0 {
+		return []int{6, 12, 13, 15}[n/5000%4]
+	}
+	return 0
+}
+
+func (s *splunkSite) indexed(e hectest.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := idOf(e)
+	s.times[id]++
+	life, proof := s.confirmed[id]
+	switch {
+	case s.times[id] == 1:
+	case !proof:
+		s.unknown++
+	case life == s.channels[e.Channel]:
+		s.needless++
+	default:
+		s.killed++
+	}
+}
+
+func (s *splunkSite) confirm(e hectest.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confirmed[idOf(e)] = s.channels[e.Channel]
+}
+
+// mend leaves the troubles that pass at once.
+func (s *splunkSite) mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calm = true
+	s.life++
+}
+
+func (s *splunkSite) judge(t *testing.T, events int) {
+	t.Helper()
+	s.hec.Events() // What is in memory until now is indexed.
+	reasons := map[string]string{}
+	for letter, err := range deadletter.Letters(s.path("state/dead-letters"), "acme/splunk") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons[letter.Reject.Record.ID] = letter.Reject.Reason
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ever, lost, bad := 0, 0, 0
+	for e := range s.api.Ever() {
+		ever++
+		reason, buried := reasons[e.ID]
+		switch code := unlucky(hectest.Event{Fields: map[string]any{"sluice_event_id": e.ID}}); {
+		case code > 0:
+			bad++
+			if want := fmt.Sprintf("(code %d)", code); !strings.Contains(reason, want) || s.times[e.ID] > 0 {
+				t.Errorf("bad event %s: indexed %d times, dead letter %q, want one with %s", e.ID, s.times[e.ID], reason, want)
+			}
+		case buried:
+			t.Errorf("event %s is a dead letter, and is not bad: %s", e.ID, reason)
+		case s.times[e.ID] == 0:
+			lost++
+		}
+	}
+	t.Logf("%d events, %d of them bad; indexed again: %d because the answer was unknown, %d because the process was killed before it had saved; %v", ever, bad, s.unknown, s.killed, s.faults)
+	if ever != events || bad == 0 || s.unknown == 0 || s.killed == 0 || len(s.faults) < len(cards) {
+		t.Error("there was too little trouble for this to show anything")
+	}
+	if lost > 0 || s.needless > 0 {
+		t.Errorf("%d events are lost, %d were indexed again by the process that had proof", lost, s.needless)
+	}
+}
