@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -13,14 +14,18 @@ import (
 // transform encodes pages until ctx ends or in is closed and empty.
 func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 	defer close(out.pages)
-	enc := encoder{transformer: l.Transformer, format: l.Format, body: firstBody}
+	enc := encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody}
+	var told cadence
 	for {
 		p, err := in.take(ctx)
 		if p == nil {
 			return err
 		}
 		encoded := enc.encode(p)
-		l.state.encoded(encoded.part.records)
+		l.state.encoded(encoded)
+		if encoded.unprepared > 0 && told.due("unprepared") {
+			l.log.Warn().Err(encoded.why).Msg("an event is delivered although where failed on it, or without what enrich would add")
+		}
 		if err := out.put(ctx, encoded); err != nil {
 			return err
 		}
@@ -36,6 +41,7 @@ const firstBody = 2 << 10
 // that a page costs a handful of allocations. Buffers are never used again: a
 // Publish that was abandoned may still read them.
 type encoder struct {
+	prepare     func(*source.Event) (*source.Event, error)
 	transformer transform.Transformer
 	format      string
 	body        int // average size of a body in the page before
@@ -49,7 +55,10 @@ func (e *encoder) encode(p *page) *page {
 	var buf []byte
 	total := 0
 	for i := range p.events {
-		event := &p.events[i]
+		event := e.prepared(&p.events[i], out)
+		if event == nil {
+			continue
+		}
 		if cap(buf)-len(buf) < e.body {
 			buf = make([]byte, 0, (e.body+e.body/8)*(len(p.events)-i))
 			out.bytes += int64(cap(buf))
@@ -74,6 +83,26 @@ func (e *encoder) encode(p *page) *page {
 		e.body = total / n
 	}
 	return out
+}
+
+// prepared is an event as the sink is to get it, nil if it is not to get it at all.
+func (e *encoder) prepared(event *source.Event, out *page) *source.Event {
+	if e.prepare == nil {
+		return event
+	}
+	prepared, err := e.prepare(event)
+	if err != nil {
+		out.unprepared++
+		out.why = err
+	}
+	if prepared == nil {
+		out.filtered++
+		return nil
+	}
+	if unsafe.SliceData(prepared.Raw) != unsafe.SliceData(event.Raw) {
+		out.bytes += int64(len(prepared.Raw)) // The event as it was read stays in memory, too.
+	}
+	return prepared
 }
 
 func (e *encoder) reject(event *source.Event, err error) sink.Reject {

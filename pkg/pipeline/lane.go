@@ -71,6 +71,12 @@ type Lane struct {
 	DeadLetters DeadLetters                              // required
 	Start       source.Start                             // where a lane without a checkpoint begins; default the oldest event there is
 
+	// Prepare gives an event as the sink is to get it, in memory that may be used
+	// again at the next call, or nil if the sink is not to get it. The event that
+	// comes with an error is delivered. It is called by one goroutine; nil is every
+	// event as it was read. See package prepare.
+	Prepare func(*source.Event) (*source.Event, error)
+
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
 	MaxRejects      int            // rejects in a row, without a delivery between them, before the destination is taken to be at fault; default 100

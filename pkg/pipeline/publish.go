@@ -74,8 +74,10 @@ func (p *publisher) gather(ctx context.Context, in *queue) ([]*page, error) {
 func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 	var rejects []sink.Reject
 	parts := make([]part, len(pages))
+	filtered := 0
 	for i, page := range pages {
 		parts[i] = page.part
+		filtered += page.filtered
 		rejects = append(rejects, page.rejects...)
 	}
 	rest := join(parts...)
@@ -91,6 +93,7 @@ func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 	if err := p.bury(ctx, grace, rejects); err != nil {
 		return err
 	}
+	p.state.passed(filtered)
 	return p.save(ctx, grace, pages[len(pages)-1].next)
 }
 

@@ -50,10 +50,15 @@ func QueueBytes(limits sink.Limits) int64 {
 // page is one read on its way through the lane: events until it is encoded,
 // records and rejects after.
 type page struct {
-	events   []source.Event
-	part     part
-	rejects  []sink.Reject // events that could not be encoded
-	next     source.Position
+	events  []source.Event
+	part    part
+	rejects []sink.Reject // events that could not be encoded
+	next    source.Position
+
+	filtered   int   // events that the sink is not to get
+	unprepared int   // events whose preparation failed
+	why        error // of the last of them
+
 	caughtUp bool
 	oldest   time.Time // of its first event; zero if it has none
 	bytes    int64     // of memory it holds

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -23,6 +22,7 @@ type state struct {
 	waiting  []time.Time // for each page that was read and is not settled, the time of its oldest event
 
 	read, taken, refused uint64
+	filtered, unprepared uint64
 	unmapped, truncated  uint64
 	lastTaken            time.Time
 	asked                time.Time // when the Publish under way began; zero if none is
@@ -68,14 +68,15 @@ func (s *state) handing(p *page) {
 }
 
 // encoded notes what there is to say about the records of a page.
-func (s *state) encoded(records []sink.Record) {
+func (s *state) encoded(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range records {
-		if records[i].Unmapped {
+	s.unprepared += uint64(p.unprepared)
+	for i := range p.part.records {
+		if p.part.records[i].Unmapped {
 			s.unmapped++
 		}
-		if records[i].Truncated {
+		if p.part.records[i].Truncated {
 			s.truncated++
 		}
 	}
@@ -106,6 +107,15 @@ func (s *state) published(records int) (first bool) {
 	s.taken += uint64(records)
 	s.lastTaken = time.Now()
 	return first
+}
+
+// passed notes events that the sink was not to get, once all around them are
+// settled: so each event that was settled counts once as one of published,
+// rejected and filtered.
+func (s *state) passed(events int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filtered += uint64(events)
 }
 
 func (s *state) rejected(records int) {
@@ -164,6 +174,7 @@ func (s *state) snapshot(to *Status) view {
 		to.QueuedBytes += q.held.Load()
 	}
 	to.Read, to.Published, to.Rejected = s.read, s.taken, s.refused
+	to.Filtered, to.Unprepared = s.filtered, s.unprepared
 	to.Unmapped, to.Truncated = s.unmapped, s.truncated
 	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
 	return v

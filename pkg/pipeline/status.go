@@ -21,12 +21,14 @@ type Status struct {
 	Position source.Description // of the last saved checkpoint
 	Lag      time.Duration      // age of the oldest event that is known to wait, else of the newest delivered while others wait; 0 when caught up
 
-	Read      uint64            // events handed out by the reader
-	Unmapped  uint64            // events whose action the catalogue does not know
-	Truncated uint64            // records in which values were shortened or left out to keep to a limit
-	Published uint64            // records the destination took
-	Rejected  uint64            // records buried as dead letters
-	Retries   map[string]uint64 // failures that another attempt follows, by class; by operation (start, read, open, publish, bury, save) where an error names no class
+	Read       uint64            // events handed out by the reader; of those settled each is one of published, rejected and filtered
+	Filtered   uint64            // events that the sink was not to get
+	Unprepared uint64            // events delivered although their preparation failed
+	Unmapped   uint64            // events whose action the catalogue does not know
+	Truncated  uint64            // records in which values were shortened or left out to keep to a limit
+	Published  uint64            // records the destination took
+	Rejected   uint64            // records buried as dead letters
+	Retries    map[string]uint64 // failures that another attempt follows, by class; by operation (start, read, open, publish, bury, save) where an error names no class
 
 	QueuedPages   [2]int    // waiting to be transformed, waiting to be published
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
