@@ -62,9 +62,10 @@ type meter struct {
 // line is how far a lane is in catching up; empty if it has.
 func (m *meter) line(s pipeline.Status, now time.Time) string {
 	elapsed := now.Sub(m.at).Seconds()
-	pages, events := s.Reader.WalkPages-m.pages, s.Published-m.events
+	settled := s.Published + s.Filtered
+	pages, events := s.Reader.WalkPages-m.pages, settled-m.events
 	first := m.at.IsZero()
-	m.at, m.pages, m.events = now, s.Reader.WalkPages, s.Published
+	m.at, m.pages, m.events = now, s.Reader.WalkPages, settled
 	waiting := s.Reader.WalkEvents > 100 || s.QueuedPages != [2]int{}
 	if !s.CatchingUp || !waiting {
 		return ""
