@@ -207,7 +207,7 @@ func TestWatch(t *testing.T) {
 		go func() { ended <- stock.Watch(ctx, zerolog.New(&log)) }()
 		// pass lets time pass and returns what was logged, and an event prepared after.
 		pass := func(d time.Duration) (string, *source.Event) {
-			time.Sleep(d)
+			<-time.After(d)
 			synctest.Wait()
 			e := corpus.Typical()
 			prepared, err := p.Prepare(&e)
