@@ -29,6 +29,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 // maxFile bounds what is read of a configuration; real ones are a few kB.
@@ -80,6 +81,7 @@ type Sink struct {
 	Sources        []string         // names, at least one; default all, in their order
 	Start          source.Start     // for a lane without a checkpoint; default the beginning
 	Original       bool             // the raw event in the record; default true
+	Prepare        prepare.Settings // where, enrich and redact; default none
 	PublishTimeout time.Duration    // default 1m
 	MaxRejects     int              // in a row without a delivery; default 100
 	Settings       any              // what Type.Open takes

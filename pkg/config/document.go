@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 // document is the file as it is written.
@@ -49,6 +50,7 @@ type sinkEntry struct {
 	Original       bool             `yaml:"original"`
 	PublishTimeout setting.Duration `yaml:"publish_timeout"`
 	MaxRejects     int              `yaml:"max_rejects"`
+	Prepare        prepare.Settings `yaml:",inline"`
 	Settings       deferred         `yaml:"settings"`
 }
 

@@ -128,11 +128,13 @@ func (t *tree) sink(path string, e sinkEntry, kinds Kinds, sources []Source) Sin
 		Sources:        t.follows(join(path, "sources"), e.Sources, sources),
 		Start:          t.start(join(path, "start"), e.Start),
 		Original:       e.Original,
+		Prepare:        e.Prepare,
 		PublishTimeout: e.PublishTimeout.Std(),
 		MaxRejects:     e.MaxRejects,
 	}
 	t.check(s.PublishTimeout > 0, join(path, "publish_timeout"), "is 0; write a duration such as 1m")
 	t.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
+	t.validate(path, reflect.ValueOf(&s.Prepare).Elem())
 	var ok bool
 	s.Format, ok = among(t, join(path, "format"), "format", e.Format, kinds.Formats, func(f transform.Format) string { return f.Name })
 	if ok {
