@@ -50,6 +50,7 @@ func TestAffected(t *testing.T) {
 		{"a user who is the target", database, user, user, none},
 		{"a user who is the auditable", user, database, user, none},
 		{"of two users the target", user, other, other, none},
+		{"a user rather than a membership", user, member, user, none},
 		{"a membership, without its own id", member, none, source.Party{Type: member.Type, Name: "Ada"}, none},
 		{"a user and the team", team, user, user, team},
 	} {

@@ -1,0 +1,131 @@
+package transform_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+)
+
+// party is somebody or something of a type, nobody for none.
+func party(kind string) source.Party {
+	if kind == "" {
+		return source.Party{}
+	}
+	return source.Party{ID: "id of " + kind, Type: kind, Name: kind}
+}
+
+func TestObjectAndContainer(t *testing.T) {
+	for _, tt := range []struct{ words, action, one, other, object, container string }{
+		{"a branch in its database", "database_branch.created", "Database", "DatabaseBranch", "DatabaseBranch", "Database"},
+		{"a database in its organization", "database.deleted", "Organization", "Database", "Database", "Organization"},
+		{"a deploy request, called as in the older vocabulary", "deploy_request.queued", "DatabaseDeployRequest", "Database", "DatabaseDeployRequest", "Database"},
+		{"a password, by the last word of its type", "database_branch_password.created", "DatabaseBranch", "Password", "Password", "DatabaseBranch"},
+		{"a deployment, although its request is as deep", "deployment.unqueued", "Deployment", "DeployRequest", "Deployment", "DeployRequest"},
+		{"a member of a database", "database.removed_member", "Database", "User", "User", "Database"},
+		{"a member of a team", "organization_team.added_member", "OrganizationTeam", "User", "User", "OrganizationTeam"},
+		{"a database, not the branch in it", "database.updated_default_branch", "Database", "DatabaseBranch", "Database", ""},
+		{"a token, not its owner", "access_token.created", "User", "AccessToken", "AccessToken", ""},
+		{"a membership, not its user", "organization_membership.updated_role", "OrganizationMembership", "User", "OrganizationMembership", ""},
+		{"a place alone is no member of it", "organization.joined", "Organization", "", "", "Organization"},
+		{"something alone", "organization.disabled_sso", "Organization", "", "Organization", ""},
+		{"of an unknown action, what lies deeper", "flux.capacitated", "DatabaseBranch", "Organization", "DatabaseBranch", "Organization"},
+		{"of an unknown type, in a known one", "database_branch.created", "Flux", "Database", "Flux", "Database"},
+		{"nothing", "database.created", "", "", "", ""},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			one, other, object, container := party(tt.one), party(tt.other), party(tt.object), party(tt.container)
+			// The same if auditable and target are exchanged.
+			for _, e := range []source.Event{{Action: tt.action, Auditable: one, Target: other}, {Action: tt.action, Auditable: other, Target: one}} {
+				r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
+				if diff := cmp.Diff([]source.Party{object, container}, []source.Party{r.Object, r.Container}); diff != "" {
+					t.Errorf("object and container (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func TestOfTwoUnknownTypesTheAuditableIsTheObject(t *testing.T) {
+	e := source.Event{Action: "a.b", Auditable: party("Flux"), Target: party("Capacitor")}
+	r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
+	if r.Object != e.Auditable || r.Container != e.Target {
+		t.Errorf("got object %v and container %v", r.Object, r.Container)
+	}
+}
+
+func TestActor(t *testing.T) {
+	for _, tt := range []struct {
+		words string
+		event source.Event
+		want  transform.ActorKind
+		name  string // of the type
+	}{
+		{"a user", source.Event{Action: "a.b", Actor: party("User")}, transform.PersonActor, "User"},
+		{"a token", source.Event{Action: "a.b", Actor: party("ServiceToken")}, transform.TokenActor, "ServiceToken"},
+		{"something else", source.Event{Action: "a.b", Actor: party("Robot")}, transform.UnknownActor, "Robot"},
+		{"somebody who calls himself the system", source.Event{Action: "a.b", Actor: party("System")}, transform.UnknownActor, "System"},
+		{"the system", source.Event{Action: "a.b", Actor: source.Party{Name: "PlanetScale"}}, transform.PlanetScaleActor, "System"},
+		{"nobody in a gap", source.Event{Action: "sluice.gap", Gap: true}, transform.UnknownActor, ""},
+		{"nobody in what could not be decoded", source.Event{Problem: "bad"}, transform.UnknownActor, ""},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			r := transform.Resolve(&tt.event, transform.Builtin().Lookup(tt.event.Action))
+			if r.ActorKind != tt.want || r.ActorType != tt.name {
+				t.Errorf("got %v of type %q, want %v of type %q", r.ActorKind, r.ActorType, tt.want, tt.name)
+			}
+			if got, want := r.Actor.ID, tt.event.Actor.ID; got != want {
+				t.Errorf("got actor %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestChange(t *testing.T) {
+	for _, tt := range []struct{ words, action, metadata, before, after string }{
+		{"of a role", "organization_membership.updated_role", `{"from":"member","to":"admin"}`, "member", "admin"},
+		{"in the older vocabulary", "organization.updated_role", ` { "x" : {"to":1}, "to" : "a\u0064min" , "from":"member"}`, "member", "admin"},
+		{"of no role", "deploy_request.queued", `{"from":"a","to":"b"}`, "", ""},
+		{"to what is no text", "organization_membership.updated_role", `{"from":["member"],"to":null}`, "", ""},
+		{"told in no object", "organization_membership.updated_role", `["from","to"]`, "", ""},
+		{"told by nothing", "organization_membership.updated_role", ``, "", ""},
+		{"told by what breaks off", "organization_membership.updated_role", `{"from":"member","to":"`, "member", ""},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			e := source.Event{Action: tt.action, Metadata: []byte(tt.metadata)}
+			r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
+			if r.Before != tt.before || r.After != tt.after {
+				t.Errorf("got %q to %q, want %q to %q", r.Before, r.After, tt.before, tt.after)
+			}
+		})
+	}
+}
+
+// BenchmarkRoles looks an action up and resolves the roles, as a format does for
+// each event.
+func BenchmarkRoles(b *testing.B) {
+	catalogue := transform.Builtin()
+	for _, c := range corpus.Cases() {
+		switch c.Name {
+		case "ordinary", "member-of-team", "membership-changes-role", "unknown-resource":
+			b.Run(c.Name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					transform.Resolve(&c.Event, catalogue.Lookup(c.Event.Action))
+				}
+			})
+		}
+	}
+}
+
+func TestRolesDoNotAllocate(t *testing.T) {
+	catalogue := transform.Builtin()
+	for _, c := range corpus.Cases() {
+		if n := testing.AllocsPerRun(10, func() { transform.Resolve(&c.Event, catalogue.Lookup(c.Event.Action)) }); n != 0 {
+			t.Errorf("%s: %v allocations", c.Name, n)
+		}
+	}
+}
