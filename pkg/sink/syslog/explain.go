@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"strings"
 	"syscall"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -35,7 +34,7 @@ func adviseTLS(err error, a Address) string {
 		name      x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		plain     tls.RecordHeaderError
-		alert     tls.AlertError
+		remote    *net.OpError
 		file      *fs.PathError
 	)
 	switch {
@@ -47,7 +46,7 @@ func adviseTLS(err error, a Address) string {
 		return "the receiver's certificate is not valid; give it a new one"
 	case errors.As(err, &plain):
 		return fmt.Sprintf("what listens there speaks no TLS; write %s, or turn TLS on there", a.unencrypted())
-	case errors.As(err, &alert), strings.Contains(err.Error(), "remote error: tls:"):
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert; see crypto/tls, alert.go
 		return "the receiver ended the handshake, whose log says why; if it asks for a certificate, set tls.cert_file and tls.key_file"
 	case errors.As(err, &file):
 		return "see that the files named under tls exist and that sluice may read them"
@@ -64,14 +63,8 @@ func advise(err error, a Address) string {
 		return fmt.Sprintf("start the receiver, or see that it listens on %s", a.Host)
 	case errors.Is(err, errSpoke):
 		return fmt.Sprintf("see that %s is the receiver's port for %s", a.Host, a.Scheme)
-	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET):
-		hint := "the receiver ended the connection, whose log may say why; it may have ended itself, allow no more connections, or expect something else than " + a.Scheme
-		if a.encrypted() {
-			// With TLS 1.3 it may say so only after bytes of ours, and then a reset can
-			// overtake what it says.
-			hint += "; or want another certificate of ours (tls.cert_file)"
-		}
-		return hint
+	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the receiver ended the connection, whose log may say why; it may have ended itself, allow no more connections, or expect something else than " + a.Scheme
 	}
 	return ""
 }

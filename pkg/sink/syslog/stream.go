@@ -57,6 +57,18 @@ func (s *stream) fail(cause error) {
 	})
 }
 
+// broken gives the connection up, and returns why. A receiver that refuses us may
+// have said so before it ended the connection; then the goroutine that reads knows
+// more than the kernel, or will in a moment.
+func (s *stream) broken(err error) error {
+	const moment = 100 * time.Millisecond
+	if cause := s.pause(moment); cause != nil {
+		return cause
+	}
+	s.fail(err)
+	return s.cause
+}
+
 // check returns how many bytes the peer has not acknowledged, or why the
 // connection is of no use.
 func (s *stream) check() (waiting int, err error) {
@@ -67,8 +79,7 @@ func (s *stream) check() (waiting int, err error) {
 	}
 	waiting, err = unacknowledged(s.beneath)
 	if err != nil {
-		s.fail(err)
-		return 0, s.cause
+		return 0, s.broken(err)
 	}
 	return waiting, nil
 }
@@ -84,8 +95,7 @@ func (s *stream) send(ctx context.Context, m *messages) (taken int, err error) {
 	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
 	defer stop()
 	if _, err := s.conn.Write(m.text); err != nil {
-		s.fail(err)
-		return 0, s.cause
+		return 0, s.broken(err)
 	}
 	if err := s.drain(); err != nil {
 		return 0, err
