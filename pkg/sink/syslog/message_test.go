@@ -1,8 +1,8 @@
 package syslog_test
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,16 +136,17 @@ func hostile(t testing.TB) map[string]string {
 		"a tag":              "su[1]: forged",
 		"spaces":             "  x  ",
 	}
-	files, err := filepath.Glob("../../transform/*/testdata/golden/*")
+	formats := os.DirFS("../../transform")
+	err := fs.WalkDir(formats, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "/testdata/golden/") {
+			return err
+		}
+		content, err := fs.ReadFile(formats, path)
+		bodies[path] = strings.TrimSuffix(string(content), "\n")
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bodies[file] = strings.TrimSuffix(string(content), "\n")
 	}
 	if len(bodies) < 50 {
 		t.Fatalf("got %d bodies; the formats have more in their corpora", len(bodies))
