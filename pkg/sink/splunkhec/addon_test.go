@@ -1,0 +1,35 @@
+package splunkhec
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// TestAddOnKnowsIndexedFields: Splunk searches for an indexed field as such only
+// if fields.conf names it.
+func TestAddOnKnowsIndexedFields(t *testing.T) {
+	text, err := os.ReadFile("../../../configs/splunk/TA-sluice/default/fields.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^\[(.*)\]\nINDEXED = true$`).FindAllSubmatch(text, -1) {
+		got = append(got, string(m[1]))
+	}
+	if want := []string{fieldID, fieldOrganization, fieldAction}; !slices.Equal(got, want) {
+		t.Errorf("fields.conf has %q, want %q", got, want)
+	}
+}
+
+func TestAddOnIsForTheDefaultSourcetype(t *testing.T) {
+	text, err := os.ReadFile("../../../configs/splunk/TA-sluice/default/props.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sourcetype := Type.Settings().(*Settings).Sourcetype
+	if !regexp.MustCompile(`(?m)^\[` + regexp.QuoteMeta(sourcetype) + `\]$`).Match(text) {
+		t.Errorf("props.conf has nothing about %s", sourcetype)
+	}
+}

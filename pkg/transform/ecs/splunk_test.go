@@ -1,0 +1,219 @@
+package ecs_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+)
+
+// sent are the options of a lane to Splunk: without the original.
+var sent = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+
+// everything is the corpus, and the ordinary event with every action there is.
+func everything() []corpus.Case {
+	all := corpus.Cases()
+	for _, action := range corpus.Actions() {
+		e := corpus.Typical()
+		_, e.Verb, _ = strings.Cut(action, ".")
+		e.Action = action
+		all = append(all, corpus.Case{Name: action, Event: e})
+	}
+	return all
+}
+
+func TestSplunkNamesOnlyFieldsThatAreWritten(t *testing.T) {
+	written := map[string]bool{}
+	for _, c := range everything() {
+		for field := range extracted(parse(t, sent, c.Event)) {
+			written[field] = true
+		}
+	}
+	a := readAddon(t)
+	if len(a.named) < 20 {
+		t.Errorf("the add-on names %d fields; it names more", len(a.named))
+	}
+	for _, field := range a.named {
+		if !written[field] {
+			t.Errorf("the add-on reads %s, which no record has", field)
+		}
+	}
+}
+
+// TestSplunkModel holds every event against what the Common Information Model
+// 8.5.0 says of the data models Change and Authentication.
+func TestSplunkModel(t *testing.T) {
+	a := readAddon(t)
+	changes, accounts, signIns := 0, 0, 0
+	for _, c := range everything() {
+		d := parse(t, sent, c.Event)
+		s := a.search(t, d)
+		if slices.Contains(s.tags, "authentication") {
+			signIns++
+			holds(t, c.Name, s, "action", "app", "dest", "src", "user", "vendor_product")
+		}
+		if slices.Contains(s.tags, "change") {
+			changes++
+			checkChange(t, c, d, s)
+		} else if s.fields["change_type"] != nil {
+			t.Errorf("%s: change_type is %s of what is no change", c.Name, s.value("change_type"))
+		}
+		if slices.Contains(s.tags, "account") {
+			accounts++
+			holds(t, c.Name, s, "user", "src_user")
+		}
+		// The model: if(tag=="account" AND object_category=="user" OR tag!="account" AND object_category!="user")
+		if account, user := slices.Contains(s.tags, "account"), s.value("object_category") == "user"; account != user &&
+			slices.Contains(s.tags, "change") {
+			t.Errorf("%s: tags %v, object_category %s", c.Name, s.tags, s.value("object_category"))
+		}
+	}
+	if changes < 80 || accounts < 10 || signIns < 2 {
+		t.Errorf("%d changes, %d of accounts, %d times signed in: there are more", changes, accounts, signIns)
+	}
+}
+
+func checkChange(t *testing.T, c corpus.Case, d document, s splunked) {
+	t.Helper()
+	holds(t, c.Name, s, "action", "change_type", "dest", "dvc", "vendor_account", "vendor_product")
+	for field, from := range map[string][]string{
+		"command": {c.Event.Action},
+		"src":     {c.Event.RemoteIP},
+		"status":  {d.text("event.outcome")},
+		"object":  {c.Event.Auditable.Name, c.Event.Auditable.ID, c.Event.Target.Name, c.Event.Target.ID},
+		"user":    {c.Event.Actor.Name, c.Event.Actor.ID},
+	} {
+		if strings.Join(from, "") != "" {
+			holds(t, c.Name, s, field)
+		}
+	}
+	want := "unknown"
+	for _, kind := range []string{"access", "change", "deletion", "creation"} {
+		if slices.Contains(d.words("event.type"), kind) {
+			want = map[string]string{"access": "read", "change": "modified", "deletion": "deleted", "creation": "created"}[kind]
+		}
+	}
+	if got := s.value("action"); got != want {
+		t.Errorf("%s: action is %s, want %s", c.Name, got, want)
+	}
+	if strings.Contains(s.value("object_attrs"), `"`) {
+		t.Errorf("%s: object_attrs is %s, which the model takes for none", c.Name, s.value("object_attrs"))
+	}
+}
+
+func holds(t *testing.T, name string, s splunked, fields ...string) {
+	t.Helper()
+	for _, field := range fields {
+		if s.value(field) == "" {
+			t.Errorf("%s: tags %v, and no %s", name, s.tags, field)
+		}
+	}
+}
+
+func TestSplunkFields(t *testing.T) {
+	cases := map[string]source.Event{}
+	for _, c := range everything() {
+		cases[c.Name] = c.Event
+	}
+	type fields map[string]string
+	for _, tt := range []struct {
+		words, event string
+		tags         []string
+		want         fields
+	}{
+		{"a change of a database is by its actor", "ordinary", []string{"audit", "change"}, fields{
+			"action": "modified", "change_type": "database", "command": "deploy_request.queued", "status": "success",
+			"object": "Deploy request #1842: add index on orders.customer_id", "object_id": "d8s0k2lq91xz", "object_category": "DeployRequest",
+			"user": "ada.lovelace@example.com", "user_type": "User", "src_user": "", "src": "203.0.113.77", "dvc": "forwarder-1",
+			"dest": "acme", "vendor_account": "acme", "vendor_product": "PlanetScale",
+		}},
+		{"of an account change the user is the account", "user-is-target", []string{"account", "audit", "change"}, fields{
+			"action": "modified", "change_type": "AAA", "object": "Grace Hopper", "object_id": "u77", "object_category": "user",
+			"user": "Grace Hopper", "user_type": "User", "src_user": "ada.lovelace@example.com",
+		}},
+		{"a membership is of an account", "membership-changes-role", []string{"account", "audit", "change"}, fields{
+			"user": "grace@example.com", "object": "grace@example.com", "object_id": "", "src_user": "ada.lovelace@example.com",
+			"object_attrs": "role",
+		}},
+		{"who joins is both", "organization.joined", []string{"account", "audit", "change"}, fields{
+			"user": "ada.lovelace@example.com", "src_user": "ada.lovelace@example.com", "object_id": "u1k9f3jd82ma",
+		}},
+		{"an invitation is no account yet", "organization_invitation.created", []string{"audit", "change"}, fields{
+			"action": "created", "change_type": "AAA", "user": "ada.lovelace@example.com", "object_category": "DeployRequest",
+		}},
+		{"a token is an object", "token-created", []string{"audit", "change"}, fields{
+			"action": "created", "change_type": "AAA", "object": "ci-deploy", "object_category": "ServiceToken",
+		}},
+		{"a token acts", "service-token", []string{"audit", "change"}, fields{"user": "ci-deploy", "user_type": "ServiceToken"}},
+		{"the system acts", "system", []string{"audit", "change"}, fields{"user": "PlanetScale", "user_type": "System"}},
+		{"the system without a name", "every-text-empty", []string{"audit", "change"}, fields{"user": "System", "src": ""}},
+		{"what was deleted", "database.deleted", []string{"audit", "change"}, fields{"action": "deleted", "change_type": "database"}},
+		{"a read", "read", []string{"audit", "change"}, fields{"action": "read", "status": ""}},
+		{"what was changed of it", "database_branch.updated_cluster_size", []string{"audit", "change"}, fields{"object_attrs": "cluster_size"}},
+		{"an unknown action may be a change", "unknown-action", []string{"audit", "change"}, fields{
+			"action": "unknown", "change_type": "configuration",
+		}},
+		{"a leak is none", "token-leaked", nil, fields{"action": "", "change_type": ""}},
+		{"a gap is none", "gap", nil, fields{"action": "", "change_type": ""}},
+		{"signing in", "signed-in", []string{"authentication"}, fields{
+			"action": "success", "app": "planetscale", "user": "ada.lovelace@example.com", "src_user": "", "change_type": "",
+		}},
+		{"what is no address is shown all the same", "no-address", []string{"audit", "change"}, fields{
+			"src": "localhost src=10.0.0.1", "src_ip": "",
+		}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			e, ok := cases[tt.event]
+			if !ok {
+				t.Fatalf("there is no event %s", tt.event)
+			}
+			s := readAddon(t).search(t, parse(t, sent, e))
+			if diff := cmp.Diff(tt.tags, s.tags); diff != "" {
+				t.Errorf("tags (-want +got):\n%s", diff)
+			}
+			for field, want := range tt.want {
+				if got := s.value(field); got != want {
+					t.Errorf("%s: got %q, want %q", field, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestSplunkFindsTheTarget(t *testing.T) {
+	e := corpus.Typical()
+	e.Auditable = source.Party{Type: "Organization", ID: "o1", Name: "acme"}
+	e.Target = source.Party{Type: "DatabaseBranch", ID: "b1", Name: "main"}
+	s := readAddon(t).search(t, parse(t, sent, e))
+	if s.value("object") != "main" || s.value("object_id") != "b1" || s.value("object_category") != "DatabaseBranch" {
+		t.Errorf("object %s, %s, %s; want the branch", s.value("object"), s.value("object_id"), s.value("object_category"))
+	}
+}
+
+// TestSplunkReadsTimes is about records that Splunk reads from a file.
+func TestSplunkReadsTimes(t *testing.T) {
+	props := readConf(t, "default/props.conf")["planetscale:audit"]
+	if got, want := props["TIME_FORMAT"], "%Y-%m-%dT%H:%M:%S.%3NZ"; got != want || props["TZ"] != "UTC" {
+		t.Fatalf("TIME_FORMAT %s, TZ %s; want %s and UTC", got, props["TZ"], want)
+	}
+	prefix := regexp.MustCompile(props["TIME_PREFIX"])
+	for _, c := range corpus.Cases() {
+		r := encode(t, full, c.Event)
+		at := prefix.FindIndex(r.Body)
+		if at == nil {
+			t.Fatalf("%s: TIME_PREFIX does not match %.40s", c.Name, r.Body)
+		}
+		text := string(r.Body[at[1] : at[1]+len("2006-01-02T15:04:05.000Z")])
+		got, err := time.Parse("2006-01-02T15:04:05.000Z", text)
+		if err != nil || !got.Equal(r.Time.Truncate(time.Millisecond)) {
+			t.Errorf("%s: %q is read as %v (%v), want %v", c.Name, text, got, err, r.Time)
+		}
+	}
+}
