@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,6 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 const checkTimeout = 30 * time.Second
@@ -24,8 +26,9 @@ func (c *command) check() *cobra.Command {
 		Use:   "check -c FILE",
 		Short: "Say whether the configuration would work",
 		Long: `Say whether the configuration would work: its keys, the credentials and their
-permission, the order of the log, and every sink. Nothing is written, and a
-running sluice is not disturbed. One line a finding.`,
+permission, the order of the log, what happens to events before they are
+encoded, and every sink. Nothing is written, and a running sluice is not
+disturbed. One line a finding.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -53,12 +56,20 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		text, err := within(ctx, opened[s.Name].Check)
 		failed += c.finding("source "+s.Name, text, err)
 	}
+	checks := 1 + len(cfg.Sources) + len(cfg.Lanes())
+	for _, s := range cfg.Sinks {
+		if s.Prepare.IsSet() {
+			text, err := checkPreparation(s)
+			failed += c.finding("sink "+s.Name, text, err)
+			checks++
+		}
+	}
 	for _, l := range cfg.Lanes() {
 		text, err := within(ctx, func(ctx context.Context) (string, error) { return checkSink(ctx, l, sendTest, log) })
 		failed += c.finding("lane "+l.Name, text, err)
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", failed, 1+len(cfg.Sources)+len(cfg.Lanes()))
+		return fmt.Errorf("%d of %d checks failed", failed, checks)
 	}
 	return nil
 }
@@ -80,6 +91,26 @@ func (c *command) finding(what, text string, err error) int {
 		fmt.Fprintf(c.stdout, "       hint: %s\n", printable(hint))
 	}
 	return 1
+}
+
+// checkPreparation reads what enrich and redact need, and says what is done to
+// events and how old the databases are.
+func checkPreparation(s config.Sink) (string, error) {
+	var stock prepare.Stock
+	if _, err := newPreparation(s, &stock); err != nil {
+		return "", err
+	}
+	var done []string
+	if s.Prepare.Where.IsSet() {
+		done = append(done, "gets events where "+strings.ReplaceAll(s.Prepare.Where.String(), "\n", " "))
+	}
+	for _, d := range stock.Databases() {
+		done = append(done, fmt.Sprintf("enriches from %s, %d days old", d, time.Since(d.Built())/(24*time.Hour)))
+	}
+	for _, f := range s.Prepare.Redact.Fields {
+		done = append(done, fmt.Sprintf("redacts %s: %s", f.Name, f.How))
+	}
+	return strings.Join(done, "; "), nil
 }
 
 func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Logger) (text string, err error) {

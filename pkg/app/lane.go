@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 // sources are those of a configuration, opened, by name.
@@ -52,7 +53,11 @@ func (s sources) usage() map[string]source.Usage {
 // runs, since it knows the largest record, which the format is told; opening
 // reaches no destination. The lane uses it first, and opens another when it had
 // to abandon one.
-func newLane(ctx context.Context, l config.Lane, src source.Source, log zerolog.Logger) (*pipeline.Lane, error) {
+func newLane(ctx context.Context, l config.Lane, src source.Source, stock *prepare.Stock, log zerolog.Logger) (*pipeline.Lane, error) {
+	prepared, err := newPreparation(l.Sink, stock)
+	if err != nil {
+		return nil, err
+	}
 	env := sinkEnv(l, log)
 	open := func(ctx context.Context) (sink.Sink, error) { return l.Sink.Type.Open(ctx, env, l.Sink.Settings) }
 	first, err := open(ctx)
@@ -65,7 +70,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, log zerolog.
 	}
 	return &pipeline.Lane{
 		Name: l.Name, SourceName: l.Source.Name, SinkName: l.Sink.Name, Format: l.Sink.Format.Name,
-		Source: src, Transformer: encoder, Start: l.Sink.Start,
+		Source: src, Prepare: prepared, Transformer: encoder, Start: l.Sink.Start,
 		Open: func(ctx context.Context) (sink.Sink, error) {
 			if opened := first; opened != nil {
 				first = nil
@@ -88,6 +93,19 @@ func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, err
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
 	}
 	return encoder, nil
+}
+
+// newPreparation is what the sink wants done with events before they are encoded,
+// nil if that is nothing.
+func newPreparation(s config.Sink, stock *prepare.Stock) (func(*source.Event) (*source.Event, error), error) {
+	if !s.Prepare.IsSet() {
+		return nil, nil
+	}
+	p, err := stock.New(s.Prepare, nil)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	return p.Prepare, nil
 }
 
 // limitsOf are those that a sink declares.

@@ -98,7 +98,7 @@ var permitted = map[string][]string{
 	"pkg/source":    nil,
 	"pkg/sink":      nil,
 	"pkg/setting":   nil,
-	"pkg/transform": {"pkg/source", "pkg/sink"},
+	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
 	"pkg/pipeline":  {"pkg/source", "pkg/sink", "pkg/transform"},
 	"pkg/config":    {"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting"},
 	"pkg/admin":     {"pkg/source", "pkg/pipeline"},

@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 const (
@@ -21,14 +22,14 @@ const (
 // keeps while it catches up is most of the heap. Where a sink needs more than
 // is foreseen here it gets it, and the collector takes more time. GOMEMLIMIT in
 // the environment goes before (see package runtime).
-func boundMemory(cfg *config.Config, lanes []*pipeline.Lane) {
+func boundMemory(cfg *config.Config, lanes []*pipeline.Lane, stock *prepare.Stock) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	debug.SetMemoryLimit(memoryFor(cfg, lanes))
+	debug.SetMemoryLimit(memoryFor(cfg, lanes, stock))
 }
 
-func memoryFor(cfg *config.Config, lanes []*pipeline.Lane) int64 {
+func memoryFor(cfg *config.Config, lanes []*pipeline.Lane, stock *prepare.Stock) int64 {
 	limit := int64(baseMemory)
 	for _, l := range lanes {
 		limit += laneMemory + l.QueueBytes
@@ -37,6 +38,9 @@ func memoryFor(cfg *config.Config, lanes []*pipeline.Lane) int64 {
 		if s, ok := l.Source.Settings.(source.Retainer); ok {
 			limit += s.Retains()
 		}
+	}
+	for _, d := range stock.Databases() {
+		limit += 2 * d.Bytes() // While one is read again, there are two.
 	}
 	return limit
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -9,6 +10,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 // vast is a sink that wants to be handed much at once.
@@ -29,9 +32,11 @@ sources:
   - {name: acme, type: planetscale, settings: {organization: acme, access_token: token}}
 sinks:
   - {name: small, type: file, settings: {path: audit.ndjson}}
-  - {name: large, type: vast}
+  - {name: large, type: vast, enrich: {asn: "${ASN}"}}
 `
-	cfg, err := config.Parse("sluice.yaml", []byte(text), with, lookup(nil))
+	asn := filepath.Join(t.TempDir(), "asn.mmdb")
+	enrichtest.Put(t, asn, enrichtest.ASN(t), enrichtest.Built)
+	cfg, err := config.Parse("sluice.yaml", []byte(text), with, lookup(map[string]string{"ASN": asn}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,8 @@ sinks:
 			t.Error(err)
 		}
 	})
-	lanes, err := newLanes(t.Context(), cfg, opened, zerolog.Nop())
+	var stock prepare.Stock
+	lanes, err := newLanes(t.Context(), cfg, opened, &stock, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +59,8 @@ sinks:
 		t.Errorf("queues of %d and %d bytes, want 16 MiB, and what QueueBytes says", small, large)
 	}
 	const walks = 2 * 48 << 20
-	if got, want := memoryFor(cfg, lanes), baseMemory+2*laneMemory+small+large+walks; got != want {
+	databases := 2 * int64(len(enrichtest.ASN(t)))
+	if got, want := memoryFor(cfg, lanes, &stock), baseMemory+2*laneMemory+small+large+walks+databases; got != want {
 		t.Errorf("memory of %d bytes, want %d", got, want)
 	}
 }

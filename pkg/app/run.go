@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 func (c *command) run() *cobra.Command {
@@ -81,11 +82,12 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	lanes, err := newLanes(ctx, cfg, opened, log)
+	var stock prepare.Stock
+	lanes, err := newLanes(ctx, cfg, opened, &stock, log)
 	if err != nil {
 		return err
 	}
-	boundMemory(cfg, lanes)
+	boundMemory(cfg, lanes, &stock)
 	for _, l := range lanes {
 		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = state, letters, once, cfg.ShutdownTimeout
 	}
@@ -99,7 +101,9 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 			Lanes: statuses(lanes), Sources: opened.usage, DeadLetters: letters, Version: buildVersion(), Log: log,
 		})
 	}
-	return runLanes(ctx, lanes, side, func(ctx context.Context) error { return c.progress(ctx, log, lanes) })
+	return runLanes(ctx, lanes, side,
+		func(ctx context.Context) error { return c.progress(ctx, log, lanes) },
+		func(ctx context.Context) error { return stock.Watch(ctx, log) })
 }
 
 // listenError is why nobody can be told how the lanes are.
@@ -114,10 +118,10 @@ func (e listenError) Hint() string {
 	return "write a host:port of this machine under admin.listen"
 }
 
-func newLanes(ctx context.Context, cfg *config.Config, opened sources, log zerolog.Logger) ([]*pipeline.Lane, error) {
+func newLanes(ctx context.Context, cfg *config.Config, opened sources, stock *prepare.Stock, log zerolog.Logger) ([]*pipeline.Lane, error) {
 	var lanes []*pipeline.Lane
 	for _, l := range cfg.Lanes() {
-		lane, err := newLane(ctx, l, opened[l.Source.Name], log)
+		lane, err := newLane(ctx, l, opened[l.Source.Name], stock, log)
 		if err != nil {
 			return nil, err
 		}
