@@ -47,7 +47,7 @@ interrupted.`,
 			ctx, done := context.WithCancel(cmd.Context())
 			defer done()
 			show := &show{done: done, most: int64(events)}
-			lane, err := c.screenLane("acme/demo", src, f, show.on(stdout.To(c.stdout)), log)
+			lane, err := screenLane("acme/demo", src, config.Sink{Name: "demo", Format: f, Original: true}, show.on(stdout.To(c.stdout)), log)
 			if err != nil {
 				return errors.Join(err, src.Close())
 			}

@@ -22,11 +22,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
 )
 
 // TestScripts meets every command as a user does: testdata/script holds what is
 // typed and what is to be seen. Each begins in a directory with sluice.yaml (see
-// testdata), which names $URL, $TOKEN and $ADMIN.
+// testdata), which names $URL, $TOKEN and $ADMIN, and with databases of addresses,
+// city.mmdb and asn.mmdb.
 //
 // Beside the commands of testscript there are:
 //
@@ -39,6 +41,7 @@ import (
 //	terminate            sends SIGTERM to what runs in the background
 //	exits N COMMAND...   runs a command that must end with that exit code
 func TestScripts(t *testing.T) {
+	city, asn := enrichtest.City(t, "Linköping", enrichtest.Built), enrichtest.ASN(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -54,6 +57,8 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			enrichtest.Put(t, filepath.Join(env.WorkDir, "city.mmdb"), city, enrichtest.Built)
+			enrichtest.Put(t, filepath.Join(env.WorkDir, "asn.mmdb"), asn, enrichtest.Built)
 			return os.WriteFile(filepath.Join(env.WorkDir, "sluice.yaml"), config, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

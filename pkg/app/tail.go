@@ -15,14 +15,19 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 func (c *command) tail() *cobra.Command {
-	var file, format string
+	var file, format, name string
 	cmd := &cobra.Command{
 		Use:   "tail -c FILE",
 		Short: "Show live events, touching no checkpoint",
-		Args:  usage(cobra.NoArgs),
+		Long: `Show live events, touching no checkpoint.
+
+With --sink they are shown as that sink gets them: of its sources, those it does
+not filter, enriched and redacted as for it, in its format.`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := c.format(cmd, format)
 			if err != nil {
@@ -32,12 +37,43 @@ func (c *command) tail() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.tailAll(cmd.Context(), cfg, f)
+			watched := everything(cfg, f)
+			if name != "" {
+				if watched, err = sinkNamed(cfg, name); err != nil {
+					return usageError{err, ""}
+				}
+			}
+			if cmd.Flags().Changed("format") {
+				watched.Format, watched.FormatSettings = f, nil
+			}
+			return c.tailAll(cmd.Context(), cfg, watched)
 		},
 	}
 	configFlag(cmd, &file)
 	formatFlag(cmd, &format)
+	cmd.Flags().StringVar(&name, "sink", "", "show what this sink gets")
 	return cmd
+}
+
+// everything stands for a sink that gets all events as they are.
+func everything(cfg *config.Config, f transform.Format) config.Sink {
+	s := config.Sink{Name: "tail", Format: f, Original: true}
+	for _, source := range cfg.Sources {
+		s.Sources = append(s.Sources, source.Name)
+	}
+	return s
+}
+
+// sinkNamed finds a sink of a configuration.
+func sinkNamed(cfg *config.Config, name string) (config.Sink, error) {
+	var names []string
+	for _, s := range cfg.Sinks {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return config.Sink{}, fmt.Errorf("unknown sink %q: there are %q", name, names)
 }
 
 func formatFlag(cmd *cobra.Command, format *string) {
@@ -56,8 +92,9 @@ func (c *command) format(cmd *cobra.Command, name string) (transform.Format, err
 	return transform.Format{}, usageError{fmt.Errorf("unknown format %q: there are %q", name, names), cmd.CommandPath()}
 }
 
-// tailAll follows every source on a lane of its own to stdout, from now on.
-func (c *command) tailAll(ctx context.Context, cfg *config.Config, f transform.Format) (err error) {
+// tailAll follows the sources of a sink, each on a lane of its own to stdout, from
+// now on.
+func (c *command) tailAll(ctx context.Context, cfg *config.Config, watched config.Sink) (err error) {
 	log := newLogger(c.stderr, cfg.Log)
 	opened, err := openSources(ctx, cfg, log)
 	if err != nil {
@@ -67,26 +104,31 @@ func (c *command) tailAll(ctx context.Context, cfg *config.Config, f transform.F
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	screen := (&show{done: done}).on(stdout.To(c.stdout))
+	var stock prepare.Stock
 	var lanes []*pipeline.Lane
-	for _, s := range cfg.Sources {
-		lane, err := c.screenLane(s.Name+"/tail", opened[s.Name], f, screen, log)
+	for _, name := range watched.Sources {
+		lane, err := screenLane(name+"/tail", opened[name], watched, screen, log)
 		if err != nil {
+			return err
+		}
+		if lane.Prepare, err = newPreparation(watched, &stock); err != nil {
 			return err
 		}
 		lane.Start = source.Start{Now: true}
 		lanes = append(lanes, lane)
 	}
-	return runLanes(ctx, lanes)
+	return runLanes(ctx, lanes, func(ctx context.Context) error { return stock.Watch(ctx, log) })
 }
 
-// screenLane is a lane to stdout that leaves nothing behind.
-func (c *command) screenLane(name string, src source.Source, f transform.Format, screen sink.Type, log zerolog.Logger) (*pipeline.Lane, error) {
-	encoder, err := f.New(transform.Options{Original: true, Host: hostname(), Version: buildVersion()})
+// screenLane is a lane to stdout that leaves nothing behind, with records as a
+// sink gets them.
+func screenLane(name string, src source.Source, s config.Sink, screen sink.Type, log zerolog.Logger) (*pipeline.Lane, error) {
+	encoder, err := newTransformer(s, nil)
 	if err != nil {
-		return nil, fmt.Errorf("format %s: %w", f.Name, err)
+		return nil, err
 	}
 	return &pipeline.Lane{
-		Name: name, SourceName: name, SinkName: "stdout", Format: f.Name,
+		Name: name, SourceName: name, SinkName: "stdout", Format: s.Format.Name,
 		Source: src, Transformer: encoder,
 		Open: func(ctx context.Context) (sink.Sink, error) {
 			return screen.Open(ctx, sink.Env{Lane: name, Log: log}, screen.Settings())
