@@ -87,7 +87,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, stock *prepa
 }
 
 func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, error) {
-	o := transform.Options{MaxBytes: limitsOf(opened).RecordBytes, Original: s.Original, Host: hostname(), Version: buildVersion(), Settings: s.FormatSettings}
+	o := transform.Options{MaxBytes: limitsOf(opened).RecordBytes, Original: s.Original, Host: hostname(), Version: buildVersion(), Settings: s.FormatSettings, Catalogue: s.Catalogue}
 	encoder, err := s.Format.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
@@ -101,7 +101,7 @@ func newPreparation(s config.Sink, stock *prepare.Stock) (func(*source.Event) (*
 	if !s.Prepare.IsSet() {
 		return nil, nil
 	}
-	p, err := stock.New(s.Prepare, nil)
+	p, err := stock.New(s.Prepare, s.Catalogue)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
 	}

@@ -76,15 +76,16 @@ type DeadLetters struct {
 type Sink struct {
 	Name           string
 	Type           sink.Type
-	Format         transform.Format // default ecs
-	FormatSettings any              // what Format.New takes
-	Sources        []string         // names, at least one; default all, in their order
-	Start          source.Start     // for a lane without a checkpoint; default the beginning
-	Original       bool             // the raw event in the record; default true
-	Prepare        prepare.Settings // where, enrich and redact; default none
-	PublishTimeout time.Duration    // default 1m
-	MaxRejects     int              // in a row without a delivery; default 100
-	Settings       any              // what Type.Open takes
+	Format         transform.Format     // default ecs
+	FormatSettings any                  // what Format.New takes
+	Sources        []string             // names, at least one; default all, in their order
+	Start          source.Start         // for a lane without a checkpoint; default the beginning
+	Catalogue      *transform.Catalogue // what is known of actions, the same for all sinks; nil: what is built in
+	Original       bool                 // the raw event in the record; default true
+	Prepare        prepare.Settings     // where, enrich and redact; default none
+	PublishTimeout time.Duration        // default 1m
+	MaxRejects     int                  // in a row without a delivery; default 100
+	Settings       any                  // what Type.Open takes
 }
 
 // Admin is the HTTP server for metrics, health and status.
@@ -148,7 +149,7 @@ func read(path string) (_ []byte, err error) {
 // Parse reads data as a file of that name, with variables from env, which is
 // shaped like os.LookupEnv. Its error is Errors.
 func Parse(name string, data []byte, kinds Kinds, env func(string) (string, bool)) (*Config, error) {
-	t := &tree{file: name, env: env, places: map[string]place{}, blamed: map[string]bool{}}
+	t := newTree(name, "sources and sinks", env)
 	c := t.config(data, kinds)
 	if len(t.problems) > 0 {
 		return nil, t.problems.sorted()

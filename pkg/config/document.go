@@ -14,6 +14,7 @@ type document struct {
 	Sources         []deferred       `yaml:"sources"`
 	State           stateEntry       `yaml:"state"`
 	DeadLetters     deadLettersEntry `yaml:"dead_letters"`
+	Catalogue       string           `yaml:"catalogue"`
 	Sinks           []deferred       `yaml:"sinks"`
 	Admin           adminEntry       `yaml:"admin"`
 	Log             logEntry         `yaml:"log"`
@@ -102,6 +103,10 @@ func (t *tree) config(data []byte, kinds Kinds) *Config {
 	c.DeadLetters = t.deadLetters(doc.DeadLetters, filepath.Join(c.State.Dir, "dead-letters"))
 	c.Sources = t.sources(doc.Sources, kinds)
 	c.Sinks = t.sinks(doc.Sinks, kinds, c.Sources)
+	catalogue := t.catalogue(doc.Catalogue)
+	for i := range c.Sinks {
+		c.Sinks[i].Catalogue = catalogue
+	}
 	t.unfollowed(c.Sources, c.Sinks)
 	t.exclusive(c.Sinks)
 	return c

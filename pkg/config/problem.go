@@ -22,7 +22,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, p.Key, p.Text)
 }
 
-// Errors is everything wrong with a configuration, in the order of its lines.
+// Errors is everything wrong with a configuration, file by file in the order of
+// lines.
 type Errors []Problem
 
 // Error tells one problem a line.
@@ -38,7 +39,7 @@ func (e Errors) Error() string {
 // in them may judge the same key alike.
 func (e Errors) sorted() Errors {
 	slices.SortStableFunc(e, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Key, b.Key), cmp.Compare(a.Text, b.Text))
 	})
 	return slices.Compact(e)

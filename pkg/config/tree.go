@@ -18,10 +18,15 @@ import (
 // found so far.
 type tree struct {
 	file     string
+	least    string // what a file holds that is not empty
 	env      func(string) (string, bool)
 	problems Errors
 	places   map[string]place // where each key stands, by its path
 	blamed   map[string]bool  // paths whose value could not be had: nothing more is said of them
+}
+
+func newTree(file, least string, env func(string) (string, bool)) *tree {
+	return &tree{file: file, least: least, env: env, places: map[string]place{}, blamed: map[string]bool{}}
 }
 
 type place struct{ line, column int }
@@ -119,7 +124,7 @@ func (t *tree) parse(data []byte) ast.Node {
 		t.add(placeOf(doc.Start), "", "another document begins here; write one configuration a file")
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		t.blame(top, "", "the file is empty; write at least sources and sinks")
+		t.blame(top, "", "the file is empty; write at least %s", t.least)
 		return nil
 	}
 	return file.Docs[0].Body

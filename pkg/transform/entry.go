@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 )
 
 // Entries are the content of a catalogue file, as settings are decoded; the
@@ -14,7 +16,7 @@ type Entries struct {
 	Actions    map[string]Entry  `yaml:"actions"`
 	Resources  map[string]Rule   `yaml:"resources"`
 	Verbs      map[string]Rule   `yaml:"verbs"`
-	Techniques map[string]string `yaml:"techniques"`
+	Techniques techniques        `yaml:"techniques"`
 }
 
 // Entry is what a file says about one action.
@@ -55,13 +57,14 @@ func (r *Rule) Validate() []error {
 
 // Validate judges what stands in one entry besides its rule.
 func (e *Entry) Validate() []error {
-	errs := e.Rule.Validate()
+	var errs []error
 	if (len(e.Categories) == 0) != (len(e.Types) == 0) {
-		return append(errs, errors.New("has only one of categories and types, which depend on one another; write both"))
+		return []error{errors.New("has only one of categories and types, which depend on one another; write both")}
 	}
 	categories := texts(e.Categories)
 	for _, k := range texts(e.Types) {
-		if !expected(k, categories) {
+		// What is no word at all has been told where it stands.
+		if k != "" && !slices.Contains(categories, "") && !expected(k, categories) {
 			errs = append(errs, fmt.Errorf("type %s is not expected by any of the categories %q (ECS); change one of them", k, categories))
 		}
 	}
@@ -74,6 +77,25 @@ func texts[T ~string](words []T) []string {
 		all = append(all, string(w))
 	}
 	return all
+}
+
+// techniques are names by ids.
+type techniques map[string]string
+
+var goodTechnique = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
+
+// Validate judges the ids. Whether MITRE ever gave one is not known here.
+func (t techniques) Validate() []error {
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(t)) {
+		if !goodTechnique.MatchString(id) {
+			errs = append(errs, fmt.Errorf("%q is no id of a technique; write one such as T1098.001", id))
+		}
+		if t[id] == "" {
+			errs = append(errs, fmt.Errorf("%s has no name; write that of MITRE ATT&CK", id))
+		}
+	}
+	return errs
 }
 
 // over lays e over what would hold without it, key by key.

@@ -99,16 +99,16 @@ func (a *apiWord) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// none takes back what an entry would have otherwise.
-const none = "none"
+// None takes back the class or the technique that an entry would have otherwise.
+const None = "none"
 
 // iamWord is a class and activity of the category IAM, or none.
 type iamWord string
 
 func (i *iamWord) UnmarshalText(text []byte) error {
 	_, known := classes[string(text)]
-	if string(text) != none && (!known || strings.HasPrefix(string(text), apiActivity)) {
-		all := []string{none}
+	if string(text) != None && (!known || strings.HasPrefix(string(text), apiActivity)) {
+		all := []string{None}
 		for w := range classes {
 			if !strings.HasPrefix(w, apiActivity) {
 				all = append(all, w)
