@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -29,7 +28,7 @@ type answer struct {
 }
 
 func readAnswer(r *http.Response, body []byte) answer {
-	a := answer{status: r.StatusCode, wait: retryAfter(r)}
+	a := answer{status: r.StatusCode, wait: httpclient.RetryAfter(r.Header)}
 	if err := json.Unmarshal(body, &a); err != nil && a.Code == nil {
 		a.excerpt = excerpt(body)
 	}
@@ -137,7 +136,7 @@ func (a answer) Error() string {
 	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
 	switch {
 	case a.Code != nil:
-		return fmt.Sprintf("%s: %s (code %d)", text, printable(a.Text), *a.Code)
+		return fmt.Sprintf("%s: %s (code %d)", text, httpclient.Printable(a.Text, shown), *a.Code)
 	case a.excerpt != "":
 		return text + ": " + a.excerpt
 	}
@@ -171,20 +170,8 @@ func (h *hec) indexHint() string {
 	return fmt.Sprintf("index %s does not exist or the token may not write to it; create it, or add it to the token's allowed indexes", h.settings.Index)
 }
 
-// maxRetryAfter is how long a server is believed to want to be left alone.
-const maxRetryAfter = time.Hour
-
-// retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds or a date.
-func retryAfter(r *http.Response) time.Duration {
-	value := r.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return min(max(0, time.Duration(seconds)*time.Second), maxRetryAfter)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(at)), maxRetryAfter)
-	}
-	return 0
-}
+// shown is how much of an answer's text, in characters.
+const shown = 200
 
 // excerpt is what a body that is none of HEC's says for people.
 func excerpt(body []byte) string {
@@ -192,16 +179,5 @@ func excerpt(body []byte) string {
 	if strings.HasPrefix(text, "<") {
 		return "HTML"
 	}
-	return printable(text)
-}
-
-// printable bounds a text and leaves out what could drive a terminal.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(text, " "))
-	return fmt.Sprintf("%.200s", strings.TrimSpace(text))
+	return httpclient.Printable(text, shown)
 }

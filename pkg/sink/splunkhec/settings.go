@@ -1,13 +1,10 @@
 package splunkhec
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -44,6 +41,8 @@ type Settings struct {
 	TLS       setting.TLS `yaml:"tls"`
 }
 
+const exampleURL = "https://splunk.example.com:8088"
+
 // Values of ack.
 const (
 	ackAuto     = "auto"
@@ -76,7 +75,9 @@ func (s *Settings) Validate() []error {
 			errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
 		}
 	}
-	if err := s.validURL(); err != nil {
+	if s.URL == "" {
+		check(false, "url", "missing; write scheme, host and port of HEC, such as %s", exampleURL)
+	} else if err := httpclient.CheckURL(s.URL, exampleURL, s.AllowHTTP); err != nil {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	check(s.Token.IsSet(), "token", "missing; write the token of an HTTP Event Collector input, as token or token_file")
@@ -88,32 +89,4 @@ func (s *Settings) Validate() []error {
 		"%d bytes are not between %d and %d", s.MaxRequestBytes.Bytes(), minRequestBytes, maxRequestBytes)
 	check(s.MaxRequestEvents > 0, "max_request_events", "%d is less than 1", s.MaxRequestEvents)
 	return errs
-}
-
-// validURL shows no more of a URL than scheme and host: what else stands there
-// may be a credential.
-func (s *Settings) validURL() error {
-	if s.URL == "" {
-		return errors.New("missing; write scheme, host and port of HEC, such as https://splunk.example.com:8088")
-	}
-	u, err := url.Parse(s.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return errors.New("is not scheme, host and port, such as https://splunk.example.com:8088")
-	}
-	host := u.Scheme + "://" + u.Host
-	switch {
-	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("has more than scheme, host and port; write %s", host)
-	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
-		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && net.IP(ip.AsSlice()).IsLoopback()
 }

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -25,7 +25,6 @@ const (
 	requestTimeout = 30 * time.Second // for an answer with its body
 	slowRetry      = 30 * time.Second // where a person must act first
 	blindPause     = 10 * time.Second // after a 429 without Retry-After
-	maxRetryAfter  = time.Hour        // that a 429 is believed
 )
 
 // client sends requests and says what the answers mean. It knows the API's
@@ -171,7 +170,7 @@ func (c *client) refusal(answer *http.Response, body []byte, cursor string) erro
 	case code < 500:
 		return fault(source.Refused, err, "")
 	}
-	return &source.Error{Op: op, Class: source.Unavailable, Err: err, Patience: floor(answer)}
+	return &source.Error{Op: op, Class: source.Unavailable, Err: err, Patience: httpclient.RetryAfter(answer.Header)}
 }
 
 const op = "planetscale: reading the audit log"
@@ -185,22 +184,10 @@ func fault(class source.Class, err error, hint string) error {
 }
 
 func retryAfter(answer *http.Response) time.Duration {
-	if d := floor(answer); d > 0 {
+	if d := httpclient.RetryAfter(answer.Header); d > 0 {
 		return d
 	}
 	return blindPause
-}
-
-// floor reads Retry-After (RFC 9110, section 10.2.3): seconds or a date.
-func floor(answer *http.Response) time.Duration {
-	value := answer.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return min(max(0, time.Duration(seconds)*time.Second), maxRetryAfter)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(at)), maxRetryAfter)
-	}
-	return 0
 }
 
 // excerpt is what a body says for people, without what could drive a terminal.
@@ -220,16 +207,10 @@ func excerpt(body []byte) string {
 	if strings.HasPrefix(strings.TrimSpace(text), "<") {
 		return " (HTML)"
 	}
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(text, " "))
-	if text = strings.TrimSpace(text); text == "" {
+	if text = httpclient.Printable(text, 120); text == "" {
 		return ""
 	}
-	return fmt.Sprintf(": %.120s", text)
+	return ": " + text
 }
 
 func (c *client) count(answer string) {

@@ -3,11 +3,9 @@ package planetscale
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -54,7 +52,7 @@ func (s *Settings) Validate() []error {
 		bad("organization", "is missing; write the organization's name as in the address of its dashboard")
 	}
 	errs = append(errs, s.validateCredentials()...)
-	if err := s.validateURL(); err != nil {
+	if err := httpclient.CheckURL(s.URL, Defaults.URL, s.AllowHTTP); err != nil {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	if s.PollInterval.Std() < 100*time.Millisecond {
@@ -86,29 +84,4 @@ func (s *Settings) validateCredentials() []error {
 		errs = append(errs, setting.Invalid("service_token", errors.New("is missing beside service_token_id")))
 	}
 	return errs
-}
-
-// validateURL shows no more of a URL than scheme and host: what else stands there
-// may be a credential.
-func (s *Settings) validateURL() error {
-	u, err := url.Parse(s.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fmt.Errorf("is not scheme and host, such as %s", Defaults.URL)
-	}
-	host := u.Scheme + "://" + u.Host
-	switch {
-	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("has more than scheme and host; write %s", host)
-	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
-		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && net.IP(ip.AsSlice()).IsLoopback()
 }
