@@ -51,30 +51,23 @@ func (p *publication) confirm(ctx context.Context) {
 	}
 }
 
-// untangle sorts out the receipts that cannot be asked for: those of sessions that
-// ended, and those whose ack id another request of the session has too. Two
-// indexers gave that, so nobody knows which of them a true would be about.
+// untangle sorts out what cannot be asked for: receipts of sessions that ended,
+// and all of them where two have one id. Then several indexers answer on the
+// channel, and nobody knows which of them a true comes from.
 func (p *publication) untangle() {
-	now, given := p.sessions.now(), map[int64]int{}
+	now, rest := p.sessions.now(), p.pending[:0]
+	given, twice := map[int64]bool{}, false
 	for _, r := range p.pending {
-		if r.session == now {
-			given[r.id]++
-		}
-	}
-	tangled, rest := false, p.pending[:0]
-	for _, r := range p.pending {
-		switch {
-		case r.session != now:
+		if r.session != now {
 			p.note(r.request, p.moved())
-		case given[r.id] > 1:
-			tangled = true
-			p.note(r.request, sink.Hint(p.posting(fmt.Errorf("ack id %d was given twice on one channel", r.id)), stickyHint))
-		default:
-			rest = append(rest, r)
+			continue
 		}
+		twice = twice || given[r.id]
+		given[r.id] = true
+		rest = append(rest, r)
 	}
 	p.pending = rest
-	if tangled {
+	if twice {
 		p.giveUp(sink.Hint(p.posting(errors.New("several indexers answer on one channel, so that no acknowledgement can be trusted")), stickyHint))
 	}
 }

@@ -48,6 +48,7 @@ func TestEnvelope(t *testing.T) {
 		want   string
 	}{
 		{"an object", record(0, `{"a":"\u003c","b":1.50}`), head + fields + `"event":{"a":"\u003c","b":1.50}}`},
+		{"brackets in strings", record(0, `{"a":"\"}{\\","b":["]"]}`), head + fields + `"event":{"a":"\"}{\\","b":["]"]}}`},
 		{"milliseconds", record(7, `{}`), strings.Replace(head, ".000", ".007", 1) + strings.Replace(fields, "000000", "000007", 1) + `"event":{}}`},
 		{"text", plain, head + fields + `"event":"CEF:0|PlanetScale|\"x\"\\y\u0009\u001b[2J` + "\u2028\U0001f512\ufffd" + `|"}`},
 		{"a time before 1970", early, strings.Replace(head, `"time":1772600767.000,`, "", 1) + fields + `"event":{"a":1}}`},

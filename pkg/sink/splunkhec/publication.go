@@ -106,7 +106,7 @@ func (p *publication) accept(ctx context.Context, q request, in *session, a answ
 		p.acknowledging.Store(a.AckID != nil)
 	}
 	if !p.taken(q, in, a) {
-		err := errors.New("Splunk took the events and gave no ack id")
+		err := errors.New("the events were taken without an ack id")
 		p.fail(q, sink.Destination(p.posting(err), noAckHint))
 		return
 	}
