@@ -65,7 +65,7 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		}
 	}
 	for _, l := range cfg.Lanes() {
-		text, err := within(ctx, func(ctx context.Context) (string, error) { return checkSink(ctx, l, sendTest, log) })
+		text, err := checkSink(ctx, l, sendTest, log)
 		failed += c.finding("lane "+l.Name, text, err)
 	}
 	if failed > 0 {
@@ -121,7 +121,7 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 	defer func() { err = errors.Join(err, snk.Close()) }()
 	text = "the sink has nothing to check"
 	if checker, ok := snk.(sink.Checker); ok {
-		if text, err = checker.Check(ctx); err != nil {
+		if text, err = within(ctx, checker.Check); err != nil {
 			return "", err
 		}
 	}
@@ -136,6 +136,9 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 	if err != nil {
 		return "", err
 	}
+	// A destination that confirms late says how long it may take.
+	ctx, cancel := context.WithTimeout(ctx, max(checkTimeout, limitsOf(snk).Timeout))
+	defer cancel()
 	if err := snk.Publish(ctx, []sink.Record{record}); err != nil {
 		return "", err
 	}

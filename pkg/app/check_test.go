@@ -1,0 +1,64 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// patient is a sink that notes how long it is given.
+type patient struct{ check, publish *time.Duration }
+
+func left(ctx context.Context) time.Duration {
+	deadline, _ := ctx.Deadline()
+	return time.Until(deadline).Round(time.Minute)
+}
+
+func (p patient) Limits() sink.Limits { return sink.Limits{Timeout: 7 * time.Minute} }
+
+func (p patient) Check(ctx context.Context) (string, error) {
+	*p.check = left(ctx)
+	return "well", nil
+}
+
+func (p patient) Publish(ctx context.Context, _ []sink.Record) error {
+	*p.publish = left(ctx)
+	return nil
+}
+
+func (p patient) Close() error { return nil }
+
+// A test event is given as long as its sink may need to hear of it.
+func TestCheckWaitsForALateConfirmation(t *testing.T) {
+	api := httptest.NewServer(simulator.New(simulator.Config{Events: 1}))
+	defer api.Close()
+	var checked, published time.Duration
+	with := kinds()
+	with.Sinks = append(with.Sinks, sink.NewType("patient", struct{}{},
+		func(context.Context, sink.Env, struct{}) (sink.Sink, error) { return patient{&checked, &published}, nil }))
+	text := `
+sources:
+  - {name: acme, type: planetscale, settings: {organization: acme, access_token: token, url: "` + api.URL + `"}}
+sinks:
+  - {name: late, type: patient}
+`
+	cfg, err := config.Parse("sluice.yaml", []byte(text), with, lookup(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	c := &command{kinds: with, stdout: &out}
+	if err := c.checkAll(t.Context(), cfg, true); err != nil || !strings.Contains(out.String(), "well; test event") {
+		t.Errorf("got %v: %s", err, &out)
+	}
+	if checked > time.Minute || published != 7*time.Minute {
+		t.Errorf("Check was given %s and Publish %s, want half a minute and 7m", checked, published)
+	}
+}
