@@ -1,0 +1,468 @@
+package ocsf_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+)
+
+// facts are what the schema says about the classes and objects that the encoder
+// writes; see testdata/extract.go.
+type facts struct {
+	Version string
+	Classes map[string]thing
+	Objects map[string]thing
+	Types   map[string]*kind
+}
+
+// thing is a class or an object.
+type thing struct {
+	UID         int
+	Attributes  map[string]attribute
+	Constraints map[string][]string
+}
+
+type attribute struct {
+	Type        string
+	Object      string `json:"object_type"`
+	Array       bool   `json:"is_array"`
+	Requirement string
+	Profile     string
+	Profiles    []string
+	Sibling     string
+	Observable  int
+	Deprecated  json.RawMessage `json:"@deprecated"`
+	Enum        map[string]struct{ Caption string }
+}
+
+type kind struct {
+	Base       string `json:"type"`
+	Regex      string
+	MaxLen     int `json:"max_len"`
+	Observable int
+	pattern    *regexp.Regexp
+}
+
+func readFacts(tb testing.TB) *facts {
+	tb.Helper()
+	f, err := schemaFacts()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
+var schemaFacts = sync.OnceValues(func() (*facts, error) {
+	text, err := os.ReadFile("testdata/facts.json")
+	if err != nil {
+		return nil, err
+	}
+	f := &facts{}
+	if err := json.Unmarshal(text, f); err != nil {
+		return nil, err
+	}
+	for _, k := range f.Types {
+		if k.Regex == "" {
+			continue
+		}
+		if k.pattern, err = regexp.Compile(k.Regex); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+})
+
+// object is a parsed object. Values are object, []any, string, bool and
+// json.Number.
+type object map[string]any
+
+// at finds the value at a path such as "resources[0].uid", nil if there is none.
+func (o object) at(path string) any {
+	var v any = o
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
+		switch in := v.(type) {
+		case object:
+			v = in[step]
+		case []any:
+			if i, err := strconv.Atoi(step); err != nil || i >= len(in) {
+				return nil
+			} else {
+				v = in[i]
+			}
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+func (o object) text(path string) string { s, _ := o.at(path).(string); return s }
+
+// judge parses a record and holds it against the schema.
+func (f *facts) judge(body []byte) (object, error) {
+	o, err := parseStrictly(body)
+	if err != nil {
+		return nil, err
+	}
+	var class thing
+	for _, c := range f.Classes {
+		if fmt.Sprint(c.UID) == fmt.Sprint(o["class_uid"]) {
+			class = c
+		}
+	}
+	if class.UID == 0 {
+		return nil, fmt.Errorf("class_uid %v is none of the classes", o["class_uid"])
+	}
+	c := check{facts: f, profiles: profiles(o)}
+	if err := c.thing(class, o, ""); err != nil {
+		return nil, err
+	}
+	if err := unmapped(o.at("unmapped")); err != nil {
+		return nil, err
+	}
+	if v := o.at("unmapped.resources"); v != nil {
+		if err := c.attribute(f.Classes["api_activity"].Attributes["resources"], v, "unmapped.resources"); err != nil {
+			return nil, err
+		}
+	}
+	return o, f.agreement(o)
+}
+
+// agreement checks what the schema says in words only.
+func (f *facts) agreement(o object) error {
+	if got := o.at("metadata.version"); got != f.Version {
+		return fmt.Errorf("metadata.version %v, want %s", got, f.Version)
+	}
+	if got, want := fmt.Sprint(o["type_uid"]), fmt.Sprintf("%v%02v", o["class_uid"], o["activity_id"]); got != want {
+		return fmt.Errorf("type_uid %s, want %s", got, want)
+	}
+	observables, _ := o["observables"].([]any)
+	for _, v := range observables {
+		if err := f.observable(o, v.(object)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observable checks that an observable points at what it repeats, and has the
+// type that the schema gives to what it points at.
+func (f *facts) observable(o, pointer object) error {
+	name, _ := pointer["name"].(string)
+	value, _ := pointer["value"].(string)
+	if got := o.at(name); got != value || value == "" {
+		return fmt.Errorf("observable %s: %q, and there is %v", name, value, got)
+	}
+	var attributes map[string]attribute
+	for _, c := range f.Classes {
+		if fmt.Sprint(c.UID) == fmt.Sprint(o["class_uid"]) {
+			attributes = c.Attributes
+		}
+	}
+	var a attribute
+	for step := range strings.SplitSeq(name, ".") {
+		step, _, _ = strings.Cut(step, "[")
+		a = attributes[step]
+		attributes = f.Objects[a.Object].Attributes
+	}
+	want := a.Observable
+	if want == 0 {
+		want = f.Types[a.Type].Observable
+	}
+	if got := fmt.Sprint(pointer["type_id"]); want == 0 || got != fmt.Sprint(want) {
+		return fmt.Errorf("observable %s: type %s, want %d", name, got, want)
+	}
+	return nil
+}
+
+func profiles(o object) []string {
+	var names []string
+	list, _ := o.at("metadata.profiles").([]any)
+	for _, name := range list {
+		names = append(names, fmt.Sprint(name))
+	}
+	return names
+}
+
+// check holds values against the schema, as extended by profiles.
+type check struct {
+	*facts
+	profiles []string
+}
+
+// applies reports whether the record has the profile of an attribute, if it has one.
+func (c *check) applies(a attribute) bool {
+	of := a.Profiles
+	if a.Profile != "" {
+		of = append(of, a.Profile)
+	}
+	return len(of) == 0 || slices.ContainsFunc(of, func(p string) bool { return slices.Contains(c.profiles, p) })
+}
+
+func (c *check) thing(t thing, o object, path string) error {
+	for name, v := range o {
+		a, ok := t.Attributes[name]
+		if !ok || !c.applies(a) || a.Deprecated != nil {
+			return fmt.Errorf("%s.%s: not an attribute, or one that is deprecated or of another profile", path, name)
+		}
+		if err := c.attribute(a, v, path+"."+name); err != nil {
+			return err
+		}
+		if err := sibling(a, v, o); err != nil {
+			return fmt.Errorf("%s.%s: %w", path, name, err)
+		}
+	}
+	for name, a := range t.Attributes {
+		if _, there := o[name]; !there && a.Requirement == "required" && c.applies(a) {
+			return fmt.Errorf("%s.%s: required, and missing", path, name)
+		}
+	}
+	return constraints(t, o, path)
+}
+
+func constraints(t thing, o object, path string) error {
+	for rule, names := range t.Constraints {
+		there := 0
+		for _, name := range names {
+			if _, ok := o[name]; ok {
+				there++
+			}
+		}
+		ok := false
+		switch rule {
+		case "at_least_one":
+			ok = there > 0
+		case "just_one":
+			ok = there == 1
+		}
+		if !ok {
+			return fmt.Errorf("%s: %s of %v is broken, there are %d", path, rule, names, there)
+		}
+	}
+	return nil
+}
+
+func (c *check) attribute(a attribute, v any, path string) error {
+	list, isArray := v.([]any)
+	if isArray != a.Array {
+		return fmt.Errorf("%s: array %t, want %t", path, isArray, a.Array)
+	}
+	if !isArray {
+		list = []any{v}
+	}
+	for _, v := range list {
+		if err := c.value(a, v, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *check) value(a attribute, v any, path string) error {
+	if a.Type == "object_t" {
+		o, ok := v.(object)
+		if !ok {
+			return fmt.Errorf("%s: %v is no object", path, v)
+		}
+		if a.Object == "object" {
+			return nil // unmapped, which has a check of its own.
+		}
+		t, known := c.Objects[a.Object]
+		if !known {
+			return fmt.Errorf("%s: the object %s is not known to this test", path, a.Object)
+		}
+		return c.thing(t, o, path)
+	}
+	if err := c.scalar(a.Type, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if _, ok := a.Enum[fmt.Sprint(v)]; len(a.Enum) > 0 && !ok {
+		return fmt.Errorf("%s: %v is none of the values", path, v)
+	}
+	return nil
+}
+
+func (c *check) scalar(name string, v any) error {
+	k := c.Types[name]
+	base := name
+	if k.Base != "" {
+		base = k.Base
+	}
+	ok := false
+	switch base {
+	case "string_t":
+		s, isString := v.(string)
+		ok = isString && s != "" && (k.MaxLen == 0 || len(s) <= k.MaxLen) && (k.pattern == nil || k.pattern.MatchString(s))
+	case "integer_t", "long_t":
+		n, isNumber := v.(json.Number)
+		i, err := n.Int64()
+		ok = isNumber && err == nil && (name != "timestamp_t" || i >= 0)
+	case "float_t":
+		n, isNumber := v.(json.Number)
+		_, err := n.Float64()
+		ok = isNumber && err == nil
+	case "boolean_t":
+		_, ok = v.(bool)
+	}
+	if !ok {
+		return fmt.Errorf("%#v is no %s", v, name)
+	}
+	if name == "ip_t" {
+		_, err := netip.ParseAddr(v.(string))
+		return err
+	}
+	return nil
+}
+
+// sibling checks the text that goes with a number: the caption of it, or anything
+// where the number is that of Other.
+func sibling(a attribute, v any, o object) error {
+	if a.Sibling == "" {
+		return nil
+	}
+	text, _ := o[a.Sibling].(string)
+	if text == "" {
+		return fmt.Errorf("%v without %s", v, a.Sibling)
+	}
+	n := fmt.Sprint(v)
+	if caption := a.Enum[n].Caption; n != "99" && text != caption {
+		return fmt.Errorf("%s is %q, and %s %q", n, caption, a.Sibling, text)
+	}
+	return nil
+}
+
+// own are the members of unmapped, with the kinds of their values.
+var own = map[string]string{
+	"action":                 "string",
+	"location":               "string",
+	"metadata":               "string",
+	"auditable_type":         "string",
+	"target_type":            "string",
+	"resources":              "array",
+	"sluice.severity":        "number",
+	"sluice.late":            "true",
+	"sluice.gap":             "true",
+	"sluice.unmapped":        "true",
+	"sluice.original_base64": "string",
+	"sluice.truncated":       "array",
+}
+
+func unmapped(v any) error {
+	o, ok := v.(object)
+	if !ok {
+		return fmt.Errorf("unmapped is %v", v)
+	}
+	members := object{}
+	for name, v := range o {
+		if name != "sluice" {
+			members[name] = v
+		}
+	}
+	sluice, _ := o["sluice"].(object)
+	for name, v := range sluice {
+		members["sluice."+name] = v
+	}
+	for name, v := range members {
+		ok := false
+		switch own[name] {
+		case "string":
+			s, isString := v.(string)
+			ok = isString && s != ""
+		case "number":
+			_, ok = v.(json.Number)
+		case "true":
+			ok = v == true
+		case "array":
+			_, ok = v.([]any)
+		}
+		if !ok {
+			return fmt.Errorf("unmapped.%s: %#v, want a %q", name, v, own[name])
+		}
+	}
+	return nil
+}
+
+// parseStrictly reads one line of UTF-8 that holds one object. Nothing in it may
+// be there twice, empty or null.
+func parseStrictly(body []byte) (object, error) {
+	if !utf8.Valid(body) {
+		return nil, fmt.Errorf("not UTF-8")
+	}
+	if i := bytes.IndexAny(body, "\n\r\u0085\u2028\u2029"); i >= 0 {
+		return nil, fmt.Errorf("a line ends at byte %d", i)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	v, err := parseValue(dec)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("something follows the object: %v", err)
+	}
+	o, ok := v.(object)
+	if !ok {
+		return nil, fmt.Errorf("%v is no object", v)
+	}
+	return o, nil
+}
+
+func parseValue(dec *json.Decoder) (any, error) {
+	t, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case nil:
+		return nil, fmt.Errorf("null")
+	case json.Delim('{'):
+		return parseObject(dec)
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			v, err := parseValue(dec)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		if len(list) == 0 {
+			return nil, fmt.Errorf("empty array")
+		}
+		_, err := dec.Token()
+		return list, err
+	}
+	return t, nil
+}
+
+func parseObject(dec *json.Decoder) (any, error) {
+	o := object{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		key := t.(string)
+		if _, twice := o[key]; twice || strings.ContainsAny(key, ".[]") {
+			return nil, fmt.Errorf("key %q is there twice, or no name", key)
+		}
+		if o[key], err = parseValue(dec); err != nil {
+			return nil, fmt.Errorf("%q: %w", key, err)
+		}
+	}
+	if len(o) == 0 {
+		return nil, fmt.Errorf("empty object")
+	}
+	_, err := dec.Token()
+	return o, err
+}

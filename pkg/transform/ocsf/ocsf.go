@@ -1,0 +1,174 @@
+// Package ocsf encodes events in the Open Cybersecurity Schema Framework 1.8.0,
+// one JSON object on one line.
+//
+// # Classes
+//
+// Every event is of the class API Activity (6003), as what other clouds log of
+// their interfaces is. With the setting "classes: iam" events about people,
+// teams and credentials are of a class of the category Identity & Access
+// Management instead, where the catalogue names one and the event has what that
+// class requires:
+//
+//	3001 Account Change          user, whose account it is
+//	3002 Authentication          user, who signed in; service
+//	3004 Entity Management       entity, such as a service token
+//	3005 User Access Management  user; privileges, the role or "member"
+//	3006 Group Management        group, the team; user where there is one
+//
+// Version 1.9 of the schema deprecates 3001 and 3005, so they are not the
+// default.
+//
+// # What is where
+//
+// The event's id is metadata.uid, the API's audit_action is api.operation and
+// metadata.event_code, the organization metadata.tenant_uid and cloud.account.
+// Who did it is actor.user, with the type Service for a service token; PlanetScale
+// itself, where the event has no actor, is actor.app_name. Objects are resources,
+// or unmapped.resources in the classes that have none: first what it was done to,
+// then what that belongs to. observables point at the addresses, people and ids
+// in the record, for searches that do not care about the part they play.
+//
+// The raw event is raw_data (left out on request), its SHA-256 raw_data_hash and
+// its length raw_data_size, both always over the API's bytes. Where those are not
+// valid UTF-8, raw_data carries U+FFFD in their place and
+// unmapped.sluice.original_base64 the bytes.
+//
+// unmapped has what the schema has no place for: the API's action, location, and
+// metadata as a string that holds JSON, since an object would multiply the columns
+// of a lake without bound. In unmapped.sluice are Sluice's severity from 0 to 10,
+// and marks: late, gap (the event is Sluice's own and tells that others are
+// missing), unmapped (the catalogue does not know the action) and truncated (what
+// was left out or shortened to fit; metadata.is_truncated says so too). What could
+// not be read of an event is metadata.debug.
+//
+// # What must be there and is not
+//
+// API Activity requires an actor and a source. An event without an actor has the
+// application "PlanetScale", one without an address the service "PlanetScale";
+// where Sluice cannot know, because the event could not be decoded, both are
+// "Unknown", and in a gap they are "Sluice". No address is ever invented: text
+// that is none is src_endpoint.name.
+package ocsf
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+const (
+	name      = "ocsf"
+	mediaType = "application/json"
+	version   = "1.8.0"     // of the schema
+	unbounded = math.MaxInt // how long a value may be
+)
+
+// Settings are the keys of format_settings.
+type Settings struct {
+	// Classes says which classes events may have: "api", API Activity for all, or
+	// "iam", those of Identity & Access Management where they fit. Default "api".
+	Classes string `yaml:"classes"`
+}
+
+// Validate reports classes that are not known.
+func (s Settings) Validate() []error {
+	if s.Classes != classesAPI && s.Classes != classesIAM {
+		return []error{setting.Invalid("classes", fmt.Errorf("%q is not known; write %s or %s", s.Classes, classesAPI, classesIAM))}
+	}
+	return nil
+}
+
+const (
+	classesAPI = "api"
+	classesIAM = "iam"
+)
+
+// Format is the format "ocsf".
+var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI}, open)
+
+// encoder holds what is the same in every record.
+type encoder struct {
+	constant  string // members of metadata that depend on the options alone, each with a comma
+	catalogue *transform.Catalogue
+	iam       bool
+	levels    []allowance
+	limit     int
+}
+
+// allowance is how much of an event goes into its record. Records that exceed
+// the limit are encoded anew with less.
+type allowance struct {
+	original bool
+	metadata bool
+	longest  int    // the longest value in bytes, before escaping; of free text only, never of the id
+	mark     string // the value of unmapped.sluice.truncated
+}
+
+// allowances go from all there is down to what identifies an event. What is
+// shed first is what the API can be asked for again, and what is largest.
+var allowances = []allowance{
+	{original: true, metadata: true, longest: unbounded},
+	{metadata: true, longest: unbounded, mark: `["raw_data"]`},
+	{longest: unbounded, mark: `["raw_data","unmapped.metadata"]`},
+	{longest: 1024, mark: `["raw_data","unmapped.metadata","values"]`},
+	{longest: 128, mark: `["raw_data","unmapped.metadata","values"]`},
+	{longest: 32, mark: `["raw_data","unmapped.metadata","values"]`},
+}
+
+// allowancesWithout are those of records that carry no raw event anyway.
+var allowancesWithout = []allowance{
+	{metadata: true, longest: unbounded},
+	{longest: unbounded, mark: `["unmapped.metadata"]`},
+	{longest: 1024, mark: `["unmapped.metadata","values"]`},
+	{longest: 128, mark: `["unmapped.metadata","values"]`},
+	{longest: 32, mark: `["unmapped.metadata","values"]`},
+}
+
+func open(o transform.Options, s Settings) (transform.Transformer, error) {
+	limit, err := o.Limit()
+	if err != nil {
+		return nil, fmt.Errorf("ocsf: %w", err)
+	}
+	levels := allowances
+	if !o.Original {
+		levels = allowancesWithout
+	}
+	return &encoder{
+		constant: constant(o), catalogue: o.Catalogue, iam: s.Classes == classesIAM, levels: levels, limit: limit,
+	}, nil
+}
+
+// constant renders what the options decide. Sluice is a logger, between the
+// product and the destination.
+func constant(o transform.Options) string {
+	w := writer{longest: unbounded}
+	w.raw(`"version":"` + version + `","profiles":["cloud"],`)
+	w.raw(`"product":{"name":"PlanetScale","vendor_name":"PlanetScale","feature":{"name":"Audit Log"}},`)
+	w.raw(`"loggers":[{"name":"Sluice",`)
+	w.text(`"uid":`, o.Host)
+	w.raw(`"product":{"name":"Sluice","vendor_name":"Sluice",`)
+	w.text(`"version":`, o.Version)
+	w.buf[len(w.buf)-1] = '}'
+	w.raw(`}],`)
+	return string(w.buf)
+}
+
+// Transform implements transform.Transformer.
+func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	action := c.catalogue.Lookup(e.Action)
+	size := 0
+	for i := range c.levels {
+		body := c.append(dst, e, action, &c.levels[i])
+		size = len(body) - len(dst)
+		if size <= c.limit {
+			r := transform.NewRecord(e, name, mediaType, action, body)
+			r.Truncated = i > 0
+			return r, nil
+		}
+	}
+	return sink.Record{}, fmt.Errorf("ocsf: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+}

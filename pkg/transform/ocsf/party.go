@@ -1,0 +1,194 @@
+package ocsf
+
+import (
+	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+)
+
+// actor writes who did it. The schema wants a user with a name or a uid, or an
+// application.
+func (w *writer) actor(e *source.Event) {
+	if transform.Acted(e) && named(&e.Actor) {
+		w.user(`"actor":{"user":{`, &e.Actor)
+		w.end()
+		return
+	}
+	app := w.open(`"actor":{`)
+	switch {
+	case e.Actor.Name != "":
+		w.text(`"app_name":`, e.Actor.Name)
+	case e.Actor.Type != "":
+		w.text(`"app_name":`, e.Actor.Type)
+	default:
+		w.text(`"app_name":`, machine(e))
+	}
+	w.close(app)
+}
+
+// machine names what stands where nobody and no address is named.
+func machine(e *source.Event) string {
+	switch {
+	case e.Gap:
+		return "Sluice"
+	case e.Action == "":
+		return "Unknown"
+	}
+	return "PlanetScale"
+}
+
+// user writes a person or a token, which has a name or a uid. A display name is
+// all the name there is.
+func (w *writer) user(key string, p *source.Party) {
+	user := w.open(key)
+	w.text(`"uid":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.text(`"full_name":`, p.Name)
+	w.email(`"email_addr":`, p.Name)
+	switch {
+	case p.Type == "User" || strings.HasSuffix(p.Type, "Membership"):
+		w.raw(`"type_id":1,"type":"User",`)
+	case strings.HasSuffix(p.Type, "Token"):
+		w.raw(`"type_id":4,"type":"Service",`)
+	case p.Type == "":
+		w.raw(`"type_id":0,"type":"Unknown",`)
+	default:
+		w.raw(`"type_id":99,`)
+		w.text(`"type":`, p.Type)
+	}
+	w.close(user)
+}
+
+// email writes a name that is an e-mail address in the sense of the schema, whose
+// domains hold letters, digits and hyphens only.
+func (w *writer) email(key, name string) {
+	if len(name) <= w.longest && isEmail(name) {
+		w.text(key, name)
+	}
+}
+
+func isEmail(name string) bool {
+	if !transform.IsEmail(name) {
+		return false
+	}
+	for _, c := range []byte(name[strings.IndexByte(name, '@')+1:]) {
+		if !isLetterOrDigit(c) && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetterOrDigit(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// origin writes where the actor was.
+func (w *writer) origin(e *source.Event, ip []byte) {
+	endpoint := w.open(`"src_endpoint":{`)
+	switch {
+	case len(ip) > 0:
+		whole(w, `"ip":`, ip)
+	case e.RemoteIP != "":
+		w.text(`"name":`, e.RemoteIP)
+	default:
+		w.text(`"svc_name":`, machine(e))
+	}
+	if e.Origin != nil {
+		w.location(e.Origin)
+		w.autonomousSystem(e.Origin)
+	}
+	w.close(endpoint)
+}
+
+// affected writes whom or what it was done to, as the class has it.
+func (w *writer) affected(e *source.Event, s *subject) {
+	switch s.class.UID {
+	case accountChange:
+		w.user(`"user":{`, &s.User)
+	case authentication:
+		w.user(`"user":{`, &s.User)
+		w.raw(`"service":{"name":"PlanetScale"},"is_remote":true,`)
+	case entityManagement:
+		w.entity(&s.Object)
+	case userAccess:
+		w.user(`"user":{`, &s.User)
+		w.text(`"privileges":[`, s.privilege)
+		w.endArray()
+	case groupManagement:
+		w.group(&s.Team)
+		if named(&s.User) {
+			w.user(`"user":{`, &s.User)
+		}
+	}
+	if hasResources(s.class) {
+		w.resources(s)
+	}
+}
+
+func (w *writer) entity(p *source.Party) {
+	entity := w.open(`"entity":{`)
+	w.text(`"uid":`, p.ID)
+	w.text(`"name":`, p.Name)
+	switch p.Type {
+	case "User", "OrganizationMembership":
+		w.raw(`"type_id":2,"type":"User",`)
+	case "Team", "OrganizationTeam":
+		w.raw(`"type_id":3,"type":"Group",`)
+	case "Organization":
+		w.raw(`"type_id":4,"type":"Organization",`)
+	case "":
+		w.raw(`"type_id":0,"type":"Unknown",`)
+	default:
+		w.raw(`"type_id":99,`)
+		w.text(`"type":`, p.Type)
+	}
+	w.close(entity)
+}
+
+func (w *writer) group(p *source.Party) {
+	group := w.open(`"group":{`)
+	w.text(`"uid":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.close(group)
+}
+
+func hasResources(class transform.Class) bool {
+	return class.UID/1000 != 3 || class.UID == userAccess
+}
+
+func (w *writer) resources(s *subject) {
+	resources := w.open(`"resources":[`)
+	for _, p := range s.resources {
+		if !named(p) {
+			continue
+		}
+		w.resource(p)
+		if *p == s.Object {
+			w.raw(`"role_id":1,"role":"Target"},`)
+		} else {
+			w.raw(`"role_id":4,"role":"Related"},`)
+		}
+	}
+	w.closeArray(resources)
+}
+
+// resource begins a resource, which ends with its role.
+func (w *writer) resource(p *source.Party) {
+	w.raw("{")
+	w.text(`"uid":`, p.ID)
+	w.text(`"name":`, p.Name)
+	w.text(`"type":`, p.Type)
+}
+
+// unnamed writes the types of objects that are no resources, for those have a
+// name or a uid.
+func (w *writer) unnamed(e *source.Event) {
+	if !named(&e.Auditable) {
+		w.text(`"auditable_type":`, e.Auditable.Type)
+	}
+	if !named(&e.Target) {
+		w.text(`"target_type":`, e.Target.Type)
+	}
+}
