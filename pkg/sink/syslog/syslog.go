@@ -102,9 +102,9 @@ func (s *syslog) Limits() sink.Limits {
 	switch to := s.settings.Address[0]; {
 	case to.stream():
 		// What a receiver read by the end of settle cannot be lost in its socket any
-		// more, so a batch is what the slower ones read in far less than a second.
-		// The source hands out less than half of that.
-		l.Records, l.Bytes = 2000, mostInStream
+		// more, so a batch is what the slower ones read in less than a second. The
+		// source hands out less than half of that in one.
+		l.Records = 2000
 	case to.Scheme == udp:
 		// As much as a socket has room for (udp(7), rmem_default), with what the
 		// kernel adds to each datagram.
