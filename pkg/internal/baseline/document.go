@@ -69,10 +69,15 @@ func (s *Script) write(out *bufio.Writer, body []byte) (answer, error) {
 // document is the event in the Elastic Common Schema, as package ecs has it. It
 // knows the actions by the same catalogue.
 func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object {
-	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
-	auditable := source.Party{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName}
-	target := source.Party{ID: e.TargetID, Type: e.TargetType, Name: e.TargetName}
-	affected, team := transform.Affected(&source.Event{Auditable: auditable, Target: target})
+	action := transform.Builtin().Lookup(e.Action)
+	parts := &source.Event{
+		Action:    e.Action,
+		Actor:     source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName},
+		Auditable: source.Party{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName},
+		Target:    source.Party{ID: e.TargetID, Type: e.TargetType, Name: e.TargetName},
+		Metadata:  metadata,
+	}
+	roles := transform.Resolve(parts, action)
 	d := object{
 		"@timestamp":   stamp(e.CreatedAt),
 		"ecs":          object{"version": "9.4.0"},
@@ -83,20 +88,22 @@ func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object
 			"provider": "planetscale", "service": object{"name": "PlanetScale"},
 			"account": object{"id": s.Organization, "name": s.Organization},
 		},
-		"event": facts(e, raw, read),
+		"event": facts(e, action, raw, read),
 	}
-	if e.ActorType == "" && e.ActorID == "" {
-		actor = source.Party{}
+	team := party(source.Party{ID: roles.Team.ID, Name: roles.Team.Name})
+	who, affected, changes := person(roles.Actor), person(roles.User), object{}
+	set(affected, "roles", distinct(roles.Before))
+	if roles.User.Type != "" {
+		set(affected, "group", team)
 	}
-	who := person(actor)
-	set(who, "target", person(affected))
-	if affected.Type != "" {
-		set(who["target"].(object), "group", party(source.Party{ID: team.ID, Name: team.Name}))
-	}
+	set(changes, "roles", distinct(roles.After))
+	set(who, "target", affected)
+	set(who, "changes", changes)
 	set(d, "user", who)
-	set(d, "group", party(source.Party{ID: team.ID, Name: team.Name}))
+	set(d, "group", team)
+	set(d, "threat", threat(action.Technique))
 	related, from, client := object{}, object{}, object{}
-	set(related, "user", distinct(actor.ID, actor.Name, affected.ID, affected.Name))
+	set(related, "user", distinct(roles.Actor.ID, roles.Actor.Name, roles.User.ID, roles.User.Name))
 	set(from, "address", e.RemoteIP)
 	if ip, err := netip.ParseAddr(e.RemoteIP); err == nil {
 		from["ip"], client["ip"], related["ip"] = ip.String(), ip.String(), []string{ip.String()}
@@ -104,12 +111,24 @@ func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object
 	set(d, "related", related)
 	set(d, "source", from)
 	set(d, "client", client)
-	d["planetscale"] = object{"audit": audit(e, metadata, auditable, target)}
+	d["planetscale"] = object{"audit": audit(e, parts, &roles, action)}
 	return d
 }
 
-func facts(e *event, raw []byte, read time.Time) object {
-	action := transform.Builtin().Lookup(e.Action)
+func threat(t transform.Technique) object {
+	if t.ID == "" {
+		return nil
+	}
+	id, _, isSub := strings.Cut(t.ID, ".")
+	name, sub, _ := strings.Cut(t.Name, ": ")
+	technique := object{"id": []string{id}, "name": []string{name}}
+	if isSub {
+		technique["subtechnique"] = object{"id": []string{t.ID}, "name": []string{sub}}
+	}
+	return object{"framework": "MITRE ATT&CK", "technique": technique}
+}
+
+func facts(e *event, action *transform.Action, raw []byte, read time.Time) object {
 	sum := sha256.Sum256(raw)
 	o := object{
 		"kind": "event", "category": action.Categories, "type": action.Types, "action": e.Action, "id": e.ID,
@@ -120,19 +139,18 @@ func facts(e *event, raw []byte, read time.Time) object {
 	return o
 }
 
-func audit(e *event, metadata []byte, auditable, target source.Party) object {
-	actor := source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName}
-	if actor.Type == "" && actor.ID == "" {
-		actor.Type = transform.SystemActor
-	}
-	action := transform.Builtin().Lookup(e.Action)
+func audit(e *event, parts *source.Event, roles *transform.Roles, action *transform.Action) object {
+	actor := parts.Actor
+	actor.Type = roles.ActorType
 	o := object{"id": e.ID, "action": e.Verb, "updated_at": stamp(e.UpdatedAt), "severity": action.Severity}
 	set(o, "actor", party(actor))
-	set(o, "auditable", party(auditable))
-	set(o, "target", party(target))
+	set(o, "auditable", party(parts.Auditable))
+	set(o, "target", party(parts.Target))
+	set(o, "object", party(roles.Object))
+	set(o, "container", party(roles.Container))
 	set(o, "location", e.Location)
 	if e.Metadata != nil {
-		set(o, "metadata", string(metadata))
+		set(o, "metadata", string(parts.Metadata))
 	}
 	if !action.Mapped {
 		o["unmapped"] = true

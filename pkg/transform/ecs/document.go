@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -36,10 +37,12 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	if addr := transform.Address(e.RemoteIP); addr.IsValid() {
 		ip = addr.AppendTo(room[:0])
 	}
-	w.people(e, ip)
+	roles := transform.Resolve(e, action)
+	w.people(&roles, ip)
 	w.addresses(e, ip)
+	w.technique(action.Technique)
 	w.failure(e)
-	w.audit(e, action, a)
+	w.audit(e, &roles, action, a)
 	w.close(document)
 	return w.buf[:len(w.buf)-1]
 }
@@ -90,24 +93,24 @@ func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) 
 }
 
 // people writes the actor, whom the event was done to, and everyone by every
-// name they have, for searches that do not care about the part they play.
-func (w *writer) people(e *source.Event, ip []byte) {
-	var actor source.Party
-	if transform.Acted(e) {
-		actor = e.Actor
-	}
-	target, team := transform.Affected(e)
-
+// name they have, for searches that do not care about the part they play. Of
+// roles that change, user.target has those before and user.changes those after.
+func (w *writer) people(r *transform.Roles, ip []byte) {
+	actor, target := &r.Actor, &r.User
 	user := w.open(`"user":{`)
 	w.person(actor)
 	affected := w.open(`"target":{`)
 	w.person(target)
+	w.list(`"roles":[`, r.Before)
 	if target.Type != "" {
-		w.team(team)
+		w.team(&r.Team)
 	}
 	w.close(affected)
+	changes := w.open(`"changes":{`)
+	w.list(`"roles":[`, r.After)
+	w.close(changes)
 	w.close(user)
-	w.team(team)
+	w.team(&r.Team)
 
 	related := w.open(`"related":{`)
 	if len(ip) > 0 {
@@ -115,13 +118,13 @@ func (w *writer) people(e *source.Event, ip []byte) {
 		w.buf = append(w.buf, ip...)
 		w.raw(`"],`)
 	}
-	w.names(`"user":[`, [...]string{actor.ID, actor.Name, target.ID, target.Name})
+	w.list(`"user":[`, actor.ID, actor.Name, target.ID, target.Name)
 	w.close(related)
 }
 
 // person writes the members that user and user.target share. A display name is
 // all the name there is.
-func (w *writer) person(p source.Party) {
+func (w *writer) person(p *source.Party) {
 	w.text(`"id":`, p.ID)
 	w.text(`"name":`, p.Name)
 	w.text(`"full_name":`, p.Name)
@@ -130,20 +133,20 @@ func (w *writer) person(p source.Party) {
 	}
 }
 
-func (w *writer) team(p source.Party) {
+func (w *writer) team(p *source.Party) {
 	group := w.open(`"group":{`)
 	w.text(`"id":`, p.ID)
 	w.text(`"name":`, p.Name)
 	w.close(group)
 }
 
-// names writes an array of what is not empty, each once.
-func (w *writer) names(key string, names [4]string) {
+// list writes an array of what is not empty, each once.
+func (w *writer) list(key string, texts ...string) {
 	begin := w.open(key)
 	first := len(w.buf)
-	for i, name := range names {
-		if !slices.Contains(names[:i], name) {
-			w.text("", name)
+	for i, text := range texts {
+		if !slices.Contains(texts[:i], text) {
+			w.text("", text)
 		}
 	}
 	if len(w.buf) == first {
@@ -159,6 +162,10 @@ func (w *writer) addresses(e *source.Event, ip []byte) {
 	origin := w.open(`"source":{`)
 	w.text(`"address":`, e.RemoteIP)
 	w.ip(ip)
+	if e.Origin != nil {
+		w.geo(e.Origin)
+		w.system(e.Origin)
+	}
 	w.close(origin)
 	client := w.open(`"client":{`)
 	w.ip(ip)
@@ -174,21 +181,82 @@ func (w *writer) ip(ip []byte) {
 	w.raw(`",`)
 }
 
+// geo writes where the address is.
+func (w *writer) geo(o *source.Origin) {
+	geo := w.open(`"geo":{`)
+	w.text(`"continent_code":`, o.Continent)
+	w.text(`"country_iso_code":`, o.Country)
+	w.text(`"country_name":`, o.CountryName)
+	w.text(`"region_iso_code":`, o.Region)
+	w.text(`"region_name":`, o.RegionName)
+	w.text(`"city_name":`, o.City)
+	w.text(`"postal_code":`, o.Postal)
+	w.text(`"timezone":`, o.Timezone)
+	if o.Latitude != 0 || o.Longitude != 0 {
+		w.raw(`"location":{"lat":`)
+		w.buf = strconv.AppendFloat(w.buf, o.Latitude, 'f', -1, 64)
+		w.raw(`,"lon":`)
+		w.buf = strconv.AppendFloat(w.buf, o.Longitude, 'f', -1, 64)
+		w.raw(`},`)
+	}
+	w.close(geo)
+}
+
+// system writes who runs the network of the address.
+func (w *writer) system(o *source.Origin) {
+	system := w.open(`"as":{`)
+	if o.System != 0 {
+		w.raw(`"number":`)
+		w.buf = strconv.AppendUint(w.buf, uint64(o.System), 10)
+		w.raw(`,`)
+	}
+	holder := w.open(`"organization":{`)
+	w.text(`"name":`, o.SystemHolder)
+	w.close(holder)
+	w.close(system)
+}
+
+// technique writes what attackers do such things for. The name of a
+// sub-technique is behind that of its technique.
+func (w *writer) technique(t transform.Technique) {
+	if t.ID == "" {
+		return
+	}
+	id, _, isSub := strings.Cut(t.ID, ".")
+	name, subName, _ := strings.Cut(t.Name, ": ")
+	w.raw(`"threat":{"framework":"MITRE ATT&CK","technique":{`)
+	w.list(`"id":[`, id)
+	w.list(`"name":[`, name)
+	if isSub {
+		w.raw(`"subtechnique":{`)
+		w.list(`"id":[`, t.ID)
+		w.list(`"name":[`, subName)
+		w.buf[len(w.buf)-1] = '}'
+		w.raw(`,`)
+	}
+	w.buf[len(w.buf)-1] = '}'
+	w.raw(`},`)
+}
+
 func (w *writer) failure(e *source.Event) {
 	failure := w.open(`"error":{`)
 	w.text(`"message":`, e.Problem)
 	w.close(failure)
 }
 
-// audit writes the event in its vendor's own terms, and Sluice's marks.
-func (w *writer) audit(e *source.Event, action *transform.Action, a *allowance) {
+// audit writes the event in its vendor's own terms, and Sluice's marks. Which of
+// auditable and target is the object of the action differs, so it is named once
+// more as what it is.
+func (w *writer) audit(e *source.Event, r *transform.Roles, action *transform.Action, a *allowance) {
 	w.raw(`"planetscale":{`)
 	audit := w.open(`"audit":{`)
 	whole(w, `"id":`, e.ID)
 	w.text(`"action":`, e.Verb)
-	w.party(`"actor":{`, source.Party{Type: transform.ActorType(e), ID: e.Actor.ID, Name: e.Actor.Name})
-	w.party(`"auditable":{`, e.Auditable)
-	w.party(`"target":{`, e.Target)
+	w.party(`"actor":{`, &source.Party{Type: r.ActorType, ID: e.Actor.ID, Name: e.Actor.Name})
+	w.party(`"auditable":{`, &e.Auditable)
+	w.party(`"target":{`, &e.Target)
+	w.party(`"object":{`, &r.Object)
+	w.party(`"container":{`, &r.Container)
 	w.text(`"location":`, e.Location)
 	if a.metadata && len(e.Metadata) > 0 {
 		whole(w, `"metadata":`, e.Metadata)
@@ -210,7 +278,7 @@ func (w *writer) updated(text string) {
 	}
 }
 
-func (w *writer) party(key string, p source.Party) {
+func (w *writer) party(key string, p *source.Party) {
 	party := w.open(key)
 	w.text(`"type":`, p.Type)
 	w.text(`"id":`, p.ID)

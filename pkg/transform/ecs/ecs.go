@@ -5,9 +5,15 @@
 //
 // The event is event.*, with the API's audit_action verbatim as event.action;
 // who did it is user.*, what it was done to user.target.* or group.* where that
-// is a person or a team, and planetscale.audit.{auditable,target}.* always, for
-// ECS has no generic object. An event without an actor has no user.*, and
-// planetscale.audit.actor.type "System".
+// is a person or a team. ECS has no generic object: what it was done to, and what
+// that lies in, are planetscale.audit.{object,container}.*, and what the API
+// calls them planetscale.audit.{auditable,target}.*. An event without an actor
+// has no user.*, and planetscale.audit.actor.type "System". Where a role changes,
+// user.target.roles is the one before and user.changes.roles the one after.
+//
+// threat.* is the technique of MITRE ATT&CK that attackers use the action for,
+// where the catalogue names one. source.geo.* and source.as.* come from
+// enrichment.
 //
 // The raw event is event.original (left out on request) and its SHA-256 in hex
 // is event.hash, always over the API's bytes. Where those are not valid UTF-8,

@@ -226,6 +226,26 @@ func TestFields(t *testing.T) {
 			"event.category": []any{"configuration"}, "event.type": []any{"info"}, "planetscale.audit.unmapped": nil,
 		}},
 		{"a late event says so", "late", fields{"planetscale.audit.late": true}},
+		{"the object is told apart from what it lies in", "ordinary", fields{
+			"planetscale.audit.object.type": "DeployRequest", "planetscale.audit.object.id": "d8s0k2lq91xz",
+			"planetscale.audit.container.type": "Database", "planetscale.audit.container.name": "orders-production",
+		}},
+		{"a role that changes is the user's before and after", "membership-changes-role", fields{
+			"user.target.name": "grace@example.com", "user.target.roles": []any{"member"}, "user.changes.roles": []any{"admin"}, "user.roles": nil,
+		}},
+		{"from and to of anything else are no roles", "ordinary", fields{"user.target.roles": nil, "user.changes.roles": nil}},
+		{"a technique of attackers, and its parent", "token-created", fields{
+			"threat.framework": "MITRE ATT&CK", "threat.technique.id": []any{"T1098"}, "threat.technique.name": []any{"Account Manipulation"},
+			"threat.technique.subtechnique.id": []any{"T1098.001"}, "threat.technique.subtechnique.name": []any{"Additional Cloud Credentials"},
+		}},
+		{"nor is there a technique in what is routine", "ordinary", fields{"threat.framework": nil}},
+		{"an address that was located", "located", fields{
+			"source.geo.city_name": "Linköping", "source.geo.region_iso_code": "SE-E", "source.geo.location.lat": json.Number("58.4167"),
+			"source.as.number": json.Number("29518"), "source.as.organization.name": "Bredband2 AB",
+		}},
+		{"of an address that is hardly located, what is known", "located-roughly", fields{
+			"source.geo.continent_code": "AS", "source.geo.location.lat": nil, "source.as.number": nil,
+		}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			d := parse(t, full, cases[tt.event])

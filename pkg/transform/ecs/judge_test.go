@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -39,6 +40,12 @@ var own = map[string]string{
 	"planetscale.audit.target.type":     "string",
 	"planetscale.audit.target.id":       "string",
 	"planetscale.audit.target.name":     "string",
+	"planetscale.audit.object.type":     "string",
+	"planetscale.audit.object.id":       "string",
+	"planetscale.audit.object.name":     "string",
+	"planetscale.audit.container.type":  "string",
+	"planetscale.audit.container.id":    "string",
+	"planetscale.audit.container.name":  "string",
 	"planetscale.audit.location":        "string",
 	"planetscale.audit.metadata":        "string",
 	"planetscale.audit.updated_at":      "date",
@@ -177,7 +184,7 @@ func (f facts) field(path string, v any) error {
 	}
 	known, ok := f.Fields[path]
 	if !ok {
-		return fmt.Errorf("not a field of the schema")
+		return f.coordinate(path, v)
 	}
 	values, isArray := v.([]any)
 	if isArray != known.Array {
@@ -197,7 +204,33 @@ func (f facts) field(path string, v any) error {
 	return nil
 }
 
+// coordinate judges a member of a point, which is no field of its own.
+func (f facts) coordinate(path string, v any) error {
+	point, member, _ := cutLast(path)
+	if f.Fields[point].Type != "geo_point" {
+		return fmt.Errorf("not a field of the schema")
+	}
+	most, ok := map[string]float64{"lat": 90, "lon": 180}[member]
+	n, isNumber := v.(json.Number)
+	degrees, err := n.Float64()
+	if !ok || !isNumber || err != nil || math.Abs(degrees) > most {
+		return fmt.Errorf("%T %v is no coordinate", v, v)
+	}
+	return nil
+}
+
+func cutLast(path string) (before, after string, found bool) {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return path, "", false
+	}
+	return path[:i], path[i+1:], true
+}
+
 func schemaValue(kind string, allowed []string, v any) error {
+	if kind == "long" {
+		return ownField("integer", v)
+	}
 	s, ok := v.(string)
 	if !ok || s == "" {
 		return fmt.Errorf("%T %v, want a string that is not empty", v, v)

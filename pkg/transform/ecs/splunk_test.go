@@ -87,7 +87,7 @@ func checkChange(t *testing.T, c corpus.Case, d document, s splunked) {
 		"command": {c.Event.Action},
 		"src":     {c.Event.RemoteIP},
 		"status":  {d.text("event.outcome")},
-		"object":  {c.Event.Auditable.Name, c.Event.Auditable.ID, c.Event.Target.Name, c.Event.Target.ID},
+		"object":  {d.text("planetscale.audit.object.name"), d.text("planetscale.audit.object.id")},
 		"user":    {c.Event.Actor.Name, c.Event.Actor.ID},
 	} {
 		if strings.Join(from, "") != "" {
@@ -146,7 +146,7 @@ func TestSplunkFields(t *testing.T) {
 			"user": "ada.lovelace@example.com", "src_user": "ada.lovelace@example.com", "object_id": "u1k9f3jd82ma",
 		}},
 		{"an invitation is no account yet", "organization_invitation.created", []string{"audit", "change"}, fields{
-			"action": "created", "change_type": "AAA", "user": "ada.lovelace@example.com", "object_category": "DeployRequest",
+			"action": "created", "change_type": "AAA", "user": "ada.lovelace@example.com", "src_user": "",
 		}},
 		{"a token is an object", "token-created", []string{"audit", "change"}, fields{
 			"action": "created", "change_type": "AAA", "object": "ci-deploy", "object_category": "ServiceToken",
@@ -187,13 +187,20 @@ func TestSplunkFields(t *testing.T) {
 	}
 }
 
-func TestSplunkFindsTheTarget(t *testing.T) {
+func TestSplunkTellsAnInvitationFromAnAccount(t *testing.T) {
 	e := corpus.Typical()
-	e.Auditable = source.Party{Type: "Organization", ID: "o1", Name: "acme"}
-	e.Target = source.Party{Type: "DatabaseBranch", ID: "b1", Name: "main"}
+	e.Action = "organization_invitation.created"
+	e.Actor.Type = "ServiceToken"
+	e.Auditable = source.Party{Type: "OrganizationInvitation", ID: "i1", Name: "grace@example.com"}
+	e.Target = source.Party{Type: "User", ID: "u77", Name: "Grace Hopper"}
 	s := readAddon(t).search(t, parse(t, sent, e))
-	if s.value("object") != "main" || s.value("object_id") != "b1" || s.value("object_category") != "DatabaseBranch" {
-		t.Errorf("object %s, %s, %s; want the branch", s.value("object"), s.value("object_id"), s.value("object_category"))
+	for field, want := range map[string]string{
+		"user": "ada.lovelace@example.com", "user_type": "ServiceToken", "src_user": "",
+		"object": "grace@example.com", "object_id": "i1", "object_category": "OrganizationInvitation",
+	} {
+		if got := s.value(field); got != want {
+			t.Errorf("%s: got %q, want %q", field, got, want)
+		}
 	}
 }
 

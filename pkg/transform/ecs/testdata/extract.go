@@ -27,10 +27,15 @@ var written = []string{
 	"event.provider", "event.dataset", "event.created", "event.hash", "event.original",
 	"user.id", "user.name", "user.full_name", "user.email",
 	"user.target.id", "user.target.name", "user.target.full_name", "user.target.email",
-	"user.target.group.id", "user.target.group.name",
+	"user.target.group.id", "user.target.group.name", "user.target.roles", "user.changes.roles",
 	"group.id", "group.name",
 	"related.ip", "related.user",
 	"source.address", "source.ip", "client.ip",
+	"source.geo.continent_code", "source.geo.country_iso_code", "source.geo.country_name", "source.geo.region_iso_code",
+	"source.geo.region_name", "source.geo.city_name", "source.geo.postal_code", "source.geo.timezone", "source.geo.location",
+	"source.as.number", "source.as.organization.name",
+	"threat.framework", "threat.technique.id", "threat.technique.name",
+	"threat.technique.subtechnique.id", "threat.technique.subtechnique.name",
 	"error.message",
 }
 

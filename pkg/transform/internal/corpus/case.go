@@ -64,7 +64,20 @@ func addresses() []Case {
 		with("address-with-zone", "remote_ip", `"fe80::1%eth0"`),
 		with("address-with-port", "remote_ip", `"203.0.113.9:443"`),
 		with("no-address", "remote_ip", `"localhost src=10.0.0.1"`),
+		located("located", source.Origin{
+			Continent: "EU", Country: "SE", CountryName: "Sweden", Region: "SE-E", RegionName: "Östergötland County", City: "Linköping",
+			Postal: "582 22", Timezone: "Europe/Stockholm", Latitude: 58.4167, Longitude: 15.6167, System: 29518, SystemHolder: "Bredband2 AB",
+		}),
+		located("located-roughly", source.Origin{Continent: "AS"}),
+		located("network-known", source.Origin{System: 4294967295, SystemHolder: "AS | \"x\"=\n\u202e"}),
 	}
+}
+
+// located is the ordinary event after enrichment.
+func located(name string, origin source.Origin) Case {
+	e := Typical()
+	e.Origin = &origin
+	return Case{name, e}
 }
 
 func metadata() []Case {
