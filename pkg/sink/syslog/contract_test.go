@@ -19,37 +19,31 @@ const settle = setting.Duration(30 * time.Millisecond)
 func tooLarge(testing.TB) sink.Record { return record(strings.Repeat("x", 9000)) }
 
 func TestContractOverTCP(t *testing.T) {
+	sinktest.Run(t, func(t testing.TB) sinktest.Harness { return harness(newReceiver(t, nil)) })
+}
+
+// TestContractOverTLS has a receiver that can hang, in the handshake; what hangs
+// behind TCP alone is the kernel's.
+func TestContractOverTLS(t *testing.T) {
 	sinktest.Run(t, func(t testing.TB) sinktest.Harness {
-		r := newReceiver(t, nil)
-		s := r.settings
-		s.Settle = settle
-		return sinktest.Harness{
-			Open:     func(t testing.TB) sink.Sink { return unclosed(t, s, quiet) },
-			Received: func(testing.TB) [][]byte { return r.bodies() },
-			Refused:  tooLarge,
-			Break:    func(testing.TB) { r.stop() },
-			Falter:   func(_ testing.TB, n int) { r.falter(n) },
-			Repair:   func(testing.TB) { r.repair() },
-		}
+		r := overTLS(t)
+		h := harness(r)
+		h.Hang = func(testing.TB) <-chan struct{} { return r.hang() }
+		return h
 	})
 }
 
-func TestContractOverTLS(t *testing.T) {
-	sinktest.Run(t, func(t testing.TB) sinktest.Harness {
-		config, ca := trusted(t)
-		r := newReceiver(t, config)
-		s := r.settings
-		s.Settle, s.TLS.CAFile = settle, ca
-		return sinktest.Harness{
-			Open:     func(t testing.TB) sink.Sink { return unclosed(t, s, quiet) },
-			Received: func(testing.TB) [][]byte { return r.bodies() },
-			Refused:  tooLarge,
-			Break:    func(testing.TB) { r.stop() },
-			Falter:   func(_ testing.TB, n int) { r.falter(n) },
-			Hang:     func(testing.TB) <-chan struct{} { return r.hang() },
-			Repair:   func(testing.TB) { r.repair() },
-		}
-	})
+func harness(r *receiver) sinktest.Harness {
+	s := r.settings
+	s.Settle = settle
+	return sinktest.Harness{
+		Open:     func(t testing.TB) sink.Sink { return unclosed(t, s, quiet) },
+		Received: func(testing.TB) [][]byte { return r.bodies() },
+		Refused:  tooLarge,
+		Break:    func(testing.TB) { r.stop() },
+		Falter:   func(_ testing.TB, n int) { r.falter(n) },
+		Repair:   func(testing.TB) { r.repair() },
+	}
 }
 
 func TestContractOverUDP(t *testing.T) {
