@@ -1,6 +1,8 @@
 package ocsf
 
 import (
+	"strings"
+
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
@@ -113,4 +115,24 @@ var severities = [...]string{
 	8:  `"severity_id":4,"severity":"High",`,
 	9:  `"severity_id":5,"severity":"Critical",`,
 	10: `"severity_id":5,"severity":"Critical",`,
+}
+
+// technique writes what attackers do such things for. The name of a sub-technique
+// is behind that of its technique.
+func (w *writer) technique(t transform.Technique) {
+	if t.ID == "" {
+		return
+	}
+	id, _, isSub := strings.Cut(t.ID, ".")
+	name, subName, _ := strings.Cut(t.Name, ": ")
+	w.text(`"attacks":[{"technique":{"uid":`, id)
+	w.text(`"name":`, name)
+	w.end()
+	if isSub {
+		w.text(`"sub_technique":{"uid":`, t.ID)
+		w.text(`"name":`, subName)
+		w.end()
+	}
+	w.end()
+	w.endArray()
 }

@@ -28,11 +28,12 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	s := c.subject(e, action)
 	record := w.open("{")
 	w.number(`"time":`, transform.Time(e).UnixMilli())
-	w.metadata(c.constant, e, a)
+	w.metadata(c.constant, e, action, a)
 	w.classify(e, s.class)
 	w.raw(severities[action.Severity])
 	w.mark(`"status_id":1,"status":"Success",`, action.Outcome() == "success")
 	w.text(`"message":`, action.Title)
+	w.technique(action.Technique)
 
 	var room [maxAddress]byte
 	var ip []byte // as text, empty if there is none
@@ -50,9 +51,14 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	return w.buf[:len(w.buf)-1]
 }
 
-func (w *writer) metadata(constant string, e *source.Event, a *allowance) {
+func (w *writer) metadata(constant string, e *source.Event, action *transform.Action, a *allowance) {
 	metadata := w.open(`"metadata":{`)
 	w.raw(constant)
+	if action.Technique.ID == "" {
+		w.raw(`"profiles":["cloud"],`)
+	} else {
+		w.raw(`"profiles":["cloud","security_control"],`)
+	}
 	whole(w, `"uid":`, e.ID)
 	w.text(`"event_code":`, e.Action)
 	w.text(`"tenant_uid":`, e.Organization)

@@ -26,7 +26,9 @@
 // itself, where the event has no actor, is actor.app_name. Objects are resources,
 // or unmapped.resources in the classes that have none: first what it was done to,
 // then what that belongs to. observables point at the addresses, people and ids
-// in the record, for searches that do not care about the part they play.
+// in the record, for searches that do not care about the part they play. attacks
+// names the technique of MITRE ATT&CK that doing this would be one of, were an
+// attacker to do it; with it the record is of the profile security_control too.
 //
 // The raw event is raw_data (left out on request), its SHA-256 raw_data_hash and
 // its length raw_data_size, both always over the API's bytes. Where those are not
@@ -146,7 +148,7 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 // product and the destination.
 func constant(o transform.Options) string {
 	w := writer{longest: unbounded}
-	w.raw(`"version":"` + version + `","profiles":["cloud"],`)
+	w.raw(`"version":"` + version + `",`)
 	w.raw(`"product":{"name":"PlanetScale","vendor_name":"PlanetScale","feature":{"name":"Audit Log"}},`)
 	w.raw(`"loggers":[{"name":"Sluice",`)
 	w.text(`"uid":`, o.Host)

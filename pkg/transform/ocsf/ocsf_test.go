@@ -207,7 +207,7 @@ func TestFields(t *testing.T) {
 			"class_uid": "6003", "activity_id": "3", "activity_name": "Update", "type_uid": "600303", "category_uid": "6",
 			"type_name": "API Activity: Update", "severity_id": "2", "severity": "Low", "status_id": "1",
 			"time": "1773500966535", "metadata.logged_time": "1773500968535", "metadata.modified_time": "1773500966535",
-			"metadata.profiles[0]": "cloud", "cloud.provider": "PlanetScale", "cloud.account.uid": "acme",
+			"metadata.profiles": "[cloud]", "attacks": "", "cloud.provider": "PlanetScale", "cloud.account.uid": "acme",
 			"actor.user.uid": "u1k9f3jd82ma", "actor.user.email_addr": "ada.lovelace@example.com", "actor.user.type": "User",
 			"src_endpoint.ip": "203.0.113.77", "api.operation": "deploy_request.queued", "raw_data_hash.algorithm": "SHA-256",
 			"metadata.is_truncated": "", "unmapped.sluice.unmapped": "", "unmapped.sluice.late": "", "metadata.debug": "",
@@ -234,6 +234,14 @@ func TestFields(t *testing.T) {
 		}},
 		{"a read has no status", "read", fields{"activity_id": "2", "status_id": "", "status": ""}},
 		{"a leak is high", "token-leaked", fields{"severity_id": "4", "severity": "High", "unmapped.sluice.severity": "8"}},
+		{"what an attacker would do it for is told", "token-leaked", fields{
+			"attacks[0].technique.uid": "T1552", "attacks[0].technique.name": "Unsecured Credentials", "attacks[0].sub_technique": "",
+			"metadata.profiles": "[cloud security_control]",
+		}},
+		{"a sub-technique behind its technique", "token-created", fields{
+			"attacks[0].technique.uid": "T1098", "attacks[0].technique.name": "Account Manipulation",
+			"attacks[0].sub_technique.uid": "T1098.001", "attacks[0].sub_technique.name": "Additional Cloud Credentials",
+		}},
 		{"a time before 1970 gives way to the time of reading", "time-before-1970", fields{
 			"time": "1773500968535", "metadata.modified_time": "",
 		}},

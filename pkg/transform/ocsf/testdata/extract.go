@@ -19,7 +19,7 @@ import (
 )
 
 // common are the attributes of every class.
-const common = "activity_id activity_name actor api category_name category_uid class_name class_uid cloud message metadata " +
+const common = "activity_id activity_name actor api attacks category_name category_uid class_name class_uid cloud message metadata " +
 	"observables raw_data raw_data_hash raw_data_size severity severity_id src_endpoint status status_id time type_name " +
 	"type_uid unmapped"
 
@@ -36,6 +36,7 @@ var objects = map[string]string{
 	"account":           "name uid",
 	"actor":             "app_name user",
 	"api":               "operation service",
+	"attack":            "sub_technique technique",
 	"autonomous_system": "name number",
 	"cloud":             "account org provider",
 	"feature":           "name",
@@ -53,6 +54,8 @@ var objects = map[string]string{
 	"product":          "feature name vendor_name version",
 	"resource_details": "name role role_id type uid",
 	"service":          "name",
+	"sub_technique":    "name uid",
+	"technique":        "name uid",
 	"user":             "email_addr full_name groups name type type_id uid",
 }
 
