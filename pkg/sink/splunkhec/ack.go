@@ -140,21 +140,53 @@ func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	case err != nil:
 		return false, err
 	case a.Acks != nil && a.status == http.StatusOK:
+		h.see(true)
 		return true, nil
 	case a.Code != nil && *a.Code == 14:
+		h.see(false)
 		return false, nil
 	}
 	return false, h.fault(a)
 }
 
+// What a token has, as far as it was seen.
+const (
+	unknown int32 = iota
+	acknowledged
+	unacknowledged
+)
+
+func (h *hec) see(ack bool) {
+	if ack {
+		h.offer.Store(acknowledged)
+	} else {
+		h.offer.Store(unacknowledged)
+	}
+}
+
+// final reports whether events are delivered as soon as HEC has them, without an
+// acknowledgement. A token of which that is not known yet is asked about.
+func (h *hec) final(ctx context.Context) bool {
+	switch {
+	case h.settings.Ack == ackOff:
+		return true
+	case h.settings.Ack == ackRequired:
+		return false
+	case h.offer.Load() == unknown:
+		if _, err := h.acknowledges(ctx); err != nil {
+			return false
+		}
+	}
+	return h.offer.Load() == unacknowledged
+}
+
 // demandAck makes sure of acknowledgement before anything is sent: without it
 // each attempt would be indexed once more, and never be confirmed.
 func (h *hec) demandAck(ctx context.Context) error {
-	if h.acknowledging.Load() {
+	if h.offer.Load() == acknowledged {
 		return nil
 	}
 	ok, err := h.acknowledges(ctx)
-	h.acknowledging.Store(ok)
 	if err == nil && !ok {
 		err = sink.Destination(h.posting(errors.New("the token has no indexer acknowledgement, and ack is required")), noAckHint)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -74,6 +75,24 @@ func wantIndexed(t *testing.T, r *rig, records []sink.Record, bad ...int) {
 	}
 	if got, want := len(times), len(records)-len(bad); got != want {
 		t.Errorf("%d of %d records are indexed", got, want)
+	}
+}
+
+// What stood before a bad event is in the memory of an indexer that dies: it was
+// taken, and without an acknowledgement that says nothing, from the first request on.
+func TestWhatStoodBeforeABadEventIsLost(t *testing.T) {
+	for _, ack := range []string{"auto", "required"} {
+		t.Run(ack, func(t *testing.T) {
+			bubble(t, hectest.Config{Ack: true, AckDelay: time.Second, Refuse: isBad, Script: only(hectest.Fault{Move: true}, 2)}, func(t *testing.T, r *rig) {
+				r.settings.Ack = ack
+				records := batch(100)
+				spoil(records, 40)
+				if _, err := settle(t.Context(), r.open(t), records); err != nil {
+					t.Fatal(err)
+				}
+				wantIndexed(t, r, records, 40)
+			})
+		})
 	}
 }
 

@@ -92,7 +92,7 @@ func (p *publication) attempt(ctx context.Context, q request) (*session, answer,
 	case unavailable, misled:
 		if n, ok := a.position(q.len()); ok {
 			// Whether the number counts from zero or from one is not certain.
-			p.taken(q.slice(0, max(0, n-1)), in, a)
+			p.taken(ctx, q.slice(0, max(0, n-1)), in, a)
 			q = q.slice(max(0, n-1), q.len())
 		}
 		p.fail(q, p.fault(a))
@@ -103,9 +103,9 @@ func (p *publication) attempt(ctx context.Context, q request) (*session, answer,
 // accept notes a request that HEC took as a whole.
 func (p *publication) accept(ctx context.Context, q request, in *session, a answer) {
 	if p.settings.Ack != ackOff {
-		p.acknowledging.Store(a.AckID != nil)
+		p.see(a.AckID != nil)
 	}
-	if !p.taken(q, in, a) {
+	if !p.taken(ctx, q, in, a) {
 		err := errors.New("the events were taken without an ack id")
 		p.fail(q, sink.Destination(p.posting(err), noAckHint))
 		return
@@ -122,16 +122,17 @@ func (p *publication) accept(ctx context.Context, q request, in *session, a answ
 
 // taken notes that HEC took records, as far as the answer is a proof of it: with
 // acknowledgement an ack id is to be asked for, and nothing else is one.
-func (p *publication) taken(q request, in *session, a answer) bool {
+func (p *publication) taken(ctx context.Context, q request, in *session, a answer) bool {
 	switch {
+	case q.len() == 0:
 	case a.AckID != nil && p.settings.Ack != ackOff:
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.pending = append(p.pending, receipt{in, *a.AckID, q})
-	case p.settings.Ack == ackRequired || p.acknowledging.Load():
-		return false
-	default:
+	case p.final(ctx):
 		p.note(q, nil)
+	default:
+		return false
 	}
 	return true
 }
@@ -144,7 +145,7 @@ func (p *publication) isolate(ctx context.Context, q request, in *session, a ans
 		return p.bisect(ctx, q)
 	}
 	first := max(0, n-1)
-	if before := q.slice(0, first); !p.taken(before, in, a) {
+	if before := q.slice(0, first); !p.taken(ctx, before, in, a) {
 		p.deliver(ctx, before)
 	}
 	next := min(n+1, q.len())

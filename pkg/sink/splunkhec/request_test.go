@@ -2,16 +2,21 @@ package splunkhec_test
 
 import (
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
@@ -119,6 +124,43 @@ func TestConcurrency(t *testing.T) {
 				t.Errorf("17 requests of a second took %s, want %s", got, want)
 			}
 		})
+}
+
+// Connections are kept, unless a load balancer is to choose another indexer.
+func TestConnections(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		want   int64
+	}{
+		{"all is well", 200, 1},
+		{"a bad event", 400, 1},
+		{"too many requests", 429, 2},
+		{"a bad gateway", 502, 2},
+		{"a busy server", 503, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var opened atomic.Int64
+			hec := hectest.NewServer(hectest.Config{Token: token, Script: only(
+				hectest.Fault{Answer: &hectest.Answer{Status: test.status, Code: map[bool]int{true: 6}[test.status == 400]}}, 1)})
+			server := httptest.NewUnstartedServer(hec)
+			server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			server.Start()
+			defer server.Close()
+			r := &rig{settings: defaults(server.URL), transport: (*setting.TLS)(nil).Transport(splunkhec.NewTransport())}
+			snk := r.open(t)
+			for range 10 {
+				_ = snk.Publish(t.Context(), batch(1)) // The first may fail, as the case has it.
+			}
+			if got := opened.Load(); got != test.want {
+				t.Errorf("%d connections for ten requests, want %d", got, test.want)
+			}
+		})
+	}
 }
 
 // Where one request fails for a reason that is not its own, no further ones are

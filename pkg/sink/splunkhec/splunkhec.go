@@ -84,9 +84,8 @@ type hec struct {
 	gzips    sync.Pool
 	room     int // how large the body of a request is going to be, by the last one
 	sessions sessions
-	told     sync.Once // that nothing is acknowledged
-
-	acknowledging atomic.Bool // the token was last seen to have acknowledgement, so that nothing counts without
+	told     sync.Once    // that nothing is acknowledged
+	offer    atomic.Int32 // what the token was last seen to have: unknown, acknowledged or unacknowledged
 
 	closing context.Context // ends with Close
 	close   context.CancelFunc
