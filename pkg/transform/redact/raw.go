@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
@@ -16,15 +17,22 @@ type node struct {
 	rule     *rule // how it is redacted, nil if it is not
 	kept     bool  // it is never redacted
 	children []*node
+	next     int // where among children the next key is looked for first
+}
+
+// keys are those of an event in the order in which the API lists them.
+var keys = []string{
+	"id", "type", "actor_id", "actor_type", "auditable_id", "auditable_type", "target_id", "target_type", "location",
+	"target_display_name", "audit_action", "action", "actor_display_name", "auditable_display_name", "remote_ip",
+	"created_at", "updated_at", "metadata",
 }
 
 // raw is an event of the API of which nothing is redacted.
 func raw() node {
 	root := node{}
-	for _, key := range kept {
-		root.at([]string{key}).kept = true
+	for _, key := range keys {
+		root.at([]string{key}).kept = slices.Contains(kept, key)
 	}
-	root.at([]string{"metadata"})
 	return root
 }
 
@@ -41,11 +49,15 @@ func (n *node) at(keys []string) *node {
 	return n
 }
 
+// child finds the node of a key, nil if there is none. The keys of one event come
+// in the order of those of the event before.
 func (n *node) child(key string) *node {
-	if n == nil {
-		return nil
-	}
-	for _, c := range n.children {
+	for range n.children {
+		if n.next >= len(n.children) {
+			n.next = 0
+		}
+		c := n.children[n.next]
+		n.next++
 		if c.key == key {
 			return c
 		}
@@ -87,32 +99,34 @@ func withheld(e *source.Event) []byte {
 	return append(out, `,"withheld":"The event could not be read, so nothing in it could be redacted."}`...)
 }
 
-// seekIn gathers the values under n of a value in metadata.
+// seekIn gathers the values under n of the value in metadata at i, and returns
+// its end.
 func (r *Redactor) seekIn(text []byte, i int, n *node) (end int) {
-	i = rawjson.Space(text, i)
-	end = rawjson.Value(text, i)
-	if i == end || n == nil {
-		return end
-	}
-	switch c := text[i]; {
+	switch {
+	case n == nil || i >= len(text) || n.rule == nil && text[i] != '{' && text[i] != '[':
+		return rawjson.Value(text, i)
 	case n.rule != nil:
+		end = rawjson.Value(text, i)
 		r.seekValue(text[i:end], n.rule)
-	case c == '{':
-		i++
-		for more := true; more; {
-			key, value, ok := rawjson.Member(text, i)
-			if !ok {
-				break
-			}
-			i, more = rawjson.Next(text, r.seekIn(text, value, n.child(meaning(key))))
-		}
-	case c == '[':
+		return end
+	case text[i] == '[':
 		i = rawjson.Space(text, i+1)
 		for more := i < len(text) && text[i] != ']'; more; {
-			i, more = rawjson.Next(text, r.seekIn(text, i, n))
+			if i, more = rawjson.Next(text, r.seekIn(text, i, n)); !more {
+				return i
+			}
 		}
+		return min(i+1, len(text))
 	}
-	return end
+	i++
+	for more := true; more; {
+		key, value, ok := rawjson.Member(text, i)
+		if !ok {
+			return min(value+1, len(text))
+		}
+		i, more = rawjson.Next(text, r.seekIn(text, value, n.child(meaning(key))))
+	}
+	return i
 }
 
 // seekValue adds a text, or a number that can be told from others.

@@ -56,6 +56,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -151,7 +152,7 @@ func (r *Redactor) find(e *source.Event) {
 		}
 	}
 	if r.metadata.leads() && len(e.Metadata) > 0 {
-		r.seekIn(e.Metadata, 0, r.metadata)
+		r.seekIn(e.Metadata, rawjson.Space(e.Metadata, 0), r.metadata)
 	}
 }
 
