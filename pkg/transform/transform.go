@@ -26,6 +26,10 @@ type Format struct {
 	MediaType string
 	Settings  func() any // a pointer to settings that hold the defaults
 	New       func(Options) (Transformer, error)
+
+	// Explain says of each field of a record's body which rule made it, in the order
+	// of the body; see ExplainedBy. It is nil for a format that cannot.
+	Explain func(body []byte) ([]Field, error)
 }
 
 // NewFormat declares a format by the struct its settings decode into (see

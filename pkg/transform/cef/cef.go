@@ -50,7 +50,7 @@ const (
 )
 
 // Format is the format "cef".
-var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(explain)
 
 type encoder struct {
 	host      string

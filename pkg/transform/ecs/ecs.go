@@ -61,7 +61,7 @@ const (
 )
 
 // Format is the format "ecs".
-var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(transform.ExplainJSON(rules))
 
 // encoder holds what is the same in every document.
 type encoder struct {

@@ -4,7 +4,7 @@ import "github.com/sluice-siem/sluice/pkg/transform"
 
 // The rules that several fields share.
 const (
-	constant     = "the same in every document"
+	fixed        = "the same in every document"
 	ofTheSink    = "of the machine and the build that forwards"
 	actorID      = "actor_id, unless PlanetScale itself acted"
 	actorName    = "actor_display_name, unless PlanetScale itself acted"
@@ -12,28 +12,30 @@ const (
 	affectedName = "display name of the user, or of the membership, among auditable and target, by their types"
 	teamID       = "id of the team among auditable and target, by their types"
 	teamName     = "display name of the team among auditable and target, by their types"
+	object       = "auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
+	container    = "auditable or target, whichever the object lies in"
 	ifEmail      = ", if it is an e-mail address"
 	address      = "remote_ip, if it is an IP address"
 	located      = "place of remote_ip, by the sink's databases"
 	network      = "network of remote_ip, by the sink's databases"
 	organization = "organization of the source in the configuration"
-	mark         = "mark of Sluice's: "
+	ours         = "mark of Sluice's: "
 )
 
 // rules say what makes each field.
 var rules = map[string]string{
 	"@timestamp":            "created_at; that of a neighbour where it cannot be used",
-	"ecs.version":           constant,
-	"data_stream.type":      constant,
-	"data_stream.dataset":   constant,
-	"data_stream.namespace": constant,
-	"observer.vendor":       constant,
-	"observer.product":      constant,
-	"observer.type":         constant,
+	"ecs.version":           fixed,
+	"data_stream.type":      fixed,
+	"data_stream.dataset":   fixed,
+	"data_stream.namespace": fixed,
+	"observer.vendor":       fixed,
+	"observer.product":      fixed,
+	"observer.type":         fixed,
 	"observer.name":         ofTheSink,
 	"observer.version":      ofTheSink,
-	"cloud.provider":        constant,
-	"cloud.service.name":    constant,
+	"cloud.provider":        fixed,
+	"cloud.service.name":    fixed,
 	"cloud.account.id":      organization,
 	"cloud.account.name":    organization,
 	"organization.name":     organization,
@@ -44,9 +46,9 @@ var rules = map[string]string{
 	"event.action":   "audit_action",
 	"event.outcome":  "success, for what was logged happened; none for types access and info",
 	"event.id":       "id; the hash of the raw event where it has none",
-	"event.module":   constant,
-	"event.provider": constant,
-	"event.dataset":  constant,
+	"event.module":   fixed,
+	"event.provider": fixed,
+	"event.dataset":  fixed,
 	"event.created":  "when Sluice first read the event",
 	"event.hash":     "SHA-256 of the raw event",
 	"event.original": "the raw event, if the sink's original is true and it fits",
@@ -85,10 +87,10 @@ var rules = map[string]string{
 	"source.as.number":            network,
 	"source.as.organization.name": network,
 
-	"threat.framework":                 "MITRE ATT&CK, where the catalogue names a technique",
-	"threat.technique.id":              transform.ByCatalogue + "technique",
-	"threat.technique.name":            transform.ByCatalogue + "technique",
-	"threat.technique.subtechnique.id": transform.ByCatalogue + "technique",
+	"threat.framework":                   "MITRE ATT&CK, where the catalogue names a technique",
+	"threat.technique.id":                transform.ByCatalogue + "technique",
+	"threat.technique.name":              transform.ByCatalogue + "technique",
+	"threat.technique.subtechnique.id":   transform.ByCatalogue + "technique",
 	"threat.technique.subtechnique.name": transform.ByCatalogue + "technique",
 
 	"planetscale.audit.id":              "id; the hash of the raw event where it has none",
@@ -102,14 +104,20 @@ var rules = map[string]string{
 	"planetscale.audit.target.type":     "target_type",
 	"planetscale.audit.target.id":       "target_id",
 	"planetscale.audit.target.name":     "target_display_name",
+	"planetscale.audit.object.type":     object,
+	"planetscale.audit.object.id":       object,
+	"planetscale.audit.object.name":     object,
+	"planetscale.audit.container.type":  container,
+	"planetscale.audit.container.id":    container,
+	"planetscale.audit.container.name":  container,
 	"planetscale.audit.location":        "location",
 	"planetscale.audit.metadata":        "metadata, as a string that holds JSON",
 	"planetscale.audit.updated_at":      "updated_at, if it is a time",
 	"planetscale.audit.severity":        transform.ByCatalogue + "severity",
-	"planetscale.audit.late":            mark + "events with a later time were delivered before",
-	"planetscale.audit.gap":             mark + "events are missing",
-	"planetscale.audit.unmapped":        mark + "the catalogue has no entry for the action",
-	"planetscale.audit.problem":         mark + "what could not be read",
-	"planetscale.audit.original_base64": mark + "the raw event, which is not UTF-8",
-	"planetscale.audit.truncated":       mark + "what was left out or shortened to fit",
+	"planetscale.audit.late":            ours + "events with a later time were delivered before",
+	"planetscale.audit.gap":             ours + "events are missing",
+	"planetscale.audit.unmapped":        ours + "the catalogue has no entry for the action",
+	"planetscale.audit.problem":         ours + "what could not be read",
+	"planetscale.audit.original_base64": ours + "the raw event, which is not UTF-8",
+	"planetscale.audit.truncated":       ours + "what was left out or shortened to fit",
 }

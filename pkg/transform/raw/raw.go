@@ -33,7 +33,12 @@ const (
 )
 
 // Format is the format "raw".
-var Format = transform.NewFormat(name, mediaType, struct{}{}, open)
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(explain)
+
+// explain has but one rule: there are no fields of ours.
+func explain(body []byte) ([]transform.Field, error) {
+	return []transform.Field{{Name: "record", Value: string(body), Rule: "the raw event, to the byte but for line ends between tokens; in Base64 if it is no JSON"}}, nil
+}
 
 type encoder struct {
 	limit     int

@@ -1,0 +1,57 @@
+package transform_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
+	"github.com/sluice-siem/sluice/pkg/transform/raw"
+)
+
+// TestActions keeps a record of each documented action in each format. A golden
+// file has what all records share first, and then of each record the rest.
+func TestActions(t *testing.T) {
+	for _, f := range formats {
+		if f.Name == raw.Format.Name {
+			continue // It maps nothing.
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			encoder := open(t, f, transform.Options{Host: "forwarder-1", Version: "1.2.3"})
+			cases := corpus.ActionCases()
+			records := make([][]transform.Field, len(cases))
+			count := map[transform.Field]int{}
+			for i, c := range cases {
+				r, err := encoder.Transform(nil, &c.Event)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Unmapped || r.Truncated {
+					t.Errorf("%s: unmapped %v, truncated %v", c.Name, r.Unmapped, r.Truncated)
+				}
+				if records[i], err = f.Explain(r.Body); err != nil {
+					t.Fatal(err)
+				}
+				for _, field := range records[i] {
+					count[field]++
+				}
+			}
+			var text strings.Builder
+			write := func(title string, fields []transform.Field, shared bool) {
+				fmt.Fprintf(&text, "%s\n", title)
+				for _, field := range fields {
+					if (count[field] == len(cases)) == shared {
+						fmt.Fprintf(&text, "\t%s %s\n", field.Name, field.Value)
+					}
+				}
+			}
+			write("every action", records[0], true)
+			for i, c := range cases {
+				write(c.Name, records[i], false)
+			}
+			golden.Check(t, "actions."+f.Name, text.String())
+		})
+	}
+}

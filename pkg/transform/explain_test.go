@@ -1,0 +1,87 @@
+package transform_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/cef"
+	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/raw"
+)
+
+var formats = []transform.Format{ecs.Format, cef.Format, raw.Format}
+
+// events are those of the corpus, and one for each action.
+func events() []source.Event {
+	var all []source.Event
+	for _, c := range slices.Concat(corpus.Cases(), corpus.ActionCases()) {
+		all = append(all, c.Event)
+	}
+	return all
+}
+
+// TestEveryFieldIsExplained holds what encoders write against their rules, also
+// where they must leave something out.
+func TestEveryFieldIsExplained(t *testing.T) {
+	for _, f := range formats {
+		t.Run(f.Name, func(t *testing.T) {
+			tiny := open(t, f, transform.Options{Host: "h", Version: "v", Original: true, MaxBytes: 3000})
+			whole := open(t, f, transform.Options{Host: "h", Version: "v", Original: true})
+			explained := 0
+			for _, e := range events() {
+				for _, encoder := range []transform.Transformer{tiny, whole} {
+					r, err := encoder.Transform(nil, &e)
+					if err != nil && encoder == tiny {
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					fields, err := f.Explain(r.Body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, field := range fields {
+						explained++
+						if field.Rule == "" {
+							t.Errorf("no rule for %s, which holds %s", field.Name, field.Value)
+						}
+					}
+				}
+			}
+			if explained < len(corpus.Actions()) {
+				t.Errorf("%d fields were explained", explained)
+			}
+		})
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	explain := transform.ExplainJSON(map[string]string{"a.b": "one", "c[].d": "two", "e": "three", "f": "four"})
+	got, err := explain([]byte(`{"a":{"b":"x, y","g":{}},"c":[{"d":1},{"d":[2]}],"e":[],"f":["u","v"],"h\u0069":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []transform.Field{
+		{Name: "a.b", Value: `"x, y"`, Rule: "one"},
+		{Name: "c[0].d", Value: "1", Rule: "two"}, {Name: "c[1].d", Value: "[2]", Rule: "two"},
+		{Name: "e", Value: "[]", Rule: "three"}, {Name: "f", Value: `["u","v"]`, Rule: "four"}, {Name: "hi", Value: "null"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+}
+
+func open(t *testing.T, f transform.Format, o transform.Options) transform.Transformer {
+	t.Helper()
+	encoder, err := f.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoder
+}
