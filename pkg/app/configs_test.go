@@ -35,6 +35,9 @@ func TestExamplesLoad(t *testing.T) {
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},
+		"redact.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "PLANETSCALE_SERVICE_TOKEN": "token", "SECRETS": secrets(t, map[string]string{
+			"redact_key": "0123456789abcdef0123456789abcdef",
+		})},
 		"compose.yaml": sluiceEnvironment(t, nil),
 	}
 	paths, err := filepath.Glob("../../configs/*.yaml")

@@ -8,7 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
+	"github.com/sluice-siem/sluice/pkg/transform/where"
 )
 
 // documents are what people read.
@@ -39,7 +44,7 @@ func blocks(doc, language string) []string {
 }
 
 func TestConfigurationsInDocumentsLoad(t *testing.T) {
-	env := func(name string) (string, bool) { return "value of " + name, true }
+	env := func(name string) (string, bool) { return "a value that is long enough for a key: " + name, true }
 	for name, doc := range documents(t) {
 		for _, block := range blocks(doc, "yaml") {
 			if !strings.Contains(block, "sources:") {
@@ -48,6 +53,41 @@ func TestConfigurationsInDocumentsLoad(t *testing.T) {
 			if _, err := config.Parse(name, []byte(block), kinds(), env); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	}
+}
+
+// TestTheExampleOfRedactionIsTrue does to the event in docs/filtering.md what the
+// configuration above it says.
+func TestTheExampleOfRedactionIsTrue(t *testing.T) {
+	doc := documents(t)["filtering.md"]
+	vars := token("PLANETSCALE")
+	vars["REDACT_KEY"] = "0123456789abcdef0123456789abcdef"
+	s := parsed(t, blocks(doc, "yaml")[0], vars).Sinks[0]
+	example := blocks(doc, "json")
+	events, err := planetscale.Parse([]byte(example[0]), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepared, err := newPreparation(s, &prepare.Stock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := prepared(&events[0])
+	if err != nil || got == nil {
+		t.Fatalf("got %v and error %v", got, err)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(example[1]), string(got.Raw)); diff != "" {
+		t.Errorf("docs/filtering.md (-), Sluice (+):\n%s", diff)
+	}
+}
+
+// TestTheConditionsInDocumentsAreSound compiles the examples of where.
+func TestTheConditionsInDocumentsAreSound(t *testing.T) {
+	conditions := strings.TrimSpace(blocks(documents(t)["filtering.md"], "expr")[0])
+	for condition := range strings.Lines(conditions) {
+		if err := new(where.Expression).UnmarshalText([]byte(condition)); err != nil {
+			t.Errorf("%s: %v", condition, err)
 		}
 	}
 }
