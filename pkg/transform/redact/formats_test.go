@@ -15,11 +15,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
 
-var formats = []transform.Format{ecs.Format, cef.Format, raw.Format}
+var formats = []transform.Format{ecs.Format, cef.Format, ocsf.Format, raw.Format}
 
 // TestTheClearValueIsNowhere redacts every field in every way for every format,
 // in events whose values also turn up in each other, in metadata and the names in
