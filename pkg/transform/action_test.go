@@ -8,18 +8,17 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
-	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
 // TestActions keeps a record of each documented action in each format. A golden
 // file has what all records share first, and then of each record the rest.
 func TestActions(t *testing.T) {
 	for _, f := range formats {
-		if f.Name == raw.Format.Name {
+		if f.name == "raw" {
 			continue // It maps nothing.
 		}
-		t.Run(f.Name, func(t *testing.T) {
-			encoder := open(t, f, transform.Options{Host: "forwarder-1", Version: "1.2.3"})
+		t.Run(f.name, func(t *testing.T) {
+			encoder := open(t, f.Format, transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: f.settings})
 			cases := corpus.ActionCases()
 			records := make([][]transform.Field, len(cases))
 			count := map[transform.Field]int{}
@@ -51,7 +50,7 @@ func TestActions(t *testing.T) {
 			for i, c := range cases {
 				write(c.Name, records[i], false)
 			}
-			golden.Check(t, "actions."+f.Name, text.String())
+			golden.Check(t, "actions."+f.name, text.String())
 		})
 	}
 }

@@ -11,10 +11,22 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
-var formats = []transform.Format{ecs.Format, cef.Format, raw.Format}
+// formats are the ways to encode, by the names of their golden files.
+var formats = []struct {
+	name string
+	transform.Format
+	settings any
+}{
+	{"ecs", ecs.Format, nil},
+	{"cef", cef.Format, nil},
+	{"ocsf", ocsf.Format, nil},
+	{"ocsf-iam", ocsf.Format, &ocsf.Settings{Classes: "iam"}},
+	{"raw", raw.Format, nil},
+}
 
 // events are those of the corpus, and one for each action.
 func events() []source.Event {
@@ -29,9 +41,9 @@ func events() []source.Event {
 // where they must leave something out.
 func TestEveryFieldIsExplained(t *testing.T) {
 	for _, f := range formats {
-		t.Run(f.Name, func(t *testing.T) {
-			tiny := open(t, f, transform.Options{Host: "h", Version: "v", Original: true, MaxBytes: 3000})
-			whole := open(t, f, transform.Options{Host: "h", Version: "v", Original: true})
+		t.Run(f.name, func(t *testing.T) {
+			tiny := open(t, f.Format, transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings, MaxBytes: 3000})
+			whole := open(t, f.Format, transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings})
 			explained := 0
 			for _, e := range events() {
 				for _, encoder := range []transform.Transformer{tiny, whole} {

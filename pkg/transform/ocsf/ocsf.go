@@ -90,7 +90,7 @@ const (
 )
 
 // Format is the format "ocsf".
-var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI}, open)
+var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI}, open).ExplainedBy(transform.ExplainJSON(rules))
 
 // encoder holds what is the same in every record.
 type encoder struct {
