@@ -24,13 +24,13 @@ type addon struct {
 	named      []string                     // the fields that all these read
 }
 
-// splunked are the fields of an event as a search sees them, and its tags.
-type splunked struct {
+// searched are the fields of an event as a search sees them, and its tags.
+type searched struct {
 	fields map[string][]string
 	tags   []string
 }
 
-func (s splunked) value(field string) string { return strings.Join(s.fields[field], ",") }
+func (s searched) value(field string) string { return strings.Join(s.fields[field], ",") }
 
 // conf is a configuration file: stanza, setting, value.
 type conf map[string]map[string]string
@@ -223,7 +223,7 @@ func mvfind(args []any) any {
 // search applies the add-on to a record as Splunk does: aliases to the fields of
 // the record, calculated fields to both but not to one another, then event types
 // and tags.
-func (a addon) search(t *testing.T, d document) splunked {
+func (a addon) search(t *testing.T, d document) searched {
 	t.Helper()
 	fields := extracted(d)
 	for made, original := range a.aliases {
@@ -254,7 +254,7 @@ func (a addon) search(t *testing.T, d document) splunked {
 	for name, value := range calculated {
 		fields[name] = []string{value}
 	}
-	return splunked{fields, a.tagged(fields)}
+	return searched{fields, a.tagged(fields)}
 }
 
 // extracted are the fields that KV_MODE = json finds.

@@ -80,7 +80,7 @@ func TestSplunkModel(t *testing.T) {
 	}
 }
 
-func checkChange(t *testing.T, c corpus.Case, d document, s splunked) {
+func checkChange(t *testing.T, c corpus.Case, d document, s searched) {
 	t.Helper()
 	holds(t, c.Name, s, "action", "change_type", "dest", "dvc", "vendor_account", "vendor_product")
 	for field, from := range map[string][]string{
@@ -108,7 +108,7 @@ func checkChange(t *testing.T, c corpus.Case, d document, s splunked) {
 	}
 }
 
-func holds(t *testing.T, name string, s splunked, fields ...string) {
+func holds(t *testing.T, name string, s searched, fields ...string) {
 	t.Helper()
 	for _, field := range fields {
 		if s.value(field) == "" {
