@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
@@ -227,4 +230,38 @@ func TestContextEndsBeforeAcknowledgement(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+}
+
+// Close ends a Publish whose own context lives on, whatever that waits for.
+func TestCloseEndsAPublish(t *testing.T) {
+	for name, c := range map[string]hectest.Config{
+		"an answer":           {Script: only(hectest.Fault{Hang: true}, 1)},
+		"an acknowledgement":  {Ack: true, AckDelay: time.Hour},
+		"a request for later": {Script: only(hectest.Fault{Delay: 20 * time.Second}, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, c, func(t *testing.T, r *rig) {
+				snk, err := splunkhec.OpenOver(r.transport, sink.Env{Log: zerolog.Nop()}, r.settings)
+				if err != nil {
+					t.Fatal(err)
+				}
+				published := make(chan error, 1)
+				go func() { published <- snk.Publish(t.Context(), batch(1000)) }()
+				time.Sleep(5 * time.Second)
+				closed := time.Now()
+				if err := snk.Close(); err != nil {
+					t.Error(err)
+				}
+				if err := <-published; kindOf(err) != "retry" {
+					t.Errorf("got %v, want all to be sent again", err)
+				}
+				if took := time.Since(closed); took > time.Second {
+					t.Errorf("Publish returned %s after Close", took)
+				}
+				if err := snk.Publish(t.Context(), batch(1)); kindOf(err) != "retry" {
+					t.Errorf("after Close: %v", err)
+				}
+			})
+		})
+	}
 }
