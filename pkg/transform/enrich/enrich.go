@@ -58,7 +58,11 @@ func (r *Enricher) Origin(e *source.Event) (*source.Origin, error) {
 	if found, known := r.known[e.RemoteIP]; known {
 		return found, nil
 	}
-	found, err := r.find(transform.Address(e.RemoteIP))
+	addr := transform.Address(e.RemoteIP)
+	if !addr.IsValid() {
+		return nil, nil
+	}
+	found, err := r.find(addr)
 	if err != nil {
 		return nil, fmt.Errorf("enrich: event %.80q: %w", e.ID, err)
 	}
@@ -70,9 +74,6 @@ func (r *Enricher) Origin(e *source.Event) (*source.Origin, error) {
 }
 
 func (r *Enricher) find(addr netip.Addr) (*source.Origin, error) {
-	if !addr.IsValid() {
-		return nil, nil
-	}
 	var found source.Origin
 	if err := r.editions[0].place(addr, &found); err != nil {
 		return nil, err

@@ -219,6 +219,10 @@ func TestAddressesAreRememberedInBounds(t *testing.T) {
 		t.Errorf("%d addresses are remembered, want at most 4096", got)
 	}
 	origin()
+	before := e.Remembered()
+	if found, err := e.Origin(&source.Event{RemoteIP: strings.Repeat("x", 1<<20)}); found != nil || err != nil || e.Remembered() != before {
+		t.Errorf("got %v and error %v, and text that is no address is remembered", found, err)
+	}
 }
 
 func BenchmarkOrigin(b *testing.B) {

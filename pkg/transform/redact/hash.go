@@ -17,8 +17,10 @@ type hasher struct {
 }
 
 const (
-	// maxTokens bounds what is remembered: beyond it all is forgotten.
-	maxTokens = 4096
+	// maxTokens bounds what is remembered: beyond it all is forgotten. Longer values
+	// than names and addresses, which is what repeats, are not remembered at all.
+	maxTokens     = 4096
+	maxRemembered = 256
 	// tokenBytes of the HMAC are kept.
 	tokenBytes = 16
 )
@@ -31,13 +33,15 @@ func (h *hasher) token(text string) string {
 	if token, known := h.tokens[text]; known {
 		return token
 	}
-	text = strings.Clone(text) // It shares memory with the page it came in.
 	h.mac.Reset()
 	h.mac.Write([]byte(text)) // which a hash.Hash never refuses
 	token := "hmac:" + hex.EncodeToString(h.mac.Sum(nil)[:tokenBytes])
+	if len(text) > maxRemembered {
+		return token
+	}
 	if len(h.tokens) >= maxTokens {
 		clear(h.tokens)
 	}
-	h.tokens[text] = token
+	h.tokens[strings.Clone(text)] = token // The text shares memory with the page it came in.
 	return token
 }

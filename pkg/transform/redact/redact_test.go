@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -278,11 +279,23 @@ func TestTheKeyIsReadAgain(t *testing.T) {
 // TestTokensAreBounded hashes more values than are remembered.
 func TestTokensAreBounded(t *testing.T) {
 	r := open(t, "actor.name", "hash")
-	for i := range 10_000 {
-		e := source.Event{ID: "q7", Raw: []byte(`{}`), Actor: source.Party{Name: "user " + strings.Repeat("x", i%50) + string(rune('a'+i%26))}}
-		if got, want := r.Redact(&e).Actor.Name, token(key, e.Actor.Name); got != want {
+	check := func(name string) {
+		t.Helper()
+		e := source.Event{ID: "q7", Raw: []byte(`{}`), Actor: source.Party{Name: name}}
+		if got, want := r.Redact(&e).Actor.Name, token(key, name); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
+	}
+	for i := range 10_000 {
+		check(fmt.Sprint("user ", i))
+	}
+	before := r.Remembered()
+	if before < 1 || before > 4096 {
+		t.Errorf("%d values are remembered, want at most 4096", before)
+	}
+	check(strings.Repeat("x", 1<<20))
+	if got := r.Remembered(); got != before {
+		t.Error("a value of a megabyte is remembered")
 	}
 }
 
