@@ -187,20 +187,37 @@ func TestSplunkFields(t *testing.T) {
 	}
 }
 
-func TestSplunkTellsAnInvitationFromAnAccount(t *testing.T) {
-	e := corpus.Typical()
-	e.Action = "organization_invitation.created"
-	e.Actor.Type = "ServiceToken"
-	e.Auditable = source.Party{Type: "OrganizationInvitation", ID: "i1", Name: "grace@example.com"}
-	e.Target = source.Party{Type: "User", ID: "u77", Name: "Grace Hopper"}
-	s := readAddon(t).search(t, parse(t, sent, e))
-	for field, want := range map[string]string{
-		"user": "ada.lovelace@example.com", "user_type": "ServiceToken", "src_user": "",
-		"object": "grace@example.com", "object_id": "i1", "object_category": "OrganizationInvitation",
+func TestSplunkTellsPartiesApart(t *testing.T) {
+	invitation := corpus.Typical()
+	invitation.Action = "organization_invitation.created"
+	invitation.Actor.Type = "ServiceToken"
+	invitation.Auditable = source.Party{Type: "OrganizationInvitation", ID: "i1", Name: "grace@example.com"}
+	invitation.Target = source.Party{Type: "User", ID: "u77", Name: "Grace Hopper"}
+	branch := corpus.Typical()
+	branch.Action = "database_branch.created"
+	branch.Auditable = source.Party{Type: "Organization", ID: "o1", Name: "acme"}
+	branch.Target = source.Party{Type: "DatabaseBranch", ID: "b1", Name: "main"}
+	for _, tt := range []struct {
+		words string
+		event source.Event
+		want  map[string]string
+	}{
+		{"who is invited has no account yet", invitation, map[string]string{
+			"user": "ada.lovelace@example.com", "user_type": "ServiceToken", "src_user": "",
+			"object": "grace@example.com", "object_id": "i1", "object_category": "OrganizationInvitation",
+		}},
+		{"an organization contains the object", branch, map[string]string{
+			"object": "main", "object_id": "b1", "object_category": "DatabaseBranch", "dest": "acme",
+		}},
 	} {
-		if got := s.value(field); got != want {
-			t.Errorf("%s: got %q, want %q", field, got, want)
-		}
+		t.Run(tt.words, func(t *testing.T) {
+			s := readAddon(t).search(t, parse(t, sent, tt.event))
+			for field, want := range tt.want {
+				if got := s.value(field); got != want {
+					t.Errorf("%s: got %q, want %q", field, got, want)
+				}
+			}
+		})
 	}
 }
 
