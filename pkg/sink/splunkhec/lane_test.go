@@ -187,7 +187,10 @@ func unlucky(e hectest.Event) (code int) {
 // A log through every fault there is: nothing is lost, what is bad is a dead
 // letter with Splunk's reason, and nothing is indexed twice that the sink knew of.
 func TestEveryFault(t *testing.T) {
-	const events = 4000
+	events := 4000
+	if testing.Short() {
+		events = 1000
+	}
 	for _, c := range []hectest.Config{
 		{}, {Ack: true, Sticky: true, AckDelay: time.Second}, {Ack: true, OneBased: true, AckDelay: 10 * time.Second}, {Unnumbered: true},
 	} {
