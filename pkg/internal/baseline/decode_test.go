@@ -15,7 +15,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 )
 
 // pages are answers of the simulator with a hundred events each, enough of them
@@ -38,8 +40,11 @@ func pages(t testing.TB, n int) [][]byte {
 	return all
 }
 
-func newECS(t testing.TB) transform.Transformer {
-	encoder, err := ecs.Format.New(transform.Options{Original: true})
+// formats are those that are measured. The script makes ECS, whichever Sluice does.
+var formats = []transform.Format{ecs.Format, cef.Format, ocsf.Format}
+
+func newEncoder(t testing.TB, f transform.Format) transform.Transformer {
+	encoder, err := f.New(transform.Options{Original: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func TestDocumentsAreThoseOfSluice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoder := newECS(t)
+	encoder := newEncoder(t, ecs.Format)
 	for i := range events {
 		want, err := encoder.Transform(nil, &events[i])
 		if err != nil {
@@ -100,21 +105,26 @@ func document(t *testing.T, text []byte) object {
 // turn.
 const turn = 10
 
-// BenchmarkDecodeAndEncode turns pages of a hundred events into their ECS
-// documents: an iteration is ten pages with the script and the same ones with
+// BenchmarkDecodeAndEncode turns pages of a hundred events into their records, in
+// each format: an iteration is ten pages with the script and the same ones with
 // Sluice. The figures are medians.
 func BenchmarkDecodeAndEncode(b *testing.B) {
-	all, shown := pages(b, 20*turn), figures{}
-	for i := 0; b.Loop(); i = (i + turn) % len(all) {
-		decodeAndEncode(b, shown, all[i:i+turn])
+	all := pages(b, 20*turn)
+	for _, f := range formats {
+		b.Run(f.Name, func(b *testing.B) {
+			shown := figures{}
+			for i := 0; b.Loop(); i = (i + turn) % len(all) {
+				decodeAndEncode(b, shown, f, all[i:i+turn])
+			}
+			shown.report(b)
+		})
 	}
-	shown.report(b)
 }
 
 // decodeAndEncode adds the figures of some pages, by the script and by Sluice.
-func decodeAndEncode(t testing.TB, to figures, bodies [][]byte) {
+func decodeAndEncode(t testing.TB, to figures, f transform.Format, bodies [][]byte) {
 	theirs := perEvent(t, to, "script", bodies, scriptWork())
-	ours := perEvent(t, to, "sluice", bodies, sluiceWork(t))
+	ours := perEvent(t, to, "sluice", bodies, sluiceWork(t, f))
 	to.add("times-faster", theirs/ours)
 }
 
@@ -126,8 +136,8 @@ func scriptWork() func(body []byte) error {
 	}
 }
 
-func sluiceWork(t testing.TB) func(body []byte) error {
-	encoder, room := newECS(t), make([]byte, 0, 64<<10)
+func sluiceWork(t testing.TB, f transform.Format) func(body []byte) error {
+	encoder, room := newEncoder(t, f), make([]byte, 0, 64<<10)
 	return func(body []byte) error {
 		events, err := planetscale.Parse(body, "acme")
 		if err != nil {

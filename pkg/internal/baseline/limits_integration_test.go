@@ -22,13 +22,18 @@ func atLeast(t *testing.T, f figures, name string, limit float64) {
 }
 
 func TestDecodeAndEncodeAgainstTheScript(t *testing.T) {
-	shown := figures{}
-	for bodies := range slices.Chunk(pages(t, 51*turn), turn) {
-		decodeAndEncode(t, shown, bodies)
-	}
-	atLeast(t, shown, "times-faster", 8)
-	if got := median(shown["sluice-allocs/event"]); got > 2 {
-		t.Errorf("got %.2f allocations per event, want at most 2", got)
+	all := pages(t, 51*turn)
+	for _, f := range formats {
+		t.Run(f.Name, func(t *testing.T) {
+			shown := figures{}
+			for bodies := range slices.Chunk(all, turn) {
+				decodeAndEncode(t, shown, f, bodies)
+			}
+			atLeast(t, shown, "times-faster", 8)
+			if got := median(shown["sluice-allocs/event"]); got > 2 {
+				t.Errorf("got %.2f allocations per event, want at most 2", got)
+			}
+		})
 	}
 }
 
