@@ -57,7 +57,7 @@ not filter, enriched and redacted as for it, in its format.`,
 
 // everything stands for a sink that gets all events as they are.
 func everything(cfg *config.Config, f transform.Format) config.Sink {
-	s := config.Sink{Name: "tail", Format: f, Original: true}
+	s := config.Sink{Name: "tail", Format: f, Original: true, Catalogue: cfg.Sinks[0].Catalogue}
 	for _, source := range cfg.Sources {
 		s.Sources = append(s.Sources, source.Name)
 	}
