@@ -82,6 +82,8 @@ func (p *publication) ask(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case p.pending[0].session != p.sessions.now():
+		return nil // Another indexer gave this answer, which knows nothing.
 	case a.Acks != nil && a.status == http.StatusOK:
 		rest := p.pending[:0]
 		for _, r := range p.pending {

@@ -129,7 +129,7 @@ func TestDestinationIsInTrouble(t *testing.T) {
 				time.Sleep(time.Minute)
 				test.harm(r)
 				log.Append(700)
-				time.Sleep(time.Hour)
+				time.Sleep(10 * time.Minute)
 				status := lane.Status()
 				if status.Ready || !strings.Contains(status.Reason, test.reason) || !strings.Contains(status.Reason, test.advice) {
 					t.Errorf("ready %v because %q, want %q and %q", status.Ready, status.Reason, test.reason, test.advice)

@@ -92,8 +92,9 @@ func (p *publication) attempt(ctx context.Context, q request) (*session, answer,
 	case unavailable, misled:
 		if n, ok := a.position(q.len()); ok {
 			// Whether the number counts from zero or from one is not certain.
-			p.taken(ctx, q.slice(0, max(0, n-1)), in, a)
-			q = q.slice(max(0, n-1), q.len())
+			if first := max(0, n-1); p.taken(ctx, q.slice(0, first), in, a) {
+				q = q.slice(first, q.len())
+			}
 		}
 		p.fail(q, p.fault(a))
 	}
