@@ -8,7 +8,7 @@ const (
 	captionOf  = "caption of the number beside it"
 	forwarding = "of the machine and the build that forwards"
 	classOf    = transform.ByCatalogue + "api, or iam if the sink's classes are iam and the event has what the class requires"
-	whom       = "of the user among auditable and target, by their types; of the actor who signs in"
+	whom       = "of the user among auditable and target, by their types; else of the actor who signs in, joins or leaves"
 	ifEmail    = ", if the display name is an e-mail address"
 	team       = "of the team among auditable and target, by their types"
 	object     = "of auditable or target, whichever has the type that the catalogue names as object, else the deeper one"

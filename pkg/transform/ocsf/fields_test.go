@@ -130,6 +130,22 @@ func TestClassesOfIAM(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) { tt.want.check(t, parse(t, iam, cases[tt.event])) })
 	}
+	t.Run("who joins or leaves is the user, unless another is named", func(t *testing.T) {
+		e := cases["user-is-target"]
+		e.Action, e.Verb = "organization.left", "left"
+		fields{"type_uid": "300502", "user.uid": "u77"}.check(t, parse(t, iam, e))
+		e.Target = source.Party{}
+		fields{"type_uid": "300502", "user.uid": "u1k9f3jd82ma", "actor.user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
+		e.Action, e.Verb = "organization.joined", "joined"
+		fields{"type_uid": "300501", "user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
+		e.Action, e.Verb = "organization.removed_member", "removed_member"
+		fields{"class_uid": "6003"}.check(t, parse(t, iam, e))
+	})
+	t.Run("a role that is not told is no privilege", func(t *testing.T) {
+		e := cases["membership-changes-role"]
+		e.Metadata = nil
+		fields{"class_uid": "6003"}.check(t, parse(t, iam, e))
+	})
 	t.Run("an event without what the class requires is API Activity", func(t *testing.T) {
 		e := cases["member-of-team"]
 		e.Auditable = source.Party{Type: "OrganizationTeam"}
