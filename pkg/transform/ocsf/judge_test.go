@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
 // judge parses a record and holds it against the schema.
@@ -290,4 +293,46 @@ func unmapped(v any) error {
 		}
 	}
 	return nil
+}
+
+func TestJudgeRefuses(t *testing.T) {
+	good := string(encode(t, full, corpus.Typical()).Body)
+	for _, tt := range []struct{ words, old, new string }{
+		{"what follows the object", `"severity":3}}}`, `"severity":3}}}{}`},
+		{"a second line", `"class_uid":`, "\n" + `"class_uid":`},
+		{"a member that is there twice", `"status_id":1,`, `"status_id":1,"status_id":1,`},
+		{"an empty object", `"src_endpoint":{"ip":"203.0.113.77"}`, `"src_endpoint":{}`},
+		{"null", `"message":"Deploy request queued"`, `"message":null`},
+		{"an unknown class", `"class_uid":6003`, `"class_uid":6001`},
+		{"an unknown attribute", `"message":`, `"massage":`},
+		{"an attribute of a profile that is not named", `"profiles":["cloud"],`, ``},
+		{"a profile without what it requires", `"cloud":{"provider":"PlanetScale",`, `"cloud":{`},
+		{"a missing attribute", `"api":{`, `"service":{`},
+		{"an actor that is nobody", `"uid":"u1k9f3jd82ma","name":"ada.lovelace@example.com","full_name"`, `"full_name"`},
+		{"a number of no enumeration", `"severity_id":2`, `"severity_id":9`},
+		{"a caption of another number", `"severity":"Low"`, `"severity":"High"`},
+		{"a number without a caption", `"status":"Success",`, ``},
+		{"a type of another activity", `"type_uid":600303,"type_name":"API Activity: Update"`, `"type_uid":600302,"type_name":"API Activity: Read"`},
+		{"a time that is text", `"time":1773500966535`, `"time":"1773500966535"`},
+		{"a time with a fraction", `"time":1773500966535`, `"time":1773500966.535`},
+		{"a time before 1970", `"time":1773500966535`, `"time":-1`},
+		{"text that is no address", `"ip":"203.0.113.77"`, `"ip":"localhost"`},
+		{"text that is no e-mail address", `"email_addr":"ada.lovelace@example.com"`, `"email_addr":"ada"`},
+		{"an array that is none", `"profiles":["cloud"]`, `"profiles":"cloud"`},
+		{"another version", `"version":"1.8.0"`, `"version":"1.7.0"`},
+		{"an observable of nothing", `"name":"src_endpoint.ip"`, `"name":"dst_endpoint.ip"`},
+		{"an observable of another type", `"type_id":31,"type":"User Object: uid"`, `"type_id":4,"type":"User Name"`},
+		{"an observable of another value", `"value":"u1k9f3jd82ma"`, `"value":"u2"`},
+		{"an unknown member of unmapped", `"unmapped":{"action"`, `"unmapped":{"auction"`},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			bad := strings.Replace(good, tt.old, tt.new, 1)
+			if bad == good {
+				t.Fatalf("no %s in %s", tt.old, good)
+			}
+			if _, err := readFacts(t).judge([]byte(bad)); err == nil {
+				t.Errorf("no error: %s", bad)
+			}
+		})
+	}
 }
