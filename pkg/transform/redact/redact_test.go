@@ -95,9 +95,16 @@ func TestAFieldIsRedactedWhereverItsValueIs(t *testing.T) {
 			`"actor_display_name":null,"nickname":{"[removed]":"[removed]!"}`},
 		{"a short value is all of a text or none", []string{"actor.name", "mask"}, `"actor_display_name":"Ada","location":"Adams","metadata":["Ada","by Ada"]`,
 			`"actor_display_name":"[masked]","location":"Adams","metadata":["[masked]","by Ada"]`},
+		{"a text without a value stays to the byte", []string{"actor.name", "mask"}, `"actor_display_name":"Ada","location":"Ad\u0061ms"`,
+			`"actor_display_name":"[masked]","location":"Ad\u0061ms"`},
+		{"a name that is a key of the API", []string{"actor.name", "mask"}, `"actor_display_name":"location","location":"x","metadata":{"location":1}`,
+			`"actor_display_name":"[masked]","location":"x","metadata":{"[masked]":1}`},
 		{"of two values the longer one", []string{"actor.name", "mask", "target.name", "hash"},
 			`"actor_display_name":"Ada Lovelace","target_display_name":"Lovelace","location":"Ada Lovelace, Lovelace"`,
 			`"actor_display_name":"[masked]","target_display_name":"` + token(key, "Lovelace") + `","location":"[masked], ` + token(key, "Lovelace") + `"`},
+		{"of two that begin alike, too", []string{"actor.name", "mask", "target.name", "hash"},
+			`"actor_display_name":"Lovelace","target_display_name":"Lovelace, Ada","location":"Lovelace, Ada!","metadata":["Lovelace","by Lovelace, Ad"]`,
+			`"actor_display_name":"[masked]","target_display_name":"` + token(key, "Lovelace, Ada") + `","location":"` + token(key, "Lovelace, Ada") + `!","metadata":["[masked]","by [masked], Ad"]`},
 		{"what stands for a value is not searched", []string{"actor.name", "mask", "target.name", "mask"},
 			`"actor_display_name":"masked","target_display_name":"four","location":"four masked"`,
 			`"actor_display_name":"[masked]","target_display_name":"[masked]","location":"[masked] [masked]"`},
@@ -108,8 +115,13 @@ func TestAFieldIsRedactedWhereverItsValueIs(t *testing.T) {
 			`"location":"` + token(key, "a@b.example") + `","metadata":{"user":{"email":"` + token(key, "a@b.example") + `","id":1},"email":"c@d.example"}`},
 		{"members of a list in metadata", []string{"metadata.users.email", "mask"}, `"metadata":{"users":[{"email":"a@b.example"},{"email":"c@d.example"},[]],"to":"c@d.example"}`,
 			`"metadata":{"users":[{"email":"[masked]"},{"email":"[masked]"},[]],"to":"[masked]"}`},
+		{"what is true in a list in metadata", []string{"metadata.users.sso", "mask"}, `"metadata":{"users":[{"sso":true},{"sso":false}],"sso":true}`,
+			`"metadata":{"users":[{"sso":"[masked]"},{"sso":"[masked]"}],"sso":true}`},
 		{"an object in metadata", []string{"metadata.user", "remove"}, `"metadata":{"user":{"email":"a@b.example"},"by":"a@b.example"}`, `"metadata":{"user":null,"by":"a@b.example"}`},
 		{"all of metadata", []string{"metadata", "hash"}, `"metadata": {"a":[1]} `, `"metadata": "` + token(key, `{"a":[1]}`) + `" `},
+		{"all of metadata, removed", []string{"metadata", "remove"}, `"metadata":{"a":[1]}`, `"metadata":null`},
+		{"a short number is not sought", []string{"metadata.n", "mask"}, `"location":"5","metadata":{"n":5,"m":5}`, `"location":"5","metadata":{"n":"[masked]","m":5}`},
+		{"true as an address is not sought among what is true", []string{"remote_ip", "mask"}, `"remote_ip":true,"metadata":[true]`, `"remote_ip":"[masked]","metadata":[true]`},
 		{"a number in metadata", []string{"metadata.number", "mask"}, `"location":"#1842","metadata":{"number":1842,"other":1842,"n":18420}`,
 			`"location":"#[masked]","metadata":{"number":"[masked]","other":"[masked]","n":18420}`},
 		{"true in metadata is not sought", []string{"metadata.sso", "mask"}, `"location":"true","metadata":{"sso":true,"x":true}`,
@@ -175,6 +187,20 @@ func TestWhatCannotBeReadIsWithheld(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
+}
+
+// TestBytesThatAreNoText has names that no JSON holds, as only a custom source
+// could hand out, beside the same bytes in a raw event.
+func TestBytesThatAreNoText(t *testing.T) {
+	e := parse(t, "{\"id\":\"q7\",\"nickname\":\"Ren\xe9e\",\"metadata\":[\"by Ren\xe9e\"]}")
+	e.Actor.Name, e.Target.Name, e.Location = "Ren\xe9e", "Ren\xe9e", "Ren\xe9e's"
+	got := open(t, "actor.name", "mask").Redact(&e)
+	if got.Target.Name != "[masked]" || got.Location != "[masked]'s" {
+		t.Errorf("got target %q and location %q", got.Target.Name, got.Location)
+	}
+	if want := `{"id":"q7","nickname":"[masked]","metadata":["by [masked]"]}`; string(got.Raw) != want {
+		t.Errorf("got %s, want %s", got.Raw, want)
+	}
 }
 
 func TestAGapStaysAsItIs(t *testing.T) {

@@ -41,11 +41,12 @@ func (r *Redactor) within(n needle) string {
 
 // text redacts the values found in a text.
 func (r *Redactor) text(text string) string {
-	switch whole, part := r.search(text); {
+	meant := clean(text)
+	switch whole, part := r.search(meant); {
 	case whole != nil:
 		return r.token(whole.how, whole.text)
 	case part:
-		return string(r.parts(nil, text))
+		return string(r.parts(nil, meant))
 	}
 	return text
 }
