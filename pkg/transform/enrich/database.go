@@ -15,8 +15,6 @@ type Database struct {
 	kind    kind
 	current atomic.Pointer[edition]
 	pending stamp // of a file that differs from current, as it was at the refresh before
-	refused stamp // of the file that could not be read, and why
-	why     error
 }
 
 // OpenCity reads a database of cities or countries.
@@ -64,8 +62,6 @@ func (d *Database) Refresh() (changed bool, err error) {
 	switch now {
 	case d.current.Load().stamp:
 		return false, nil
-	case d.refused:
-		return false, d.stays(d.why)
 	case d.pending:
 	default:
 		d.pending = now
@@ -73,7 +69,6 @@ func (d *Database) Refresh() (changed bool, err error) {
 	}
 	next, err := read(d.path, d.kind)
 	if err != nil {
-		d.refused, d.why = now, err
 		return false, d.stays(err)
 	}
 	d.current.Store(next)

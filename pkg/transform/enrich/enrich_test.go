@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/maxmind/mmdbwriter"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich"
@@ -87,6 +89,24 @@ func TestOrigin(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestADatabaseOfOneFamily is of one that holds no IPv6 addresses.
+func TestADatabaseOfOneFamily(t *testing.T) {
+	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "DBIP-City-Lite", IPVersion: 4, IncludeReservedNetworks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content bytes.Buffer
+	if _, err := tree.WriteTo(&content); err != nil {
+		t.Fatal(err)
+	}
+	e := enrich.New(city(t, file(t, "city.mmdb", content.Bytes())), nil)
+	for _, ip := range []string{"2001:db8::1", "203.0.113.1"} {
+		if found, err := e.Origin(&source.Event{RemoteIP: ip}); found != nil || err != nil {
+			t.Errorf("%s: got %v and error %v, want neither", ip, found, err)
+		}
 	}
 }
 
