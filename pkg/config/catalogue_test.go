@@ -45,6 +45,13 @@ func TestCatalogueIsLaidOverTheBuiltInOne(t *testing.T) {
 	}, *c.Lookup("flux_drive.capacitated_twice"))
 }
 
+func TestTheExampleOfACatalogueIsSound(t *testing.T) {
+	a := catalogue(t, "../../configs/catalogue/catalogue.yaml").Lookup("branch.promoted")
+	if !a.Mapped || a.Severity != 6 {
+		t.Errorf("got %+v", *a)
+	}
+}
+
 // TestTheBuiltInCatalogueIsSound reads it as a file of a user's, which is held to
 // more than the built-in one is at start.
 func TestTheBuiltInCatalogueIsSound(t *testing.T) {
