@@ -24,15 +24,20 @@ type subject struct {
 	transform.Roles
 	class     transform.Class
 	privilege string           // what of User Access Management was assigned or revoked
-	resources [2]*source.Party // the object, if there is one, before the other
+	resources [2]*source.Party // the object, if there is one, before the other; each once
 }
+
+var nothing source.Party
 
 // subject decides on the class: one of Identity & Access Management only if the
 // event has what that requires.
 func (c *encoder) subject(e *source.Event, action *transform.Action) subject {
 	s := subject{Roles: transform.Resolve(e, action), class: action.API}
 	s.resources = [...]*source.Party{&e.Auditable, &e.Target}
-	if e.Auditable != s.Object {
+	switch {
+	case e.Auditable == e.Target:
+		s.resources[1] = &nothing
+	case e.Auditable != s.Object:
 		s.resources = [...]*source.Party{&e.Target, &e.Auditable}
 	}
 	if e.Action == "" {

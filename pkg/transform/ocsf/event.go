@@ -43,7 +43,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.actor(e)
 	w.origin(e, ip)
 	w.interfaces(e)
-	w.affected(e, &s)
+	w.affected(&s)
 	w.observables(e, &s, ip)
 	w.original(e, a)
 	w.unmapped(e, action, &s, a)

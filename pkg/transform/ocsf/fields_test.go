@@ -153,6 +153,12 @@ func TestClassesOfIAM(t *testing.T) {
 	})
 }
 
+func TestObjectThatIsNamedTwiceIsOneResource(t *testing.T) {
+	e := corpus.Typical()
+	e.Target = e.Auditable
+	fields{"resources[0].uid": "d8s0k2lq91xz", "resources[0].role": "Target", "resources[1]": ""}.check(t, parse(t, full, e))
+}
+
 func TestActorWithoutIdentity(t *testing.T) {
 	e := corpus.Typical()
 	e.Actor = source.Party{Type: "Integration"}

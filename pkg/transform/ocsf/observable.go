@@ -78,9 +78,7 @@ func (w *writer) pointToResources(s *subject) {
 func (w *writer) pointToUser(to pointers, p *source.Party) {
 	w.point(to.uid, p.ID)
 	w.point(to.name, p.Name)
-	if len(p.Name) <= w.longest && isEmail(p.Name) {
-		w.point(to.email, p.Name)
-	}
+	w.point(to.email, w.email(p.Name))
 }
 
 // point writes an observable, unless what it would point to is empty.

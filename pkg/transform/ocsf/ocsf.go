@@ -15,6 +15,8 @@
 //	3005 User Access Management  user; privileges, the role or "member"
 //	3006 Group Management        group, the team; user where there is one
 //
+// Who signs in, joins or leaves is both actor and user.
+//
 // Version 1.9 of the schema deprecates 3001 and 3005, so they are not the
 // default.
 //

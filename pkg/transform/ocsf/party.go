@@ -1,6 +1,7 @@
 package ocsf
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -15,16 +16,8 @@ func (w *writer) actor(e *source.Event) {
 		w.end()
 		return
 	}
-	app := w.open(`"actor":{`)
-	switch {
-	case e.Actor.Name != "":
-		w.text(`"app_name":`, e.Actor.Name)
-	case e.Actor.Type != "":
-		w.text(`"app_name":`, e.Actor.Type)
-	default:
-		w.text(`"app_name":`, machine(e))
-	}
-	w.close(app)
+	w.text(`"actor":{"app_name":`, cmp.Or(e.Actor.Name, e.Actor.Type, machine(e)))
+	w.end()
 }
 
 // machine names what stands where nobody and no address is named.
@@ -45,9 +38,9 @@ func (w *writer) user(key string, p *source.Party) {
 	w.text(`"uid":`, p.ID)
 	w.text(`"name":`, p.Name)
 	w.text(`"full_name":`, p.Name)
-	w.email(`"email_addr":`, p.Name)
+	w.text(`"email_addr":`, w.email(p.Name))
 	switch {
-	case p.Type == "User" || strings.HasSuffix(p.Type, "Membership"):
+	case isPerson(p):
 		w.raw(`"type_id":1,"type":"User",`)
 	case strings.HasSuffix(p.Type, "Token"):
 		w.raw(`"type_id":4,"type":"Service",`)
@@ -60,12 +53,19 @@ func (w *writer) user(key string, p *source.Party) {
 	w.close(user)
 }
 
-// email writes a name that is an e-mail address in the sense of the schema, whose
-// domains hold letters, digits and hyphens only.
-func (w *writer) email(key, name string) {
+// isPerson reports whether p is a person, also as the member of something.
+func isPerson(p *source.Party) bool {
+	return p.Type == "User" || strings.HasSuffix(p.Type, "Membership")
+}
+
+// email is a name that is an e-mail address in the sense of the schema, whose
+// domains hold letters, digits and hyphens only. It is empty for any other name,
+// and for one that would be cut.
+func (w *writer) email(name string) string {
 	if len(name) <= w.longest && isEmail(name) {
-		w.text(key, name)
+		return name
 	}
+	return ""
 }
 
 func isEmail(name string) bool {
@@ -103,7 +103,7 @@ func (w *writer) origin(e *source.Event, ip []byte) {
 }
 
 // affected writes whom or what it was done to, as the class has it.
-func (w *writer) affected(e *source.Event, s *subject) {
+func (w *writer) affected(s *subject) {
 	switch s.class.UID {
 	case accountChange:
 		w.user(`"user":{`, &s.User)
@@ -131,14 +131,14 @@ func (w *writer) entity(p *source.Party) {
 	entity := w.open(`"entity":{`)
 	w.text(`"uid":`, p.ID)
 	w.text(`"name":`, p.Name)
-	switch p.Type {
-	case "User", "OrganizationMembership":
+	switch {
+	case isPerson(p):
 		w.raw(`"type_id":2,"type":"User",`)
-	case "Team", "OrganizationTeam":
+	case p.Type == "Team" || p.Type == "OrganizationTeam":
 		w.raw(`"type_id":3,"type":"Group",`)
-	case "Organization":
+	case p.Type == "Organization":
 		w.raw(`"type_id":4,"type":"Organization",`)
-	case "":
+	case p.Type == "":
 		w.raw(`"type_id":0,"type":"Unknown",`)
 	default:
 		w.raw(`"type_id":99,`)
