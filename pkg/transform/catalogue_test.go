@@ -1,6 +1,10 @@
 package transform_test
 
 import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,11 +67,88 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestEveryDocumentedActionIsMapped(t *testing.T) {
-	for _, action := range corpus.Actions() {
-		if a := transform.Builtin().Lookup(action); !a.Mapped || a.Severity < 1 || a.Severity > 10 {
+func TestEntriesAreOfTheDocumentedActionsAndGaps(t *testing.T) {
+	got := transform.Builtin().Actions()
+	slices.Sort(got)
+	want := append(corpus.Actions(), "sluice.gap")
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("actions (-want +got):\n%s", diff)
+	}
+}
+
+func TestEntriesSayWhatEveryFormatNeeds(t *testing.T) {
+	for _, action := range transform.Builtin().Actions() {
+		a := transform.Builtin().Lookup(action)
+		if !a.Mapped || a.Severity < 1 || a.Severity > 10 || a.Reason == "" || a.Title == "" || a.API.UID != 6003 || a.API.ActivityName == "" {
 			t.Errorf("%s: %+v", action, *a)
 		}
+		if a.Object == "" && action != "sluice.gap" {
+			t.Errorf("%s has no object", action)
+		}
+	}
+}
+
+func TestAliasesPointAtOneAnother(t *testing.T) {
+	seen := 0
+	for _, action := range transform.Builtin().Actions() {
+		a := transform.Builtin().Lookup(action)
+		if a.Alias == "" {
+			continue
+		}
+		seen++
+		if other := transform.Builtin().Lookup(a.Alias); other.Alias != action || other.Severity != a.Severity {
+			t.Errorf("%s is called %s, which is called %s", action, a.Alias, other.Alias)
+		}
+	}
+	if seen != 18 {
+		t.Errorf("got %d actions with an alias", seen)
+	}
+}
+
+// TestWordsAreThoseOfTheSchemas holds the words that a catalogue can use against
+// facts from the published schemas.
+func TestWordsAreThoseOfTheSchemas(t *testing.T) {
+	var ecs struct {
+		Types map[string][]string `json:"types_by_category"`
+	}
+	var ocsf struct {
+		Classes map[string]struct {
+			UID        int
+			Attributes map[string]struct {
+				Enum map[int]struct{ Caption string }
+			}
+		}
+	}
+	read(t, "ecs/testdata/facts.json", &ecs)
+	read(t, "ocsf/testdata/facts.json", &ocsf)
+	for category, types := range transform.TypesOf {
+		slices.Sort(types)
+		slices.Sort(ecs.Types[category])
+		if diff := cmp.Diff(ecs.Types[category], types); diff != "" {
+			t.Errorf("types of %s (-want +got):\n%s", category, diff)
+		}
+	}
+	for word, class := range transform.Classes {
+		name, _, _ := strings.Cut(word, ".")
+		if name == "user_access_management" {
+			name = "user_access"
+		}
+		want := ocsf.Classes[name]
+		if class.UID != want.UID || want.Attributes["activity_id"].Enum[class.Activity].Caption != class.ActivityName {
+			t.Errorf("%s: got %+v", word, class)
+		}
+	}
+}
+
+func read(t *testing.T, path string, into any) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatalf("%s: %v", path, err)
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 // built-in catalogue.yaml says what its keys mean. A key that is not given is
 // zero.
 type Entries struct {
-	Actions    map[string]Entry  `yaml:"actions"`
-	Resources  map[string]Rule   `yaml:"resources"`
-	Verbs      map[string]Rule   `yaml:"verbs"`
-	Techniques techniques        `yaml:"techniques"`
+	Actions    map[string]Entry `yaml:"actions"`
+	Resources  map[string]Rule  `yaml:"resources"`
+	Verbs      map[string]Rule  `yaml:"verbs"`
+	Techniques techniques       `yaml:"techniques"`
 }
 
 // Entry is what a file says about one action.

@@ -27,12 +27,12 @@ func ActorType(e *source.Event) string {
 // Acted reports whether a person or a token is known to have acted.
 func Acted(e *source.Event) bool { return e.Actor.ID != "" || e.Actor.Type != "" }
 
-// Affected finds the user and the team an event was done to. Which of
+// affected finds the user and the team an event was done to. Which of
 // auditable and target is the object and which its container differs from
 // action to action, so the types decide; of two users the target is taken.
 // A membership names its user but has an id of its own, which is left out; it is
 // taken where no user is.
-func Affected(e *source.Event) (user, team source.Party) {
+func affected(e *source.Event) (user, team source.Party) {
 	for _, p := range [...]*source.Party{&e.Target, &e.Auditable} {
 		switch {
 		case p.Type == "User" && user.Type != "User":

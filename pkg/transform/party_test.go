@@ -55,8 +55,8 @@ func TestAffected(t *testing.T) {
 		{"a user and the team", team, user, user, team},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			who, grp := transform.Affected(&source.Event{Auditable: tt.auditable, Target: tt.target})
-			if diff := cmp.Diff([]source.Party{tt.who, tt.grp}, []source.Party{who, grp}); diff != "" {
+			r := transform.Resolve(&source.Event{Auditable: tt.auditable, Target: tt.target}, &transform.Action{})
+			if diff := cmp.Diff([]source.Party{tt.who, tt.grp}, []source.Party{r.User, r.Team}); diff != "" {
 				t.Errorf("user and team (-want +got):\n%s", diff)
 			}
 		})

@@ -46,7 +46,7 @@ func Resolve(e *source.Event, a *Action) (r Roles) {
 	}
 	object, container := objects(e, a.Object)
 	r.Object, r.Container = *object, *container
-	r.User, r.Team = Affected(e)
+	r.User, r.Team = affected(e)
 	if a.Changes != "" {
 		r.Before, r.After = change(e.Metadata)
 	}

@@ -64,7 +64,7 @@ var rules = map[string]string{
 	"flexString2":            "target_id",
 	"flexString2Label":       label,
 	"reason":                 "what could not be read",
-	"msg":                    "actor_display_name, audit_action in words, and the display name of auditable, else of target",
+	"msg":                    "actor_display_name, audit_action in words, and the display name of the object, else of auditable or target",
 	"cn1":                    "mark of Sluice's: a value was shortened or left out to fit",
 	"cn1Label":               label,
 	"cn2":                    "mark of Sluice's: events with a later time were delivered before",

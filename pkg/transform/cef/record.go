@@ -2,6 +2,7 @@ package cef
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -32,10 +33,11 @@ const truncated = " [truncated]"
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
+	roles := transform.Resolve(e, action)
 	l := line{buf: dst, longest: a.longest}
 	l.header(e.Action, action.Severity)
 	l.happened(e, action)
-	l.people(e)
+	l.people(e, &roles)
 	l.raw("sourceServiceName=PlanetScale destinationServiceName=PlanetScale ")
 	l.text("deviceExternalId=", e.Organization, maxDeviceID)
 	l.text("dvchost=", c.host, maxDeviceHost)
@@ -43,7 +45,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.objects(e)
 	l.metadata(e, a.metadata)
 	l.text("reason=", e.Problem, maxText)
-	l.summary(e)
+	l.summary(e, &roles)
 	if l.cut {
 		l.raw("cn1=1 cn1Label=Truncated ")
 	}
@@ -151,7 +153,7 @@ func isIdentifier(id string) bool {
 	return id != ""
 }
 
-func (l *line) people(e *source.Event) {
+func (l *line) people(e *source.Event, r *transform.Roles) {
 	if ip := transform.Address(e.RemoteIP); ip.Is4() {
 		l.raw("src=")
 		l.buf = append(ip.AppendTo(l.buf), ' ')
@@ -160,14 +162,11 @@ func (l *line) people(e *source.Event) {
 		l.buf = ip.AppendTo(l.buf)
 		l.raw(" c6a2Label=Source IPv6 Address ")
 	}
-	if transform.Acted(e) {
-		l.text("suid=", e.Actor.ID, maxText)
-		l.text("suser=", e.Actor.Name, maxText)
-	}
-	l.text("spriv=", transform.ActorType(e), maxText)
-	user, _ := transform.Affected(e)
-	l.text("duid=", user.ID, maxText)
-	l.text("duser=", user.Name, maxText)
+	l.text("suid=", r.Actor.ID, maxText)
+	l.text("suser=", r.Actor.Name, maxText)
+	l.text("spriv=", r.ActorType, maxText)
+	l.text("duid=", r.User.ID, maxText)
+	l.text("duser=", r.User.Name, maxText)
 }
 
 func (l *line) objects(e *source.Event) {
@@ -213,25 +212,20 @@ func (l *line) metadata(e *source.Event, room bool) {
 
 // summary writes msg: who, what, and what to. It repeats other pairs for
 // people who read along, so it is left out where room is scarce.
-func (l *line) summary(e *source.Event) {
+func (l *line) summary(e *source.Event, r *transform.Roles) {
 	const longest = 250 // of each of three parts
 	if l.longest < maxText || e.Action == "" {
 		return
 	}
 	l.raw("msg=")
-	if begin := len(l.buf); transform.Acted(e) {
-		l.buf, _ = appendValue(l.buf, e.Actor.Name, longest)
-		if len(l.buf) > begin {
-			l.raw(": ")
-		}
+	begin := len(l.buf)
+	if l.buf, _ = appendValue(l.buf, r.Actor.Name, longest); len(l.buf) > begin {
+		l.raw(": ")
 	}
 	l.buf = appendTitle(l.buf, transform.Cut(e.Action, longest))
-	object := e.Auditable.Name
-	if object == "" {
-		object = e.Target.Name
-	}
+	object := cmp.Or(r.Object.Name, e.Auditable.Name, e.Target.Name)
 	l.raw(": ")
-	begin := len(l.buf)
+	begin = len(l.buf)
 	if l.buf, _ = appendValue(l.buf, object, longest); len(l.buf) == begin {
 		l.buf = l.buf[:begin-len(": ")]
 	}

@@ -1,0 +1,6 @@
+package transform
+
+var (
+	TypesOf = typesOf
+	Classes = classes
+)
