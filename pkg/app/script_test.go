@@ -37,6 +37,7 @@ import (
 //	append huge          appends an event of 1.5 MiB
 //	append until FILE    appends events one by one until the file has a line
 //	await lines FILE N   waits until the file has so many lines or more
+//	await text FILE TEXT waits until the file has that text
 //	await ready          waits until the sluice at $ADMIN says that it is ready
 //	terminate            sends SIGTERM to what runs in the background
 //	exits N COMMAND...   runs a command that must end with that exit code
@@ -119,10 +120,13 @@ func patiently(attempt func() error) error {
 
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	attempt := func() error { return isReady(ts.Getenv("ADMIN")) }
-	if args[0] == "lines" {
+	switch args[0] {
+	case "lines":
 		n, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		attempt = func() error { return hasLines(ts.MkAbs(args[1]), n) }
+	case "text":
+		attempt = func() error { return hasText(ts.MkAbs(args[1]), args[2]) }
 	}
 	ts.Check(patiently(attempt))
 }
@@ -147,6 +151,14 @@ func hasLines(path string, n int) error {
 		return fmt.Errorf("%s has %d lines", path, got)
 	}
 	return nil
+}
+
+func hasText(path, text string) error {
+	data, err := os.ReadFile(path)
+	if err == nil && !bytes.Contains(data, []byte(text)) {
+		err = fmt.Errorf("%s has no %s", path, text)
+	}
+	return err
 }
 
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {
