@@ -22,7 +22,7 @@ func TestCatalogueIsLaidOverTheBuiltInOne(t *testing.T) {
 		Title: "Database promoted", Alias: "base.moved", Categories: []string{"configuration", "database"}, Types: []string{"change"},
 		API: transform.Class{UID: 6003, Name: "API Activity", Activity: 3, ActivityName: "Update"},
 		IAM: transform.Class{UID: 3004, Name: "Entity Management", Activity: 3, ActivityName: "Update"}, Object: "Database",
-		Changes: "roles", Severity: 7, Reason: "ours is the one that counts",
+		Changes: "roles", Self: true, Severity: 7, Reason: "ours is the one that counts",
 		Technique: transform.Technique{ID: "T9999.001", Name: "Time Travel: Forward"},
 		Mapped:    true, Rule: "entry database.promoted, changed by " + file,
 	}

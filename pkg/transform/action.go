@@ -11,6 +11,7 @@ type Action struct {
 	IAM        Class     // OCSF class of the category IAM; zero where none fits
 	Object     string    // type of what it is done to, as in auditable_type; empty if not known
 	Changes    string    // attribute of the object that from and to in the metadata are about: "roles" or none
+	Self       bool      // people do it to themselves, as joining and signing in
 	Severity   int       // 0 to 10
 	Reason     string    // of the severity
 	Technique  Technique // zero where none fits

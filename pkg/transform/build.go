@@ -108,6 +108,7 @@ func (a *Action) apply(r Rule) {
 	if r.Changes != "" {
 		a.Changes = string(r.Changes)
 	}
+	a.Self = a.Self || r.Self
 }
 
 // add sets what an entry says besides its rule.

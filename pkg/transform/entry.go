@@ -38,6 +38,7 @@ type Rule struct {
 	Severity   *int       `yaml:"severity"`
 	Reason     string     `yaml:"reason"`
 	Changes    attribute  `yaml:"changes"`
+	Self       bool       `yaml:"self"`
 }
 
 // Validate judges what stands in one rule. A severity comes with its reason, for
@@ -120,6 +121,7 @@ func (r Rule) over(below Rule) Rule {
 	r.Severity = cmp.Or(r.Severity, below.Severity)
 	r.Reason = cmp.Or(r.Reason, below.Reason)
 	r.Changes = cmp.Or(r.Changes, below.Changes)
+	r.Self = r.Self || below.Self
 	return r
 }
 

@@ -18,7 +18,7 @@ type Roles struct {
 	ActorType string       // as the API names it, or SystemActor
 	Object    source.Party // what it was done to
 	Container source.Party // what the object lies in, or what a member belongs to
-	User      source.Party // whom it was done to: also the object, or the owner of it
+	User      source.Party // whom it was done to: the object itself, its owner, or who did it to himself
 	Team      source.Party // the team that is the object or its container
 
 	// Before and After are the values of Action.Changes, empty if the metadata does
@@ -47,6 +47,9 @@ func Resolve(e *source.Event, a *Action) (r Roles) {
 	object, container := objects(e, a.Object)
 	r.Object, r.Container = *object, *container
 	r.User, r.Team = affected(e)
+	if a.Self && r.User.ID == "" && r.User.Name == "" {
+		r.User = r.Actor
+	}
 	if a.Changes != "" {
 		r.Before, r.After = change(e.Metadata)
 	}

@@ -84,6 +84,27 @@ func TestActor(t *testing.T) {
 	}
 }
 
+func TestWhatPeopleDoToThemselves(t *testing.T) {
+	for _, tt := range []struct {
+		words string
+		event source.Event
+		want  source.Party
+	}{
+		{"who joins is who joined", source.Event{Action: "organization.joined", Actor: party("User"), Auditable: party("Organization")}, party("User")},
+		{"by the rule for the verb, too", source.Event{Action: "guild.left", Actor: party("User")}, party("User")},
+		{"somebody else is named", source.Event{Action: "organization.joined", Actor: party("User"), Target: source.Party{ID: "u2", Type: "User"}},
+			source.Party{ID: "u2", Type: "User"}},
+		{"nobody, if PlanetScale did it", source.Event{Action: "organization.joined", Actor: source.Party{Name: "PlanetScale"}}, source.Party{}},
+		{"adding is done to others", source.Event{Action: "organization.added_member", Actor: party("User")}, source.Party{}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			if got := transform.Resolve(&tt.event, transform.Builtin().Lookup(tt.event.Action)).User; got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestChange(t *testing.T) {
 	for _, tt := range []struct{ words, action, metadata, before, after string }{
 		{"of a role", "organization_membership.updated_role", `{"from":"member","to":"admin"}`, "member", "admin"},

@@ -50,18 +50,11 @@ func (c *encoder) subject(e *source.Event, action *transform.Action) subject {
 	if action.Changes == "" {
 		s.privilege = "member"
 	}
-	if !named(&s.User) && (action.IAM.UID == authentication || reflexive(e.Verb)) {
-		s.User = s.Actor
-	}
 	if s.allows(action.IAM.UID) {
 		s.class = action.IAM
 	}
 	return s
 }
-
-// reflexive reports whether people do to themselves what the verb says, so that
-// the actor is the user where an event names no other.
-func reflexive(verb string) bool { return verb == "joined" || verb == "left" }
 
 // allows reports whether the event has what the schema requires of the class.
 func (s *subject) allows(class int) bool {
