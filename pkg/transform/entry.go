@@ -9,35 +9,34 @@ import (
 	"slices"
 )
 
-// Entries are the content of a catalogue file, as settings are decoded; the
-// built-in catalogue.yaml says what its keys mean. A key that is not given is
-// zero.
+// Entries are the content of a catalogue file, as settings are decoded. A key that
+// is not given is zero.
 type Entries struct {
 	Actions    map[string]Entry `yaml:"actions"`
-	Resources  map[string]Rule  `yaml:"resources"`
-	Verbs      map[string]Rule  `yaml:"verbs"`
-	Techniques techniques       `yaml:"techniques"`
+	Resources  map[string]Rule  `yaml:"resources"`  // for actions without an entry, by what stands before the dot
+	Verbs      map[string]Rule  `yaml:"verbs"`      // likewise, by what stands behind it
+	Techniques techniques       `yaml:"techniques"` // names of MITRE ATT&CK by id
 }
 
-// Entry is what a file says about one action.
+// Entry is what a file says about one action: see Action for what its keys mean.
 type Entry struct {
 	Rule      `yaml:",inline"`
 	Title     string  `yaml:"title"`
-	IAM       iamWord `yaml:"iam"`
-	Technique string  `yaml:"technique"` // an id, or "none"
-	Alias     string  `yaml:"alias"`
+	IAM       iamWord `yaml:"iam"`       // such as "group_management.add_user", or None
+	Technique string  `yaml:"technique"` // an id, or None
+	Alias     string  `yaml:"alias"`     // the action whose entry says what this one does not
 	from      string  // the file, if not the built-in one
 }
 
-// Rule is what a file says about a resource or a verb.
+// Rule is what a file says about a resource or a verb, and also about an action.
 type Rule struct {
 	Categories []category `yaml:"categories"`
 	Types      []kind     `yaml:"types"`
-	API        apiWord    `yaml:"api"`
+	API        apiWord    `yaml:"api"` // create, read, update, delete or other
 	Object     string     `yaml:"object"`
 	Severity   *int       `yaml:"severity"`
 	Reason     string     `yaml:"reason"`
-	Changes    attribute  `yaml:"changes"`
+	Changes    attribute  `yaml:"changes"` // roles
 	Self       bool       `yaml:"self"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,7 +42,22 @@ They are delivered like all others, marked as unmapped and counted by ` + "`slui
 const ownIntroduction = `
 ## A catalogue of your own
 
-The key ` + "`catalogue:`" + ` of a configuration names a file that is laid over the built-in catalogue, for all sinks. It is checked as strictly as the configuration itself. This is configs/catalogue/catalogue.yaml:
+The key ` + "`catalogue:`" + ` of a configuration names a file that is laid over the built-in catalogue, for all sinks. It is checked as strictly as the configuration itself.
+
+| key of an action | says |
+|---|---|
+| ` + "`title`" + ` | what happened, for people |
+| ` + "`categories`, `types`" + ` | event.category and event.type of ECS; both or neither |
+| ` + "`api`" + ` | the activity of OCSF's API Activity: create, read, update, delete or other |
+| ` + "`iam`" + ` | class and activity of OCSF's Identity & Access Management, such as group_management.add_user, or none |
+| ` + "`object`" + ` | the type of what it is done to, as in auditable_type and target_type |
+| ` + "`severity`, `reason`" + ` | 0 to 10, and why; both or neither |
+| ` + "`technique`" + ` | an id of MITRE ATT&CK, or none |
+| ` + "`changes`" + ` | roles, where "from" and "to" in the metadata are the roles of a user before and after |
+| ` + "`self`" + ` | true, where the actor is whom it was done to if nobody else is named |
+| ` + "`alias`" + ` | an action whose entry says what this one does not |
+
+` + "`resources`" + ` and ` + "`verbs`" + ` take the same keys but for title, iam, technique and alias. ` + "`techniques`" + ` names techniques by id. This is configs/catalogue/catalogue.yaml:
 
 `
 
@@ -61,6 +77,7 @@ func TestMapping(t *testing.T) {
 	text.WriteString(rulesIntroduction)
 	writeRules(t, &text)
 	text.WriteString(ownIntroduction)
+	wantKeys(t, reflect.TypeFor[transform.Entries](), ownIntroduction)
 	fmt.Fprintf(&text, "```yaml\n%s```\n", example)
 	text.WriteString(fieldsIntroduction)
 	writeFields(t, &text)
@@ -145,6 +162,24 @@ func writeFields(t *testing.T, text *strings.Builder) {
 		fmt.Fprintf(text, "\n### %s\n\n| field | is |\n|---|---|\n", format)
 		for _, name := range slices.Sorted(maps.Keys(rules[format])) {
 			row(text, name, rules[format][name])
+		}
+	}
+}
+
+// wantKeys checks that each key of a catalogue file is told.
+func wantKeys(t *testing.T, of reflect.Type, text string) {
+	t.Helper()
+	for i := range of.NumField() {
+		f := of.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if key != "" && key != "actions" && !strings.Contains(text, "`"+key+"`") {
+			t.Errorf("the key %s is not told of", key)
+		}
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			wantKeys(t, f.Type, text)
+		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
+			wantKeys(t, f.Type.Elem(), text)
 		}
 	}
 }
