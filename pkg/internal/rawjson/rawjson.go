@@ -11,6 +11,8 @@ package rawjson
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -27,11 +29,10 @@ func Space(text []byte, i int) int {
 // String returns the end of the string that begins with the quote at i.
 func String(text []byte, i int) int {
 	for end := i + 1; ; end++ {
-		n := bytes.IndexByte(text[min(end, len(text)):], '"')
-		if n < 0 {
+		end = quote(text, end)
+		if end >= len(text) {
 			return len(text)
 		}
-		end += n
 		// A quote is escaped by an odd number of backslashes before it.
 		slash := end
 		for slash > i+1 && text[slash-1] == '\\' {
@@ -41,6 +42,23 @@ func String(text []byte, i int) int {
 			return end + 1
 		}
 	}
+}
+
+// quote returns where the next quote at or behind i is, len(text) or more if there
+// is none. Most strings are a few bytes long, and eight are looked at together.
+func quote(text []byte, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		// The lowest bit that is set is that of the first byte that was a quote.
+		w := binary.LittleEndian.Uint64(text[i:]) ^ ones*'"'
+		if found := (w - ones) & ^w & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(text) && text[i] != '"' {
+		i++
+	}
+	return i
 }
 
 // Literal returns the end of the number, true, false or null that begins at i.
