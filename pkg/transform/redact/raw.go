@@ -75,9 +75,9 @@ func (r *Redactor) redactRaw(e *source.Event) {
 		return
 	}
 	w := rewriter{Redactor: r, in: e.Raw, plain: rawjson.Plain(e.Raw)}
-	w.out = make([]byte, 0, len(e.Raw)+len(e.Raw)/8+64)
+	w.out = r.take(len(e.Raw) + len(e.Raw)/8 + 64)
 	w.value(rawjson.Space(e.Raw, 0), &r.root, false)
-	r.event.Raw = append(w.out, e.Raw[w.from:]...)
+	r.event.Raw = r.keep(append(w.out, e.Raw[w.from:]...))
 	if e.Metadata == nil {
 		return
 	}
@@ -85,6 +85,26 @@ func (r *Redactor) redactRaw(e *source.Event) {
 	if string(r.event.Metadata) == "null" {
 		r.event.Metadata = nil
 	}
+}
+
+// block is how much memory is set aside for raw copies at once.
+const block = 32 << 10
+
+// take returns room for a raw copy, of which the rest is given to the next. Memory
+// that was given is never used again, as nobody knows how long a copy is kept.
+func (r *Redactor) take(size int) []byte {
+	if cap(r.room) < size {
+		r.room = make([]byte, 0, max(size, block))
+	}
+	return r.room
+}
+
+// keep ends a copy made in the room.
+func (r *Redactor) keep(raw []byte) []byte {
+	if len(raw) <= cap(r.room) { // Else it outgrew the room and has memory of its own.
+		r.room = r.room[len(raw):len(raw):cap(r.room)]
+	}
+	return slices.Clip(raw)
 }
 
 // isObject reports whether the raw event can be read: by the contract of a source

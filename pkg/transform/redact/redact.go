@@ -74,6 +74,7 @@ type Redactor struct {
 
 	event  source.Event  // the redacted copy
 	origin source.Origin // that of the copy
+	room   []byte        // for raw copies, empty
 }
 
 // rule is how a field is redacted.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -243,6 +244,27 @@ func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 		}
 		if !json.Valid(got.Raw) {
 			t.Errorf("%s: not JSON: %s", c.Name, got.Raw)
+		}
+	}
+}
+
+// TestCopiesOfManyEvents keeps the copies of events, some of which come out many
+// times as large as they went in, and writes behind each of them.
+func TestCopiesOfManyEvents(t *testing.T) {
+	r := open(t, "actor.name", "hash")
+	var copies, want []string
+	for i := range 2000 {
+		list := strings.TrimSuffix(strings.Repeat(`"u",`, i%300), ",")
+		e := parse(t, fmt.Sprintf(`{"id":"%d","actor_display_name":"u","metadata":[%s]}`, i, list))
+		got := r.Redact(&e)
+		copies = append(copies, unsafe.String(&got.Raw[0], len(got.Raw)))
+		want = append(want, strings.ReplaceAll(string(e.Raw), `"u"`, `"`+token(key, "u")+`"`))
+		_ = append(got.Raw, "scribble"...)
+		_ = append(got.Metadata, "scribble"...)
+	}
+	for i := range copies {
+		if copies[i] != want[i] {
+			t.Fatalf("got %s, want %s", copies[i], want[i])
 		}
 	}
 }
