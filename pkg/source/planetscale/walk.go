@@ -55,6 +55,7 @@ type walk struct {
 	previous   map[string]bool // ids of the page before
 	cursors    map[string]bool
 	metKnown   bool // something was known, or below the floor
+	metFloor   bool // something was at or above the floor
 	sawUndated bool // one that is named
 	done       bool
 	ended      bool // at the end of the log
@@ -176,6 +177,7 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 		}
 		if e.dated && e.at >= w.floor {
 			st.oldest = min(st.oldest, e.at)
+			w.metFloor = true
 		}
 	}
 	for o, n := range votes {
@@ -311,7 +313,10 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 	case !p.hasNext:
 		// A poll that began at the end of the log did not look at what is before.
 		w.done, w.ended, w.complete = true, true, w.full || !w.anchored
-	case o == newestFirst && p.below(w.floor, contrary):
+	case o == newestFirst && p.below(w.floor, contrary) && (w.metFloor || !contrary):
+		// A log that lists the newest first has the event that the floor follows
+		// from above the floor. Where none was met and the page contradicts itself,
+		// the log may as well list the oldest first.
 		w.done, w.complete = true, true
 	case o == newestFirst && !unknown && !w.full:
 		w.done = true

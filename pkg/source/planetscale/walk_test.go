@@ -291,3 +291,31 @@ func TestPagesAreHandedOutTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestPageBelowTheFloorThatContradictsItself is the beginning of a log that lists
+// the oldest first, if nothing at or above the floor was met before.
+func TestPageBelowTheFloorThatContradictsItself(t *testing.T) {
+	for words, c := range map[string]struct {
+		pages []*page
+		done  bool
+	}{
+		"in order":                     {[]*page{listing(t, "1", 5, 4, 3, 2, 1)}, true},
+		"in no order":                  {[]*page{listing(t, "1", 5, 3, 4, 2, 1)}, false},
+		"in no order, but met before":  {[]*page{listing(t, "8", 900, 8), listing(t, "1", 5, 3, 4, 2, 1)}, true},
+		"in no order, after one below": {[]*page{listing(t, "8", 7, 9, 8), listing(t, "1", 5, 3, 4, 2, 1)}, false},
+	} {
+		t.Run(words, func(t *testing.T) {
+			pos := newPosition("host", "acme")
+			pos.raise(noon.Add(-500 * time.Second).UnixMilli())
+			w := newWalk(pos, true, undecided, time.Minute, 1<<20)
+			for _, p := range c.pages {
+				if _, err := w.add(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if w.done != c.done {
+				t.Errorf("the walk ended: %t, want %t", w.done, c.done)
+			}
+		})
+	}
+}
