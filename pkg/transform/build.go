@@ -1,6 +1,9 @@
 package transform
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // anything is the name of the rule for what has no other.
 const anything = "*"
@@ -11,9 +14,15 @@ func newCatalogue(e *Entries) *Catalogue {
 	for name := range e.Actions {
 		c.actions[name] = c.action(name)
 	}
+	// Of several names for the same, the one that has an entry knows the first.
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(e.Actions))) {
+		if other := c.actions[e.Actions[name].Alias]; other != nil {
+			other.Alias = name
+		}
+	}
 	for name, entry := range e.Actions {
-		if other := c.actions[entry.Alias]; other != nil {
-			c.actions[name].Alias, other.Alias = entry.Alias, name
+		if entry.Alias != "" {
+			c.actions[name].Alias = entry.Alias
 		}
 	}
 	return c
@@ -52,7 +61,6 @@ func combine(resource, verb Rule) Action {
 	var a Action
 	a.apply(resource)
 	a.apply(verb)
-	a.Object = resource.Object
 	a.Types = nil
 	for _, kind := range slices.Concat(texts(verb.Types), texts(resource.Types)) {
 		if expected(kind, a.Categories) && !slices.Contains(a.Types, kind) {
@@ -73,7 +81,7 @@ func combine(resource, verb Rule) Action {
 func (c *Catalogue) action(name string) *Action {
 	a := *c.byRules(name)
 	entry := c.entries.Actions[name]
-	for _, e := range []Entry{c.entries.Actions[entry.Alias], entry} {
+	for _, e := range c.lineage(name) {
 		a.apply(e.Rule)
 		c.add(&a, e)
 	}
@@ -86,6 +94,17 @@ func (c *Catalogue) action(name string) *Action {
 		a.Rule += ", changed by " + entry.from
 	}
 	return &a
+}
+
+// lineage is the entry of an action behind that of its alias, and so on. Entries
+// that are aliases of one another end it.
+func (c *Catalogue) lineage(name string) []Entry {
+	var entries []Entry
+	for seen := map[string]bool{}; name != "" && !seen[name]; name = c.entries.Actions[name].Alias {
+		seen[name] = true
+		entries = slices.Insert(entries, 0, c.entries.Actions[name])
+	}
+	return entries
 }
 
 // apply sets what a rule says.

@@ -24,9 +24,9 @@ type Catalogue struct {
 //go:embed catalogue.json
 var builtinFile []byte
 
-// Builtin is the catalogue that Sluice brings along. It is written in JSON, of
-// which every YAML reader could read it as well, since JSON is read at start in a
-// two-hundredth of the time.
+// Builtin is the catalogue that Sluice brings along. It is written in JSON, which
+// is read in a few milliseconds, where the same in YAML takes half a second; the
+// reader of configurations reads it too.
 var Builtin = sync.OnceValue(func() *Catalogue {
 	var e Entries
 	d := json.NewDecoder(bytes.NewReader(builtinFile))

@@ -33,6 +33,7 @@ func TestObjectAndContainer(t *testing.T) {
 		{"a place alone is no member of it", "organization.joined", "Organization", "", "", "Organization"},
 		{"something alone", "organization.disabled_sso", "Organization", "", "Organization", ""},
 		{"of an unknown action, what lies deeper", "flux.capacitated", "DatabaseBranch", "Organization", "DatabaseBranch", "Organization"},
+		{"of an unknown action about members, the user", "guild.added_member", "Guild", "User", "User", "Guild"},
 		{"of an unknown type, in a known one", "database_branch.created", "Flux", "Database", "Flux", "Database"},
 		{"nothing", "database.created", "", "", "", ""},
 	} {
@@ -46,6 +47,13 @@ func TestObjectAndContainer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhatHasNoTypeIsTheObject(t *testing.T) {
+	e := source.Event{Action: "database.created", Auditable: source.Party{Name: "orders"}}
+	if r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action)); r.Object != e.Auditable {
+		t.Errorf("got object %v and container %v", r.Object, r.Container)
 	}
 }
 

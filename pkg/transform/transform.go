@@ -1,5 +1,10 @@
 // Package transform says how events become records, and holds what the formats
-// share: the catalogue of actions and the severity of each.
+// share: the catalogue, which says of every action what it is, and Resolve, which
+// says who did what to what in an event.
+//
+// The catalogue is data, catalogue.json, of which docs/mapping.md is made; a file
+// of a user's can be laid over it. An action it does not list is described by
+// rules and delivered like all others: nothing here refuses an event.
 //
 // A format appends the bytes of a record to a buffer it is given. It copies
 // from the event, never re-marshals it, and escapes whatever a user of the
