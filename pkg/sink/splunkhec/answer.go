@@ -29,10 +29,14 @@ type answer struct {
 
 func readAnswer(r *http.Response, body []byte) answer {
 	a := answer{status: r.StatusCode, wait: httpclient.RetryAfter(r.Header)}
-	if err := json.Unmarshal(body, &a); err != nil && a.Code == nil {
+	said := a
+	if err := json.Unmarshal(body, &said); err != nil {
+		// A word of another type leaves 0 where it should stand, which as a code means
+		// success: an answer that cannot be read as a whole is none of HEC's.
 		a.excerpt = excerpt(body)
+		return a
 	}
-	return a
+	return said
 }
 
 // verdict is what an answer means for the records of its request.
