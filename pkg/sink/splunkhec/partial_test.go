@@ -243,3 +243,47 @@ func TestServerStopsInTheMiddle(t *testing.T) {
 		})
 	}
 }
+
+// A destination that takes nothing is not asked about each of thousands of records,
+// and what was not asked about is neither refused nor delivered.
+func TestEveryEventIsRefused(t *testing.T) {
+	for _, unnumbered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("unnumbered %v", unnumbered), func(t *testing.T) {
+			nothing := func(hectest.Event) (code int) { return 6 }
+			bubble(t, hectest.Config{Unnumbered: unnumbered, Refuse: nothing}, func(t *testing.T, r *rig) {
+				const n = 8000
+				err := r.publish(t, batch(n))
+				times := map[string]int{}
+				said := outcome(n, err)
+				for _, what := range said {
+					times[what]++
+				}
+				if len(said) != n || times["refused"] < 100 || times["refused"] > 110 {
+					t.Errorf("got %v, want some 100 refused and all others to be sent again", times)
+				}
+				if got := len(r.posts()); got > 1200 {
+					t.Errorf("%d requests about %d records", got, n)
+				}
+				wantReason(t, err, "nothing more was sent after 100 records in a row were refused")
+			})
+		})
+	}
+}
+
+// Bad events that stand between good ones are no reason to stop.
+func TestManyBadEvents(t *testing.T) {
+	for _, ack := range []bool{false, true} {
+		bubble(t, hectest.Config{Ack: ack, Refuse: isBad}, func(t *testing.T, r *rig) {
+			records := batch(2000)
+			var bad []int
+			for i := 5; i < len(records); i += 10 {
+				bad = append(bad, i)
+			}
+			spoil(records, bad...)
+			if got := outcome(len(records), r.publish(t, records)); len(got) != len(bad) || got[5] != "refused" {
+				t.Errorf("%d records were not delivered, want %d refused", len(got), len(bad))
+			}
+			wantIndexed(t, r, records, bad...)
+		})
+	}
+}

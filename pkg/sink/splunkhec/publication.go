@@ -3,6 +3,7 @@ package splunkhec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,10 +23,16 @@ type publication struct {
 	mu      sync.Mutex
 	halted  error     // why nothing more is sent; nil as long as all goes well
 	pending []receipt // what HEC took and has not acknowledged
+	row     int       // records refused since one was taken
 }
 
 // errUnsettled is of records of which nothing is known, as of all at the start.
 var errUnsettled = errors.New("splunk_hec: not delivered")
+
+// enough is how many records may be refused in a row. A destination that takes
+// none would be asked several times about each of a batch of thousands, before the
+// lane hears of it. It is what a lane, too, buries in a row by default.
+const enough = 100
 
 // slowdown is the pause in one of the lines of requests after an answer that asks
 // for less.
@@ -60,7 +67,7 @@ func (p *publication) deliver(ctx context.Context, q request) {
 		case v != refused && v != tooLarge:
 			return
 		case q.len() == 1:
-			p.note(q, sink.Permanent(p.posting(a)))
+			p.refuse(q, p.posting(a))
 			return
 		case v == tooLarge:
 			half := q.len() / 2
@@ -127,15 +134,30 @@ func (p *publication) taken(ctx context.Context, q request, in *session, a answe
 	switch {
 	case q.len() == 0:
 	case a.AckID != nil && p.settings.Ack != ackOff:
+		q.body = nil // What is left to find out is only about which records these are.
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.row = 0
 		p.pending = append(p.pending, receipt{in, *a.AckID, q})
 	case p.final(ctx):
 		p.note(q, nil)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.row = 0
 	default:
 		return false
 	}
 	return true
+}
+
+// refuse notes a record that was refused alone.
+func (p *publication) refuse(q request, err error) {
+	p.note(q, sink.Permanent(err))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.row++; p.row >= enough && p.halted == nil {
+		p.halted = fmt.Errorf("nothing more was sent after %d records in a row were refused, the last with: %w", p.row, err)
+	}
 }
 
 // isolate deals with an answer that refuses a record among several, and returns
