@@ -14,7 +14,6 @@ import (
 // tell is zero.
 type Roles struct {
 	Actor     source.Party // who did it; zero unless somebody is known to have
-	ActorKind ActorKind
 	ActorType string       // as the API names it, or SystemActor
 	Object    source.Party // what it was done to
 	Container source.Party // what the object lies in, or what a member belongs to
@@ -26,23 +25,11 @@ type Roles struct {
 	Before, After string
 }
 
-// ActorKind is what sort of actor somebody is.
-type ActorKind int
-
-const (
-	UnknownActor ActorKind = iota // also of what could not be decoded, and of a gap
-	PersonActor
-	TokenActor
-	PlanetScaleActor // the system itself acted: the API sends null
-)
-
 // Resolve finds the roles in an event, given what the catalogue has of its action.
 func Resolve(e *source.Event, a *Action) (r Roles) {
 	r.ActorType = ActorType(e)
 	if Acted(e) {
-		r.Actor, r.ActorKind = e.Actor, kindOf(r.ActorType)
-	} else if r.ActorType == SystemActor {
-		r.ActorKind = PlanetScaleActor
+		r.Actor = e.Actor
 	}
 	object, container := objects(e, a.Object)
 	r.Object, r.Container = *object, *container
@@ -54,16 +41,6 @@ func Resolve(e *source.Event, a *Action) (r Roles) {
 		r.Before, r.After = change(e.Metadata)
 	}
 	return r
-}
-
-func kindOf(actor string) ActorKind {
-	switch {
-	case actor == "User":
-		return PersonActor
-	case strings.HasSuffix(actor, "Token"):
-		return TokenActor
-	}
-	return UnknownActor
 }
 
 // nothing is the object, or the container, of an event that names none.
