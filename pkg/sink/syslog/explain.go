@@ -1,6 +1,7 @@
 package syslog
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -61,6 +62,9 @@ func advise(err error, a Address) string {
 		return fmt.Sprintf("see that the name in %s is right and can be resolved here", a)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("start the receiver, or see that it listens on %s", a.Host)
+	// A handshake with what speaks something else ends so, too: both wait.
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return fmt.Sprintf("see that %s can be reached, that what listens there speaks %s, and that it is not too busy to answer", a.Host, a.Scheme)
 	case errors.Is(err, errSpoke):
 		return fmt.Sprintf("see that %s is the receiver's port for %s", a.Host, a.Scheme)
 	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

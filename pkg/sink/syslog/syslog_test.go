@@ -2,10 +2,13 @@ package syslog_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -189,6 +192,24 @@ func TestAllAddressesAreNamedIfNoneAnswers(t *testing.T) {
 		if !strings.Contains(err.Error(), url) {
 			t.Errorf("%v does not name %s", err, url)
 		}
+	}
+}
+
+// TestReceiverThatSaysNothing has one that waits for more of what it does not
+// understand, as rsyslog's port for plain TCP does of a handshake.
+func TestReceiverThatSaysNothing(t *testing.T) {
+	silent := peer(t, func(c *conn) {
+		_, _ = io.Copy(io.Discard, c)
+		_ = c.Close()
+	})
+	for _, scheme := range []string{"tls", "relp", "relp+tls"} {
+		t.Run(scheme, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			url := scheme + silent[len("tcp"):]
+			err := open(t, settings(t, url)).Publish(ctx, batch(0, 1))
+			wantError(t, err, "connecting to "+url, "what listens there speaks "+scheme)
+		})
 	}
 }
 
