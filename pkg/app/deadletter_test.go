@@ -1,0 +1,45 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/raw"
+	"github.com/sluice-siem/sluice/pkg/transform/redact"
+)
+
+// TestARedactedEventIsEncodedAgain has dead letters without a body, which hold the
+// redacted copies of events: with an id of its own, without, and unreadable.
+func TestARedactedEventIsEncodedAgain(t *testing.T) {
+	encoder, err := raw.Format.New(transform.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	redactor, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for words, text := range map[string]string{
+		"with an id":    `{"id":"q7","created_at":"2026-03-14T15:09:26.535Z","actor_display_name":"Ada"}`,
+		"without an id": `{"created_at":"2026-03-14T15:09:26.535Z","actor_display_name":"Ada"}`,
+		"unreadable":    `"Ada"`,
+	} {
+		events, err := planetscale.Parse([]byte(text), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := redactor.Redact(&events[0])
+		letter := deadletter.Letter{Lane: "acme/siem", Reject: sink.Reject{Record: sink.Record{ID: e.ID, Organization: "acme", Time: e.Time}, Raw: e.Raw}}
+		record, err := encodeAgain(encoder, letter)
+		if err != nil || record.ID != events[0].ID || string(record.Body) != string(e.Raw) {
+			t.Errorf("%s: got %s of %s and error %v, want %s of %s", words, record.Body, record.ID, err, e.Raw, events[0].ID)
+		}
+		letter.Record.ID = "another"
+		if _, err := encodeAgain(encoder, letter); !sink.IsPermanent(err) {
+			t.Errorf("%s: got error %v for the event of another letter, want a permanent one", words, err)
+		}
+	}
+}
