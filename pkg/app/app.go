@@ -30,6 +30,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/leef"
 	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
@@ -40,7 +41,7 @@ func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
 		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
-		Formats: []transform.Format{ecs.Format, cef.Format, ocsf.Format, raw.Format},
+		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format},
 	}
 }
 

@@ -86,6 +86,10 @@ func lawful(name, imported string) bool {
 		return true
 	case name == path.Dir(imported): // a back end and a part of it
 		return true
+	case strings.HasPrefix(imported, path.Dir(name)+"/internal/"): // what the back ends of a contract share
+		return true
+	case strings.HasPrefix(name, imported+"/internal/"): // and that contract
+		return true
 	case strings.HasPrefix(imported, "pkg/internal/"):
 		return strings.HasPrefix(name, "pkg/")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/leef"
 	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
@@ -23,6 +24,8 @@ var formats = []struct {
 }{
 	{"ecs", ecs.Format, nil},
 	{"cef", cef.Format, nil},
+	{"cef-1", cef.Format, &cef.Settings{Version: 1}},
+	{"leef", leef.Format, nil},
 	{"ocsf", ocsf.Format, nil},
 	{"ocsf-iam", ocsf.Format, &ocsf.Settings{Classes: "iam"}},
 	{"raw", raw.Format, nil},

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/leef"
 	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 )
 
@@ -41,7 +42,7 @@ func pages(t testing.TB, n int) [][]byte {
 }
 
 // formats are those that are measured. The script makes ECS, whichever Sluice does.
-var formats = []transform.Format{ecs.Format, cef.Format, ocsf.Format}
+var formats = []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format}
 
 func newEncoder(t testing.TB, f transform.Format) transform.Transformer {
 	encoder, err := f.New(transform.Options{Original: true})

@@ -1,15 +1,17 @@
-// Package cef encodes events in the Common Event Format, version 0, one line
-// each: a header of seven fields, and an extension of pairs.
+// Package cef encodes events in the Common Event Format, version 0 or by setting
+// 1, one line each: a header of seven fields, and an extension of pairs.
 //
 // # What is where
 //
 // The class id is the action, with every character outside [A-Za-z0-9._-]
-// replaced by an underscore; the name is the action in words; act is the action
-// verbatim. Who did it is suid, suser and spriv (the actor's type, "System"
-// where there is no actor); whom it was done to, where that is a user, duid and
-// duser. Objects are cs2 to cs5 and flexString1 and 2, metadata is cs6. In an
+// replaced by an underscore; the name is the action in words, by the catalogue;
+// act is the action verbatim. Who did it is suid, suser and spriv (the actor's
+// type, "System" where there is no actor); whom it was done to, where that is a
+// user, duid and duser, and dpriv the role that user has from then on. Objects are cs2 to cs5 and flexString1 and 2, metadata is cs6. In an
 // event that could not be decoded, and in a gap, cs6 is the raw event instead,
-// labelled Original, and reason says what could not be read.
+// labelled Original, and reason says what could not be read. Version 1 has keys
+// for what it was done to, reportedResource*, and is otherwise the same; some
+// consumers know version 0 only.
 //
 // An IPv4 address is src; an IPv6 one c6a2, for src is an IPv4 address in the
 // dictionary. Text that is no address is left out. Times are milliseconds since
@@ -39,6 +41,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -50,9 +53,24 @@ const (
 )
 
 // Format is the format "cef".
-var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(explain)
+var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(explain)
+
+// Settings are what a configuration says about the format.
+type Settings struct {
+	Version int `yaml:"version"` // of CEF: 0 (default) or 1, which has keys of its own for the object
+}
+
+// Validate refuses versions that there are not.
+func (s *Settings) Validate() []error {
+	if s.Version != 0 && s.Version != 1 {
+		return []error{setting.Invalid("version", fmt.Errorf("%d is no version of CEF: write 0 or 1", s.Version))}
+	}
+	return nil
+}
 
 type encoder struct {
+	version   int
+	begin     string // of every record: the four fields that are the same in all
 	host      string
 	limit     int
 	catalogue *transform.Catalogue
@@ -75,12 +93,13 @@ var allowances = [...]allowance{
 	{longest: 15},
 }
 
-func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
+func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
 		return nil, fmt.Errorf("cef: %w", err)
 	}
-	return &encoder{host: o.Host, limit: limit, catalogue: o.Catalogue}, nil
+	begin := fmt.Sprintf("CEF:%d|PlanetScale|Audit Log|1.0|", s.Version) // 1.0 is that of the API
+	return &encoder{version: s.Version, begin: begin, host: o.Host, limit: limit, catalogue: o.Catalogue}, nil
 }
 
 // Transform implements transform.Transformer.

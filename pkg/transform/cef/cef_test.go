@@ -1,7 +1,6 @@
 package cef_test
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -22,7 +21,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
 )
 
-var usual = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+var (
+	usual    = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+	version1 = transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: &cef.Settings{Version: 1}}
+)
 
 func open(tb testing.TB, o transform.Options) transform.Transformer {
 	tb.Helper()
@@ -116,9 +118,10 @@ func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 // forged by being added.
 func checkKeys(tb testing.TB, m ceftest.Message) {
 	tb.Helper()
-	const order = "rt start externalId cat act outcome src c6a2 c6a2Label suid suser spriv duid duser sourceServiceName " +
+	const order = "rt start externalId cat act outcome src c6a2 c6a2Label suid suser spriv duid duser dpriv sourceServiceName " +
 		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
-		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
+		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label " +
+		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
@@ -226,6 +229,51 @@ func TestHeader(t *testing.T) {
 				t.Errorf("got %q and %q, want %q and %q", m.ClassID, m.Name, tt.class, tt.name)
 			}
 		})
+	}
+}
+
+func TestVersion1(t *testing.T) {
+	for _, c := range corpus.Cases() {
+		parse(t, version1, c.Event)
+	}
+	m := parse(t, version1, corpus.Typical())
+	if m.CEF != 1 {
+		t.Errorf("version %d, want 1", m.CEF)
+	}
+	want := map[string]string{
+		"reportedResourceID": "d8s0k2lq91xz", "reportedResourceType": "DeployRequest", "reportedResourceGroupName": "orders-production",
+		"reportedResourceName": "Deploy request #1842: add index on orders.customer_id",
+	}
+	before := parse(t, usual, corpus.Typical())
+	for key, value := range want {
+		if got := m.Extension[key]; got != value || before.Extension[key] != "" {
+			t.Errorf("%s: got %q, want %q, and in version 0 %q", key, got, value, before.Extension[key])
+		}
+		delete(m.Extension, key)
+	}
+	if diff := cmp.Diff(before.Extension, m.Extension); diff != "" {
+		t.Errorf("other pairs of version 0 (-) and 1 (+):\n%s", diff)
+	}
+	if errs := (&cef.Settings{Version: 2}).Validate(); len(errs) != 1 {
+		t.Errorf("version 2: got %v, want a problem", errs)
+	}
+}
+
+// TestTitleOfACatalogue has one with everything in it that must not be in a
+// header.
+func TestTitleOfACatalogue(t *testing.T) {
+	for title, want := range map[string]string{
+		"Queued | for\\ good\n": "Queued   for  good",
+		" \t":                   "Deploy request queued",
+		"= é":                   "= é",
+	} {
+		o := usual
+		o.Catalogue = transform.Builtin().With(&transform.Entries{Actions: map[string]transform.Entry{
+			"deploy_request.queued": {Title: title},
+		}}, "mine.yaml")
+		if got := parse(t, o, corpus.Typical()).Name; got != want {
+			t.Errorf("%q: got %q, want %q", title, got, want)
+		}
 	}
 }
 
@@ -343,40 +391,15 @@ func TestAllocations(t *testing.T) {
 }
 
 func FuzzCEF(f *testing.F) {
-	for _, c := range corpus.Cases() {
-		e := c.Event
-		f.Add(e.ID, e.Action, e.Actor.ID, e.Actor.Type, e.Actor.Name, e.Auditable.ID, e.Auditable.Type, e.Auditable.Name,
-			e.Target.ID, e.Target.Type, e.Target.Name, e.RemoteIP, e.Problem, e.Metadata, e.Raw, e.Time.UnixNano(), "host", uint16(0), byte(0))
-	}
-	f.Fuzz(func(t *testing.T, id, action, actorID, actorType, actorName, objectID, objectType, objectName,
-		targetID, targetType, targetName, ip, problem string, metadata, raw []byte, nanos int64, host string, limit uint16, flags byte) {
-		e := source.Event{
-			ID: id, Time: time.Unix(0, nanos), Read: time.Unix(nanos, 0), Organization: corpus.Organization, Action: action,
-			Actor:     source.Party{ID: actorID, Type: actorType, Name: actorName},
-			Auditable: source.Party{ID: objectID, Type: objectType, Name: objectName},
-			Target:    source.Party{ID: targetID, Type: targetType, Name: targetName},
-			RemoteIP:  ip, Problem: problem, Metadata: metadata, Raw: raw, Late: flags&1 != 0, Gap: flags&2 != 0,
-		}
-		tr := open(t, transform.Options{MaxBytes: int(limit), Host: host})
-		r, err := tr.Transform(nil, &e)
+	corpus.Fuzz(f, cef.Format, []any{nil, version1.Settings}, func(t *testing.T, o transform.Options, e source.Event, body []byte) {
+		m, err := ceftest.Parse(string(body))
 		if err != nil {
-			if limit == 0 || !errors.Is(err, transform.ErrTooLarge) {
-				t.Fatal(err)
-			}
-			return
+			t.Fatalf("%v\n%q", err, body)
 		}
-		if limit != 0 && len(r.Body) > int(limit) {
-			t.Fatalf("%d bytes, limit %d", len(r.Body), limit)
-		}
-		m, err := ceftest.Parse(string(r.Body))
-		if err != nil {
-			t.Fatalf("%v\n%q", err, r.Body)
+		if want := o.Settings == nil; (m.CEF == 0) != want {
+			t.Errorf("version %d", m.CEF)
 		}
 		checkCopies(t, e, m)
-		again, err := tr.Transform(nil, &e)
-		if err != nil || !bytes.Equal(again.Body, r.Body) {
-			t.Fatalf("encoded again it differs: %v", err)
-		}
 	})
 }
 

@@ -1,16 +1,14 @@
 package cef
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
-	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
 )
 
 // Largest lengths, of the header and of the extension dictionary (ArcSight
@@ -25,7 +23,43 @@ const (
 	maxDeviceID   = 255
 	maxExternalID = 40
 	maxText       = 1023 // cat, flexString1 and 2, msg, reason, and all about people
+
+	// Of version 1 only (the standard's version 1.2, "New keys").
+	maxResourceID    = 256
+	maxResource      = 64 // name and type
+	maxResourceGroup = 128
 )
+
+// values are the rules of the extension: two characters are escaped, and line
+// ends written in two. fields are those of the header, in which nothing is to be
+// escaped.
+var (
+	values = line.NewRules(' ', `\=`, nil, escape)
+	fields = line.NewRules('|', `\|`, withoutEscapes, nil)
+)
+
+// pairs are the pairs of an extension.
+type pairs struct{ line.Writer }
+
+func escape(dst []byte, r rune) []byte {
+	switch r {
+	case '\\', '=':
+		return append(dst, '\\', byte(r))
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	}
+	return utf8.AppendRune(dst, r)
+}
+
+func withoutEscapes(r rune) rune {
+	switch r {
+	case '\\', '|', '\n', '\r':
+		return ' '
+	}
+	return r
+}
 
 // truncated ends metadata that was cut.
 const truncated = " [truncated]"
@@ -33,143 +67,110 @@ const truncated = " [truncated]"
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
-	roles := transform.Resolve(e, action)
-	l := line{buf: dst, longest: a.longest}
-	l.header(e.Action, action.Severity)
+	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.longest}}
+	l.header(c.begin, e.Action, action)
 	l.happened(e, action)
+	roles := transform.Resolve(e, action)
 	l.people(e, &roles)
-	l.raw("sourceServiceName=PlanetScale destinationServiceName=PlanetScale ")
-	l.text("deviceExternalId=", e.Organization, maxDeviceID)
-	l.text("dvchost=", c.host, maxDeviceHost)
-	l.raw("deviceFacility=audit ")
+	l.Raw("sourceServiceName=PlanetScale destinationServiceName=PlanetScale ")
+	l.Text("deviceExternalId=", e.Organization, maxDeviceID)
+	l.Text("dvchost=", c.host, maxDeviceHost)
+	l.Raw("deviceFacility=audit ")
 	l.objects(e)
+	if c.version == 1 {
+		l.resource(&roles)
+	}
 	l.metadata(e, a.metadata)
-	l.text("reason=", e.Problem, maxText)
-	l.summary(e, &roles)
-	if l.cut {
-		l.raw("cn1=1 cn1Label=Truncated ")
+	l.Text("reason=", e.Problem, maxText)
+	l.summary(e, action, &roles)
+	if l.Cut {
+		l.Raw("cn1=1 cn1Label=Truncated ")
 	}
 	if e.Late {
-		l.raw("cn2=1 cn2Label=Late ")
+		l.Raw("cn2=1 cn2Label=Late ")
 	}
-	return l.buf[:len(l.buf)-1], !l.cut
+	return l.Buf[:len(l.Buf)-1], !l.Cut
 }
 
-// header writes the seven fields. The product's version is that of the API.
-func (l *line) header(action string, severity int) {
-	l.raw("CEF:0|PlanetScale|Audit Log|1.0|")
+// header writes the seven fields, of which the first four are the same always.
+func (l *pairs) header(begin, action string, known *transform.Action) {
+	l.Raw(begin)
 	if action == "" {
-		l.raw("unreadable|Unreadable event|")
+		l.Raw("unreadable|Unreadable event|")
 	} else {
 		// What identifies the kind of event is the last to be shortened.
-		longest := max(l.longest, maxAct)
-		l.cut = len(action) > min(maxName, longest)
-		l.buf = appendClass(l.buf, transform.Cut(action, min(maxClass, longest)))
-		l.raw("|")
-		l.buf = appendTitle(l.buf, transform.Cut(action, min(maxName, longest)))
-		l.raw("|")
+		longest := max(l.Longest, maxAct)
+		l.Cut = len(action) > min(maxName, longest)
+		l.Buf = line.AppendClass(l.Buf, transform.Cut(action, min(maxClass, longest)))
+		l.Raw("|")
+		l.Rules = fields
+		l.title(known, action, min(maxName, longest))
+		l.Rules = values
+		l.Raw("|")
 	}
-	l.buf = strconv.AppendInt(l.buf, int64(severity), 10)
-	l.raw("|")
+	l.Buf = strconv.AppendInt(l.Buf, int64(known.Severity), 10)
+	l.Raw("|")
 }
 
-// appendClass appends an action as a class id. Consumers disagree on what a
-// class id may hold, but not on these characters.
-func appendClass(dst []byte, action string) []byte {
-	for i := range len(action) {
-		c := action[i]
-		if !isClassByte(c) {
-			c = '_'
-		}
-		dst = append(dst, c)
+// title writes an action in words: the catalogue's where it has some.
+func (l *pairs) title(known *transform.Action, action string, longest int) {
+	begin := len(l.Buf)
+	if l.Value(known.Title, longest); len(l.Buf) == begin {
+		l.Buf = line.AppendTitle(l.Buf, transform.Cut(action, longest))
 	}
-	return dst
 }
 
-func isClassByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
-}
-
-// appendTitle appends an action in words, "Deploy request queued".
-func appendTitle(dst []byte, action string) []byte {
-	begin := len(dst)
-	dst = appendClass(dst, action)
-	title := dst[begin:]
-	for i, c := range title {
-		if c == '_' || c == '.' {
-			title[i] = ' '
-		}
-	}
-	title = bytes.Trim(title, " ")
-	if len(title) == 0 {
-		return append(dst[:begin], "Unnamed action"...)
-	}
-	if title[0] >= 'a' && title[0] <= 'z' {
-		title[0] -= 'a' - 'A'
-	}
-	return append(dst[:begin], title...)
-}
-
-func (l *line) happened(e *source.Event, action *transform.Action) {
+func (l *pairs) happened(e *source.Event, action *transform.Action) {
 	at := transform.Time(e).UnixMilli()
-	l.number("rt=", at)
-	l.number("start=", at)
-	l.raw("externalId=")
-	l.buf = appendExternalID(l.buf, e.ID)
-	l.raw(" cat=")
+	l.Number("rt=", at)
+	l.Number("start=", at)
+	l.Raw("externalId=")
+	l.Buf = line.AppendID(l.Buf, e.ID, maxExternalID)
+	l.Raw(" cat=")
 	for i, category := range action.Categories {
 		if i > 0 {
-			l.raw(",")
+			l.Raw(",")
 		}
-		l.raw(category)
+		l.Raw(category)
 	}
-	l.raw(" ")
-	l.text("act=", e.Action, maxAct)
-	l.text("outcome=", action.Outcome(), maxAct)
+	l.Raw(" ")
+	l.Text("act=", e.Action, maxAct)
+	l.Text("outcome=", action.Outcome(), maxAct)
 }
 
-// appendExternalID appends an id in the 40 characters that externalId has. An
-// id that is longer, or would have to be changed, goes by its hash, so that no
-// two events come to share one.
-func appendExternalID(dst []byte, id string) []byte {
-	const hashed = "sha256:"
-	switch {
-	case isIdentifier(id) && len(id) <= maxExternalID:
-		return append(dst, id...)
-	case isIdentifier(id) && strings.HasPrefix(id, hashed):
-		return append(dst, id[:maxExternalID]...)
-	}
-	sum := sha256.Sum256([]byte(id))
-	begin := len(dst)
-	return hex.AppendEncode(append(dst, hashed...), sum[:])[:begin+maxExternalID]
-}
-
-func isIdentifier(id string) bool {
-	for i := range len(id) {
-		if !isClassByte(id[i]) && id[i] != ':' {
-			return false
-		}
-	}
-	return id != ""
-}
-
-func (l *line) people(e *source.Event, r *transform.Roles) {
+func (l *pairs) people(e *source.Event, r *transform.Roles) {
 	if ip := transform.Address(e.RemoteIP); ip.Is4() {
-		l.raw("src=")
-		l.buf = append(ip.AppendTo(l.buf), ' ')
+		l.Raw("src=")
+		l.Buf = append(ip.AppendTo(l.Buf), ' ')
 	} else if ip.Is6() {
-		l.raw("c6a2=")
-		l.buf = ip.AppendTo(l.buf)
-		l.raw(" c6a2Label=Source IPv6 Address ")
+		l.Raw("c6a2=")
+		l.Buf = ip.AppendTo(l.Buf)
+		l.Raw(" c6a2Label=Source IPv6 Address ")
 	}
-	l.text("suid=", r.Actor.ID, maxText)
-	l.text("suser=", r.Actor.Name, maxText)
-	l.text("spriv=", r.ActorType, maxText)
-	l.text("duid=", r.User.ID, maxText)
-	l.text("duser=", r.User.Name, maxText)
+	l.Text("suid=", r.Actor.ID, maxText)
+	l.Text("suser=", r.Actor.Name, maxText)
+	l.Text("spriv=", r.ActorType, maxText)
+	l.Text("duid=", r.User.ID, maxText)
+	l.Text("duser=", r.User.Name, maxText)
+	l.Text("dpriv=", r.After, maxText)
 }
 
-func (l *line) objects(e *source.Event) {
+// resource writes what it was done to in the keys that version 1 has for it.
+func (l *pairs) resource(r *transform.Roles) {
+	l.Text("reportedResourceID=", r.Object.ID, maxResourceID)
+	l.Text("reportedResourceName=", r.Object.Name, maxResource)
+	l.Text("reportedResourceType=", r.Object.Type, maxResource)
+	l.Text("reportedResourceGroupName=", r.Container.Name, maxResourceGroup)
+}
+
+// labelled writes a pair and, if there was something to write, its label.
+func (l *pairs) labelled(key, value string, limit int, label string) {
+	if l.Text(key, value, limit) {
+		l.Raw(label)
+	}
+}
+
+func (l *pairs) objects(e *source.Event) {
 	l.labelled("cs1=", e.Organization, maxCustom, "cs1Label=Organization ")
 	l.labelled("cs2=", e.Auditable.Type, maxCustom, "cs2Label=Auditable Type ")
 	l.labelled("cs3=", e.Auditable.Name, maxCustom, "cs3Label=Auditable ")
@@ -180,7 +181,7 @@ func (l *line) objects(e *source.Event) {
 }
 
 // metadata writes cs6, or leaves it out and says so.
-func (l *line) metadata(e *source.Event, room bool) {
+func (l *pairs) metadata(e *source.Event, room bool) {
 	value, label := e.Metadata, "cs6Label=Metadata "
 	if e.Gap || e.Action == "" {
 		value, label = e.Raw, "cs6Label=Original "
@@ -189,45 +190,41 @@ func (l *line) metadata(e *source.Event, room bool) {
 		return
 	}
 	if !room {
-		l.cut = true
+		l.Cut = true
 		return
 	}
 	text := unsafe.String(&value[0], len(value)) // Events are never changed.
-	begin := len(l.buf)
-	l.raw("cs6=")
-	first := len(l.buf)
-	whole := false
-	if l.buf, whole = appendValue(l.buf, text, maxCustom); !whole {
-		l.cut = true
-		l.buf, _ = appendValue(l.buf[:first], text, maxCustom-len(truncated))
-		l.raw(truncated)
-	}
-	if len(l.buf) == first {
-		l.buf = l.buf[:begin]
+	begin := len(l.Buf)
+	l.Raw("cs6=")
+	first := len(l.Buf)
+	l.Marked(text, maxCustom, truncated)
+	if len(l.Buf) == first {
+		l.Buf = l.Buf[:begin]
 		return
 	}
-	l.raw(" ")
-	l.raw(label)
+	l.Raw(" ")
+	l.Raw(label)
 }
 
 // summary writes msg: who, what, and what to. It repeats other pairs for
 // people who read along, so it is left out where room is scarce.
-func (l *line) summary(e *source.Event, r *transform.Roles) {
+func (l *pairs) summary(e *source.Event, action *transform.Action, r *transform.Roles) {
 	const longest = 250 // of each of three parts
-	if l.longest < maxText || e.Action == "" {
+	if l.Longest < maxText || e.Action == "" {
 		return
 	}
-	l.raw("msg=")
-	begin := len(l.buf)
-	if l.buf, _ = appendValue(l.buf, r.Actor.Name, longest); len(l.buf) > begin {
-		l.raw(": ")
+	l.Raw("msg=")
+	begin := len(l.Buf)
+	l.Value(r.Actor.Name, longest)
+	if len(l.Buf) > begin {
+		l.Raw(": ")
 	}
-	l.buf = appendTitle(l.buf, transform.Cut(e.Action, longest))
+	l.title(action, e.Action, longest)
 	object := cmp.Or(r.Object.Name, e.Auditable.Name, e.Target.Name)
-	l.raw(": ")
-	begin = len(l.buf)
-	if l.buf, _ = appendValue(l.buf, object, longest); len(l.buf) == begin {
-		l.buf = l.buf[:begin-len(": ")]
+	l.Raw(": ")
+	begin = len(l.Buf)
+	if l.Value(object, longest); len(l.Buf) == begin {
+		l.Buf = l.Buf[:begin-len(": ")]
 	}
-	l.raw(" ")
+	l.Raw(" ")
 }

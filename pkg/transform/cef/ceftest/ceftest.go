@@ -14,6 +14,7 @@ import (
 
 // Message is a parsed line.
 type Message struct {
+	CEF                      int    // version of the format, 0 or 1
 	Vendor, Product, Version string // of the device
 	ClassID, Name            string
 	Severity                 int
@@ -21,15 +22,16 @@ type Message struct {
 	Keys                     []string          // in the order of the line
 }
 
-// Parse reads one line, without a line end, of CEF version 0. Every key must be
-// in the dictionary, at most once, with a value of its type and length.
+// Parse reads one line, without a line end, of CEF version 0 or 1. Every key must
+// be in the dictionary of the version, at most once, with a value of its type and
+// length.
 func Parse(line string) (Message, error) {
 	if err := checkText(line); err != nil {
 		return Message{}, err
 	}
-	rest, found := strings.CutPrefix(line, "CEF:0|")
-	if !found {
-		return Message{}, errors.New("line does not begin with CEF:0|")
+	version, rest, found := strings.Cut(line, "|")
+	if !found || version != "CEF:0" && version != "CEF:1" {
+		return Message{}, errors.New("line does not begin with CEF:0| or CEF:1|")
 	}
 	var header [6]string
 	for i := range header {
@@ -38,7 +40,7 @@ func Parse(line string) (Message, error) {
 			return Message{}, fmt.Errorf("header field %d: %w", i+1, err)
 		}
 	}
-	m := Message{Vendor: header[0], Product: header[1], Version: header[2], ClassID: header[3], Name: header[4]}
+	m := Message{CEF: int(version[len("CEF:")] - '0'), Vendor: header[0], Product: header[1], Version: header[2], ClassID: header[3], Name: header[4]}
 	if err := checkHeader(&m, header[5]); err != nil {
 		return Message{}, err
 	}
@@ -159,7 +161,7 @@ func (m *Message) add(key, escaped string) error {
 	if value == "" || strings.Trim(escaped, " ") != escaped {
 		return fmt.Errorf("value %.80q is empty, or has spaces at an end", value)
 	}
-	if err := checkValue(key, value); err != nil {
+	if err := checkValue(m.CEF, key, value); err != nil {
 		return err
 	}
 	m.Extension[key] = value

@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for words, line := range map[string]string{
-		"another version":                     `CEF:1|Acme|Thing|1.0|a.b|A b|3|`,
+		"another version":                     `CEF:2|Acme|Thing|1.0|a.b|A b|3|`,
 		"text before it":                      ` ` + header,
 		"a header without its last pipe":      `CEF:0|Acme|Thing|1.0|a.b|A b|3`,
 		"an escaped equals sign in a header":  `CEF:0|Acme|Th\=ing|1.0|a.b|A b|3|`,

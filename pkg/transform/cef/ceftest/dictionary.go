@@ -36,11 +36,21 @@ var dictionary = map[string]key{
 	"flexString1": {"string", 1023}, "flexString2": {"string", 1023},
 }
 
+// dictionary1 are the keys that version 1 adds (the standard's version 1.2), of
+// those that a producer of audit events may have a use for.
+var dictionary1 = map[string]key{
+	"reportedResourceID": {"string", 256}, "reportedResourceName": {"string", 64}, "reportedResourceType": {"string", 64},
+	"reportedResourceGroupName": {"string", 128},
+}
+
 // custom are the keys that mean nothing without a label.
 var custom = regexp.MustCompile(`^(cs[1-6]|cn[1-3]|cfp[1-4]|c6a[1-4]|deviceCustomDate[12]|flexString[12])$`)
 
-func checkValue(name, value string) error {
+func checkValue(version int, name, value string) error {
 	k, known := dictionary[name]
+	if !known && version == 1 {
+		k, known = dictionary1[name]
+	}
 	if labelled, found := strings.CutSuffix(name, "Label"); found && custom.MatchString(labelled) {
 		k, known = key{"string", 1023}, true
 		if strings.HasPrefix(labelled, "flexString") {

@@ -1,0 +1,74 @@
+package line
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// AppendClass appends an action as the name of a class of events. Consumers
+// disagree on what such a name may hold, but not on [A-Za-z0-9._-]; what else
+// there is becomes an underscore.
+func AppendClass(dst []byte, action string) []byte {
+	for i := range len(action) {
+		c := action[i]
+		if !IsClassByte(c) {
+			c = '_'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// IsClassByte reports whether AppendClass leaves c as it is.
+func IsClassByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+}
+
+// AppendTitle appends an action in words, "Deploy request queued".
+func AppendTitle(dst []byte, action string) []byte {
+	begin := len(dst)
+	dst = AppendClass(dst, action)
+	title := dst[begin:]
+	for i, c := range title {
+		if c == '_' || c == '.' {
+			title[i] = ' '
+		}
+	}
+	title = bytes.Trim(title, " ")
+	if len(title) == 0 {
+		return append(dst[:begin], "Unnamed action"...)
+	}
+	if title[0] >= 'a' && title[0] <= 'z' {
+		title[0] -= 'a' - 'A'
+	}
+	return append(dst[:begin], title...)
+}
+
+// hashed begins an id that is a hash.
+const hashed = "sha256:"
+
+// AppendID appends an id in at most so many characters, 40 or more. An id that is
+// longer, or would have to be changed, goes by its hash, so that no two events
+// come to share one; of one that is a hash already, the beginning does.
+func AppendID(dst []byte, id string, most int) []byte {
+	switch {
+	case isIdentifier(id) && len(id) <= most:
+		return append(dst, id...)
+	case isIdentifier(id) && strings.HasPrefix(id, hashed):
+		return append(dst, id[:most]...)
+	}
+	sum := sha256.Sum256([]byte(id))
+	text := hex.AppendEncode([]byte(hashed), sum[:])
+	return append(dst, text[:min(most, len(text))]...)
+}
+
+func isIdentifier(id string) bool {
+	for i := range len(id) {
+		if !IsClassByte(id[i]) && id[i] != ':' {
+			return false
+		}
+	}
+	return id != ""
+}

@@ -1,0 +1,344 @@
+package leef_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
+	"github.com/sluice-siem/sluice/pkg/transform/leef"
+	"github.com/sluice-siem/sluice/pkg/transform/leef/leeftest"
+)
+
+var usual = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+
+// parting are options with a delimiter of their own.
+func parting(delimiter string) transform.Options {
+	o := usual
+	o.Settings = &leef.Settings{Delimiter: delimiter}
+	return o
+}
+
+func encode(tb testing.TB, o transform.Options, e source.Event) sink.Record {
+	tb.Helper()
+	tr, err := leef.Format.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r, err := tr.Transform(nil, &e)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func parse(tb testing.TB, o transform.Options, e source.Event) leeftest.Message {
+	tb.Helper()
+	r := encode(tb, o, e)
+	m, err := leeftest.Parse(string(r.Body))
+	if err != nil {
+		tb.Fatalf("%v\n%q", err, r.Body)
+	}
+	checkCopies(tb, e, m)
+	if got, want := m.Attributes["truncated"] == "true", r.Truncated; got != want {
+		tb.Errorf("truncated: the attribute says %t, the record %t", got, want)
+	}
+	return m
+}
+
+// clean is what a value is expected to be: the event's text by the rules of the
+// package's documentation, applied the slow way.
+func clean(s string, delimiter rune) string {
+	blank := func(r rune) bool { return strings.ContainsRune(" \t\v\f\u0085\u2028\u2029", r) }
+	var b strings.Builder
+	for _, r := range strings.TrimFunc(s, blank) {
+		switch {
+		case blank(r) || strings.ContainsRune("\r\n|", r) || r == delimiter:
+			r = ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			r = '\ufffd'
+		}
+		if b.Len()+utf8.RuneLen(r) > 4000 {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.Trim(b.String(), " ")
+}
+
+// order is the only one in which attributes stand, so that none can be forged by
+// being added.
+const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
+	"targetUser targetUserId role groupID resource resourceId resourceType container containerId containerType forwarder location " +
+	"metadata original problem late gap unmapped truncated"
+
+// checkCopies holds the attributes that must equal the event's text against it,
+// and wants none that it cannot account for.
+func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
+	tb.Helper()
+	rest := strings.Fields(order)
+	for _, key := range m.Keys {
+		i := slices.Index(rest, key)
+		if i < 0 {
+			tb.Errorf("key %s is none of ours, or out of order, in %v", key, m.Keys)
+			return
+		}
+		rest = rest[i+1:]
+	}
+	if m.Vendor != "PlanetScale" || m.Product != "Audit Log" || m.Version != "1.0" {
+		tb.Errorf("header: %+v", m)
+	}
+	if m.Attributes["truncated"] != "" {
+		return
+	}
+	want := map[string]string{
+		"action": e.Action, "accountName": e.Organization, "location": e.Location, "problem": e.Problem,
+		"metadata": string(e.Metadata), "usrName": e.Actor.Name, "actorId": e.Actor.ID, "original": "",
+	}
+	if !transform.Acted(&e) {
+		want["usrName"], want["actorId"] = "", ""
+	}
+	if e.Gap || e.Action == "" {
+		want["metadata"], want["original"] = "", string(e.Raw)
+	}
+	for key, value := range want {
+		if got, want := m.Attributes[key], clean(value, m.Delimiter); got != want {
+			tb.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, c := range corpus.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			parse(t, usual, c.Event)
+			golden.Check(t, "golden/"+c.Name+".leef", string(encode(t, usual, c.Event).Body)+"\n")
+		})
+	}
+}
+
+func TestRecord(t *testing.T) {
+	e := corpus.Typical()
+	e.Late = true
+	got := encode(t, usual, e)
+	got.Body = nil
+	want := sink.Record{
+		ID: "q7x2mk9d0a4e", Organization: "acme", Action: "deploy_request.queued", Key: "acme/d8s0k2lq91xz",
+		Format: "leef", MediaType: "text/plain; charset=utf-8", Time: time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC),
+		Severity: 3, Late: true,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	cases := map[string]source.Event{}
+	for _, c := range corpus.Cases() {
+		cases[c.Name] = c.Event
+	}
+	for _, tt := range []struct {
+		words, event string
+		want         map[string]string // empty: the key is absent
+	}{
+		{"time, severity and categories", "ordinary", map[string]string{"devTime": "1773500966535", "sev": "3", "cat": "configuration,database"}},
+		{"what it was done to, and what that lies in", "ordinary", map[string]string{
+			"resourceType": "DeployRequest", "resourceId": "d8s0k2lq91xz", "container": "orders-production", "containerType": "Database"}},
+		{"an IPv6 address", "ipv6", map[string]string{"src": "2001:db8::7"}},
+		{"text that is no address is left out", "no-address", map[string]string{"src": ""}},
+		{"a sign-in", "signed-in", map[string]string{"isLoginEvent": "true", "isLogoutEvent": "", "cat": "authentication"}},
+		{"a role that was given", "membership-changes-role", map[string]string{"targetUser": "grace@example.com", "role": "admin"}},
+		{"a member of a team", "member-of-team", map[string]string{"groupID": "t9", "targetUser": "Grace Hopper", "targetUserId": "u77"}},
+		{"a null actor is the system", "system", map[string]string{"usrName": "", "actorId": "", "actorType": "System"}},
+		{"a name cannot forge an attribute", "line-ends", map[string]string{"usrName": "one two  three four five six seven end"}},
+		{"an unknown action passes, marked", "unknown-action", map[string]string{"unmapped": "true", "title": "", "action": "shard balancer rébalanced=1"}},
+		{"an event that could not be decoded", "undecodable-number", map[string]string{
+			"original": "42", "metadata": "", "action": "", "problem": "event is not a JSON object: invalid character '\\n' = bad"}},
+		{"a gap", "gap", map[string]string{"gap": "true", "action": "sluice.gap"}},
+		{"a late event", "late", map[string]string{"late": "true"}},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			m := parse(t, usual, cases[tt.event])
+			for key, want := range tt.want {
+				if got := m.Attributes[key]; got != want {
+					t.Errorf("%s: got %q, want %q", key, got, want)
+				}
+			}
+		})
+	}
+	t.Run("there is no severity of zero", func(t *testing.T) {
+		o := usual
+		o.Catalogue = transform.Builtin().With(&transform.Entries{Actions: map[string]transform.Entry{
+			"deploy_request.queued": {Rule: transform.Rule{Severity: new(int), Reason: "not worth a look"}},
+		}}, "mine.yaml")
+		if got := parse(t, o, corpus.Typical()).Attributes["sev"]; got != "1" {
+			t.Errorf("got %s, want 1", got)
+		}
+	})
+}
+
+func TestEventID(t *testing.T) {
+	for action, want := range map[string]string{
+		"deploy_request.queued":  "deploy_request.queued",
+		"a|b\\c=d\te f":          "a_b_c_d_e_f",
+		"":                       "unreadable",
+		strings.Repeat("x", 300): strings.Repeat("x", 255),
+	} {
+		e := corpus.Typical()
+		e.Action = action
+		if got := parse(t, usual, e).EventID; got != want {
+			t.Errorf("%q: got %q, want %q", action, got, want)
+		}
+	}
+}
+
+func TestTheIDOfAnEventStaysItsOwn(t *testing.T) {
+	hash := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	seen := map[string]string{}
+	for _, id := range []string{"q7x2mk9d0a4e", hash, strings.Repeat("i", 255), "a|b", "a b", "a\tb"} {
+		e := corpus.Typical()
+		e.ID = id
+		o := usual
+		o.MaxBytes = 1200
+		got := parse(t, o, e).Attributes["eventId"]
+		if plain := !strings.ContainsAny(id, "| \t"); plain != (got == id) {
+			t.Errorf("%q: got %q", id, got)
+		}
+		if other, twice := seen[got]; twice {
+			t.Errorf("%q and %q became one", id, other)
+		}
+		seen[got] = id
+	}
+}
+
+func TestDelimiter(t *testing.T) {
+	e := corpus.Typical()
+	e.Actor.Name = "a^b\tc|d;e"
+	for _, tt := range []struct{ setting, shown, name string }{
+		{"x09", "x09", "a^b c d;e"},
+		{"0x09", "x09", "a^b c d;e"},
+		{"\t", "x09", "a^b c d;e"},
+		{"^", "^", "a b c d;e"},
+		{"0x5E", "^", "a b c d;e"},
+		{"x3b", ";", "a^b c d e"},
+	} {
+		body := string(encode(t, parting(tt.setting), e).Body)
+		if want := "|deploy_request.queued|" + tt.shown + "|"; !strings.Contains(body, want) {
+			t.Errorf("%q: no %s in %q", tt.setting, want, body)
+		}
+		if got := parse(t, parting(tt.setting), e).Attributes["usrName"]; got != tt.name {
+			t.Errorf("%q: got %q, want %q", tt.setting, got, tt.name)
+		}
+	}
+	for _, bad := range []string{"", " ", "|", "=", "a", "7", "_", "-", ".", ":", "x", "x0a", "x20", "x7c", "x263a", "x00009", "^^", "é"} {
+		if errs := (&leef.Settings{Delimiter: bad}).Validate(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "write") {
+			t.Errorf("%q: got %v, want a problem that says what to write", bad, errs)
+		}
+		if _, err := leef.Format.New(parting(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	e := corpus.Typical()
+	e.Auditable.Name = strings.Repeat("|€", 300)
+	whole := len(encode(t, usual, e).Body)
+	for _, tt := range []struct {
+		words    string
+		limit    int
+		metadata bool
+		longest  int // of resource
+	}{
+		{"what fits is whole", whole, true, 1200},
+		{"metadata goes first", whole - 1, false, 1200},
+		{"then long values are shortened", 1100, false, 255},
+		{"and shortened more", 750, false, 63},
+		{"and more", 540, false, 15},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			o := usual
+			o.MaxBytes = tt.limit
+			r := encode(t, o, e)
+			if got := len(r.Body); got > tt.limit {
+				t.Errorf("%d bytes, limit %d", got, tt.limit)
+			}
+			m := parse(t, o, e)
+			if got := m.Attributes["metadata"] != ""; got != tt.metadata || r.Truncated == tt.metadata {
+				t.Errorf("metadata is there: %t, truncated: %t", got, r.Truncated)
+			}
+			got := m.Attributes["resource"]
+			if !strings.HasPrefix(clean(e.Auditable.Name, '\t'), got) || len(got) > tt.longest || len(got) < tt.longest-4 {
+				t.Errorf("resource has %d bytes, want about %d", len(got), tt.longest)
+			}
+			if m.Attributes["eventId"] != e.ID || m.EventID != e.Action {
+				t.Errorf("it is no longer known what happened: %+v", m)
+			}
+		})
+	}
+	t.Run("what cannot fit is an error", func(t *testing.T) {
+		o := usual
+		o.MaxBytes = 200
+		tr, err := leef.Format.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.Transform(nil, &e); !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
+			t.Errorf("got error %v, want one of size that names the event", err)
+		}
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	tr, err := leef.Format.New(usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := corpus.Typical()
+	dst := make([]byte, 0, 8192)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := tr.Transform(dst, &e); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 1 {
+		t.Errorf("%v allocations an event, want at most 1", got)
+	}
+}
+
+func FuzzLEEF(f *testing.F) {
+	settings := []any{nil, parting("^").Settings, parting(";").Settings}
+	corpus.Fuzz(f, leef.Format, settings, func(t *testing.T, o transform.Options, e source.Event, body []byte) {
+		m, err := leeftest.Parse(string(body))
+		if err != nil {
+			t.Fatalf("%v\n%q", err, body)
+		}
+		checkCopies(t, e, m)
+	})
+}
+
+func BenchmarkTransform(b *testing.B) {
+	tr, err := leef.Format.New(usual)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := corpus.Typical()
+	dst := make([]byte, 0, 8192)
+	b.SetBytes(int64(len(e.Raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tr.Transform(dst, &e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

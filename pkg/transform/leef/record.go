@@ -1,0 +1,135 @@
+package leef
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
+)
+
+const (
+	maxEventID = 255
+	maxValue   = 4000
+	maxID      = 255 // of the longest id that sources hand out; never shortened
+	// leastEventID is what is left of an event id where room is scarce.
+	leastEventID = 63
+)
+
+// truncated ends metadata that was cut.
+const truncated = " [truncated]"
+
+// attributes are those of a record.
+type attributes struct{ line.Writer }
+
+// append appends the record of e. whole is false if a value was shortened or
+// left out.
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
+	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.longest}}
+	roles := transform.Resolve(e, action)
+	l.Raw(c.begin)
+	l.eventID(e.Action)
+	l.Raw(c.middle)
+	l.happened(e, action)
+	l.people(e, &roles)
+	l.objects(&roles)
+	l.Text("forwarder=", c.host, maxValue)
+	l.Text("location=", e.Location, maxValue)
+	l.metadata(e, a.metadata)
+	l.Text("problem=", e.Problem, maxValue)
+	l.mark("late=true", e.Late)
+	l.mark("gap=true", e.Gap)
+	l.mark("unmapped=true", !action.Mapped)
+	l.mark("truncated=true", l.Cut)
+	return l.Buf[:len(l.Buf)-1], !l.Cut
+}
+
+// eventID writes what identifies the kind of event, and so is the last to be
+// shortened.
+func (l *attributes) eventID(action string) {
+	if action == "" {
+		l.Raw("unreadable")
+		return
+	}
+	longest := min(maxEventID, max(l.Longest, leastEventID))
+	l.Cut = len(action) > longest
+	l.Buf = line.AppendClass(l.Buf, transform.Cut(action, longest))
+}
+
+func (l *attributes) happened(e *source.Event, action *transform.Action) {
+	l.Number("devTime=", transform.Time(e).UnixMilli())
+	l.Number("sev=", int64(max(action.Severity, 1)))
+	l.Raw("cat=")
+	for i, category := range action.Categories {
+		if i > 0 {
+			l.Raw(",")
+		}
+		l.Raw(category)
+	}
+	l.End()
+	l.Raw("eventId=")
+	l.Buf = line.AppendID(l.Buf, e.ID, maxID)
+	l.End()
+	l.Text("action=", e.Action, maxValue)
+	l.Text("title=", action.Title, maxValue)
+	l.Text("outcome=", action.Outcome(), maxValue)
+	l.mark("isLoginEvent=true", slices.Contains(action.Categories, "authentication") && slices.Contains(action.Types, "start"))
+	l.mark("isLogoutEvent=true", slices.Contains(action.Categories, "authentication") && slices.Contains(action.Types, "end"))
+}
+
+func (l *attributes) people(e *source.Event, r *transform.Roles) {
+	if ip := transform.Address(e.RemoteIP); ip.IsValid() {
+		l.Raw("src=")
+		l.Buf = ip.AppendTo(l.Buf)
+		l.End()
+	}
+	l.Text("usrName=", r.Actor.Name, maxValue)
+	l.Text("actorId=", r.Actor.ID, maxValue)
+	l.Text("actorType=", r.ActorType, maxValue)
+	l.Text("accountName=", e.Organization, maxValue)
+	l.Text("targetUser=", r.User.Name, maxValue)
+	l.Text("targetUserId=", r.User.ID, maxValue)
+	l.Text("role=", r.After, maxValue)
+	l.Text("groupID=", r.Team.ID, maxValue)
+}
+
+func (l *attributes) objects(r *transform.Roles) {
+	l.Text("resource=", r.Object.Name, maxValue)
+	l.Text("resourceId=", r.Object.ID, maxValue)
+	l.Text("resourceType=", r.Object.Type, maxValue)
+	l.Text("container=", r.Container.Name, maxValue)
+	l.Text("containerId=", r.Container.ID, maxValue)
+	l.Text("containerType=", r.Container.Type, maxValue)
+}
+
+// metadata writes it, or leaves it out and says so.
+func (l *attributes) metadata(e *source.Event, room bool) {
+	key, value := "metadata=", e.Metadata
+	if e.Gap || e.Action == "" {
+		key, value = "original=", e.Raw
+	}
+	if len(value) == 0 {
+		return
+	}
+	if !room {
+		l.Cut = true
+		return
+	}
+	begin := len(l.Buf)
+	l.Raw(key)
+	first := len(l.Buf)
+	l.Marked(unsafe.String(&value[0], len(value)), maxValue, truncated) // Events are never changed.
+	if len(l.Buf) == first {
+		l.Buf = l.Buf[:begin]
+		return
+	}
+	l.End()
+}
+
+func (l *attributes) mark(pair string, holds bool) {
+	if holds {
+		l.Raw(pair)
+		l.End()
+	}
+}
