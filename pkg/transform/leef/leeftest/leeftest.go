@@ -94,7 +94,7 @@ func (m *Message) add(pair string) error {
 		return errors.New("no key of letters and digits before an equals sign")
 	case m.Attributes[key] != "":
 		return errors.New("key is there twice")
-	case value == "" || strings.TrimSpace(value) != value:
+	case value == "" || strings.Trim(value, " ") != value:
 		return errors.New("value is empty, or has spaces at an end")
 	}
 	m.Attributes[key] = value
