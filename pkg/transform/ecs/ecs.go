@@ -50,6 +50,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/object"
 )
 
 const (
@@ -116,16 +117,16 @@ func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 // constant renders what the options decide. observer is the machine that
 // forwards: host would be read as the one where the event happened.
 func constant(o transform.Options) string {
-	w := writer{longest: unbounded}
-	w.raw(`"ecs":{"version":"` + version + `"},`)
-	w.raw(`"data_stream":{"type":"logs","dataset":"` + dataset + `","namespace":"default"},`)
-	observer := w.open(`"observer":{`)
-	w.raw(`"vendor":"Sluice","product":"Sluice","type":"forwarder",`)
-	w.text(`"name":`, o.Host)
-	w.text(`"version":`, o.Version)
-	w.close(observer)
-	w.raw(`"cloud":{"provider":"planetscale","service":{"name":"PlanetScale"},`)
-	return string(w.buf)
+	w := writer{object.Writer{Longest: unbounded}}
+	w.Raw(`"ecs":{"version":"` + version + `"},`)
+	w.Raw(`"data_stream":{"type":"logs","dataset":"` + dataset + `","namespace":"default"},`)
+	observer := w.Open(`"observer":{`)
+	w.Raw(`"vendor":"Sluice","product":"Sluice","type":"forwarder",`)
+	w.Text(`"name":`, o.Host)
+	w.Text(`"version":`, o.Version)
+	w.Close(observer)
+	w.Raw(`"cloud":{"provider":"planetscale","service":{"name":"PlanetScale"},`)
+	return string(w.Buf)
 }
 
 // Transform implements transform.Transformer.

@@ -12,7 +12,7 @@ const (
 	affectedName = "display name of the user, or of the membership, among auditable and target, by their types"
 	teamID       = "id of the team among auditable and target, by their types"
 	teamName     = "display name of the team among auditable and target, by their types"
-	object       = "auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
+	ofObject     = "auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
 	container    = "auditable or target, whichever the object lies in"
 	ifEmail      = ", if it is an e-mail address"
 	address      = "remote_ip, if it is an IP address"
@@ -104,9 +104,9 @@ var rules = map[string]string{
 	"planetscale.audit.target.type":     "target_type",
 	"planetscale.audit.target.id":       "target_id",
 	"planetscale.audit.target.name":     "target_display_name",
-	"planetscale.audit.object.type":     object,
-	"planetscale.audit.object.id":       object,
-	"planetscale.audit.object.name":     object,
+	"planetscale.audit.object.type":     ofObject,
+	"planetscale.audit.object.id":       ofObject,
+	"planetscale.audit.object.name":     ofObject,
 	"planetscale.audit.container.type":  container,
 	"planetscale.audit.container.id":    container,
 	"planetscale.audit.container.name":  container,

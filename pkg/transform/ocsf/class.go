@@ -78,26 +78,26 @@ func named(p *source.Party) bool { return p.ID != "" || p.Name != "" }
 // classify writes what the event is, by numbers and the captions they stand for.
 // The caption of an activity that is none of the class is the source's own.
 func (w *writer) classify(e *source.Event, class transform.Class) {
-	w.number(`"class_uid":`, int64(class.UID))
-	w.raw(`"class_name":"`)
-	w.raw(class.Name)
+	w.Number(`"class_uid":`, int64(class.UID))
+	w.Raw(`"class_name":"`)
+	w.Raw(class.Name)
 	if class.UID/1000 == 3 {
-		w.raw(`","category_uid":3,"category_name":"Identity & Access Management",`)
+		w.Raw(`","category_uid":3,"category_name":"Identity & Access Management",`)
 	} else {
-		w.raw(`","category_uid":6,"category_name":"Application Activity",`)
+		w.Raw(`","category_uid":6,"category_name":"Application Activity",`)
 	}
-	w.number(`"activity_id":`, int64(class.Activity))
+	w.Number(`"activity_id":`, int64(class.Activity))
 	activity := class.ActivityName
 	if class.Activity == other && e.Verb != "" {
 		activity = e.Verb
 	}
-	w.text(`"activity_name":`, activity)
-	w.number(`"type_uid":`, int64(class.UID)*100+int64(class.Activity))
-	w.raw(`"type_name":"`)
-	w.raw(class.Name)
-	w.raw(`: `)
-	w.raw(class.ActivityName)
-	w.raw(`",`)
+	w.Text(`"activity_name":`, activity)
+	w.Number(`"type_uid":`, int64(class.UID)*100+int64(class.Activity))
+	w.Raw(`"type_name":"`)
+	w.Raw(class.Name)
+	w.Raw(`: `)
+	w.Raw(class.ActivityName)
+	w.Raw(`",`)
 }
 
 // other is the number of what an enumeration has no number for.
@@ -127,14 +127,14 @@ func (w *writer) technique(t transform.Technique) {
 	}
 	id, _, isSub := strings.Cut(t.ID, ".")
 	name, subName, _ := strings.Cut(t.Name, ": ")
-	w.text(`"attacks":[{"technique":{"uid":`, id)
-	w.text(`"name":`, name)
-	w.end()
+	w.Text(`"attacks":[{"technique":{"uid":`, id)
+	w.Text(`"name":`, name)
+	w.End()
 	if isSub {
-		w.text(`"sub_technique":{"uid":`, t.ID)
-		w.text(`"name":`, subName)
-		w.end()
+		w.Text(`"sub_technique":{"uid":`, t.ID)
+		w.Text(`"name":`, subName)
+		w.End()
 	}
-	w.end()
-	w.endArray()
+	w.End()
+	w.EndArray()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/object"
 )
 
 // typical is how many bytes a record has besides the raw event.
@@ -20,19 +21,19 @@ const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 
 // append appends the record of e.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *allowance) []byte {
-	w := writer{buf: dst, longest: a.longest}
+	w := writer{object.Writer{Buf: dst, Longest: a.longest}}
 	if a.original {
 		// JSON within JSON grows by an eighth or so.
-		w.buf = slices.Grow(w.buf, typical+len(e.Raw)+len(e.Raw)/8)
+		w.Buf = slices.Grow(w.Buf, typical+len(e.Raw)+len(e.Raw)/8)
 	}
 	s := c.subject(e, action)
-	record := w.open("{")
-	w.number(`"time":`, transform.Time(e).UnixMilli())
+	record := w.Open("{")
+	w.Number(`"time":`, transform.Time(e).UnixMilli())
 	w.metadata(c.constant, e, action, a)
 	w.classify(e, s.class)
-	w.raw(severities[action.Severity])
-	w.mark(`"status_id":1,"status":"Success",`, action.Outcome() == "success")
-	w.text(`"message":`, action.Title)
+	w.Raw(severities[action.Severity])
+	w.Mark(`"status_id":1,"status":"Success",`, action.Outcome() == "success")
+	w.Text(`"message":`, action.Title)
 	w.technique(action.Technique)
 
 	var room [maxAddress]byte
@@ -47,31 +48,31 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.observables(e, &s, ip)
 	w.original(e, a)
 	w.unmapped(e, action, &s, a)
-	w.close(record)
-	return w.buf[:len(w.buf)-1]
+	w.Close(record)
+	return w.Buf[:len(w.Buf)-1]
 }
 
 func (w *writer) metadata(constant string, e *source.Event, action *transform.Action, a *allowance) {
-	metadata := w.open(`"metadata":{`)
-	w.raw(constant)
+	metadata := w.Open(`"metadata":{`)
+	w.Raw(constant)
 	if action.Technique.ID == "" {
-		w.raw(`"profiles":["cloud"],`)
+		w.Raw(`"profiles":["cloud"],`)
 	} else {
-		w.raw(`"profiles":["cloud","security_control"],`)
+		w.Raw(`"profiles":["cloud","security_control"],`)
 	}
-	whole(w, `"uid":`, e.ID)
-	w.text(`"event_code":`, e.Action)
-	w.text(`"tenant_uid":`, e.Organization)
+	w.Whole(`"uid":`, e.ID)
+	w.Text(`"event_code":`, e.Action)
+	w.Text(`"tenant_uid":`, e.Organization)
 	if transform.Storable(e.Read) {
-		w.number(`"logged_time":`, e.Read.UnixMilli())
+		w.Number(`"logged_time":`, e.Read.UnixMilli())
 	}
 	w.modified(e.Updated)
-	w.mark(`"is_truncated":true,`, a.mark != "")
+	w.Mark(`"is_truncated":true,`, a.mark != "")
 	if e.Problem != "" {
-		w.text(`"debug":[`, e.Problem)
-		w.endArray()
+		w.Text(`"debug":[`, e.Problem)
+		w.EndArray()
 	}
-	w.close(metadata)
+	w.Close(metadata)
 }
 
 // modified writes a time that is sent as text, unless it is none.
@@ -80,72 +81,72 @@ func (w *writer) modified(text string) {
 		return
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil && transform.Storable(t) {
-		w.number(`"modified_time":`, t.UnixMilli())
+		w.Number(`"modified_time":`, t.UnixMilli())
 	}
 }
 
 // interfaces writes what was called, and in which account. The API knows an
 // organization by its name only; events that people map by hand may have none.
 func (w *writer) interfaces(e *source.Event) {
-	w.raw(`"api":{`)
+	w.Raw(`"api":{`)
 	if e.Action == "" {
-		w.raw(`"operation":"Unknown",`)
+		w.Raw(`"operation":"Unknown",`)
 	} else {
-		w.text(`"operation":`, e.Action)
+		w.Text(`"operation":`, e.Action)
 	}
-	w.raw(`"service":{"name":"PlanetScale"}},"cloud":{"provider":"PlanetScale",`)
+	w.Raw(`"service":{"name":"PlanetScale"}},"cloud":{"provider":"PlanetScale",`)
 	if e.Organization == "" {
-		w.end()
+		w.End()
 		return
 	}
-	w.text(`"account":{"uid":`, e.Organization)
-	w.text(`"name":`, e.Organization)
-	w.end()
-	w.text(`"org":{"name":`, e.Organization)
-	w.end()
-	w.end()
+	w.Text(`"account":{"uid":`, e.Organization)
+	w.Text(`"name":`, e.Organization)
+	w.End()
+	w.Text(`"org":{"name":`, e.Organization)
+	w.End()
+	w.End()
 }
 
 // original writes the raw event, and what identifies it also where it is left out.
 func (w *writer) original(e *source.Event, a *allowance) {
 	if a.original && len(e.Raw) > 0 {
-		whole(w, `"raw_data":`, e.Raw)
+		w.Bytes(`"raw_data":`, e.Raw)
 	}
 	sum := sha256.Sum256(e.Raw)
-	w.raw(`"raw_data_hash":{"algorithm_id":3,"algorithm":"SHA-256","value":"`)
-	w.buf = hex.AppendEncode(w.buf, sum[:])
-	w.raw(`"},`)
-	w.number(`"raw_data_size":`, int64(len(e.Raw)))
+	w.Raw(`"raw_data_hash":{"algorithm_id":3,"algorithm":"SHA-256","value":"`)
+	w.Buf = hex.AppendEncode(w.Buf, sum[:])
+	w.Raw(`"},`)
+	w.Number(`"raw_data_size":`, int64(len(e.Raw)))
 }
 
 // unmapped writes what the schema has no place for, and what Sluice has to say
 // about the event. A mark that does not hold is left out.
 func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject, a *allowance) {
-	unmapped := w.open(`"unmapped":{`)
-	w.text(`"action":`, e.Verb)
-	w.text(`"location":`, e.Location)
+	unmapped := w.Open(`"unmapped":{`)
+	w.Text(`"action":`, e.Verb)
+	w.Text(`"location":`, e.Location)
 	if a.metadata && len(e.Metadata) > 0 {
-		whole(w, `"metadata":`, e.Metadata)
+		w.Bytes(`"metadata":`, e.Metadata)
 	}
 	if !hasResources(s.class) {
 		w.resources(s)
 	}
 	w.unnamed(e)
-	sluice := w.open(`"sluice":{`)
-	w.number(`"severity":`, int64(action.Severity))
-	w.mark(`"late":true,`, e.Late)
-	w.mark(`"gap":true,`, e.Gap)
-	w.mark(`"unmapped":true,`, !action.Mapped)
+	sluice := w.Open(`"sluice":{`)
+	w.Number(`"severity":`, int64(action.Severity))
+	w.Mark(`"late":true,`, e.Late)
+	w.Mark(`"gap":true,`, e.Gap)
+	w.Mark(`"unmapped":true,`, !action.Mapped)
 	if a.original && !utf8.Valid(e.Raw) {
-		w.raw(`"original_base64":"`)
-		w.buf = base64.StdEncoding.AppendEncode(w.buf, e.Raw)
-		w.raw(`",`)
+		w.Raw(`"original_base64":"`)
+		w.Buf = base64.StdEncoding.AppendEncode(w.Buf, e.Raw)
+		w.Raw(`",`)
 	}
 	if a.mark != "" {
-		w.raw(`"truncated":`)
-		w.raw(a.mark)
-		w.raw(`,`)
+		w.Raw(`"truncated":`)
+		w.Raw(a.mark)
+		w.Raw(`,`)
 	}
-	w.close(sluice)
-	w.close(unmapped)
+	w.Close(sluice)
+	w.Close(unmapped)
 }

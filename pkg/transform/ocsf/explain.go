@@ -11,7 +11,7 @@ const (
 	whom       = "of the user among auditable and target, by their types; else of the actor who signs in, joins or leaves"
 	ifEmail    = ", if the display name is an e-mail address"
 	team       = "of the team among auditable and target, by their types"
-	object     = "of auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
+	ofObject   = "of auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
 	resource   = "of auditable and target, the object of the action first"
 	pointer    = "what can be searched for in the field of that name"
 	located    = "place of remote_ip, by the sink's databases"
@@ -100,9 +100,9 @@ var rules = map[string]string{
 	"privileges":      "to in metadata, where the catalogue says that roles change; else member",
 	"group.uid":       "id " + team,
 	"group.name":      "display name " + team,
-	"entity.uid":      "id " + object,
-	"entity.name":     "display name " + object,
-	"entity.type_id":  "type " + object,
+	"entity.uid":      "id " + ofObject,
+	"entity.name":     "display name " + ofObject,
+	"entity.type_id":  "type " + ofObject,
 	"entity.type":     captionOf,
 
 	"resources[].uid":       "id " + resource,

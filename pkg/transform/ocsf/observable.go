@@ -41,10 +41,10 @@ var toResource = [...]pointers{
 
 // observables writes pointers to what people search for.
 func (w *writer) observables(e *source.Event, s *subject, ip []byte) {
-	observables := w.open(`"observables":[`)
+	observables := w.Open(`"observables":[`)
 	if len(ip) > 0 {
-		whole(w, toAddress, ip)
-		w.end()
+		w.Plain(toAddress, ip)
+		w.End()
 	}
 	if transform.Acted(e) {
 		w.pointToUser(toActor, &e.Actor)
@@ -60,7 +60,7 @@ func (w *writer) observables(e *source.Event, s *subject, ip []byte) {
 	if hasResources(s.class) {
 		w.pointToResources(s)
 	}
-	w.closeArray(observables)
+	w.CloseArray(observables)
 }
 
 // pointToResources goes by the places that resources gives them.
@@ -84,7 +84,7 @@ func (w *writer) pointToUser(to pointers, p *source.Party) {
 // point writes an observable, unless what it would point to is empty.
 func (w *writer) point(to, value string) {
 	if value != "" {
-		w.text(to, value)
-		w.end()
+		w.Text(to, value)
+		w.End()
 	}
 }

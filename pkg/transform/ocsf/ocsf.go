@@ -62,6 +62,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/object"
 )
 
 const (
@@ -132,6 +133,9 @@ var allowancesWithout = []allowance{
 	{longest: 32, mark: `["unmapped.metadata","values"]`},
 }
 
+// writer writes what the schema has.
+type writer struct{ object.Writer }
+
 func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
@@ -149,16 +153,16 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 // constant renders what the options decide. Sluice is a logger, between the
 // product and the destination.
 func constant(o transform.Options) string {
-	w := writer{longest: unbounded}
-	w.raw(`"version":"` + version + `",`)
-	w.raw(`"product":{"name":"PlanetScale","vendor_name":"PlanetScale","feature":{"name":"Audit Log"}},`)
-	w.raw(`"loggers":[{"name":"Sluice",`)
-	w.text(`"uid":`, o.Host)
-	w.raw(`"product":{"name":"Sluice","vendor_name":"Sluice",`)
-	w.text(`"version":`, o.Version)
-	w.buf[len(w.buf)-1] = '}'
-	w.raw(`}],`)
-	return string(w.buf)
+	w := writer{object.Writer{Longest: unbounded}}
+	w.Raw(`"version":"` + version + `",`)
+	w.Raw(`"product":{"name":"PlanetScale","vendor_name":"PlanetScale","feature":{"name":"Audit Log"}},`)
+	w.Raw(`"loggers":[{"name":"Sluice",`)
+	w.Text(`"uid":`, o.Host)
+	w.Raw(`"product":{"name":"Sluice","vendor_name":"Sluice",`)
+	w.Text(`"version":`, o.Version)
+	w.Buf[len(w.Buf)-1] = '}'
+	w.Raw(`}],`)
+	return string(w.Buf)
 }
 
 // Transform implements transform.Transformer.

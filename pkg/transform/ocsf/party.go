@@ -13,11 +13,11 @@ import (
 func (w *writer) actor(e *source.Event) {
 	if transform.Acted(e) && named(&e.Actor) {
 		w.user(`"actor":{"user":{`, &e.Actor)
-		w.end()
+		w.End()
 		return
 	}
-	w.text(`"actor":{"app_name":`, cmp.Or(e.Actor.Name, e.Actor.Type, machine(e)))
-	w.end()
+	w.Text(`"actor":{"app_name":`, cmp.Or(e.Actor.Name, e.Actor.Type, machine(e)))
+	w.End()
 }
 
 // machine names what stands where nobody and no address is named.
@@ -34,23 +34,23 @@ func machine(e *source.Event) string {
 // user writes a person or a token, which has a name or a uid. A display name is
 // all the name there is.
 func (w *writer) user(key string, p *source.Party) {
-	user := w.open(key)
-	w.text(`"uid":`, p.ID)
-	w.text(`"name":`, p.Name)
-	w.text(`"full_name":`, p.Name)
-	w.text(`"email_addr":`, w.email(p.Name))
+	user := w.Open(key)
+	w.Text(`"uid":`, p.ID)
+	w.Text(`"name":`, p.Name)
+	w.Text(`"full_name":`, p.Name)
+	w.Text(`"email_addr":`, w.email(p.Name))
 	switch {
 	case isPerson(p):
-		w.raw(`"type_id":1,"type":"User",`)
+		w.Raw(`"type_id":1,"type":"User",`)
 	case strings.HasSuffix(p.Type, "Token"):
-		w.raw(`"type_id":4,"type":"Service",`)
+		w.Raw(`"type_id":4,"type":"Service",`)
 	case p.Type == "":
-		w.raw(`"type_id":0,"type":"Unknown",`)
+		w.Raw(`"type_id":0,"type":"Unknown",`)
 	default:
-		w.raw(`"type_id":99,`)
-		w.text(`"type":`, p.Type)
+		w.Raw(`"type_id":99,`)
+		w.Text(`"type":`, p.Type)
 	}
-	w.close(user)
+	w.Close(user)
 }
 
 // isPerson reports whether p is a person, also as the member of something.
@@ -62,7 +62,7 @@ func isPerson(p *source.Party) bool {
 // domains hold letters, digits and hyphens only. It is empty for any other name,
 // and for one that would be cut.
 func (w *writer) email(name string) string {
-	if len(name) <= w.longest && isEmail(name) {
+	if len(name) <= w.Longest && isEmail(name) {
 		return name
 	}
 	return ""
@@ -86,20 +86,20 @@ func isLetterOrDigit(c byte) bool {
 
 // origin writes where the actor was.
 func (w *writer) origin(e *source.Event, ip []byte) {
-	endpoint := w.open(`"src_endpoint":{`)
+	endpoint := w.Open(`"src_endpoint":{`)
 	switch {
 	case len(ip) > 0:
-		whole(w, `"ip":`, ip)
+		w.Plain(`"ip":`, ip)
 	case e.RemoteIP != "":
-		w.text(`"name":`, e.RemoteIP)
+		w.Text(`"name":`, e.RemoteIP)
 	default:
-		w.text(`"svc_name":`, machine(e))
+		w.Text(`"svc_name":`, machine(e))
 	}
 	if e.Origin != nil {
 		w.location(e.Origin)
 		w.autonomousSystem(e.Origin)
 	}
-	w.close(endpoint)
+	w.Close(endpoint)
 }
 
 // affected writes whom or what it was done to, as the class has it.
@@ -109,13 +109,13 @@ func (w *writer) affected(s *subject) {
 		w.user(`"user":{`, &s.User)
 	case authentication:
 		w.user(`"user":{`, &s.User)
-		w.raw(`"service":{"name":"PlanetScale"},"is_remote":true,`)
+		w.Raw(`"service":{"name":"PlanetScale"},"is_remote":true,`)
 	case entityManagement:
 		w.entity(&s.Object)
 	case userAccess:
 		w.user(`"user":{`, &s.User)
-		w.text(`"privileges":[`, s.privilege)
-		w.endArray()
+		w.Text(`"privileges":[`, s.privilege)
+		w.EndArray()
 	case groupManagement:
 		w.group(&s.Team)
 		if named(&s.User) {
@@ -128,30 +128,30 @@ func (w *writer) affected(s *subject) {
 }
 
 func (w *writer) entity(p *source.Party) {
-	entity := w.open(`"entity":{`)
-	w.text(`"uid":`, p.ID)
-	w.text(`"name":`, p.Name)
+	entity := w.Open(`"entity":{`)
+	w.Text(`"uid":`, p.ID)
+	w.Text(`"name":`, p.Name)
 	switch {
 	case isPerson(p):
-		w.raw(`"type_id":2,"type":"User",`)
+		w.Raw(`"type_id":2,"type":"User",`)
 	case p.Type == "Team" || p.Type == "OrganizationTeam":
-		w.raw(`"type_id":3,"type":"Group",`)
+		w.Raw(`"type_id":3,"type":"Group",`)
 	case p.Type == "Organization":
-		w.raw(`"type_id":4,"type":"Organization",`)
+		w.Raw(`"type_id":4,"type":"Organization",`)
 	case p.Type == "":
-		w.raw(`"type_id":0,"type":"Unknown",`)
+		w.Raw(`"type_id":0,"type":"Unknown",`)
 	default:
-		w.raw(`"type_id":99,`)
-		w.text(`"type":`, p.Type)
+		w.Raw(`"type_id":99,`)
+		w.Text(`"type":`, p.Type)
 	}
-	w.close(entity)
+	w.Close(entity)
 }
 
 func (w *writer) group(p *source.Party) {
-	group := w.open(`"group":{`)
-	w.text(`"uid":`, p.ID)
-	w.text(`"name":`, p.Name)
-	w.close(group)
+	group := w.Open(`"group":{`)
+	w.Text(`"uid":`, p.ID)
+	w.Text(`"name":`, p.Name)
+	w.Close(group)
 }
 
 func hasResources(class transform.Class) bool {
@@ -159,36 +159,36 @@ func hasResources(class transform.Class) bool {
 }
 
 func (w *writer) resources(s *subject) {
-	resources := w.open(`"resources":[`)
+	resources := w.Open(`"resources":[`)
 	for _, p := range s.resources {
 		if !named(p) {
 			continue
 		}
 		w.resource(p)
 		if *p == s.Object {
-			w.raw(`"role_id":1,"role":"Target"},`)
+			w.Raw(`"role_id":1,"role":"Target"},`)
 		} else {
-			w.raw(`"role_id":4,"role":"Related"},`)
+			w.Raw(`"role_id":4,"role":"Related"},`)
 		}
 	}
-	w.closeArray(resources)
+	w.CloseArray(resources)
 }
 
 // resource begins a resource, which ends with its role.
 func (w *writer) resource(p *source.Party) {
-	w.raw("{")
-	w.text(`"uid":`, p.ID)
-	w.text(`"name":`, p.Name)
-	w.text(`"type":`, p.Type)
+	w.Raw("{")
+	w.Text(`"uid":`, p.ID)
+	w.Text(`"name":`, p.Name)
+	w.Text(`"type":`, p.Type)
 }
 
 // unnamed writes the types of objects that are no resources, for those have a
 // name or a uid.
 func (w *writer) unnamed(e *source.Event) {
 	if !named(&e.Auditable) {
-		w.text(`"auditable_type":`, e.Auditable.Type)
+		w.Text(`"auditable_type":`, e.Auditable.Type)
 	}
 	if !named(&e.Target) {
-		w.text(`"target_type":`, e.Target.Type)
+		w.Text(`"target_type":`, e.Target.Type)
 	}
 }

@@ -1,8 +1,6 @@
 package ocsf
 
 import (
-	"strconv"
-
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -17,29 +15,24 @@ func (w *writer) location(o *source.Origin) {
 	if o.City == "" && o.Country == "" && o.Postal == "" && o.Region == "" {
 		return
 	}
-	location := w.open(`"location":{`)
-	w.text(`"city":`, o.City)
-	w.text(`"region":`, o.Region)
-	w.text(`"postal_code":`, o.Postal)
-	w.text(`"country":`, o.Country)
-	w.text(`"continent":`, continents[o.Continent])
+	location := w.Open(`"location":{`)
+	w.Text(`"city":`, o.City)
+	w.Text(`"region":`, o.Region)
+	w.Text(`"postal_code":`, o.Postal)
+	w.Text(`"country":`, o.Country)
+	w.Text(`"continent":`, continents[o.Continent])
 	if o.Latitude != 0 || o.Longitude != 0 {
-		w.degrees(`"lat":`, o.Latitude)
-		w.degrees(`"long":`, o.Longitude)
+		w.Float(`"lat":`, o.Latitude)
+		w.Float(`"long":`, o.Longitude)
 	}
-	w.close(location)
-}
-
-func (w *writer) degrees(key string, d float64) {
-	w.raw(key)
-	w.buf = append(strconv.AppendFloat(w.buf, d, 'f', -1, 64), ',')
+	w.Close(location)
 }
 
 func (w *writer) autonomousSystem(o *source.Origin) {
-	system := w.open(`"autonomous_system":{`)
+	system := w.Open(`"autonomous_system":{`)
 	if o.System != 0 {
-		w.number(`"number":`, int64(o.System))
+		w.Number(`"number":`, int64(o.System))
 	}
-	w.text(`"name":`, o.SystemHolder)
-	w.close(system)
+	w.Text(`"name":`, o.SystemHolder)
+	w.Close(system)
 }
