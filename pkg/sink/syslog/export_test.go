@@ -1,6 +1,10 @@
 package syslog
 
-import "github.com/sluice-siem/sluice/pkg/sink"
+import (
+	"net"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
 
 // Message returns the message of a record under the settings, with the framing
 // of their transport.
@@ -23,3 +27,6 @@ func Gone(s sink.Sink) <-chan struct{} { return s.(*syslog).link.(*stream).gone 
 
 // Unacknowledged is what drain goes by.
 var Unacknowledged = unacknowledged
+
+// Beneath is TCP as the sink uses it, of the connection that there must be.
+func Beneath(s sink.Sink) *net.TCPConn { return s.(*syslog).link.(*stream).beneath }

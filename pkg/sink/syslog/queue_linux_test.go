@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
@@ -47,5 +49,36 @@ func TestQueueOfABrokenConnectionIsNotEmpty(t *testing.T) {
 				t.Error("the connection is still said to be sound")
 			}
 		})
+	}
+}
+
+// TestSilenceIsLimited asks the kernel how long it is going to wait for a receiver
+// that is gone without a word: half a minute, and not the 15 minutes of its own.
+func TestSilenceIsLimited(t *testing.T) {
+	r := newReceiver(t, nil)
+	s := r.settings
+	s.Settle = 0
+	snk := open(t, s)
+	deliver(t, snk, batch(0, 1))
+	raw, err := syslog.Beneath(snk).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, option := range []struct {
+		words             string
+		level, name, want int
+	}{
+		{"bytes that are not acknowledged, in milliseconds", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 30_000},
+		{"probes of an idle connection", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{"seconds before the first probe", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+	} {
+		var got int
+		var failed error
+		if err := raw.Control(func(fd uintptr) { got, failed = unix.GetsockoptInt(int(fd), option.level, option.name) }); err != nil {
+			t.Fatal(err)
+		}
+		if failed != nil || got != option.want {
+			t.Errorf("%s: got %d, %v, want %d", option.words, got, failed, option.want)
+		}
 	}
 }

@@ -2,18 +2,19 @@ package syslog_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 )
 
 var quiet = zerolog.Nop()
@@ -136,80 +137,38 @@ func TestOpeningTellsWhatIsWeak(t *testing.T) {
 	}
 }
 
-// TestFailover has two receivers, of which the first goes and comes back.
-func TestFailover(t *testing.T) {
-	first, second := newReceiver(t, nil), newReceiver(t, nil)
-	s := settings(t, first.url(), second.url())
-	s.Settle = settle
-	var log bytes.Buffer
-	snk := logged(t, s, zerolog.New(&log))
-	all := batch(0, 40)
-
-	deliver(t, snk, all[:10])
-	first.stop()
-	deliver(t, snk, all[10:20])
-	if !strings.Contains(log.String(), second.url()) || !strings.Contains(log.String(), "refused") {
-		t.Errorf("got log %q, want that the second address is in use, and why", &log)
+// TestRecordsAreNamedByTheirPlaceInTheBatch has records of which no message can be
+// made among those that a receiver takes, and those that it does not.
+func TestRecordsAreNamedByTheirPlaceInTheBatch(t *testing.T) {
+	r := newAnswering(t)
+	snk := open(t, settings(t, "relp://"+r.address))
+	all := batch(0, 8)
+	all[1], all[4] = tooLarge(t), tooLarge(t)
+	r.become(relptest.Fault{Status: 500}, 3) // takes 0, 2 and 3
+	err := snk.Publish(t.Context(), all)
+	var named sink.BatchError
+	if !errors.As(err, &named) {
+		t.Fatalf("got %v, want a BatchError", err)
 	}
-	first.repair()
-	deliver(t, snk, all[20:30]) // It stays with what works,
-	second.stop()
-	deliver(t, snk, all[30:]) // and goes back to the first.
-	wantArrived(t, first.bodies(), append(batch(0, 10), all[30:]...))
-	wantArrived(t, second.bodies(), all[10:30])
-}
-
-// TestFailoverFromOneThatTakesNothing has a first receiver that accepts connections
-// and ends them.
-func TestFailoverFromOneThatTakesNothing(t *testing.T) {
-	first, second := newReceiver(t, nil), newReceiver(t, nil)
-	first.every = 1
-	s := settings(t, first.url(), second.url())
-	s.Settle = settle
-	snk := open(t, s)
-	all := batch(0, 10)
-	if failures := deliver(t, snk, all[:5]); failures != 1 {
-		t.Errorf("got %d failures, want one, of the first receiver", failures)
-	}
-	wantArrived(t, second.bodies(), all[:5])
-
-	first.mu.Lock()
-	first.every = 0
-	first.mu.Unlock()
-	second.reset()
-	<-syslog.Gone(snk)
-	deliver(t, snk, all[5:])
-	wantArrived(t, first.bodies(), all[5:])
-}
-
-func TestAllAddressesAreNamedIfNoneAnswers(t *testing.T) {
-	first, second := newReceiver(t, nil), newReceiver(t, nil)
-	first.stop()
-	second.stop()
-	err := open(t, settings(t, first.url(), second.url())).Publish(t.Context(), batch(0, 1))
-	wantError(t, err, "connection refused", "start the receiver")
-	for _, url := range []string{first.url(), second.url()} {
-		if !strings.Contains(err.Error(), url) {
-			t.Errorf("%v does not name %s", err, url)
+	got := map[int]bool{}
+	for _, e := range named {
+		if _, twice := got[e.Index]; twice {
+			t.Errorf("record %d is named twice", e.Index)
 		}
+		got[e.Index] = sink.IsPermanent(e.Err)
+	}
+	want := map[int]bool{1: true, 4: true, 5: false, 6: false, 7: false}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("records, and whether they are refused for good (-want +got):\n%s", diff)
 	}
 }
 
-// TestReceiverThatSaysNothing has one that waits for more of what it does not
-// understand, as rsyslog's port for plain TCP does of a handshake.
-func TestReceiverThatSaysNothing(t *testing.T) {
-	silent := peer(t, func(c *conn) {
-		_, _ = io.Copy(io.Discard, c)
-		_ = c.Close()
-	})
-	for _, scheme := range []string{"tls", "relp", "relp+tls"} {
-		t.Run(scheme, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			url := scheme + silent[len("tcp"):]
-			err := open(t, settings(t, url)).Publish(ctx, batch(0, 1))
-			wantError(t, err, "connecting to "+url, "what listens there speaks "+scheme)
-		})
+func TestPublishIsGivenTheTimeToSettle(t *testing.T) {
+	s := settings(t, "tcp://127.0.0.1:514")
+	s.Settle = setting.Duration(time.Minute)
+	got := open(t, s).(sink.Limiter).Limits().Timeout
+	if least := 90 * time.Second; got < least {
+		t.Errorf("a Publish is given %v, want at least %v", got, least)
 	}
 }
 
