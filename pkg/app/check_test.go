@@ -42,7 +42,9 @@ func TestCheckWaitsForALateConfirmation(t *testing.T) {
 	var checked, published time.Duration
 	with := kinds()
 	with.Sinks = append(with.Sinks, sink.NewType("patient", struct{}{},
-		func(context.Context, sink.Env, struct{}) (sink.Sink, error) { return patient{&checked, &published}, nil }))
+		func(context.Context, sink.Env, struct{}) (sink.Sink, error) {
+			return patient{&checked, &published}, nil
+		}))
 	text := `
 sources:
   - {name: acme, type: planetscale, settings: {organization: acme, access_token: token, url: "` + api.URL + `"}}

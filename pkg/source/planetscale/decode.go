@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -283,11 +284,11 @@ func (d *decoder) metadata(e *source.Event) error {
 
 // timeOf reads created_at. Of a time that decides nothing, doubt says why.
 func timeOf(created string, date time.Time) (t time.Time, doubt string) {
-	t, err := time.Parse(time.RFC3339Nano, created)
+	t, ok := timestamp.Parse(created)
 	switch {
 	case created == "":
 		return time.Time{}, "is missing"
-	case err != nil:
+	case !ok:
 		return time.Time{}, fmt.Sprintf("%.40q is not a time", created)
 	case t.UnixMilli() <= 0:
 		return time.Time{}, fmt.Sprintf("%.40q is before the API was", created)

@@ -140,7 +140,7 @@ func (w *walk) check(p *page) error {
 			return errors.New("the listing began again at its top")
 		}
 		// Equal bytes without an id tell nothing of where they are listed.
-		if p.listed[i].nameless || !w.first[id] && !w.previous[id] {
+		if fresh == 0 && (p.listed[i].nameless || !w.first[id] && !w.previous[id]) {
 			fresh++
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/object"
@@ -264,7 +264,13 @@ func (w *writer) updated(text string) {
 	if len(text) < len("2006-01-02T15:04:05Z") {
 		return
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil && transform.Storable(t) {
+	if text >= "1970" && timestamp.Canonical(text) { // as it is to be written
+		w.Raw(`"updated_at":"`)
+		w.Raw(text)
+		w.Raw(`",`)
+		return
+	}
+	if t, ok := timestamp.Parse(text); ok && transform.Storable(t) {
 		w.Time(`"updated_at":`, t)
 	}
 }

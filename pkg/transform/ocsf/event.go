@@ -5,9 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
-	"time"
 	"unicode/utf8"
 
+	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/object"
@@ -80,7 +80,7 @@ func (w *writer) modified(text string) {
 	if len(text) < len("2006-01-02T15:04:05Z") {
 		return
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil && transform.Storable(t) {
+	if t, ok := timestamp.Parse(text); ok && transform.Storable(t) {
 		w.Number(`"modified_time":`, t.UnixMilli())
 	}
 }
