@@ -82,13 +82,18 @@ func (s *Settings) delimiter() (byte, error) {
 		}
 	}
 	switch {
-	case c == '\t' || c > ' ' && c < 0x7f && !isWord(byte(c)) && !strings.ContainsRune(`|=.-:`, c):
+	case c == '\t' || c > ' ' && c < 0x7f && !isWord(byte(c)) && !strings.ContainsRune(ours, c):
 		return byte(c), nil
 	case c < 0:
 		return 0, fmt.Errorf("%q is neither a character nor the code of one; write such as ^ or x09", s.Delimiter)
 	}
 	return 0, fmt.Errorf("%q parts nothing safely; write the tab (x09) or a character such as ^", s.Delimiter)
 }
+
+// ours are characters, besides letters, digits and underscores, of what is written
+// as it is: the header, pairs, ids, addresses, the list in cat and the mark of
+// metadata that was cut.
+const ours = "|=.-:,[]"
 
 func isWord(c byte) bool { return line.IsClassByte(c) && c != '.' && c != '-' }
 

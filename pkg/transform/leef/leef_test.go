@@ -2,6 +2,7 @@ package leef_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -240,13 +241,33 @@ func TestDelimiter(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", tt.setting, got, tt.name)
 		}
 	}
-	for _, bad := range []string{"", " ", "|", "=", "a", "7", "_", "-", ".", ":", "x", "x0a", "x20", "x7c", "x263a", "x00009", "^^", "é"} {
+	for _, bad := range []string{"", " ", "|", "=", "a", "7", "_", "-", ".", ":", ",", "[", "]", "x", "x0a", "x20", "x7c", "x263a", "x00009", "^^", "é"} {
 		if errs := (&leef.Settings{Delimiter: bad}).Validate(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "write") {
 			t.Errorf("%q: got %v, want a problem that says what to write", bad, errs)
 		}
 		if _, err := leef.Format.New(parting(bad)); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
+	}
+}
+
+// Whichever character is accepted, every record can be read.
+func TestEveryDelimiter(t *testing.T) {
+	accepted := 0
+	for c := range 0x100 {
+		o := parting(fmt.Sprintf("x%02x", c))
+		if len(o.Settings.(*leef.Settings).Validate()) > 0 {
+			continue
+		}
+		accepted++
+		for _, k := range corpus.Cases() {
+			if parse(t, o, k.Event); t.Failed() {
+				t.Fatalf("delimiter %q, event %s", rune(c), k.Name)
+			}
+		}
+	}
+	if accepted < 10 {
+		t.Errorf("only %d delimiters are accepted", accepted)
 	}
 }
 
