@@ -31,8 +31,8 @@
 // LEEF has no escapes. So whatever could end a value becomes a space: the
 // delimiter, the pipe, CR, LF and the other blanks. Other control characters, the
 // characters that change the direction of text, and bytes that are not UTF-8
-// become U+FFFD. Values have at most 4,000 bytes, and spaces at their ends are
-// trimmed. An attribute without a value is left out.
+// become U+FFFD. Values have at most 4,000 bytes, usrName and accountName 255, and
+// spaces at their ends are trimmed. An attribute without a value is left out.
 package leef
 
 import (

@@ -188,6 +188,21 @@ func TestAttributes(t *testing.T) {
 	})
 }
 
+func TestLongNames(t *testing.T) {
+	e := corpus.Typical()
+	e.Actor.Name, e.Organization = strings.Repeat("n", 254)+"€", strings.Repeat("o", 256)
+	a := parse(t, usual, e).Attributes
+	if got, want := a["usrName"], strings.Repeat("n", 254); got != want {
+		t.Errorf("usrName has %d bytes, want %d", len(got), len(want))
+	}
+	if got, want := a["accountName"], strings.Repeat("o", 255); got != want {
+		t.Errorf("accountName has %d bytes, want %d", len(got), len(want))
+	}
+	if a["truncated"] != "true" {
+		t.Error("not marked")
+	}
+}
+
 func TestEventID(t *testing.T) {
 	for action, want := range map[string]string{
 		"deploy_request.queued":  "deploy_request.queued",

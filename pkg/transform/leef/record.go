@@ -11,6 +11,7 @@ import (
 
 const (
 	maxEventID = 255
+	maxName    = 255 // usrName and accountName (IBM, "Predefined LEEF event attributes")
 	maxValue   = 4000
 	maxID      = 255 // of the longest id that sources hand out; never shortened
 	// leastEventID is what is left of an event id where room is scarce.
@@ -84,10 +85,10 @@ func (l *attributes) people(e *source.Event, r *transform.Roles) {
 		l.Buf = ip.AppendTo(l.Buf)
 		l.End()
 	}
-	l.Text("usrName=", r.Actor.Name, maxValue)
+	l.Text("usrName=", r.Actor.Name, maxName)
 	l.Text("actorId=", r.Actor.ID, maxValue)
 	l.Text("actorType=", r.ActorType, maxValue)
-	l.Text("accountName=", e.Organization, maxValue)
+	l.Text("accountName=", e.Organization, maxName)
 	l.Text("targetUser=", r.User.Name, maxValue)
 	l.Text("targetUserId=", r.User.ID, maxValue)
 	l.Text("role=", r.After, maxValue)

@@ -102,7 +102,8 @@ func (m *Message) add(pair string) error {
 	return checkKnown(key, value)
 }
 
-// checkKnown holds the attributes that LEEF defines against their types.
+// checkKnown holds the attributes that LEEF defines against their types and
+// lengths (IBM, "Predefined LEEF event attributes").
 func checkKnown(key, value string) error {
 	switch key {
 	case "sev":
@@ -116,6 +117,10 @@ func checkKnown(key, value string) error {
 	case "src", "dst", "identSrc":
 		if ip, err := netip.ParseAddr(value); err != nil || ip.Zone() != "" {
 			return fmt.Errorf("%q is no address: %w", value, err)
+		}
+	case "usrName", "accountName", "vSrcName", "identHostName", "identNetBios", "identGrpName":
+		if len(value) > 255 { // IBM counts characters; a column may count bytes.
+			return fmt.Errorf("%d bytes, at most 255 are allowed", len(value))
 		}
 	case "isLoginEvent", "isLogoutEvent":
 		if value != "true" && value != "false" {

@@ -48,6 +48,7 @@ func TestParseRefuses(t *testing.T) {
 		"a time that is none":           good + "\tdevTime=now",
 		"an address that is none":       good + "\tsrc=localhost",
 		"a login that is neither nor":   good + "\tisLoginEvent=yes",
+		"a user name that is too long":  good + strings.Repeat("x", 253),
 	} {
 		if m, err := leeftest.Parse(line); err == nil {
 			t.Errorf("%s: %q was read as %+v", words, line, m)
