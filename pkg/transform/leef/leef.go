@@ -9,15 +9,17 @@
 // the categories of ECS, sev the severity (1 to 10; LEEF knows no 0), devTime
 // milliseconds since 1970, which need no devTimeFormat. Who did it is usrName,
 // and accountName the organization; from where is src, IPv4 or IPv6, left out
-// where the text is no address. What it was done to is resource; a role that was
-// given is role, a team groupID. isLoginEvent marks sign-ins.
+// where the text is no address. What it was done to is resource, a team groupID.
+// isLoginEvent marks sign-ins.
 //
 // What LEEF has no attribute for is under keys of our own: eventId (the event's
 // id, the same in every sink), action (verbatim), title, outcome, actorId,
 // actorType, resourceId, resourceType, container, containerId, containerType,
-// targetUser, targetUserId, forwarder, location, metadata, original (instead of
-// metadata, the raw event in one that could not be decoded, and in a gap),
-// problem, late, gap, unmapped and truncated.
+// other, otherId, otherType (the one of auditable and target that has no part in
+// all these), targetUser, targetUserId, targetRole (the role that user has from
+// then on; LEEF's own role is that of who acted, which is not known), forwarder,
+// location, metadata, original (instead of metadata, the raw event in one that
+// could not be decoded, and in a gap), problem, late, gap, unmapped and truncated.
 //
 // # Delimiter
 //

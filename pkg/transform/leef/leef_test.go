@@ -80,12 +80,12 @@ func clean(s string, delimiter rune) string {
 // order is the only one in which attributes stand, so that none can be forged by
 // being added.
 const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
-	"targetUser targetUserId role groupID resource resourceId resourceType container containerId containerType forwarder location " +
+	"targetUser targetUserId targetRole groupID resource resourceId resourceType container containerId containerType " +
+	"other otherId otherType forwarder location " +
 	"metadata original problem late gap unmapped truncated"
 
-// checkCopies holds the attributes that must equal the event's text against it,
-// and wants none that it cannot account for.
-func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
+// checkKeys holds the keys against their order.
+func checkKeys(tb testing.TB, m leeftest.Message) {
 	tb.Helper()
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
@@ -99,9 +99,35 @@ func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
 	if m.Vendor != "PlanetScale" || m.Product != "Audit Log" || m.Version != "1.0" {
 		tb.Errorf("header: %+v", m)
 	}
+}
+
+// checkParties wants all there is about auditable and target, in whichever part.
+func checkParties(tb testing.TB, e source.Event, m leeftest.Message) {
+	tb.Helper()
+	a := m.Attributes
+	parts := []source.Party{
+		{ID: a["resourceId"], Type: a["resourceType"], Name: a["resource"]},
+		{ID: a["containerId"], Type: a["containerType"], Name: a["container"]},
+		{ID: a["otherId"], Type: a["otherType"], Name: a["other"]},
+		{ID: a["targetUserId"], Type: "User", Name: a["targetUser"]},
+	}
+	for _, p := range []source.Party{e.Auditable, e.Target} {
+		p = source.Party{ID: clean(p.ID, m.Delimiter), Type: clean(p.Type, m.Delimiter), Name: clean(p.Name, m.Delimiter)}
+		if p != (source.Party{}) && !slices.Contains(parts, p) {
+			tb.Errorf("%+v is none of %+v", p, parts)
+		}
+	}
+}
+
+// checkCopies holds the attributes that must equal the event's text against it,
+// and wants none that it cannot account for.
+func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
+	tb.Helper()
+	checkKeys(tb, m)
 	if m.Attributes["truncated"] != "" {
 		return
 	}
+	checkParties(tb, e, m)
 	want := map[string]string{
 		"action": e.Action, "accountName": e.Organization, "location": e.Location, "problem": e.Problem,
 		"metadata": string(e.Metadata), "usrName": e.Actor.Name, "actorId": e.Actor.ID, "original": "",
@@ -158,7 +184,7 @@ func TestAttributes(t *testing.T) {
 		{"an IPv6 address", "ipv6", map[string]string{"src": "2001:db8::7"}},
 		{"text that is no address is left out", "no-address", map[string]string{"src": ""}},
 		{"a sign-in", "signed-in", map[string]string{"isLoginEvent": "true", "isLogoutEvent": "", "cat": "authentication"}},
-		{"a role that was given", "membership-changes-role", map[string]string{"targetUser": "grace@example.com", "role": "admin"}},
+		{"a role that was given", "membership-changes-role", map[string]string{"targetUser": "grace@example.com", "targetRole": "admin", "role": ""}},
 		{"a member of a team", "member-of-team", map[string]string{"groupID": "t9", "targetUser": "Grace Hopper", "targetUserId": "u77"}},
 		{"a null actor is the system", "system", map[string]string{"usrName": "", "actorId": "", "actorType": "System"}},
 		{"a name cannot forge an attribute", "line-ends", map[string]string{"usrName": "one two  three four five six seven end"}},
@@ -184,6 +210,22 @@ func TestAttributes(t *testing.T) {
 		}}, "mine.yaml")
 		if got := parse(t, o, corpus.Typical()).Attributes["sev"]; got != "1" {
 			t.Errorf("got %s, want 1", got)
+		}
+	})
+}
+
+func TestNothingOfAuditableAndTargetIsLost(t *testing.T) {
+	for _, c := range corpus.ActionCases() {
+		t.Run(c.Name, func(t *testing.T) { parse(t, usual, c.Event) })
+	}
+	t.Run("what has no part is the other", func(t *testing.T) {
+		e := corpus.Typical()
+		e.Action = "database.updated_default_branch"
+		e.Auditable = source.Party{ID: "d1", Type: "Database", Name: "orders"}
+		e.Target = source.Party{ID: "b1", Type: "DatabaseBranch", Name: "main"}
+		a := parse(t, usual, e).Attributes
+		if a["resource"] != "orders" || a["other"] != "main" || a["otherId"] != "b1" || a["otherType"] != "DatabaseBranch" {
+			t.Errorf("got %v", a)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.Raw(c.middle)
 	l.happened(e, action)
 	l.people(e, &roles)
-	l.objects(&roles)
+	l.objects(e, &roles)
 	l.Text("forwarder=", c.host, maxValue)
 	l.Text("location=", e.Location, maxValue)
 	l.metadata(e, a.metadata)
@@ -91,17 +91,25 @@ func (l *attributes) people(e *source.Event, r *transform.Roles) {
 	l.Text("accountName=", e.Organization, maxName)
 	l.Text("targetUser=", r.User.Name, maxValue)
 	l.Text("targetUserId=", r.User.ID, maxValue)
-	l.Text("role=", r.After, maxValue)
+	l.Text("targetRole=", r.After, maxValue)
 	l.Text("groupID=", r.Team.ID, maxValue)
 }
 
-func (l *attributes) objects(r *transform.Roles) {
+func (l *attributes) objects(e *source.Event, r *transform.Roles) {
 	l.Text("resource=", r.Object.Name, maxValue)
 	l.Text("resourceId=", r.Object.ID, maxValue)
 	l.Text("resourceType=", r.Object.Type, maxValue)
 	l.Text("container=", r.Container.Name, maxValue)
 	l.Text("containerId=", r.Container.ID, maxValue)
 	l.Text("containerType=", r.Container.Type, maxValue)
+	for _, p := range [...]*source.Party{&e.Auditable, &e.Target} {
+		if *p == r.Object || *p == r.Container || p.Type == "User" && *p == r.User {
+			continue
+		}
+		l.Text("other=", p.Name, maxValue)
+		l.Text("otherId=", p.ID, maxValue)
+		l.Text("otherType=", p.Type, maxValue)
+	}
 }
 
 // metadata writes it, or leaves it out and says so.
