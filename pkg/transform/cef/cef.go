@@ -7,11 +7,15 @@
 // replaced by an underscore; the name is the action in words, by the catalogue;
 // act is the action verbatim. Who did it is suid, suser and spriv (the actor's
 // type, "System" where there is no actor); whom it was done to, where that is a
-// user, duid and duser, and dpriv the role that user has from then on. Objects are cs2 to cs5 and flexString1 and 2, metadata is cs6. In an
-// event that could not be decoded, and in a gap, cs6 is the raw event instead,
-// labelled Original, and reason says what could not be read. Version 1 has keys
-// for what it was done to, reportedResource*, and is otherwise the same; some
-// consumers know version 0 only.
+// user, duid and duser, and dpriv the role that user has from then on. Objects
+// are cs2 to cs5 and flexString1 and 2, metadata is cs6. In an event that could
+// not be decoded, and in a gap, cs6 is the raw event instead, labelled Original,
+// and reason says what could not be read.
+//
+// Version 1 has keys for what it was done to, reportedResource*, and for the
+// technique of MITRE ATT&CK that doing this would be one of, were an attacker to
+// do it, threatAttackID. It is otherwise the same; some consumers know version 0
+// only.
 //
 // An IPv4 address is src; an IPv6 one c6a2, for src is an IPv4 address in the
 // dictionary. Text that is no address is left out. Times are milliseconds since

@@ -121,7 +121,8 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 	const order = "rt start externalId cat act outcome src c6a2 c6a2Label suid suser spriv duid duser dpriv sourceServiceName " +
 		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
 		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label " +
-		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
+		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName frameworkName threatAttackID " +
+		"cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
@@ -256,6 +257,24 @@ func TestVersion1(t *testing.T) {
 	}
 	if errs := (&cef.Settings{Version: 2}).Validate(); len(errs) != 1 {
 		t.Errorf("version 2: got %v, want a problem", errs)
+	}
+}
+
+func TestVersion1NamesTheTechnique(t *testing.T) {
+	technique := transform.Builtin().Lookup("service_token.created").Technique.ID
+	for action, want := range map[string]string{"service_token.created": technique, "deploy_request.queued": ""} {
+		e := corpus.Typical()
+		e.Action = action
+		m := parse(t, version1, e)
+		if got := m.Extension["threatAttackID"]; got != want || (m.Extension["frameworkName"] == "MITRE ATT&CK") != (want != "") {
+			t.Errorf("%s: got %q of %q, want %q", action, got, m.Extension["frameworkName"], want)
+		}
+		if m := parse(t, usual, e); m.Extension["threatAttackID"] != "" {
+			t.Errorf("%s: there in version 0, too", action)
+		}
+	}
+	if technique == "" {
+		t.Error("the catalogue has no technique for what this test is about")
 	}
 }
 

@@ -68,6 +68,8 @@ var rules = map[string]string{
 	"reportedResourceName":      "display name of the object",
 	"reportedResourceType":      "type of the object",
 	"reportedResourceGroupName": "display name of what the object lies in",
+	"frameworkName":             "the same in every record that has a threatAttackID",
+	"threatAttackID":            transform.ByCatalogue + "technique",
 	"reason":                    "what could not be read",
 	"msg":                       "actor_display_name, the action in words, and the display name of the object, else of auditable or target",
 	"cn1":                       "mark of Sluice's: a value was shortened or left out to fit",

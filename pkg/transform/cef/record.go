@@ -79,6 +79,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.objects(e)
 	if c.version == 1 {
 		l.resource(&roles)
+		l.technique(&action.Technique)
 	}
 	l.metadata(e, a.metadata)
 	l.Text("reason=", e.Problem, maxText)
@@ -161,6 +162,16 @@ func (l *pairs) resource(r *transform.Roles) {
 	l.Text("reportedResourceName=", r.Object.Name, maxResource)
 	l.Text("reportedResourceType=", r.Object.Type, maxResource)
 	l.Text("reportedResourceGroupName=", r.Container.Name, maxResourceGroup)
+}
+
+// technique names what doing this would be one of. Both are words of the
+// catalogue, shorter than the 256 and 32 characters there are.
+func (l *pairs) technique(t *transform.Technique) {
+	if t.ID != "" {
+		l.Raw("frameworkName=MITRE ATT&CK threatAttackID=")
+		l.Raw(t.ID)
+		l.End()
+	}
 }
 
 // labelled writes a pair and, if there was something to write, its label.

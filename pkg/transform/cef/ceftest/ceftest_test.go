@@ -30,6 +30,10 @@ func TestParse(t *testing.T) {
 	if _, err := ceftest.Parse(header); err != nil {
 		t.Errorf("an empty extension: %v", err)
 	}
+	line := strings.Replace(header, "CEF:0", "CEF:1", 1) + "reportedResourceID=a threatAttackID=T1098"
+	if m, err := ceftest.Parse(line); err != nil || m.CEF != 1 || m.Extension["threatAttackID"] != "T1098" {
+		t.Errorf("version 1: got %+v, error %v", m, err)
+	}
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -76,6 +80,9 @@ func TestParseRefuses(t *testing.T) {
 		"two equal labels":                    header + "cs1=a cs1Label=x cs2=b cs2Label=x",
 		"a label of flexString too long":      header + "flexString1=a flexString1Label=" + strings.Repeat("a", 129),
 		"a label of a key that has none":      header + "act=a actLabel=b",
+		"a key of version 1 in version 0":     header + "reportedResourceID=a",
+		"a name too long for version 1":       strings.Replace(header, "CEF:0", "CEF:1", 1) + "reportedResourceName=" + strings.Repeat("a", 65),
+		"an id too long for version 1":        strings.Replace(header, "CEF:0", "CEF:1", 1) + "threatAttackID=" + strings.Repeat("a", 33),
 	} {
 		if m, err := ceftest.Parse(line); err == nil {
 			t.Errorf("%s: %q was read as %+v", words, line, m)

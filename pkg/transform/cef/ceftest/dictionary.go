@@ -40,7 +40,7 @@ var dictionary = map[string]key{
 // those that a producer of audit events may have a use for.
 var dictionary1 = map[string]key{
 	"reportedResourceID": {"string", 256}, "reportedResourceName": {"string", 64}, "reportedResourceType": {"string", 64},
-	"reportedResourceGroupName": {"string", 128},
+	"reportedResourceGroupName": {"string", 128}, "frameworkName": {"string", 256}, "threatAttackID": {"string", 32},
 }
 
 // custom are the keys that mean nothing without a label.
