@@ -25,7 +25,8 @@
 // as PlanetScale's are. Of an id "sha256:…" it is the first 40 characters, 132
 // bits of the hash; of any other long id it is the same of the id's own hash.
 //
-// cn1 (Truncated) is 1 in a record of which a value was shortened or left out:
+// cn1 (Truncated) is 1 in a record of which a value was shortened or left out,
+// unless another pair has it too, as all of msg and reportedResource* has:
 // each has a largest length in the dictionary, counted in bytes of UTF-8 before
 // escaping, and no character is cut in two. cn2 (Late) is 1 in a late one. A
 // pair without a value is left out, and so is its label.

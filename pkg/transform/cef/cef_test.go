@@ -278,6 +278,26 @@ func TestVersion1NamesTheTechnique(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherPairHasIsNotMarkedAsCut(t *testing.T) {
+	e := corpus.Typical()
+	e.Auditable.Name = strings.Repeat("n", 65)
+	m := parse(t, version1, e)
+	if got := m.Extension["reportedResourceName"]; len(got) != 64 || m.Extension["cs3"] != e.Auditable.Name {
+		t.Errorf("got %q and %q", got, m.Extension["cs3"])
+	}
+	if m.Extension["cn1"] != "" || encode(t, version1, e).Truncated {
+		t.Error("marked as truncated")
+	}
+	e.Problem = strings.Repeat("p", 2000)
+	if !encode(t, version1, e).Truncated {
+		t.Error("a reason that was cut is not marked")
+	}
+	e.Problem, e.Actor.Name = "", strings.Repeat("n", 2000)
+	if !encode(t, version1, e).Truncated {
+		t.Error("a name that was cut before is not marked")
+	}
+}
+
 // TestTitleOfACatalogue has one with everything in it that must not be in a
 // header.
 func TestTitleOfACatalogue(t *testing.T) {

@@ -156,12 +156,15 @@ func (l *pairs) people(e *source.Event, r *transform.Roles) {
 	l.Text("dpriv=", r.After, maxText)
 }
 
-// resource writes what it was done to in the keys that version 1 has for it.
+// resource writes what it was done to in the keys that version 1 has for it. They
+// repeat other pairs, so that it does not matter where they are too short.
 func (l *pairs) resource(r *transform.Roles) {
+	cut := l.Cut
 	l.Text("reportedResourceID=", r.Object.ID, maxResourceID)
 	l.Text("reportedResourceName=", r.Object.Name, maxResource)
 	l.Text("reportedResourceType=", r.Object.Type, maxResource)
 	l.Text("reportedResourceGroupName=", r.Container.Name, maxResourceGroup)
+	l.Cut = cut
 }
 
 // technique names what doing this would be one of. Both are words of the
