@@ -66,8 +66,8 @@ const truncated = " [truncated]"
 
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
-func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
-	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.longest}}
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a line.Allowance) (body []byte, whole bool) {
+	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.Longest}}
 	l.header(c.begin, e.Action, action)
 	l.happened(e, action)
 	roles := transform.Resolve(e, action)
@@ -81,7 +81,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 		l.resource(&roles)
 		l.technique(&action.Technique)
 	}
-	l.metadata(e, a.metadata)
+	l.metadata(e, a.Metadata)
 	l.Text("reason=", e.Problem, maxText)
 	l.summary(e, action, &roles)
 	if l.Cut {

@@ -39,7 +39,6 @@ package leef
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -108,23 +107,6 @@ type encoder struct {
 	catalogue *transform.Catalogue
 }
 
-// allowance is how much of an event goes into its record. Records that exceed
-// the limit are encoded anew with less.
-type allowance struct {
-	metadata bool
-	longest  int // of a value, in bytes; of free text only, never of the id
-}
-
-// allowances go from all there is down to what identifies an event. Metadata,
-// the largest, goes first.
-var allowances = [...]allowance{
-	{metadata: true, longest: math.MaxInt},
-	{longest: math.MaxInt},
-	{longest: 255},
-	{longest: 63},
-	{longest: 15},
-}
-
 func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	limit, err := o.Limit()
 	if err != nil {
@@ -158,15 +140,13 @@ func parted(r, delimiter rune) rune {
 // Transform implements transform.Transformer.
 func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	action := c.catalogue.Lookup(e.Action)
-	size := 0
-	for _, a := range allowances {
-		body, whole := c.append(dst, e, action, a)
-		size = len(body) - len(dst)
-		if size <= c.limit {
-			r := transform.NewRecord(e, name, mediaType, action, body)
-			r.Truncated = !whole
-			return r, nil
-		}
+	body, whole, err := line.Fit(dst, c.limit, func(dst []byte, a line.Allowance) ([]byte, bool) {
+		return c.append(dst, e, action, a)
+	})
+	if err != nil {
+		return sink.Record{}, fmt.Errorf("leef: event %.80q: %w", e.ID, err)
 	}
-	return sink.Record{}, fmt.Errorf("leef: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+	r := transform.NewRecord(e, name, mediaType, action, body)
+	r.Truncated = !whole
+	return r, nil
 }

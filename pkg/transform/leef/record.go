@@ -26,8 +26,8 @@ type attributes struct{ line.Writer }
 
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
-func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a allowance) (body []byte, whole bool) {
-	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.longest}}
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a line.Allowance) (body []byte, whole bool) {
+	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.Longest}}
 	roles := transform.Resolve(e, action)
 	l.Raw(c.begin)
 	l.eventID(e.Action)
@@ -37,7 +37,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.objects(e, &roles)
 	l.Text("forwarder=", c.host, maxValue)
 	l.Text("location=", e.Location, maxValue)
-	l.metadata(e, a.metadata)
+	l.metadata(e, a.Metadata)
 	l.Text("problem=", e.Problem, maxValue)
 	l.mark("late=true", e.Late)
 	l.mark("gap=true", e.Gap)

@@ -1,6 +1,7 @@
 // Package line holds what the formats share whose records are one line of pairs:
 // how a text that a user chose becomes a value that can end neither its pair nor
-// its line, nor look like other text.
+// its line, nor look like other text; and what is left out of a record that would
+// be too long.
 package line
 
 import (
