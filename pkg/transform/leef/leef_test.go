@@ -228,6 +228,15 @@ func TestNothingOfAuditableAndTargetIsLost(t *testing.T) {
 			t.Errorf("got %v", a)
 		}
 	})
+	t.Run("a user is told by more than a name", func(t *testing.T) {
+		e := corpus.Typical()
+		e.Action = "database.deleted"
+		e.Auditable = source.Party{Type: "OrganizationMembership", Name: "Grace Hopper"}
+		e.Target = source.Party{ID: "d1", Type: "Database", Name: "orders"}
+		if got, want := parse(t, usual, e).Attributes["otherType"], "OrganizationMembership"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }
 
 func TestLongNames(t *testing.T) {
