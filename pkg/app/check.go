@@ -119,6 +119,10 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 		return "", err
 	}
 	defer func() { err = errors.Join(err, snk.Close()) }()
+	encoder, err := newTransformer(l.Sink, snk)
+	if err != nil {
+		return "", err
+	}
 	text = "the sink has nothing to check"
 	if checker, ok := snk.(sink.Checker); ok {
 		if text, err = within(ctx, checker.Check); err != nil {
@@ -127,10 +131,6 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 	}
 	if !sendTest {
 		return text, nil
-	}
-	encoder, err := newTransformer(l.Sink, snk)
-	if err != nil {
-		return "", err
 	}
 	record, err := encoder.Transform(nil, testEvent(l))
 	if err != nil {

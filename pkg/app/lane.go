@@ -88,6 +88,11 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, stock *prepa
 
 func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, error) {
 	o := transform.Options{MaxBytes: limitsOf(opened).RecordBytes, Original: s.Original, Host: hostname(), Version: buildVersion(), Settings: s.FormatSettings, Catalogue: s.Catalogue}
+	if o.MaxBytes > 0 && o.MaxBytes < s.Format.Least {
+		return nil, sink.Hint(
+			fmt.Errorf("sink %s: format %s needs %d bytes a record, and the sink takes %d", s.Name, s.Format.Name, s.Format.Least, o.MaxBytes),
+			"raise the sink's largest record, such as max_message_bytes or max_record_bytes, or take a terser format, such as leef")
+	}
 	encoder, err := s.Format.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)

@@ -76,6 +76,33 @@ func TestEveryFieldIsExplained(t *testing.T) {
 	}
 }
 
+// TestOrdinaryEventsFitTheLeastLimit has every action fit into what a format says
+// it needs, and shows that it needs about as much.
+func TestOrdinaryEventsFitTheLeastLimit(t *testing.T) {
+	for _, f := range formats {
+		if f.Least == 0 {
+			continue // It leaves nothing out, so nothing can be said.
+		}
+		t.Run(f.name, func(t *testing.T) {
+			o := transform.Options{Host: "forwarder-1.example.com", Version: "1.2.3", Original: true, Settings: f.settings, MaxBytes: f.Least}
+			least, tooLittle := open(t, f.Format, o), false
+			o.MaxBytes = f.Least / 2
+			half := open(t, f.Format, o)
+			for _, c := range corpus.ActionCases() {
+				if _, err := least.Transform(nil, &c.Event); err != nil {
+					t.Errorf("%s: %v", c.Name, err)
+				}
+				if _, err := half.Transform(nil, &c.Event); err != nil {
+					tooLittle = true
+				}
+			}
+			if !tooLittle {
+				t.Error("half of it is enough")
+			}
+		})
+	}
+}
+
 func TestExplainJSON(t *testing.T) {
 	explain := transform.ExplainJSON(map[string]string{"a.b": "one", "c[].d": "two", "e": "three", "f": "four"})
 	got, err := explain([]byte(`{"a":{"b":"x, y","g":{}},"c":[{"d":1},{"d":[2]}],"e":[],"f":["u","v"],"h\u0069":null}`))

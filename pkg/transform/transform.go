@@ -30,11 +30,20 @@ type Format struct {
 	Name      string
 	MediaType string
 	Settings  func() any // a pointer to settings that hold the defaults
+	Least     int        // what Options.MaxBytes must be for ordinary events to fit; see AtLeast
 	New       func(Options) (Transformer, error)
 
 	// Explain says of each field of a record's body which rule made it, in the order
 	// of the body; see ExplainedBy. It is nil for a format that cannot.
 	Explain func(body []byte) ([]Field, error)
+}
+
+// AtLeast returns the format with the number of bytes below which a limit is a
+// mistake: even after everything was left out that can be, ordinary events would
+// not fit, and would become dead letters one after the other.
+func (f Format) AtLeast(bytes int) Format {
+	f.Least = bytes
+	return f
 }
 
 // NewFormat declares a format by the struct its settings decode into (see

@@ -82,7 +82,10 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 // Acknowledgements that take ten seconds leave a lane over a thousand events a
 // second, since it has many requests outstanding.
 func TestThroughputWhereAcknowledgementsTakeTenSeconds(t *testing.T) {
-	const events = 100_000
+	events, least := 100_000, 1000.0
+	if testing.Short() { // Too few for a rate, enough for several batches.
+		events, least = 20_000, 0
+	}
 	indexed := 0
 	bubble(t, hectest.Config{Ack: true, AckDelay: 10 * time.Second, Indexed: func(hectest.Event) { indexed++ }}, func(t *testing.T, r *rig) {
 		lane, _ := r.lane(t, simulator.New(simulator.Config{Events: events, Tame: true}))
@@ -90,10 +93,10 @@ func TestThroughputWhereAcknowledgementsTakeTenSeconds(t *testing.T) {
 		if err := lane.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		rate := events / time.Since(began).Seconds()
+		rate := float64(events) / time.Since(began).Seconds()
 		t.Logf("%d events in %s: %.0f a second", events, time.Since(began), rate)
-		if rate < 1000 {
-			t.Errorf("%.0f events a second, want 1,000 or more", rate)
+		if rate < least {
+			t.Errorf("%.0f events a second, want %.0f or more", rate, least)
 		}
 		if indexed != events {
 			t.Errorf("%d events are indexed, want %d", indexed, events)

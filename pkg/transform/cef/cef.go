@@ -58,7 +58,7 @@ const (
 )
 
 // Format is the format "cef".
-var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(explain)
+var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(explain).AtLeast(1 << 10)
 
 // Settings are what a configuration says about the format.
 type Settings struct {

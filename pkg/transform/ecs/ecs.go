@@ -62,7 +62,7 @@ const (
 )
 
 // Format is the format "ecs".
-var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(transform.ExplainJSON(rules))
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(transform.ExplainJSON(rules)).AtLeast(3 << 10)
 
 // encoder holds what is the same in every document.
 type encoder struct {

@@ -55,7 +55,7 @@ const (
 )
 
 // Format is the format "leef".
-var Format = transform.NewFormat(name, mediaType, Settings{Delimiter: "x09"}, open).ExplainedBy(explain)
+var Format = transform.NewFormat(name, mediaType, Settings{Delimiter: "x09"}, open).ExplainedBy(explain).AtLeast(640)
 
 // Settings are what a configuration says about the format.
 type Settings struct {

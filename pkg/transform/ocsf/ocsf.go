@@ -93,7 +93,7 @@ const (
 )
 
 // Format is the format "ocsf".
-var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI}, open).ExplainedBy(transform.ExplainJSON(rules))
+var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI}, open).ExplainedBy(transform.ExplainJSON(rules)).AtLeast(3 << 10)
 
 // encoder holds what is the same in every record.
 type encoder struct {
