@@ -407,7 +407,9 @@ func deliver(t *testing.T, server *relptest.Server, messages [][]byte, size int)
 			s = nil
 		}
 	}
-	if err := s.Close(t.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
 		t.Log(err) // by the last fault
 	}
 }
