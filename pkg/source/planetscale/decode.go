@@ -54,7 +54,6 @@ func skim(body []byte, date, read time.Time) (*page, error) {
 // not fail the page: it becomes an event of its raw bytes. The events stand as
 // listed does. Both reuse the memory of what is handed in.
 func decode(p *page, events []source.Event, organization string) ([]source.Event, error) {
-	p.listed = p.listed[:0]
 	d := newDecoder(p)
 	d.full, d.events, d.organization = true, slices.Grow(events[:0], pageLimit), organization
 	if err := d.envelope(); err != nil {
@@ -109,7 +108,7 @@ func (d *decoder) envelope() error {
 				return d.fail("data is an array")
 			}
 			hasData = true
-			d.page.listed = slices.Grow(d.page.listed[:0], pageLimit)
+			d.page.listed, d.events = slices.Grow(d.page.listed[:0], pageLimit), d.events[:0]
 			return d.array(1, d.element)
 		}
 		_, err := d.value(1)

@@ -175,6 +175,18 @@ func TestOneUndecodableEventIsDeliveredRaw(t *testing.T) {
 	}
 }
 
+// TestDataGivenTwice has the last one count, as it does in encoding/json.
+func TestDataGivenTwice(t *testing.T) {
+	body := strings.Replace(string(answerOf(good, good)), `"type":"list"`, `"data":[`+good+`,{"id":"x"},`+good+`],"type":"list"`, 1)
+	p, events, err := read(t, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 2 || len(p.listed) != 2 || events[1].ID != "a" {
+		t.Errorf("got %d events, %d of them listed, want the last two", len(events), len(p.listed))
+	}
+}
+
 func TestTimesThatDecideNothing(t *testing.T) {
 	for created, dated := range map[string]bool{
 		`"2026-01-02T11:00:00.000Z"`:      true,
