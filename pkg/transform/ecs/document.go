@@ -21,9 +21,9 @@ const typical = 1280
 const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 
 // append appends the document of e.
-func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *allowance) []byte {
-	w := writer{object.Writer{Buf: dst, Longest: a.longest}}
-	if a.original {
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *object.Allowance) []byte {
+	w := writer{object.Writer{Buf: dst, Longest: a.Longest}}
+	if a.Original {
 		// JSON within JSON grows by an eighth or so.
 		w.Buf = slices.Grow(w.Buf, typical+len(e.Raw)+len(e.Raw)/8)
 	}
@@ -65,7 +65,7 @@ func (w *writer) account(e *source.Event) {
 	w.Raw(`},`)
 }
 
-func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) {
+func (w *writer) event(e *source.Event, action *transform.Action, a *object.Allowance) {
 	event := w.Open(`"event":{`)
 	if e.Problem == "" {
 		w.Raw(`"kind":"event",`)
@@ -85,7 +85,7 @@ func (w *writer) event(e *source.Event, action *transform.Action, a *allowance) 
 	w.Raw(`"hash":"`)
 	w.Buf = hex.AppendEncode(w.Buf, sum[:])
 	w.Raw(`",`)
-	if a.original && len(e.Raw) > 0 {
+	if a.Original && len(e.Raw) > 0 {
 		w.Bytes(`"original":`, e.Raw)
 	}
 	w.Close(event)
@@ -239,7 +239,7 @@ func (w *writer) failure(e *source.Event) {
 // audit writes the event in its vendor's own terms, and Sluice's marks. Which of
 // auditable and target is the object of the action differs, so it is named once
 // more as what it is.
-func (w *writer) audit(e *source.Event, r *transform.Roles, action *transform.Action, a *allowance) {
+func (w *writer) audit(e *source.Event, r *transform.Roles, action *transform.Action, a *object.Allowance) {
 	w.Raw(`"planetscale":{`)
 	audit := w.Open(`"audit":{`)
 	w.Whole(`"id":`, e.ID)
@@ -250,7 +250,7 @@ func (w *writer) audit(e *source.Event, r *transform.Roles, action *transform.Ac
 	w.party(`"object":{`, &r.Object)
 	w.party(`"container":{`, &r.Container)
 	w.Text(`"location":`, e.Location)
-	if a.metadata && len(e.Metadata) > 0 {
+	if a.Metadata && len(e.Metadata) > 0 {
 		w.Bytes(`"metadata":`, e.Metadata)
 	}
 	w.updated(e.Updated)
@@ -285,20 +285,20 @@ func (w *writer) party(key string, p *source.Party) {
 
 // marks writes what Sluice has to say about the event. A mark that does not
 // hold is left out.
-func (w *writer) marks(e *source.Event, action *transform.Action, a *allowance) {
+func (w *writer) marks(e *source.Event, action *transform.Action, a *object.Allowance) {
 	w.Number(`"severity":`, int64(action.Severity))
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
 	w.Text(`"problem":`, e.Problem)
-	if a.original && !utf8.Valid(e.Raw) {
+	if a.Original && !utf8.Valid(e.Raw) {
 		w.Raw(`"original_base64":"`)
 		w.Buf = base64.StdEncoding.AppendEncode(w.Buf, e.Raw)
 		w.Raw(`",`)
 	}
-	if a.mark != "" {
+	if a.Mark != "" {
 		w.Raw(`"truncated":`)
-		w.Raw(a.mark)
+		w.Raw(a.Mark)
 		w.Raw(`,`)
 	}
 }

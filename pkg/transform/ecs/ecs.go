@@ -45,7 +45,6 @@ package ecs
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -58,7 +57,6 @@ const (
 	mediaType = "application/json"
 	version   = "9.4.0" // of the schema
 	dataset   = "planetscale.audit"
-	unbounded = math.MaxInt // how long a value may be
 )
 
 // Format is the format "ecs".
@@ -66,40 +64,11 @@ var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(
 
 // encoder holds what is the same in every document.
 type encoder struct {
-	constant string // members that depend on the options alone, each with a comma
-	levels   []allowance
-	limit    int
+	constant   string // members that depend on the options alone, each with a comma
+	allowances []object.Allowance
+	limit      int
 
 	catalogue *transform.Catalogue
-}
-
-// allowance is how much of an event goes into its document. Documents that
-// exceed the limit are encoded anew with less.
-type allowance struct {
-	original bool
-	metadata bool
-	longest  int    // the longest value in bytes, before escaping; of free text only, never of the id
-	mark     string // the value of planetscale.audit.truncated
-}
-
-// allowances go from all there is down to what identifies an event. What is
-// shed first is what the API can be asked for again, and what is largest.
-var allowances = []allowance{
-	{original: true, metadata: true, longest: unbounded},
-	{metadata: true, longest: unbounded, mark: `["event.original"]`},
-	{longest: unbounded, mark: `["event.original","planetscale.audit.metadata"]`},
-	{longest: 1024, mark: `["event.original","planetscale.audit.metadata","values"]`},
-	{longest: 128, mark: `["event.original","planetscale.audit.metadata","values"]`},
-	{longest: 32, mark: `["event.original","planetscale.audit.metadata","values"]`},
-}
-
-// allowancesWithout are those of documents that carry no raw event anyway.
-var allowancesWithout = []allowance{
-	{metadata: true, longest: unbounded},
-	{longest: unbounded, mark: `["planetscale.audit.metadata"]`},
-	{longest: 1024, mark: `["planetscale.audit.metadata","values"]`},
-	{longest: 128, mark: `["planetscale.audit.metadata","values"]`},
-	{longest: 32, mark: `["planetscale.audit.metadata","values"]`},
 }
 
 func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
@@ -107,17 +76,17 @@ func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ecs: %w", err)
 	}
-	levels := allowances
+	original := "event.original"
 	if !o.Original {
-		levels = allowancesWithout
+		original = ""
 	}
-	return &encoder{constant: constant(o), levels: levels, limit: limit, catalogue: o.Catalogue}, nil
+	return &encoder{constant: constant(o), allowances: object.Allowances(original, "planetscale.audit.metadata"), limit: limit, catalogue: o.Catalogue}, nil
 }
 
 // constant renders what the options decide. observer is the machine that
 // forwards: host would be read as the one where the event happened.
 func constant(o transform.Options) string {
-	w := writer{object.Writer{Longest: unbounded}}
+	w := writer{object.Writer{Longest: object.Unbounded}}
 	w.Raw(`"ecs":{"version":"` + version + `"},`)
 	w.Raw(`"data_stream":{"type":"logs","dataset":"` + dataset + `","namespace":"default"},`)
 	observer := w.Open(`"observer":{`)
@@ -132,15 +101,13 @@ func constant(o transform.Options) string {
 // Transform implements transform.Transformer.
 func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	action := c.catalogue.Lookup(e.Action)
-	size := 0
-	for i := range c.levels {
-		body := c.append(dst, e, action, &c.levels[i])
-		size = len(body) - len(dst)
-		if size <= c.limit {
-			r := transform.NewRecord(e, name, mediaType, action, body)
-			r.Truncated = i > 0
-			return r, nil
-		}
+	body, whole, err := object.Fit(dst, c.limit, c.allowances, func(dst []byte, a *object.Allowance) []byte {
+		return c.append(dst, e, action, a)
+	})
+	if err != nil {
+		return sink.Record{}, fmt.Errorf("ecs: event %.80q: %w", e.ID, err)
 	}
-	return sink.Record{}, fmt.Errorf("ecs: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+	r := transform.NewRecord(e, name, mediaType, action, body)
+	r.Truncated = !whole
+	return r, nil
 }

@@ -20,9 +20,9 @@ const typical = 2560
 const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 
 // append appends the record of e.
-func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *allowance) []byte {
-	w := writer{object.Writer{Buf: dst, Longest: a.longest}}
-	if a.original {
+func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *object.Allowance) []byte {
+	w := writer{object.Writer{Buf: dst, Longest: a.Longest}}
+	if a.Original {
 		// JSON within JSON grows by an eighth or so.
 		w.Buf = slices.Grow(w.Buf, typical+len(e.Raw)+len(e.Raw)/8)
 	}
@@ -52,7 +52,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	return w.Buf[:len(w.Buf)-1]
 }
 
-func (w *writer) metadata(constant string, e *source.Event, action *transform.Action, a *allowance) {
+func (w *writer) metadata(constant string, e *source.Event, action *transform.Action, a *object.Allowance) {
 	metadata := w.Open(`"metadata":{`)
 	w.Raw(constant)
 	if action.Technique.ID == "" {
@@ -67,7 +67,7 @@ func (w *writer) metadata(constant string, e *source.Event, action *transform.Ac
 		w.Number(`"logged_time":`, e.Read.UnixMilli())
 	}
 	w.modified(e.Updated)
-	w.Mark(`"is_truncated":true,`, a.mark != "")
+	w.Mark(`"is_truncated":true,`, a.Mark != "")
 	if e.Problem != "" {
 		w.Text(`"debug":[`, e.Problem)
 		w.EndArray()
@@ -108,8 +108,8 @@ func (w *writer) interfaces(e *source.Event) {
 }
 
 // original writes the raw event, and what identifies it also where it is left out.
-func (w *writer) original(e *source.Event, a *allowance) {
-	if a.original && len(e.Raw) > 0 {
+func (w *writer) original(e *source.Event, a *object.Allowance) {
+	if a.Original && len(e.Raw) > 0 {
 		w.Bytes(`"raw_data":`, e.Raw)
 	}
 	sum := sha256.Sum256(e.Raw)
@@ -121,11 +121,11 @@ func (w *writer) original(e *source.Event, a *allowance) {
 
 // unmapped writes what the schema has no place for, and what Sluice has to say
 // about the event. A mark that does not hold is left out.
-func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject, a *allowance) {
+func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject, a *object.Allowance) {
 	unmapped := w.Open(`"unmapped":{`)
 	w.Text(`"action":`, e.Verb)
 	w.Text(`"location":`, e.Location)
-	if a.metadata && len(e.Metadata) > 0 {
+	if a.Metadata && len(e.Metadata) > 0 {
 		w.Bytes(`"metadata":`, e.Metadata)
 	}
 	if !hasResources(s.class) {
@@ -137,14 +137,14 @@ func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject,
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
-	if a.original && !utf8.Valid(e.Raw) {
+	if a.Original && !utf8.Valid(e.Raw) {
 		w.Raw(`"original_base64":"`)
 		w.Buf = base64.StdEncoding.AppendEncode(w.Buf, e.Raw)
 		w.Raw(`",`)
 	}
-	if a.mark != "" {
+	if a.Mark != "" {
 		w.Raw(`"truncated":`)
-		w.Raw(a.mark)
+		w.Raw(a.Mark)
 		w.Raw(`,`)
 	}
 	w.Close(sluice)

@@ -56,7 +56,6 @@ package ocsf
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -68,8 +67,7 @@ import (
 const (
 	name      = "ocsf"
 	mediaType = "application/json"
-	version   = "1.8.0"     // of the schema
-	unbounded = math.MaxInt // how long a value may be
+	version   = "1.8.0" // of the schema
 )
 
 // Settings are the keys of format_settings.
@@ -97,40 +95,11 @@ var Format = transform.NewFormat(name, mediaType, Settings{Classes: classesAPI},
 
 // encoder holds what is the same in every record.
 type encoder struct {
-	constant  string // members of metadata that depend on the options alone, each with a comma
-	catalogue *transform.Catalogue
-	iam       bool
-	levels    []allowance
-	limit     int
-}
-
-// allowance is how much of an event goes into its record. Records that exceed
-// the limit are encoded anew with less.
-type allowance struct {
-	original bool
-	metadata bool
-	longest  int    // the longest value in bytes, before escaping; of free text only, never of the id
-	mark     string // the value of unmapped.sluice.truncated
-}
-
-// allowances go from all there is down to what identifies an event. What is
-// shed first is what the API can be asked for again, and what is largest.
-var allowances = []allowance{
-	{original: true, metadata: true, longest: unbounded},
-	{metadata: true, longest: unbounded, mark: `["raw_data"]`},
-	{longest: unbounded, mark: `["raw_data","unmapped.metadata"]`},
-	{longest: 1024, mark: `["raw_data","unmapped.metadata","values"]`},
-	{longest: 128, mark: `["raw_data","unmapped.metadata","values"]`},
-	{longest: 32, mark: `["raw_data","unmapped.metadata","values"]`},
-}
-
-// allowancesWithout are those of records that carry no raw event anyway.
-var allowancesWithout = []allowance{
-	{metadata: true, longest: unbounded},
-	{longest: unbounded, mark: `["unmapped.metadata"]`},
-	{longest: 1024, mark: `["unmapped.metadata","values"]`},
-	{longest: 128, mark: `["unmapped.metadata","values"]`},
-	{longest: 32, mark: `["unmapped.metadata","values"]`},
+	constant   string // members of metadata that depend on the options alone, each with a comma
+	catalogue  *transform.Catalogue
+	iam        bool
+	allowances []object.Allowance
+	limit      int
 }
 
 // writer writes what the schema has.
@@ -141,19 +110,19 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ocsf: %w", err)
 	}
-	levels := allowances
+	original := "raw_data"
 	if !o.Original {
-		levels = allowancesWithout
+		original = ""
 	}
 	return &encoder{
-		constant: constant(o), catalogue: o.Catalogue, iam: s.Classes == classesIAM, levels: levels, limit: limit,
+		constant: constant(o), catalogue: o.Catalogue, iam: s.Classes == classesIAM, allowances: object.Allowances(original, "unmapped.metadata"), limit: limit,
 	}, nil
 }
 
 // constant renders what the options decide. Sluice is a logger, between the
 // product and the destination.
 func constant(o transform.Options) string {
-	w := writer{object.Writer{Longest: unbounded}}
+	w := writer{object.Writer{Longest: object.Unbounded}}
 	w.Raw(`"version":"` + version + `",`)
 	w.Raw(`"product":{"name":"PlanetScale","vendor_name":"PlanetScale","feature":{"name":"Audit Log"}},`)
 	w.Raw(`"loggers":[{"name":"Sluice",`)
@@ -168,15 +137,13 @@ func constant(o transform.Options) string {
 // Transform implements transform.Transformer.
 func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	action := c.catalogue.Lookup(e.Action)
-	size := 0
-	for i := range c.levels {
-		body := c.append(dst, e, action, &c.levels[i])
-		size = len(body) - len(dst)
-		if size <= c.limit {
-			r := transform.NewRecord(e, name, mediaType, action, body)
-			r.Truncated = i > 0
-			return r, nil
-		}
+	body, whole, err := object.Fit(dst, c.limit, c.allowances, func(dst []byte, a *object.Allowance) []byte {
+		return c.append(dst, e, action, a)
+	})
+	if err != nil {
+		return sink.Record{}, fmt.Errorf("ocsf: event %.80q: %w", e.ID, err)
 	}
-	return sink.Record{}, fmt.Errorf("ocsf: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+	r := transform.NewRecord(e, name, mediaType, action, body)
+	r.Truncated = !whole
+	return r, nil
 }
