@@ -36,9 +36,13 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
-const answer = "rsp"
+const (
+	answer    = "rsp"
+	drainTime = time.Second // for answers that are there when a write fails
+)
 
 var (
 	errServerClosed = errors.New("server closes the session")
@@ -134,7 +138,7 @@ func (s *Session) Send(ctx context.Context, messages [][]byte) (acked int, err e
 	before := s.count()
 	for left := messages; len(messages) > 0; {
 		if left, err = s.fill(left); err != nil {
-			s.end(err)
+			s.drain(err)
 		}
 		s.wait()
 		err, acked = s.Err(), s.count()-before // in this order: answers may come before the end
@@ -212,6 +216,13 @@ func (s *Session) read(r *receiver) error {
 		default:
 		}
 	}
+}
+
+// drain ends the session after a write that failed: with what the reader finds,
+// since a server that closes may have answered, and said why, before.
+func (s *Session) drain(failed error) {
+	defer time.AfterFunc(drainTime, func() { s.end(failed) }).Stop()
+	<-s.over
 }
 
 func (s *Session) take(frames []frame) error {
