@@ -34,6 +34,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sluice-siem/sluice/pkg/internal/letter"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -45,6 +46,9 @@ const (
 	// after a redrive that died.
 	redriveExtension = extension + ".redrive"
 )
+
+// Letter is a dead letter: a rejected record and the lane that rejected it.
+type Letter = letter.Letter
 
 // Store is a directory of dead letters. Its methods may be called concurrently.
 type Store struct {
@@ -93,7 +97,7 @@ func (s *Store) Put(ctx context.Context, lane string, rejects []sink.Reject) err
 	}
 	var lines bytes.Buffer
 	for i := range rejects {
-		if err := encode(&lines, Letter{Lane: lane, Reject: rejects[i]}); err != nil {
+		if err := letter.Encode(&lines, Letter{Lane: lane, Reject: rejects[i]}); err != nil {
 			return s.failPut(lane, err)
 		}
 	}

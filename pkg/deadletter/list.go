@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/letter"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
@@ -134,11 +135,11 @@ func letters(path string) iter.Seq2[stored, error] {
 				return
 			}
 			n++
-			letter, err := decode(data)
+			l, err := letter.Decode(data)
 			if err != nil {
 				err = fmt.Errorf("line %d: %w: %w", n, ErrUnreadable, err)
 			}
-			if !yield(stored{letter, len(data)}, err) {
+			if !yield(stored{l, len(data)}, err) {
 				return
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/sluice-siem/sluice/pkg/internal/letter"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
@@ -175,12 +176,12 @@ func (r *redriving) add(ctx context.Context, line []byte) error {
 	if r.err != nil {
 		return r.keep(line)
 	}
-	letter, err := decode(line)
+	l, err := letter.Decode(line)
 	if err != nil {
 		r.unreadable++
 		return r.keep(line)
 	}
-	r.letters = append(r.letters, letter)
+	r.letters = append(r.letters, l)
 	r.lines = append(r.lines, line...)
 	if len(r.letters) < batchLetters && len(r.lines) < batchBytes {
 		return nil
@@ -204,8 +205,8 @@ func (r *redriving) flush(ctx context.Context) error {
 		return r.keep(lines)
 	}
 	r.published += len(letters) - len(refused)
-	for _, letter := range refused {
-		if err := encode(r.kept, letter); err != nil {
+	for _, l := range refused {
+		if err := letter.Encode(r.kept, l); err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,10 @@ type Env struct {
 	Lane   string // such as "acme/siem"
 	Source string // name of the source in the configuration
 	Log    zerolog.Logger
+
+	// Confirm is for a Ledger, which asks it before it takes the lane: an error says
+	// that the lane belongs to another instance. Nil: nobody decides that.
+	Confirm func(context.Context) error
 }
 
 // Reject is a record that was refused for good, on its way to the dead letters.

@@ -1,4 +1,7 @@
-package deadletter
+// Package letter is the form that a dead letter has wherever it is kept: a line of
+// JSON that a person can read, and from which the record can be published again
+// to the byte. Where a text is not valid UTF-8 it is base64 beside it.
+package letter
 
 import (
 	"encoding/json"
@@ -43,8 +46,8 @@ type record struct {
 	BodyB64      []byte    `json:"body_base64,omitempty"`
 }
 
-// encode writes l as a line.
-func encode(w io.Writer, l Letter) error {
+// Encode writes l as a line.
+func Encode(w io.Writer, l Letter) error {
 	r := &l.Record
 	stored := line{
 		Version: version, Time: storable(l.Time), Lane: l.Lane, Reason: l.Reason,
@@ -60,8 +63,8 @@ func encode(w io.Writer, l Letter) error {
 	return enc.Encode(stored)
 }
 
-// decode is the reverse of encode.
-func decode(data []byte) (Letter, error) {
+// Decode is the reverse of Encode, without the line end or with it.
+func Decode(data []byte) (Letter, error) {
 	var stored line
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return Letter{}, err

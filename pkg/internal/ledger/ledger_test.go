@@ -1,0 +1,188 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+const (
+	lane  = "acme/siem"
+	audit = "audit"
+)
+
+func start(t testing.TB, opts ...kfake.Opt) []string {
+	t.Helper()
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, audit)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c.ListenAddrs()
+}
+
+func settings(brokers []string) ledger.Settings {
+	return ledger.Settings{
+		Cluster:   &kafkaclient.Settings{Brokers: brokers},
+		Namespace: ledger.DefaultNamespace, Positions: ledger.DefaultPositions,
+		Topic: audit, DeadLetters: audit + ".dead-letters", Log: zerolog.Nop(),
+	}
+}
+
+func open(t testing.TB, s ledger.Settings) *ledger.Ledger {
+	t.Helper()
+	l := ledger.New(lane, s)
+	t.Cleanup(l.Close)
+	return l
+}
+
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func take(t testing.TB, l *ledger.Ledger, want string) {
+	t.Helper()
+	pos, err := l.Take(within(t))
+	if err != nil || string(pos) != want {
+		t.Fatalf("got position %s and %v, want %q", pos, err, want)
+	}
+}
+
+func commit(t testing.TB, l *ledger.Ledger, pos string, texts ...string) {
+	t.Helper()
+	if err := l.Commit(within(t), records(texts...), nil, []byte(pos)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func records(texts ...string) []kgo.Record {
+	all := make([]kgo.Record, len(texts))
+	for i, text := range texts {
+		all[i] = kgo.Record{Topic: audit, Key: []byte(text), Value: []byte(text)}
+	}
+	return all
+}
+
+// committed are the values in the topic, in any order.
+func committed(t testing.TB, brokers []string, topic string, n int) []*kgo.Record {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var all []*kgo.Record
+	for len(all) < n {
+		fetches := c.PollFetches(within(t))
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fetches.Records()...)
+	}
+	if len(all) > n {
+		t.Fatalf("%d records are committed, want %d", len(all), n)
+	}
+	return all
+}
+
+func TestPositionMovesWithTheRecords(t *testing.T) {
+	brokers := start(t)
+	first := open(t, settings(brokers))
+	take(t, first, "")
+	commit(t, first, `{"at":1}`, "a", "b")
+	commit(t, first, `{"at":2}`, "c")
+	first.Close()
+	second := open(t, settings(brokers))
+	take(t, second, `{"at":2}`)
+	commit(t, second, `{"at":3}`, "d")
+	committed(t, brokers, audit, 4)
+}
+
+func TestPredecessorIsFenced(t *testing.T) {
+	brokers := start(t)
+	first, second := open(t, settings(brokers)), open(t, settings(brokers))
+	take(t, first, "")
+	commit(t, first, `1`, "a")
+	take(t, second, `1`)
+	err := first.Commit(within(t), records("b"), nil, []byte(`2`))
+	var again interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &again) || again.RetryAfter() < time.Minute || !strings.Contains(err.Error(), "another has taken the lane") {
+		t.Fatalf("got %v, want to be fenced, with a pause of a minute", err)
+	}
+	commit(t, second, `2`, "b")
+	if err := first.Commit(within(t), records("b"), nil, []byte(`2`)); !errors.Is(err, sink.ErrMoved) {
+		t.Fatalf("got %v, want %v", err, sink.ErrMoved)
+	}
+	take(t, first, `2`)
+	committed(t, brokers, audit, 2)
+}
+
+func TestSetPositionIsTakenUpAtOnce(t *testing.T) {
+	brokers := start(t)
+	running, person := open(t, settings(brokers)), open(t, settings(brokers))
+	take(t, running, "")
+	commit(t, running, `1`, "a")
+	if err := person.Set(within(t), []byte(`"chosen"`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := running.Commit(within(t), records("b"), nil, []byte(`2`)); !errors.Is(err, sink.ErrMoved) {
+		t.Fatalf("got %v, want %v", err, sink.ErrMoved)
+	}
+	take(t, running, `"chosen"`)
+	commit(t, running, `3`, "c")
+	committed(t, brokers, audit, 2)
+}
+
+func TestRefusedRecordsAreNamed(t *testing.T) {
+	brokers := start(t)
+	l := open(t, settings(brokers))
+	take(t, l, "")
+	all := records("a", "b", strings.Repeat("x", 2<<20), "d")
+	err := l.Commit(within(t), all, nil, []byte(`1`))
+	var bad sink.BatchError
+	if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Index != 2 || !sink.IsPermanent(bad[0].Err) {
+		t.Fatalf("got %v, want record 2 to be refused for good", err)
+	}
+	rejects := []sink.Reject{{Record: sink.Record{ID: "x"}, Raw: []byte(strings.Repeat("y", 2<<20)), Reason: "too large", Time: time.Now()}}
+	if err := l.Commit(within(t), records("a", "b", "d"), rejects, []byte(`1`)); err != nil {
+		t.Fatal(err)
+	}
+	committed(t, brokers, audit, 3)
+	for i, part := range committed(t, brokers, audit+".dead-letters", 5) {
+		if got, want := string(part.Headers[3].Value), fmt.Sprintf("%d/5", i+1); got != want {
+			t.Errorf("got part %s, want %s", got, want)
+		}
+	}
+}
+
+func TestReleasedPositionIsKeptOnce(t *testing.T) {
+	brokers := start(t)
+	l := open(t, settings(brokers))
+	take(t, l, "")
+	commit(t, l, `7`, "a")
+	var kept []string
+	keep := func(pos []byte) error { kept = append(kept, string(pos)); return nil }
+	for range 2 {
+		if err := open(t, settings(brokers)).Release(within(t), keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept) != 1 || kept[0] != `7` {
+		t.Errorf("got %q kept, want 7 once", kept)
+	}
+	take(t, open(t, settings(brokers)), "")
+}

@@ -1,0 +1,184 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+)
+
+// view is a lane's partition of the topic of positions, as it is read.
+type view struct {
+	*remote
+	client *kafkaclient.Client
+}
+
+func (r *remote) open() (partition, error) {
+	c, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	return &view{remote: r, client: c}, nil
+}
+
+func (v *view) close() { v.client.Close() }
+
+// Isolation levels and timestamps of ListOffsets and Fetch, in Kafka's protocol guide.
+const (
+	readUncommitted = 0
+	readCommitted   = 1
+	latest          = -1
+	earliest        = -2
+)
+
+// end is where the next record would be written, whatever is open: the high
+// watermark.
+func (v *view) end(ctx context.Context) (int64, error) {
+	return v.offset(ctx, latest, readUncommitted)
+}
+
+// stable is where the first transaction that is open begins, or end if none is.
+func (v *view) stable(ctx context.Context) (int64, error) {
+	return v.offset(ctx, latest, readCommitted)
+}
+
+func (v *view) offset(ctx context.Context, timestamp int64, isolation int8) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.IsolationLevel = isolation
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = v.settings.Positions
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp = v.index, timestamp
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	resp, err := v.request(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.Offset, v.asking(kerr.ErrorForCode(p.ErrorCode))
+		}
+	}
+	return 0, v.asking(errors.New("broker answered about no partition"))
+}
+
+// request asks, until it is clear that the cluster does not let us in.
+func (v *view) request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	stop := refuse(v.client, cancel)
+	defer stop()
+	resp, err := v.client.Request(ctx, req)
+	if trouble := v.client.Trouble(); err != nil && trouble != nil {
+		err = fmt.Errorf("%w: %w", err, trouble)
+	}
+	return resp, v.asking(err)
+}
+
+func (v *view) asking(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		err = fmt.Errorf("%w: %w", errNoTopic, err)
+	}
+	return v.explain(fmt.Errorf("asking about topic %s: %w", v.settings.Positions, err), v.settings.Positions)
+}
+
+// last reads the partition from its start to end, committed records alone. All
+// transactions below end have ended.
+func (v *view) last(ctx context.Context, end int64) ([]byte, error) {
+	at, err := v.offset(ctx, earliest, readUncommitted)
+	if err != nil {
+		return nil, err
+	}
+	var value []byte
+	for at < end {
+		fetched, next, err := v.fetch(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range fetched {
+			if r.Offset < end && string(r.Key) == v.id {
+				value = r.Value
+			}
+		}
+		at = next
+	}
+	return value, nil
+}
+
+// fetch returns what is committed from an offset on, and where to go on: records
+// that were aborted, control records and what compaction removed are passed over.
+func (v *view) fetch(ctx context.Context, at int64) ([]*kgo.Record, int64, error) {
+	leader, id, err := v.leader(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	const answer = 8 << 20 // a batch that is larger comes all the same
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 500, 1, answer
+	req.IsolationLevel = readCommitted
+	req.SessionEpoch = -1 // no session
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic, topic.TopicID = v.settings.Positions, id
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = v.index, at, answer
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, v.client.Broker(int(leader)))
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return nil, 0, v.asking(err)
+	}
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			opts := kgo.ProcessFetchPartitionOpts{
+				Offset: at, IsolationLevel: kgo.ReadCommitted(),
+				Topic: v.settings.Positions, Partition: v.index,
+			}
+			got, next := kgo.ProcessFetchPartition(opts, &t.Partitions[i], kgo.DefaultDecompressor(), nil)
+			return got.Records, next, v.asking(got.Err)
+		}
+	}
+	return nil, 0, v.asking(errors.New("broker answered about no partition"))
+}
+
+// leader is the broker that has the partition, and the id of the topic.
+func (v *view) leader(ctx context.Context) (int32, [16]byte, error) {
+	t, err := v.metadata(ctx, v.settings.Positions)
+	if err != nil {
+		return 0, [16]byte{}, err
+	}
+	for _, p := range t.Partitions {
+		if p.Partition == v.index {
+			return p.Leader, t.TopicID, v.asking(kerr.ErrorForCode(p.ErrorCode))
+		}
+	}
+	return 0, [16]byte{}, v.asking(fmt.Errorf("partition %d: %w", v.index, kerr.UnknownTopicOrPartition))
+}
+
+func (v *view) metadata(ctx context.Context, topic string) (kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = kmsg.StringPtr(topic)
+	req.Topics = append(req.Topics, asked)
+	resp, err := v.request(ctx, req)
+	if err != nil {
+		return kmsg.MetadataResponseTopic{}, err
+	}
+	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+		return t, kerr.ErrorForCode(t.ErrorCode)
+	}
+	return kmsg.MetadataResponseTopic{}, fmt.Errorf("broker described no topic %s", topic)
+}

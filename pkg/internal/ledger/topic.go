@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// topic is one that the ledger needs, and how it has to be.
+type topic struct {
+	name       string
+	partitions int32
+	config     map[string]string // to create it with, besides min.insync.replicas
+	verify     func(topic kmsg.MetadataResponseTopic, config map[string]string) []fault
+}
+
+// fault is how a topic must not be, and what mends it.
+type fault struct{ what, repair string }
+
+// Settings of a topic, see Kafka's documentation, section Topic Configs.
+const (
+	cleanup   = "cleanup.policy"
+	minISR    = "min.insync.replicas"
+	maxBytes  = "max.message.bytes"
+	segment   = "segment.bytes"
+	dirty     = "min.cleanable.dirty.ratio"
+	retention = "retention.ms"
+)
+
+// largestSegment is what a topic of positions may have: the newest segment is
+// never compacted, and is read whole when a lane is taken.
+const largestSegment = 64 << 20
+
+// prepare creates the topics that are missing, and refuses those that would not
+// keep what is written to them. It does so once.
+func (v *view) prepare(ctx context.Context) error {
+	if v.verified {
+		return nil
+	}
+	for _, t := range v.topics() {
+		if err := v.ensure(ctx, t); err != nil {
+			return err
+		}
+	}
+	v.verified = true
+	return nil
+}
+
+func (r *remote) topics() []topic {
+	needed := []topic{{
+		name: r.settings.Positions, partitions: Partitions, verify: r.positions,
+		config: map[string]string{cleanup: "compact", segment: strconv.Itoa(16 << 20), dirty: "0.1"},
+	}}
+	if r.settings.DeadLetters != "" {
+		needed = append(needed, topic{
+			name: r.settings.DeadLetters, partitions: 1, verify: r.letterBox,
+			config: map[string]string{cleanup: "delete", retention: "-1"}, // it is evidence
+		})
+	}
+	return needed
+}
+
+// positions is what is wrong with a topic of positions.
+func (r *remote) positions(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+	var faults []fault
+	if config[cleanup] != "compact" {
+		faults = append(faults, fault{fmt.Sprintf("%s is %s, which deletes positions", cleanup, config[cleanup]), r.alter(t, cleanup+"=compact")})
+	}
+	if n := len(t.Partitions); n < Partitions {
+		faults = append(faults, fault{fmt.Sprintf("it has %d partitions, and positions are in the first %d", n, Partitions),
+			fmt.Sprintf("kafka-topics.sh %s --alter --topic %s --partitions %d", r.bootstrap(), *t.Topic, Partitions)})
+	}
+	if n := number(config[segment]); n > largestSegment {
+		faults = append(faults, fault{fmt.Sprintf("%s is %d, so that taking a lane may read as much", segment, n), r.alter(t, fmt.Sprintf("%s=%d", segment, 16<<20))})
+	}
+	return append(faults, r.common(t, config)...)
+}
+
+// letterBox is what is wrong with a topic of dead letters.
+func (r *remote) letterBox(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+	var faults []fault
+	if strings.Contains(config[cleanup], "compact") {
+		faults = append(faults, fault{fmt.Sprintf("%s is %s, which keeps one dead letter an event", cleanup, config[cleanup]), r.alter(t, cleanup+"=delete,"+retention+"=-1")})
+	}
+	return append(faults, r.common(t, config)...)
+}
+
+func (r *remote) common(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+	var faults []fault
+	if n := number(config[maxBytes]); n < maxEntry+4<<10 {
+		faults = append(faults, fault{fmt.Sprintf("%s is %d", maxBytes, n), r.alter(t, fmt.Sprintf("%s=%d", maxBytes, 1<<20))})
+	}
+	if isr := number(config[minISR]); replicas(t) >= 3 && isr < 2 {
+		faults = append(faults, fault{fmt.Sprintf("%s is %d, so that what was acknowledged may be on one broker only", minISR, isr), r.alter(t, minISR+"=2")})
+	}
+	return faults
+}
+
+func (r *remote) alter(t kmsg.MetadataResponseTopic, config string) string {
+	return fmt.Sprintf("kafka-configs.sh %s --alter --entity-type topics --entity-name %s --add-config '%s'", r.bootstrap(), *t.Topic, config)
+}
+
+func (r *remote) bootstrap() string {
+	return "--bootstrap-server " + strings.Join(r.settings.Cluster.Brokers, ",")
+}
+
+// number is a setting as Kafka states it; 0 if it is none.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func replicas(t kmsg.MetadataResponseTopic) int {
+	if len(t.Partitions) == 0 {
+		return 0
+	}
+	return len(t.Partitions[0].Replicas)
+}
+
+// ensure creates the topic if there is none, and verifies it.
+func (v *view) ensure(ctx context.Context, t topic) error {
+	described, err := v.metadata(ctx, t.name)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		if err := v.create(ctx, t); err != nil {
+			return err
+		}
+		described, err = v.metadata(ctx, t.name)
+	}
+	if err != nil {
+		return v.explain(fmt.Errorf("topic %s: %w", t.name, err), t.name)
+	}
+	config, err := v.configuration(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	for _, f := range t.verify(described, config) {
+		return sink.Destination(fmt.Errorf("topic %s is not fit for what it is to keep: %s", t.name, f.what), f.repair)
+	}
+	return nil
+}
+
+// create makes the topic with as many replicas as the cluster's topics have by
+// default, of which two have to be in sync if there are three. How many that are
+// a creation tells that only validates.
+func (v *view) create(ctx context.Context, t topic) error {
+	made, err := v.creation(ctx, t, 0, true)
+	if err != nil {
+		return err
+	}
+	isr := 1
+	if made.ReplicationFactor >= 3 {
+		isr = 2
+	}
+	if _, err := v.creation(ctx, t, isr, false); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	v.settings.Log.Info().Str("topic", t.name).Int32("partitions", t.partitions).Int16("replicas", made.ReplicationFactor).Int(minISR, isr).Msg("topic created")
+	return nil
+}
+
+func (v *view) creation(ctx context.Context, t topic, isr int, validate bool) (kmsg.CreateTopicsResponseTopic, error) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.ValidateOnly = validate
+	asked := kmsg.NewCreateTopicsRequestTopic()
+	asked.Topic, asked.NumPartitions, asked.ReplicationFactor = t.name, t.partitions, -1
+	set := func(name, value string) {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, kmsg.StringPtr(value)
+		asked.Configs = append(asked.Configs, c)
+	}
+	for name, value := range t.config {
+		set(name, value)
+	}
+	if isr > 0 {
+		set(minISR, strconv.Itoa(isr))
+	}
+	req.Topics = append(req.Topics, asked)
+	resp, err := v.request(ctx, req)
+	if err != nil {
+		return kmsg.CreateTopicsResponseTopic{}, err
+	}
+	for _, made := range resp.(*kmsg.CreateTopicsResponse).Topics {
+		err := kerr.ErrorForCode(made.ErrorCode)
+		if errors.Is(err, kerr.TopicAlreadyExists) && validate {
+			return made, nil // made by another in between
+		}
+		if err != nil {
+			err = sink.Destination(fmt.Errorf("creating topic %s: %w", t.name, err), v.byHand(t))
+		}
+		return made, err
+	}
+	return kmsg.CreateTopicsResponseTopic{}, fmt.Errorf("creating topic %s: broker answered about no topic", t.name)
+}
+
+// byHand is how somebody who may can create the topic.
+func (r *remote) byHand(t topic) string {
+	command := fmt.Sprintf("create it: kafka-topics.sh %s --create --topic %s --partitions %d", r.bootstrap(), t.name, t.partitions)
+	for _, name := range []string{cleanup, segment, dirty, retention} {
+		if value, ok := t.config[name]; ok {
+			command += fmt.Sprintf(" --config %s=%s", name, value)
+		}
+	}
+	return command + fmt.Sprintf("; or allow it: kafka-acls.sh %s --add --allow-principal %s --operation Create --operation DescribeConfigs --topic %s", r.bootstrap(), r.settings.Cluster.Principal(), t.name)
+}
+
+func (v *view) configuration(ctx context.Context, name string) (map[string]string, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	asked := kmsg.NewDescribeConfigsRequestResource()
+	asked.ResourceType = kmsg.ConfigResourceTypeTopic
+	asked.ResourceName = name
+	asked.ConfigNames = []string{cleanup, minISR, maxBytes, segment}
+	req.Resources = append(req.Resources, asked)
+	resp, err := v.request(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	config := make(map[string]string)
+	for _, resource := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+		if err := kerr.ErrorForCode(resource.ErrorCode); err != nil {
+			return nil, sink.Destination(fmt.Errorf("verifying topic %s: %w", name, err),
+				fmt.Sprintf("allow it: kafka-acls.sh %s --add --allow-principal %s --operation DescribeConfigs --topic %s", v.bootstrap(), v.settings.Cluster.Principal(), name))
+		}
+		for _, entry := range resource.Configs {
+			if entry.Value != nil {
+				config[entry.Name] = *entry.Value
+			}
+		}
+	}
+	return config, nil
+}

@@ -1,0 +1,41 @@
+package sink
+
+import (
+	"context"
+	"errors"
+)
+
+// Ledger is a Sink that keeps the position of its lane beside the records, and
+// moves it in the same atomic step in which it takes them. A lane with such a sink
+// delivers exactly once: it asks the sink where to go on, publishes with PublishAt
+// alone, and saves no position elsewhere.
+type Ledger interface {
+	Sink
+
+	// Position takes the lane for this instance and returns the position that was
+	// committed last, nil if there is none. After it returned, no other instance can
+	// commit for the lane until it takes it in turn.
+	Position(ctx context.Context) ([]byte, error)
+
+	// PublishAt commits a batch, dead letters for the rejects, and the position
+	// behind both, all or nothing. The batch may be empty.
+	//
+	// A BatchError names records that are refused for good: nothing was committed,
+	// and PublishAt is called again with those as rejects. ErrMoved says that nothing
+	// was committed, and that Position is to be asked where to go on. After any other
+	// error it is not known whether it was committed: PublishAt is called again with
+	// the same arguments, finds out, and commits them once.
+	PublishAt(ctx context.Context, batch []Record, rejects []Reject, pos []byte) error
+}
+
+// ErrMoved says that somebody else has moved the position of the lane since it was
+// read: another instance, or a person. The lane goes on from where it is now.
+var ErrMoved = errors.New("the lane's position was moved by another")
+
+// Releaser is a Sink that may keep a position from an earlier run, in which its
+// settings made it a Ledger.
+type Releaser interface {
+	// Release calls keep with such a position, and forgets it once keep returned nil.
+	// It does nothing if there is none.
+	Release(ctx context.Context, keep func(pos []byte) error) error
+}
