@@ -113,9 +113,7 @@ func (d *delivery) took(faults []error, err error) (again error) {
 			keep.raws = append(keep.raws, head.raws[i])
 		}
 	}
-	if first := d.state.published(delivered); first {
-		d.log.Info().Int("records", delivered).Msg("first records delivered")
-	}
+	d.delivered(delivered)
 	if delivered > 0 {
 		// A large batch may meet several failures. As long as each attempt gets
 		// further, they are none in a row.
@@ -130,6 +128,13 @@ func (d *delivery) took(faults []error, err error) (again error) {
 		return distrust(d.row, err)
 	}
 	return err
+}
+
+// delivered tells of records that the destination took.
+func (p *publisher) delivered(n int) {
+	if first := p.state.published(n); first {
+		p.log.Info().Int("records", n).Msg("first records delivered")
+	}
 }
 
 // advance moves past the first n records, except for those to keep, which are

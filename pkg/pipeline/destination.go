@@ -61,17 +61,25 @@ func withDefaults(l sink.Limits) sink.Limits {
 	return l
 }
 
-// publish hands a batch to the sink once. A Publish that neither returns within
-// its time nor soon after is abandoned: its outcome is unknown, so the batch is
-// published again, through a sink opened anew. The batch's memory is left to
-// both, which is safe since nobody writes to it.
+// publish hands a batch to the sink once.
 func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
+	began := time.Now()
+	defer func() { d.state.observe(time.Since(began)) }()
+	s := d.sink
+	return d.attempt(ctx, fmt.Sprintf("publish of %d records", len(batch)),
+		func(ctx context.Context) error { return s.Publish(ctx, batch) })
+}
+
+// attempt calls f, which asks something of the sink. One that neither returns
+// within its time nor soon after is abandoned: its outcome is unknown, and what is
+// tried next is tried with a sink opened anew. The memory of a batch is left to
+// both, which is safe since nobody writes to it.
+func (d *destination) attempt(ctx context.Context, what string, f func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	began := time.Now()
-	defer func() { d.state.observe(time.Since(began)) }()
 	outcome := make(chan error, 1)
-	go func(s sink.Sink) { outcome <- s.Publish(within, batch) }(d.sink)
+	go func() { outcome <- f(within) }()
 	select {
 	case err := <-outcome:
 		return err
@@ -84,8 +92,8 @@ func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
 		return err
 	case <-timer.C:
 		d.abandon()
-		return fmt.Errorf("publish of %d records was abandoned after %s, outcome unknown: %w",
-			len(batch), time.Since(began).Round(time.Millisecond), within.Err())
+		return fmt.Errorf("%s was abandoned after %s, outcome unknown: %w",
+			what, time.Since(began).Round(time.Millisecond), within.Err())
 	}
 }
 

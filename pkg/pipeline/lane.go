@@ -89,7 +89,7 @@ type Lane struct {
 	log      zerolog.Logger
 	state    state
 
-	starting, reading, opening, publishing, burying, saving operation
+	taking, starting, reading, opening, publishing, burying, saving operation
 }
 
 func (l *Lane) prepare() {
@@ -106,7 +106,7 @@ func (l *Lane) prepare() {
 
 func (l *Lane) operations() map[string]*operation {
 	return map[string]*operation{
-		"start": &l.starting, "read": &l.reading, "open": &l.opening,
+		"take": &l.taking, "start": &l.starting, "read": &l.reading, "open": &l.opening,
 		"publish": &l.publishing, "bury": &l.burying, "save": &l.saving,
 	}
 }
@@ -131,16 +131,27 @@ func (l *Lane) Run(ctx context.Context) error {
 	l.prepared.Do(l.prepare)
 	l.state.run(true)
 	defer l.state.run(false)
-	reader, err := l.resume(ctx)
-	if ctx.Err() != nil {
-		return closeReader(reader)
-	}
-	if err != nil {
-		return fmt.Errorf("lane %s: %w", l.Name, err)
-	}
 	grace, end := outlive(ctx, l.ShutdownTimeout)
 	defer end()
-	pub := &publisher{Lane: l, dest: destination{Lane: l}}
+	dest := &destination{Lane: l}
+	err := l.follow(ctx, grace, dest)
+	for errors.Is(err, sink.ErrMoved) {
+		l.log.Warn().Err(err).Msg("position is not where this lane left it; going on from where it is")
+		err = l.follow(ctx, grace, dest)
+	}
+	if ctx.Err() != nil {
+		err = nil // The stages return what ended them, and that is no failure.
+	}
+	return errors.Join(err, dest.close(grace))
+}
+
+// follow delivers from the lane's position on.
+func (l *Lane) follow(ctx, grace context.Context, dest *destination) error {
+	reader, err := l.resume(ctx, grace, dest)
+	if err != nil {
+		return err
+	}
+	pub := &publisher{Lane: l, dest: dest}
 	ahead := min(l.QueueBytes/4, readAhead)
 	read, encoded := newQueue(ahead), newQueue(l.QueueBytes-ahead)
 	l.state.open(reader, read, encoded)
@@ -149,43 +160,12 @@ func (l *Lane) Run(ctx context.Context) error {
 	stages.Go(func() error { return l.transform(running, read, encoded) })
 	stages.Go(func() error { return pub.run(running, grace, encoded) })
 	err = stages.Wait()
-	if ctx.Err() != nil {
-		err = nil // The stages return what ended them, and that is no failure.
-	}
 	unsettled := l.state.close()
-	err = errors.Join(err, pub.dest.close(grace), closeReader(reader))
 	l.log.Info().Int("pages_left_to_next_run", unsettled).Msg("lane stopped")
-	return err
-}
-
-// resume opens a reader at the lane's checkpoint. A lane without one resolves
-// where to begin, and saves that before anything is read, so that a start at
-// "now" means the same moment after a crash.
-func (l *Lane) resume(ctx context.Context) (source.Reader, error) {
-	pos, err := l.Positions.Load(ctx, l.Name)
-	if err != nil {
-		return nil, err // which names the checkpoint
+	if ctx.Err() != nil {
+		err = nil
 	}
-	resumed := pos != nil
-	if !resumed {
-		err := l.starting.until(ctx, func() (err error) {
-			pos, err = l.Source.Start(ctx, l.Start)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := l.save(ctx, ctx, pos); err != nil {
-			return nil, err
-		}
-	}
-	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log})
-	if err != nil {
-		return nil, fmt.Errorf("resume at checkpoint: %w", err)
-	}
-	l.state.saved(pos)
-	l.log.Info().Bool("resumed", resumed).Msg("lane started")
-	return reader, nil
+	return errors.Join(err, closeReader(reader))
 }
 
 func closeReader(r source.Reader) error {

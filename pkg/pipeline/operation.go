@@ -10,6 +10,8 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 // maxWait is the longest pause between two attempts that nobody asked for.
@@ -39,13 +41,16 @@ func (o *operation) prepare(name string, log zerolog.Logger) {
 }
 
 // until attempts f until it succeeds. The error is that of ctx, which ends the
-// waiting between attempts.
+// waiting between attempts, or sink.ErrMoved, which no attempt mends.
 func (o *operation) until(ctx context.Context, f func() error) error {
 	for {
 		err := f()
-		if err == nil {
+		switch {
+		case err == nil:
 			o.succeeded()
 			return nil
+		case errors.Is(err, sink.ErrMoved):
+			return err
 		}
 		if err := o.pause(ctx, err); err != nil {
 			return err

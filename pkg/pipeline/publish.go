@@ -10,7 +10,7 @@ import (
 // publisher is the last stage of a lane.
 type publisher struct {
 	*Lane
-	dest  destination
+	dest  *destination
 	ahead *page // taken from the queue, but too much for the batch before
 	row   int   // rejects since the last delivery
 	told  cadence
@@ -70,7 +70,8 @@ func (p *publisher) gather(ctx context.Context, in *queue) ([]*page, error) {
 
 // settle makes every record of pages the destination's or a dead letter, and
 // only then moves the position: publish, dead letter, checkpoint. Swapping two
-// of these loses events at the next crash.
+// of these loses events at the next crash. A sink that keeps the position does all
+// of it in one step.
 func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 	var rejects []sink.Reject
 	parts := make([]part, len(pages))
@@ -81,6 +82,14 @@ func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 		rejects = append(rejects, page.rejects...)
 	}
 	rest := join(parts...)
+	next := pages[len(pages)-1].next
+	if ledger, ok := p.dest.sink.(sink.Ledger); ok {
+		if err := p.commit(ctx, grace, transaction{ledger, rest, rejects, next}); err != nil {
+			return err
+		}
+		p.state.passed(filtered)
+		return nil
+	}
 	for rest.len() > 0 {
 		n := fitting(rest, p.dest.limits)
 		refused, err := p.deliver(ctx, grace, rest.slice(0, n))
@@ -94,7 +103,7 @@ func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 		return err
 	}
 	p.state.passed(filtered)
-	return p.save(ctx, grace, pages[len(pages)-1].next)
+	return p.save(ctx, grace, next)
 }
 
 // bury puts rejects on stable storage. A store that is full stops the lane.
@@ -106,12 +115,17 @@ func (p *publisher) bury(ctx, grace context.Context, rejects []sink.Reject) erro
 	if err != nil {
 		return err
 	}
+	p.buried(rejects)
+	return nil
+}
+
+// buried tells of rejects that are on stable storage.
+func (p *publisher) buried(rejects []sink.Reject) {
 	p.state.rejected(len(rejects))
-	if p.told.due("rejected") {
+	if len(rejects) > 0 && p.told.due("rejected") {
 		p.log.Warn().Int("records", len(rejects)).Str("id", rejects[0].Record.ID).
 			Str("reason", rejects[0].Reason).Msg("records rejected and kept as dead letters")
 	}
-	return nil
 }
 
 // save moves the lane's checkpoint to pos.

@@ -28,7 +28,7 @@ type Status struct {
 	Truncated  uint64            // records in which values were shortened or left out to keep to a limit
 	Published  uint64            // records the destination took
 	Rejected   uint64            // records buried as dead letters
-	Retries    map[string]uint64 // failures that another attempt follows, by class; by operation (start, read, open, publish, bury, save) where an error names no class
+	Retries    map[string]uint64 // failures that another attempt follows, by class; by operation (take, start, read, open, publish, bury, save) where an error names no class
 
 	QueuedPages   [2]int    // waiting to be transformed, waiting to be published
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
@@ -72,7 +72,7 @@ const maxSilence = 15 * time.Second
 // whether the sink accepts.
 func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 	var reasons []string
-	for _, op := range []*operation{&l.publishing, &l.burying, &l.saving, &l.opening, &l.starting} {
+	for _, op := range []*operation{&l.publishing, &l.burying, &l.saving, &l.opening, &l.taking, &l.starting} {
 		if trouble := op.trouble(); trouble != "" {
 			reasons = append(reasons, trouble)
 		}

@@ -153,6 +153,7 @@ type partition interface {
 	end(ctx context.Context) (int64, error)      // the high watermark
 	stable(ctx context.Context) (int64, error)   // the last stable offset
 	last(context.Context, int64) ([]byte, error) // the lane's newest committed value below an offset; nil if there is none
+	check(ctx context.Context) (string, error)   // what would stand in the way of prepare and take
 	close()
 }
 

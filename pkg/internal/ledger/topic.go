@@ -143,10 +143,19 @@ func (v *view) ensure(ctx context.Context, t topic) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range t.verify(described, config) {
-		return sink.Destination(fmt.Errorf("topic %s is not fit for what it is to keep: %s", t.name, f.what), f.repair)
+	return unfit(t.name, t.verify(described, config))
+}
+
+// unfit tells all faults of a topic at once.
+func unfit(name string, faults []fault) error {
+	if len(faults) == 0 {
+		return nil
 	}
-	return nil
+	what, repair := make([]string, len(faults)), make([]string, len(faults))
+	for i, f := range faults {
+		what[i], repair[i] = f.what, f.repair
+	}
+	return sink.Destination(fmt.Errorf("topic %s is not fit for what it is to keep: %s", name, strings.Join(what, "; ")), strings.Join(repair, "; "))
 }
 
 // create makes the topic with as many replicas as the cluster's topics have by
@@ -161,7 +170,7 @@ func (v *view) create(ctx context.Context, t topic) error {
 	if made.ReplicationFactor >= 3 {
 		isr = 2
 	}
-	if _, err := v.creation(ctx, t, isr, false); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	if _, err := v.creation(ctx, t, isr, false); err != nil {
 		return err
 	}
 	v.settings.Log.Info().Str("topic", t.name).Int32("partitions", t.partitions).Int16("replicas", made.ReplicationFactor).Int(minISR, isr).Msg("topic created")
@@ -189,17 +198,16 @@ func (v *view) creation(ctx context.Context, t topic, isr int, validate bool) (k
 	if err != nil {
 		return kmsg.CreateTopicsResponseTopic{}, err
 	}
-	for _, made := range resp.(*kmsg.CreateTopicsResponse).Topics {
-		err := kerr.ErrorForCode(made.ErrorCode)
-		if errors.Is(err, kerr.TopicAlreadyExists) && validate {
-			return made, nil // made by another in between
-		}
-		if err != nil {
-			err = sink.Destination(fmt.Errorf("creating topic %s: %w", t.name, err), v.byHand(t))
-		}
-		return made, err
+	topics := resp.(*kmsg.CreateTopicsResponse).Topics
+	if len(topics) != 1 {
+		return kmsg.CreateTopicsResponseTopic{}, fmt.Errorf("creating topic %s: broker answered about %d topics", t.name, len(topics))
 	}
-	return kmsg.CreateTopicsResponseTopic{}, fmt.Errorf("creating topic %s: broker answered about no topic", t.name)
+	made := topics[0]
+	err = kerr.ErrorForCode(made.ErrorCode)
+	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) { // made by another in between
+		return made, nil
+	}
+	return made, sink.Destination(fmt.Errorf("creating topic %s: %w", t.name, err), v.byHand(t))
 }
 
 // byHand is how somebody who may can create the topic.

@@ -23,7 +23,7 @@ func Flush(ctx context.Context, snk sink.Sink) error { return client(snk).Flush(
 func Refresh(snk sink.Sink) { client(snk).ForceMetadataRefresh() }
 
 func client(snk sink.Sink) *kafkaclient.Client {
-	k := snk.(*kafka)
+	k := snk.(*plain).kafka
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.client

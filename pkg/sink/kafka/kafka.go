@@ -2,11 +2,19 @@
 //
 // # What is taken responsibility for
 //
-// Publish returns nil once all in-sync replicas of each partition have every
-// record (acks=all); how many those are is the topic's min.insync.replicas. The
-// producer is idempotent: what it retries by itself is written once. What the
-// lane publishes again, after an error or a crash, is written again, and
-// consumers know it by its sluice-event-id.
+// A record is acknowledged once all in-sync replicas of its partition have it
+// (acks=all); how many those are is the topic's min.insync.replicas.
+//
+// With delivery: exactly_once, the default, the records, the dead letters and the
+// position of the lane are one transaction (see package ledger): a consumer with
+// isolation.level=read_committed sees each event once. Others see also what was
+// aborted. Dead letters are in the topic that has .dead-letters behind its name.
+//
+// With delivery: at_least_once, for clusters without transactions, the producer is
+// idempotent: what it retries by itself is written once. What the lane publishes
+// again, after an error or a crash, is written again, and consumers know it by its
+// sluice-event-id. What is said of order below is about this delivery; in a
+// transaction all is written, in order, or nothing.
 //
 // # A record in Kafka
 //
@@ -64,11 +72,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 type kafka struct {
 	settings Settings
+	ledger   *ledger.Ledger // of the lane; with delivery: at_least_once a former one
 	log      zerolog.Logger
 	over     network
 	records  records // used again by each Publish
@@ -100,7 +110,11 @@ func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 	if _, err := k.connect(); err != nil {
 		return nil, err
 	}
-	return k, nil
+	k.ledger = ledger.New(env.Lane, k.ledgerSettings(env))
+	if s.Delivery == ExactlyOnce {
+		return &exact{kafka: k}, nil
+	}
+	return &plain{kafka: k}, nil
 }
 
 // Limits says how much the sink takes at once.
@@ -166,7 +180,7 @@ func (k *kafka) connect() (*kafkaclient.Client, error) {
 func (k *kafka) options() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(codecs[k.settings.Compression]),
+		k.settings.compression(),
 		kgo.ProducerBatchMaxBytes(k.settings.batchBytes()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		// A batch is all there is: it is sent as a whole when it is complete, and
@@ -205,5 +219,6 @@ func (k *kafka) Close() error {
 	if c != nil {
 		c.Close()
 	}
+	k.ledger.Close()
 	return nil
 }

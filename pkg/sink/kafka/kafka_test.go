@@ -36,7 +36,7 @@ func start(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 func settings(c *kfake.Cluster) kafka.Settings {
 	s := *kafka.Type.Settings().(*kafka.Settings)
 	s.Cluster.Brokers = c.ListenAddrs()
-	s.Topic = topic
+	s.Topic, s.Delivery = topic, kafka.AtLeastOnce
 	return s
 }
 

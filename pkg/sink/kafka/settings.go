@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -15,7 +16,9 @@ import (
 // Type is the kind of sink that a configuration names kafka.
 var Type = sink.NewType("kafka", Settings{
 	Cluster:        kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
-	Delivery:       AtLeastOnce,
+	Delivery:       ExactlyOnce,
+	Namespace:      ledger.DefaultNamespace,
+	Positions:      ledger.DefaultPositions,
 	Compression:    "zstd",
 	MaxRecordBytes: defaultRecordBytes,
 }, open)
@@ -24,15 +27,17 @@ var Type = sink.NewType("kafka", Settings{
 type Settings struct {
 	Cluster        kafkaclient.Settings `yaml:",inline"`
 	Topic          string               `yaml:"topic"`            // must exist: the sink never creates it
-	Delivery       string               `yaml:"delivery"`         // at_least_once (default)
+	Delivery       string               `yaml:"delivery"`         // exactly_once (default) | at_least_once
+	Namespace      string               `yaml:"namespace"`        // first part of the lanes' transactional.id; default "sluice"
+	Positions      string               `yaml:"positions_topic"`  // keeps the lanes' positions; default "sluice.positions"; created if missing
 	Compression    string               `yaml:"compression"`      // none | gzip | snappy | lz4 | zstd (default)
 	MaxRecordBytes setting.Size         `yaml:"max_record_bytes"` // largest body; default 1 MiB less 4 KiB; needs a topic whose max.message.bytes is 4 KiB more
 }
 
-// AtLeastOnce and ExactlyOnce are values of delivery.
+// ExactlyOnce and AtLeastOnce are values of delivery.
 const (
-	AtLeastOnce = "at_least_once"
 	ExactlyOnce = "exactly_once"
+	AtLeastOnce = "at_least_once"
 )
 
 const (
@@ -74,6 +79,11 @@ func (s *Settings) Validate() []error {
 	}
 	check("topic", validTopic(s.Topic))
 	check("delivery", validDelivery(s.Delivery))
+	check("namespace", validTopic(s.Namespace))
+	check("positions_topic", validTopic(s.Positions))
+	if s.Positions == s.Topic {
+		check("positions_topic", fmt.Errorf("%q is also the topic for records; name another", s.Positions))
+	}
 	if _, ok := codecs[s.Compression]; !ok {
 		check("compression", fmt.Errorf("%q is none of none, gzip, snappy, lz4, zstd", s.Compression))
 	}
@@ -94,17 +104,18 @@ func validTopic(name string) error {
 }
 
 func validDelivery(delivery string) error {
-	switch delivery {
-	case AtLeastOnce:
+	if delivery == ExactlyOnce || delivery == AtLeastOnce {
 		return nil
-	case ExactlyOnce:
-		return errors.New("exactly_once is not available in this version; write delivery: at_least_once")
 	}
-	return fmt.Errorf("%q is not at_least_once", delivery)
+	return fmt.Errorf("%q is neither exactly_once nor at_least_once", delivery)
 }
 
 // batchBytes bounds a batch of one partition before compression, as the
 // topic's max.message.bytes does after it.
 func (s *Settings) batchBytes() int32 {
 	return int32(s.MaxRecordBytes) + overhead + (kafkaBatchBytes - 1<<20)
+}
+
+func (s *Settings) compression() kgo.ProducerOpt {
+	return kgo.ProducerBatchCompression(codecs[s.Compression])
 }

@@ -22,13 +22,10 @@ func TestValidate(t *testing.T) {
 		{"a topic that is a directory", func(s *kafka.Settings) { s.Topic = ".." }, []string{
 			`topic: ".." is no topic of Kafka's: up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
 		}},
-		{"exactly once", func(s *kafka.Settings) { s.Delivery = "exactly_once" }, []string{
-			"delivery: exactly_once is not available in this version; write delivery: at_least_once",
-		}},
 		{"everything else at once", func(s *kafka.Settings) {
 			s.Delivery, s.Compression, s.MaxRecordBytes = "twice", "brotli", 1000
 		}, []string{
-			`delivery: "twice" is not at_least_once`,
+			`delivery: "twice" is neither exactly_once nor at_least_once`,
 			`compression: "brotli" is none of none, gzip, snappy, lz4, zstd`,
 			"max_record_bytes: 1000 is not between 1KiB and 64MiB",
 		}},

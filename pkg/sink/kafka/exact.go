@@ -1,0 +1,79 @@
+package kafka
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// exact is the sink with delivery: exactly_once, a sink.Ledger.
+type exact struct{ *kafka }
+
+// plain is the sink with delivery: at_least_once, which hands back a position that
+// exactly_once kept.
+type plain struct{ *kafka }
+
+// maxTransaction bounds the bodies of a transaction, in bytes.
+const maxTransaction = 8 << 20
+
+func (k *kafka) ledgerSettings(env sink.Env) ledger.Settings {
+	return ledger.Settings{
+		Cluster:     &k.settings.Cluster,
+		Namespace:   k.settings.Namespace,
+		Positions:   k.settings.Positions,
+		Topic:       k.settings.Topic,
+		DeadLetters: k.settings.Topic + ".dead-letters",
+		Confirm:     env.Confirm,
+		Log:         env.Log,
+		Dial:        k.over.dial,
+		Options: []kgo.Opt{
+			k.settings.compression(),
+			kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
+				if topic == k.settings.Topic {
+					return k.settings.batchBytes()
+				}
+				return kafkaBatchBytes
+			}),
+			kgo.WithHooks(k.over.hooks...),
+		},
+	}
+}
+
+// Limits says how much one transaction takes.
+func (e *exact) Limits() sink.Limits {
+	limits := e.kafka.Limits()
+	limits.Bytes = max(maxTransaction, limits.RecordBytes)
+	limits.Timeout = ledger.CommitTimeout
+	return limits
+}
+
+// Position takes the lane.
+func (e *exact) Position(ctx context.Context) ([]byte, error) { return e.ledger.Take(ctx) }
+
+// PublishAt writes all in one transaction.
+func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []sink.Reject, pos []byte) error {
+	records := e.records.encode(batch, e.settings.Topic)
+	defer e.records.release()
+	return e.ledger.Commit(ctx, records, rejects, pos)
+}
+
+// Check asks for what the sink needs, and takes nothing.
+func (e *exact) Check(ctx context.Context) (string, error) {
+	line, err := e.kafka.Check(ctx)
+	if err != nil {
+		return "", err
+	}
+	kept, err := e.ledger.Check(ctx)
+	if err != nil {
+		return "", err
+	}
+	return line + "; exactly once for consumers with isolation.level=read_committed; " + kept, nil
+}
+
+// Release hands back a position that delivery: exactly_once kept.
+func (p *plain) Release(ctx context.Context, keep func(pos []byte) error) error {
+	return p.ledger.Release(ctx, keep)
+}
