@@ -48,7 +48,15 @@ func (v *view) check(ctx context.Context) (string, error) {
 
 // coordinator asks for the broker that coordinates the lane's transactions, which
 // Kafka tells those who may describe its transactional.id.
+// The first who asks has Kafka create the topic that transactions need.
 func (v *view) coordinator(ctx context.Context) error {
+	return eventually(ctx, func() (again bool, err error) {
+		err = v.findCoordinator(ctx)
+		return kerr.IsRetriable(err), err
+	})
+}
+
+func (v *view) findCoordinator(ctx context.Context) error {
 	const transactions = 1 // FindCoordinator, key_type
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorType = transactions

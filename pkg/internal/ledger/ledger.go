@@ -278,6 +278,18 @@ func (l *Ledger) settled(ctx context.Context, view partition, end int64) error {
 // stableInterval is how often it is asked whether transactions have ended.
 const stableInterval = 100 * time.Millisecond
 
+// eventually calls f again as long as it says so, for takeTimeout at most.
+func eventually(ctx context.Context, f func() (again bool, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	for {
+		again, err := f()
+		if !again || wait(ctx, stableInterval) != nil {
+			return err
+		}
+	}
+}
+
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -134,7 +134,7 @@ func (v *view) ensure(ctx context.Context, t topic) error {
 		if err := v.create(ctx, t); err != nil {
 			return err
 		}
-		described, err = v.metadata(ctx, t.name)
+		described, err = v.appeared(ctx, t)
 	}
 	if err != nil {
 		return v.explain(fmt.Errorf("topic %s: %w", t.name, err), t.name)
@@ -156,6 +156,23 @@ func unfit(name string, faults []fault) error {
 		what[i], repair[i] = f.what, f.repair
 	}
 	return sink.Destination(fmt.Errorf("topic %s is not fit for what it is to keep: %s", name, strings.Join(what, "; ")), strings.Join(repair, "; "))
+}
+
+// appeared waits until a topic that was created has leaders.
+func (v *view) appeared(ctx context.Context, t topic) (described kmsg.MetadataResponseTopic, err error) {
+	err = eventually(ctx, func() (again bool, err error) {
+		described, err = v.metadata(ctx, t.name)
+		if err == nil && len(described.Partitions) < int(t.partitions) {
+			err = kerr.UnknownTopicOrPartition
+		}
+		for _, p := range described.Partitions {
+			if err == nil {
+				err = kerr.ErrorForCode(p.ErrorCode)
+			}
+		}
+		return kerr.IsRetriable(err), err
+	})
+	return described, err
 }
 
 // create makes the topic with as many replicas as the cluster's topics have by
