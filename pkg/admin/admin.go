@@ -27,14 +27,23 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Deps is where the answers come from. All of it is needed, and called
-// concurrently.
+// Deps is where the answers come from. All of it is called concurrently, and
+// needed unless nil is said to mean something.
 type Deps struct {
 	Lanes       func() []pipeline.Status
 	Sources     func() map[string]source.Usage // by name
-	DeadLetters DeadLetters
-	Version     string // of Sluice
+	DeadLetters DeadLetters                    // nil: they are not kept in files
+	Group       func() error                   // why it is not known which lanes this replica owns; nil if it is, or if there are no replicas
+	Version     string                         // of Sluice
 	Log         zerolog.Logger
+}
+
+// trouble is why it is not known which lanes this replica owns.
+func (d Deps) trouble() error {
+	if d.Group == nil {
+		return nil
+	}
+	return d.Group()
 }
 
 // DeadLetters is what a store of dead letters can tell.

@@ -34,7 +34,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- m.desc
 	}
 	for _, d := range []*prometheus.Desc{
-		retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
+		ownedDesc, retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
 		deadLetterLimitDesc, requestBudgetDesc, answersDesc, buildInfoDesc,
 	} {
 		ch <- d
@@ -52,6 +52,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 func (c collector) collectLanes(ch chan<- prometheus.Metric) {
 	now := time.Now()
 	for _, s := range c.deps.Lanes() {
+		owned := 1.0
+		if s.Elsewhere {
+			owned = 0
+		}
+		send(ch, ownedDesc, prometheus.GaugeValue, owned, s.Lane)
+		if s.Elsewhere {
+			continue
+		}
 		for _, m := range laneMetrics {
 			if value := m.value(&s, now); !math.IsNaN(value) {
 				send(ch, m.desc, m.kind, value, s.Lane)
@@ -66,6 +74,9 @@ func (c collector) collectLanes(ch chan<- prometheus.Metric) {
 		h := s.Publish
 		metric, err := prometheus.NewConstHistogram(publishDurationDesc, h.Count, h.Sum, h.Buckets, label(s.Lane))
 		deliver(ch, publishDurationDesc, metric, err)
+		if c.deps.DeadLetters == nil {
+			continue
+		}
 		letters, err := c.deps.DeadLetters.Count(s.Lane)
 		if err != nil {
 			ch <- prometheus.NewInvalidMetric(deadLettersDesc, err)
@@ -87,6 +98,9 @@ func (c collector) collectSources(ch chan<- prometheus.Metric) {
 }
 
 func (c collector) collectDeadLetters(ch chan<- prometheus.Metric) {
+	if c.deps.DeadLetters == nil {
+		return
+	}
 	send(ch, deadLetterLimitDesc, prometheus.GaugeValue, float64(c.deps.DeadLetters.MaxBytes()))
 	size, err := c.deps.DeadLetters.Size()
 	if err != nil {

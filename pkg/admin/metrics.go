@@ -91,6 +91,9 @@ var laneMetrics = []laneMetric{
 }
 
 var (
+	ownedDesc = desc("sluice_lane_owned",
+		"1 if this instance runs the lane, 0 if another replica is to. If the sum over all replicas is not 1 for longer than half a minute, nobody or more than one runs it: see /readyz of each.",
+		"lane")
 	retriesDesc = desc("sluice_retries_total",
 		"Failures that another attempt follows, by class. If it keeps growing, the class says where to look: at the source, the sink, the dead letters or the state directory.",
 		"lane", "class")

@@ -38,7 +38,7 @@ type pageLane struct {
 
 func (d Deps) servePage(w http.ResponseWriter, _ *http.Request) {
 	lanes := d.Lanes()
-	data := pageData{Version: d.Version, Now: time.Now(), Ready: readiness(lanes).Ready}
+	data := pageData{Version: d.Version, Now: time.Now(), Ready: readiness(lanes, d.trouble()).Ready}
 	for _, s := range lanes {
 		data.Lanes = append(data.Lanes, pageLane{s, d.letters(s.Lane)})
 	}
@@ -51,6 +51,9 @@ func (d Deps) servePage(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (d Deps) letters(lane string) string {
+	if d.DeadLetters == nil {
+		return "in Kafka"
+	}
 	n, err := d.DeadLetters.Count(lane)
 	if err != nil {
 		return err.Error()

@@ -19,6 +19,7 @@ type Readiness struct {
 // Lane is what /readyz says of a lane. Times that are not known are null.
 type Lane struct {
 	Lane        string     `json:"lane"`
+	Owned       bool       `json:"owned"` // by this replica; another runs it otherwise
 	Ready       bool       `json:"ready"`
 	Reason      string     `json:"reason,omitempty"` // why it is not ready
 	CatchingUp  bool       `json:"catching_up"`
@@ -36,16 +37,25 @@ type Position struct {
 	Expires *time.Time `json:"expires"` // when the source forgets what comes after it
 }
 
-// readiness judges lanes. Without any nothing is delivered, and that is not ready.
-func readiness(lanes []pipeline.Status) Readiness {
-	r := Readiness{Ready: len(lanes) > 0, Lanes: []Lane{}}
-	if len(lanes) == 0 {
+// readiness judges the lanes that this replica owns. Without any in the
+// configuration nothing is delivered, and that is not ready; a replica that owns
+// none stands by.
+func readiness(lanes []pipeline.Status, group error) Readiness {
+	r := Readiness{Ready: len(lanes) > 0 && group == nil, Lanes: []Lane{}}
+	switch {
+	case group != nil:
+		r.Reason = group.Error()
+	case len(lanes) == 0:
 		r.Reason = "no lane runs"
 	}
 	for _, s := range lanes {
+		if s.Elsewhere {
+			r.Lanes = append(r.Lanes, Lane{Lane: s.Lane})
+			continue
+		}
 		r.Ready = r.Ready && s.Ready
 		r.Lanes = append(r.Lanes, Lane{
-			Lane: s.Lane, Ready: s.Ready, Reason: s.Reason, CatchingUp: s.CatchingUp,
+			Lane: s.Lane, Owned: true, Ready: s.Ready, Reason: s.Reason, CatchingUp: s.CatchingUp,
 			LagSeconds: s.Lag.Seconds(), LastRead: known(s.Reader.LastRead), LastPublish: known(s.LastPublished),
 			Position: position(s.Position),
 		})
@@ -68,7 +78,7 @@ func known(t time.Time) *time.Time {
 }
 
 func (d Deps) serveReady(w http.ResponseWriter, _ *http.Request) {
-	r := readiness(d.Lanes())
+	r := readiness(d.Lanes(), d.trouble())
 	body, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		d.fail(w, "readyz", err)

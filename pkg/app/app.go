@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
@@ -39,9 +40,10 @@ import (
 // and a line here.
 func kinds() config.Kinds {
 	return config.Kinds{
-		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
-		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format},
+		Sources:     []source.Type{planetscale.Type()},
+		Sinks:       []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
+		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format},
+		SharedState: func() any { s := checkpoint.DefaultTopic; return &s },
 	}
 }
 

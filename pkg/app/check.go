@@ -10,7 +10,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
@@ -64,6 +66,11 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 			checks++
 		}
 	}
+	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+		text, err := checkState(ctx, cfg, shared)
+		failed += c.finding("state", text, err)
+		checks++
+	}
 	for _, l := range cfg.Lanes() {
 		text, err := checkSink(ctx, l, sendTest, log)
 		failed += c.finding("lane "+l.Name, text, err)
@@ -111,6 +118,24 @@ func checkPreparation(s config.Sink) (string, error) {
 		done = append(done, fmt.Sprintf("redacts %s: %s", f.Name, f.How))
 	}
 	return strings.Join(done, "; "), nil
+}
+
+// checkState asks whether the lanes' positions could be kept in Kafka.
+func checkState(ctx context.Context, cfg *config.Config, shared *checkpoint.TopicSettings) (text string, err error) {
+	topic := checkpoint.NewTopic(*shared, nobodyAsks, zerolog.Nop())
+	defer topic.Close()
+	for _, l := range cfg.Lanes() {
+		text, err = within(ctx, func(ctx context.Context) (string, error) { return topic.Check(ctx, l.Name) })
+		if err != nil {
+			return "", err
+		}
+	}
+	owners, err := ownership.Owners(ctx, groupSettings(shared), zerolog.Nop())
+	members := make(map[string]bool)
+	for _, o := range owners {
+		members[o.MemberID] = true
+	}
+	return fmt.Sprintf("%s; group %s has %d replicas", text, shared.Group, len(members)), err
 }
 
 func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Logger) (text string, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -47,43 +46,40 @@ func (c *command) checkpointList() *cobra.Command {
 }
 
 func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err error) {
-	saved, err := checkpoint.List(cfg.State.Dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
+	kept, err := lookUp(ctx, cfg)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, kept.close()) }()
 	opened, err := openSources(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	lanes := cfg.Lanes()
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LANE\tNEWEST EVENT\tCOMPLETE UNTIL\tBEHIND\tSAVED")
+	fmt.Fprintln(table, "LANE\tNEWEST EVENT\tCOMPLETE UNTIL\tBEHIND\tSAVED\tIN\tOWNER")
 	var unusable []error
-	for _, l := range lanes {
-		i := slices.IndexFunc(saved, func(s checkpoint.Checkpoint) bool { return s.Lane == l.Name })
-		if i < 0 {
-			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\n", l.Name)
-			continue
-		}
-		d, err := describe(opened[l.Source.Name], saved[i])
-		if err != nil {
+	for _, l := range cfg.Lanes() {
+		saved := kept.look(ctx, l)
+		d, err := describe(opened[l.Source.Name], saved)
+		switch {
+		case err != nil:
 			unusable = append(unusable, err)
-			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\n", l.Name, when(saved[i].Saved))
-			continue
+			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\t%s\t%s\n", l.Name, when(saved.Saved), saved.Path, kept.owner(l))
+		case saved.Position == nil:
+			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\t-\t%s\n", l.Name, kept.owner(l))
+		default:
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved.Saved), saved.Path, kept.owner(l))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved[i].Saved))
 	}
-	for _, s := range saved {
-		if !slices.ContainsFunc(lanes, func(l config.Lane) bool { return l.Name == s.Lane }) {
-			fmt.Fprintf(table, "%s\tnot in the configuration\t-\t-\t%s\n", s.Lane, when(s.Saved))
-		}
+	for _, s := range kept.others(cfg) {
+		fmt.Fprintf(table, "%s\tnot in the configuration\t-\t-\t%s\t%s\t-\n", s.Lane, when(s.Saved), s.Path)
 	}
 	return errors.Join(append(unusable, table.Flush())...)
 }
 
 func describe(src source.Source, saved checkpoint.Checkpoint) (source.Description, error) {
-	if saved.Err != nil {
+	if saved.Err != nil || saved.Position == nil {
 		return source.Description{}, saved.Err
 	}
 	d, err := src.Describe(saved.Position)
@@ -105,11 +101,15 @@ func (c *command) checkpointSet() *cobra.Command {
 	var file, to string
 	cmd := &cobra.Command{
 		Use:   "set -c FILE --to beginning|now|TIME LANE...",
-		Short: "Set where lanes go on; sluice must be stopped",
+		Short: "Set where lanes go on",
 		Long: `Set where lanes go on: at the beginning of the log, after what is in it now, or
 at a time such as 2026-01-31T00:00:00Z. What lies between the old position and
 the new one is delivered again, or skipped. The old checkpoint is replaced, also
-where it is corrupt.`,
+where it is corrupt.
+
+A lane whose position is in Kafka may be running: it goes on from the new one when
+it next saves, which it does at least once a minute. For one whose position is in
+the state directory sluice must be stopped.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			start, err := parseStart(to)
@@ -165,22 +165,20 @@ func pick(cfg *config.Config, names []string) ([]config.Lane, error) {
 }
 
 func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes []config.Lane, start source.Start) (err error) {
-	state, err := checkpoint.Open(cfg.State.Dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, state.Close()) }()
-	opened, err := openSources(ctx, cfg, newLogger(c.stderr, cfg.Log))
+	log := newLogger(c.stderr, cfg.Log)
+	opened, err := openSources(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
+	set := setter{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, set.close()) }()
 	for _, l := range lanes {
 		pos, err := opened[l.Source.Name].Start(ctx, start)
-		if err != nil {
-			return fmt.Errorf("lane %s: %w", l.Name, err)
+		if err == nil {
+			err = set.set(ctx, l, pos)
 		}
-		if err := state.Save(ctx, l.Name, pos); err != nil {
+		if err != nil {
 			return fmt.Errorf("lane %s: %w", l.Name, err)
 		}
 		fmt.Fprintf(c.stdout, "%s: set\n", l.Name)

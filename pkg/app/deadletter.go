@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -45,9 +46,9 @@ func (c *command) deadLetterList() *cobra.Command {
 				if err := hasLetters(cfg, lane[0]); err != nil {
 					return usageError{err, cmd.CommandPath()}
 				}
-				return c.showLetters(cfg.DeadLetters.Dir, lane[0])
+				return c.showLetters(cfg, lane[0])
 			}
-			return c.listLetters(cfg.DeadLetters.Dir)
+			return c.listLetters(cfg)
 		},
 	}
 	configFlag(cmd, &file)
@@ -61,8 +62,8 @@ func hasLetters(cfg *config.Config, name string) error {
 	if unknown == nil {
 		return nil
 	}
-	lanes, err := deadletter.List(cfg.DeadLetters.Dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	lanes, err := filed(cfg)
+	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(lanes, func(l deadletter.Lane) bool { return l.Name == name }) {
@@ -71,9 +72,9 @@ func hasLetters(cfg *config.Config, name string) error {
 	return unknown
 }
 
-func (c *command) listLetters(dir string) error {
-	lanes, err := deadletter.List(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
+func (c *command) listLetters(cfg *config.Config) error {
+	lanes, err := filed(cfg)
+	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
@@ -81,10 +82,56 @@ func (c *command) listLetters(dir string) error {
 	for _, l := range lanes {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%d\n", l.Name, l.Letters, l.Bytes, when(l.Oldest), when(l.Newest), l.Unreadable)
 	}
+	for _, l := range cfg.Lanes() {
+		if where := lettersInKafka(cfg, l); where != "" {
+			fmt.Fprintf(table, "%s\tin %s\t-\t-\t-\t-\n", l.Name, where)
+		}
+	}
 	return table.Flush()
 }
 
-func (c *command) showLetters(dir, lane string) error {
+// filed is what files hold of dead letters.
+func filed(cfg *config.Config) ([]deadletter.Lane, error) {
+	if cfg.State.Type != "file" {
+		return nil, nil
+	}
+	lanes, err := deadletter.List(cfg.DeadLetters.Dir)
+	if errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
+		return nil, nil
+	}
+	return lanes, err
+}
+
+// lettersInKafka is where the dead letters of a lane go if not into files.
+func lettersInKafka(cfg *config.Config, l config.Lane) string {
+	if keeps, ok := l.Sink.Settings.(sink.KeepsRejects); ok && keeps.KeepsRejects() != "" {
+		return keeps.KeepsRejects()
+	}
+	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+		return "topic " + shared.DeadLetters
+	}
+	return ""
+}
+
+// inFiles refuses a lane whose letters these commands cannot reach: they go into
+// Kafka, and none is left in files from before.
+func inFiles(cfg *config.Config, l config.Lane) error {
+	where := lettersInKafka(cfg, l)
+	lanes, err := filed(cfg)
+	if err != nil || where == "" || slices.ContainsFunc(lanes, func(f deadletter.Lane) bool { return f.Name == l.Name }) {
+		return err
+	}
+	return sink.Hint(fmt.Errorf("the dead letters of lane %s are in %s", l.Name, where),
+		"each record there is a dead letter as JSON, with the reason and the event's id in its headers; read it with kafka-console-consumer.sh --isolation-level read_committed --formatter-property print.headers=true")
+}
+
+func (c *command) showLetters(cfg *config.Config, lane string) error {
+	if configured, err := pick(cfg, []string{lane}); err == nil {
+		if err := inFiles(cfg, configured[0]); err != nil {
+			return err
+		}
+	}
+	dir := cfg.DeadLetters.Dir
 	var errs []error
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "REFUSED\tEVENT\tACTION\tREASON")
@@ -115,6 +162,11 @@ Sluice may be running, but for a lane to a file: it holds that file for itself.`
 			lanes, err := pick(cfg, names)
 			if err != nil {
 				return usageError{err, cmd.CommandPath()}
+			}
+			for _, l := range lanes {
+				if err := inFiles(cfg, l); err != nil {
+					return err
+				}
 			}
 			store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
 			if err != nil {

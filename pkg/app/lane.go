@@ -53,12 +53,13 @@ func (s sources) usage() map[string]source.Usage {
 // runs, since it knows the largest record, which the format is told; opening
 // reaches no destination. The lane uses it first, and opens another when it had
 // to abandon one.
-func newLane(ctx context.Context, l config.Lane, src source.Source, stock *prepare.Stock, log zerolog.Logger) (*pipeline.Lane, error) {
+func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func(context.Context) error, stock *prepare.Stock, log zerolog.Logger) (*pipeline.Lane, error) {
 	prepared, err := newPreparation(l.Sink, stock)
 	if err != nil {
 		return nil, err
 	}
 	env := sinkEnv(l, log)
+	env.Confirm = confirm
 	open := func(ctx context.Context) (sink.Sink, error) { return l.Sink.Type.Open(ctx, env, l.Sink.Settings) }
 	first, err := open(ctx)
 	if err != nil {

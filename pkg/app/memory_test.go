@@ -50,7 +50,7 @@ sinks:
 		}
 	})
 	var stock prepare.Stock
-	lanes, err := newLanes(t.Context(), cfg, opened, &stock, zerolog.Nop())
+	lanes, err := newLanes(t.Context(), cfg, opened, func(string) func(context.Context) error { return nil }, &stock, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

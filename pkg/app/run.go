@@ -12,9 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
-	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
@@ -62,46 +60,37 @@ func (c *command) load(file string) (*config.Config, error) {
 // daemon runs the lanes of a configuration, with the admin server beside them.
 func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
 	log := newLogger(c.stderr, cfg.Log)
-	state, err := checkpoint.Open(cfg.State.Dir)
+	if once && cfg.State.Type != "file" {
+		return usageError{errors.New("--once goes with state.type file: among replicas nobody knows when all lanes have caught up"), "sluice run"}
+	}
+	kept, err := openState(cfg, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, state.Close()) }()
-	letters, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, letters.Close()) }()
-	for _, warning := range []string{state.Warning(), letters.Warning()} {
-		if warning != "" {
-			log.Warn().Msg(warning)
-		}
-	}
+	defer func() { err = errors.Join(err, kept.close()) }()
 	opened, err := openSources(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
 	var stock prepare.Stock
-	lanes, err := newLanes(ctx, cfg, opened, &stock, log)
+	lanes, err := newLanes(ctx, cfg, opened, kept.confirm, &stock, log)
 	if err != nil {
 		return err
 	}
 	boundMemory(cfg, lanes, &stock)
 	for _, l := range lanes {
-		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = state, letters, once, cfg.ShutdownTimeout
+		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = kept, kept, once, kept.patience(cfg.ShutdownTimeout)
 	}
 	listener, err := net.Listen("tcp", cfg.Admin.Listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", listenError{err})
 	}
 	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes)).Msg("sluice started")
-	side := func(ctx context.Context) error {
-		return admin.Serve(ctx, listener, admin.Deps{
-			Lanes: statuses(lanes), Sources: opened.usage, DeadLetters: letters, Version: buildVersion(), Log: log,
-		})
-	}
-	return runLanes(ctx, lanes, side,
+	deps := admin.Deps{Lanes: statuses(lanes), Sources: opened.usage, Version: buildVersion(), Log: log}
+	kept.tell(&deps)
+	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes) },
+		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes) },
 		func(ctx context.Context) error { return stock.Watch(ctx, log) })
 }
@@ -118,10 +107,10 @@ func (e listenError) Hint() string {
 	return "write a host:port of this machine under admin.listen"
 }
 
-func newLanes(ctx context.Context, cfg *config.Config, opened sources, stock *prepare.Stock, log zerolog.Logger) ([]*pipeline.Lane, error) {
+func newLanes(ctx context.Context, cfg *config.Config, opened sources, confirm func(lane string) func(context.Context) error, stock *prepare.Stock, log zerolog.Logger) ([]*pipeline.Lane, error) {
 	var lanes []*pipeline.Lane
 	for _, l := range cfg.Lanes() {
-		lane, err := newLane(ctx, l, opened[l.Source.Name], stock, log)
+		lane, err := newLane(ctx, l, opened[l.Source.Name], confirm(l.Name), stock, log)
 		if err != nil {
 			return nil, err
 		}
@@ -140,22 +129,22 @@ func statuses(lanes []*pipeline.Lane) func() []pipeline.Status {
 	}
 }
 
-// runLanes runs the lanes until ctx ends or all are done, and what goes beside
-// them as long. A lane that cannot go on ends them all: the others save where
-// they are, and somebody must look.
-func runLanes(ctx context.Context, lanes []*pipeline.Lane, beside ...func(context.Context) error) error {
+// runBeside runs the lanes until they are done, and what goes beside them as long.
+func runBeside(ctx context.Context, lanes func(context.Context) error, beside ...func(context.Context) error) error {
 	group, running := errgroup.WithContext(ctx)
 	sides, stop := context.WithCancel(running)
 	group.Go(func() error {
 		defer stop()
-		lanesGroup, ctx := errgroup.WithContext(running)
-		for _, l := range lanes {
-			lanesGroup.Go(func() error { return l.Run(ctx) })
-		}
-		return lanesGroup.Wait()
+		return lanes(running)
 	})
 	for _, side := range beside {
 		group.Go(func() error { return side(sides) })
 	}
 	return group.Wait()
+}
+
+// runLanes runs all lanes until ctx ends or they are done. One that cannot go on
+// ends them all.
+func runLanes(ctx context.Context, lanes []*pipeline.Lane, beside ...func(context.Context) error) error {
+	return runBeside(ctx, func(ctx context.Context) error { return runAll(ctx, lanes) }, beside...)
 }

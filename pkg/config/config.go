@@ -40,6 +40,10 @@ type Kinds struct {
 	Sources []source.Type
 	Sinks   []sink.Type
 	Formats []transform.Format
+
+	// SharedState returns a pointer to the settings of state.type kafka, with their
+	// defaults.
+	SharedState func() any
 }
 
 // Config is a configuration without a problem, its defaults filled in.
@@ -62,11 +66,13 @@ type Source struct {
 
 // State is where positions are saved.
 type State struct {
-	Type string // "file"
-	Dir  string // default /var/lib/sluice
+	Type   string // "file" (default) or "kafka"
+	Dir    string // of file; default /var/lib/sluice
+	Shared any    // the settings of kafka
 }
 
-// DeadLetters is where rejects are kept.
+// DeadLetters is where rejects are kept, unless the sink or the state keeps them
+// in Kafka.
 type DeadLetters struct {
 	Dir      string // default: dead-letters under State.Dir
 	MaxBytes int64  // default 1 GiB

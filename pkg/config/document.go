@@ -1,7 +1,6 @@
 package config
 
 import (
-	"path/filepath"
 	"reflect"
 	"time"
 
@@ -95,12 +94,12 @@ func (t *tree) config(data []byte, kinds Kinds) *Config {
 	doc := defaultDocument()
 	t.decode("", root, reflect.ValueOf(&doc).Elem())
 	c := &Config{
-		State:           t.state(doc.State),
+		State:           t.state(doc.State, kinds),
 		Admin:           t.admin(doc.Admin),
 		Log:             t.log(doc.Log),
 		ShutdownTimeout: doc.ShutdownTimeout.Std(),
 	}
-	c.DeadLetters = t.deadLetters(doc.DeadLetters, filepath.Join(c.State.Dir, "dead-letters"))
+	c.DeadLetters = t.deadLetters(doc.DeadLetters, c.State)
 	c.Sources = t.sources(doc.Sources, kinds)
 	c.Sinks = t.sinks(doc.Sinks, kinds, c.Sources)
 	catalogue := t.catalogue(doc.Catalogue)
@@ -109,5 +108,6 @@ func (t *tree) config(data []byte, kinds Kinds) *Config {
 	}
 	t.unfollowed(c.Sources, c.Sinks)
 	t.exclusive(c.Sinks)
+	t.distinct(c.Sinks)
 	return c
 }

@@ -27,6 +27,11 @@ var kinds = config.Kinds{
 		transform.NewFormat("cef", "text/plain", formatSettings{Version: 0}, noFormat[formatSettings]),
 		transform.NewFormat("raw", "application/json", struct{}{}, noFormat[struct{}]),
 	},
+	SharedState: func() any { return &sharedSettings{Group: "sluice"} },
+}
+
+type sharedSettings struct {
+	Group string `yaml:"group"`
 }
 
 type formatSettings struct {

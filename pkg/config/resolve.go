@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -49,23 +50,29 @@ func among[T any](t *tree, path, what, word string, all []T, name func(T) string
 
 func itself(s string) string { return s }
 
-func (t *tree) state(e stateEntry) State {
+func (t *tree) state(e stateEntry, kinds Kinds) State {
 	path := "state"
-	if e.Type == "kafka" {
-		t.check(false, join(path, "type"), "kafka is not available in this version; write file")
+	if _, ok := among(t, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself); !ok {
 		return State{}
 	}
-	if _, ok := among(t, join(path, "type"), "type of state", e.Type, []string{"file"}, itself); !ok {
-		return State{}
+	path = join(path, "settings")
+	if e.Type == "kafka" {
+		return State{Type: e.Type, Shared: t.settings(path, e.Settings, kinds.SharedState())}
 	}
 	s := defaultState
 	t.fill(e.Settings, &s)
-	t.check(s.Dir != "", join(join(path, "settings"), "dir"), "is empty; write the directory to keep positions in")
+	t.check(s.Dir != "", join(path, "dir"), "is empty; write the directory to keep positions in")
 	return State{Type: e.Type, Dir: s.Dir}
 }
 
-func (t *tree) deadLetters(e deadLettersEntry, dir string) DeadLetters {
+func (t *tree) deadLetters(e deadLettersEntry, state State) DeadLetters {
 	path := "dead_letters"
+	if state.Type == "kafka" {
+		_, given := t.places[path]
+		t.check(!given, path, "goes with state.type file; with kafka dead letters are in topics: remove the key")
+		return DeadLetters{}
+	}
+	dir := filepath.Join(state.Dir, "dead-letters")
 	if _, given := t.places[join(path, "dir")]; given {
 		t.check(e.Dir != "", join(path, "dir"), "is empty; write a directory or remove the key")
 		dir = e.Dir
@@ -250,4 +257,19 @@ func (t *tree) exclusive(sinks []Sink) {
 
 func conflict(a, b, claim string) string {
 	return fmt.Sprintf("lanes %s and %s would both write %s; put {source} in the path where sources share a sink, or give each sink its own", a, b, claim)
+}
+
+// distinct refuses lanes whose names are one where Kafka's transactions name them,
+// with a dot in the place of the slash.
+func (t *tree) distinct(sinks []Sink) {
+	lanes := map[string]string{}
+	for i, s := range sinks {
+		for _, name := range s.Sources {
+			lane := laneName(name, s.Name)
+			id := strings.Replace(lane, "/", ".", 1)
+			other, taken := lanes[id]
+			t.check(!taken || other == lane, join(index("sinks", i), "name"), "lanes %s and %s would both be %s in Kafka; rename one", other, lane, id)
+			lanes[id] = lane
+		}
+	}
 }

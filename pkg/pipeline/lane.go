@@ -127,14 +127,14 @@ func setDefault[T comparable](field *T, value T) {
 // cannot be loaded, or the source does not take it for one of its own; or where
 // the reader or the sink could not be closed at the end. Everything else is
 // retried. Run may be called again after it returned, but not concurrently.
-func (l *Lane) Run(ctx context.Context) error {
+func (l *Lane) Run(ctx context.Context) (err error) {
 	l.prepared.Do(l.prepare)
-	l.state.run(true)
-	defer l.state.run(false)
+	l.state.begin()
+	defer func() { l.state.end(err) }()
 	grace, end := outlive(ctx, l.ShutdownTimeout)
 	defer end()
 	dest := &destination{Lane: l}
-	err := l.follow(ctx, grace, dest)
+	err = l.follow(ctx, grace, dest)
 	for errors.Is(err, sink.ErrMoved) {
 		l.log.Warn().Err(err).Msg("position is not where this lane left it; going on from where it is")
 		err = l.follow(ctx, grace, dest)

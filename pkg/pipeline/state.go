@@ -12,6 +12,7 @@ import (
 type state struct {
 	mu      sync.Mutex
 	running bool
+	ended   error           // why the lane last ended by itself; nil while it runs
 	reader  source.Reader   // nil while none is open
 	last    source.Progress // of the reader before
 	queues  []*queue
@@ -29,10 +30,17 @@ type state struct {
 	publishes            tally
 }
 
-func (s *state) run(running bool) {
+func (s *state) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running = running
+	s.running, s.ended = true, nil
+}
+
+// end notes that a lane ended, and why if nobody told it to.
+func (s *state) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running, s.ended = false, err
 }
 
 func (s *state) open(r source.Reader, queues ...*queue) {
@@ -145,6 +153,7 @@ func (s *state) observe(publish time.Duration) {
 // view is what Status needs of the state beside what it tells.
 type view struct {
 	running, blocked bool
+	ended            error
 	position         source.Position
 	fresh            time.Time // the last sign that the source can be read
 	oldest           time.Time // of the events that were read and are not settled
@@ -154,7 +163,7 @@ type view struct {
 func (s *state) snapshot(to *Status) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{running: s.running, blocked: s.blocked, position: s.position, fresh: s.moved, asked: s.asked}
+	v := view{running: s.running, ended: s.ended, blocked: s.blocked, position: s.position, fresh: s.moved, asked: s.asked}
 	to.Reader = s.last
 	if s.reader != nil {
 		to.Reader = s.reader.Progress()

@@ -13,6 +13,7 @@ import (
 type Status struct {
 	Lane, Source, Sink, Format string
 
+	Elsewhere  bool   // another replica runs the lane; set by who knows that
 	Ready      bool   // the last read is fresh and the last publish was accepted
 	Reason     string // why not ready, for people; empty if ready
 	CatchingUp bool   // older events are known to wait
@@ -81,6 +82,9 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 		reasons = append(reasons, fmt.Sprintf("publish: the sink has taken nothing yet, and has not answered for %s", waits.Round(time.Second)))
 	}
 	if !seen.running {
+		if seen.ended != nil {
+			return append(reasons, fmt.Sprintf("not running: %v", seen.ended))
+		}
 		return append(reasons, "not running")
 	}
 	age := now.Sub(seen.fresh)

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Ledger is a Sink that keeps the position of its lane beside the records, and
@@ -26,6 +27,14 @@ type Ledger interface {
 	// error it is not known whether it was committed: PublishAt is called again with
 	// the same arguments, finds out, and commits them once.
 	PublishAt(ctx context.Context, batch []Record, rejects []Reject, pos []byte) error
+
+	// Look returns the position that was committed last, nil if there is none, and
+	// when that was. It takes nothing.
+	Look(ctx context.Context) (pos []byte, saved time.Time, err error)
+
+	// Set takes the lane and commits a position that a person chose, whatever is
+	// there. The instance that runs the lane finds it and goes on from it.
+	Set(ctx context.Context, pos []byte) error
 }
 
 // ErrMoved says that somebody else has moved the position of the lane since it was

@@ -90,6 +90,10 @@ type Reject struct {
 // unless the configuration asks for that by original: true.
 type WithoutOriginal interface{ WithoutOriginal() }
 
+// KeepsRejects can be said by the settings of a sink that keeps the dead letters of
+// its lanes itself: where, such as "topic audit.dead-letters". Empty: it does not.
+type KeepsRejects interface{ KeepsRejects() string }
+
 // Exclusive can be said by the settings of a sink whose destination only one
 // lane may write: a name of it, such as a path, for the source's lane. Two lanes
 // that give the same one are refused when the configuration is read. An empty name

@@ -38,6 +38,17 @@ const (
 // never compacted, and is read whole when a lane is taken.
 const largestSegment = 64 << 20
 
+// Prepare creates the topics that are missing, and refuses those that would not
+// keep what is written to them. Every taking does so too.
+func Prepare(ctx context.Context, s Settings) error {
+	p, err := (&remote{settings: s}).open()
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.prepare(ctx)
+}
+
 // prepare creates the topics that are missing, and refuses those that would not
 // keep what is written to them. It does so once.
 func (v *view) prepare(ctx context.Context) error {

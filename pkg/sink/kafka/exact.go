@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -25,7 +26,7 @@ func (k *kafka) ledgerSettings(env sink.Env) ledger.Settings {
 		Namespace:   k.settings.Namespace,
 		Positions:   k.settings.Positions,
 		Topic:       k.settings.Topic,
-		DeadLetters: k.settings.Topic + ".dead-letters",
+		DeadLetters: k.settings.deadLetters(),
 		Confirm:     env.Confirm,
 		Log:         env.Log,
 		Dial:        k.over.dial,
@@ -59,6 +60,15 @@ func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []si
 	defer e.records.release()
 	return e.ledger.Commit(ctx, records, rejects, pos)
 }
+
+// Look reads the position and takes nothing.
+func (e *exact) Look(ctx context.Context) (pos []byte, saved time.Time, err error) {
+	entry, err := e.ledger.Look(ctx)
+	return entry.Position, entry.Saved, err
+}
+
+// Set takes the lane and commits a position that a person chose.
+func (e *exact) Set(ctx context.Context, pos []byte) error { return e.ledger.Set(ctx, pos) }
 
 // Check asks for what the sink needs, and takes nothing.
 func (e *exact) Check(ctx context.Context) (string, error) {

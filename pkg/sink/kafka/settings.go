@@ -119,3 +119,13 @@ func (s *Settings) batchBytes() int32 {
 func (s *Settings) compression() kgo.ProducerOpt {
 	return kgo.ProducerBatchCompression(codecs[s.Compression])
 }
+
+func (s *Settings) deadLetters() string { return s.Topic + ".dead-letters" }
+
+// KeepsRejects implements sink.KeepsRejects.
+func (s *Settings) KeepsRejects() string {
+	if s.Delivery == ExactlyOnce {
+		return "topic " + s.deadLetters()
+	}
+	return ""
+}
