@@ -10,10 +10,12 @@
 //
 // Among replicas that run, a partition has one owner at a time. A partition is
 // given up only after what ran for it has returned, and with cooperative
-// balancing the others learn only then that it is free. A replica that hears
-// nothing from the coordinator for a session lets go of all by itself, since
-// from then on the coordinator may give its partitions away; that needs no
-// answer from anyone.
+// balancing the others learn only then that it is free. After a session in which
+// it did not hear from a replica the coordinator gives its partitions away. So a
+// replica that hears nothing from the coordinator lets go of all by itself, early
+// enough for what runs to have returned by then; that needs no answer from
+// anyone. If the coordinator is back in time the replica takes up again what it
+// owned all along.
 //
 // A replica that did not run for a while (SIGSTOP, a paused machine) may wake up
 // in the belief that it still owns what others took over. It lets go as soon as
@@ -59,6 +61,10 @@ const (
 
 	// rebalance is how long members have to give up what moves to others.
 	rebalance = 10 * time.Second
+
+	// grace is how long what runs for a partition may take to return. A member
+	// that cannot reach the coordinator lets go so much before its session ends.
+	grace = 3 * time.Second
 
 	// retry is how long kgo tries to get an answer. For what is about the group
 	// its default is the session less the pause before the next try, and then it
@@ -118,8 +124,8 @@ func New(s Settings, log zerolog.Logger) *Ownership {
 // partition that comes to be owned, until ctx ends. It is called once.
 //
 // The context of run ends when the partition is to be given up, when the
-// coordinator was not heard of for a session, and with ctx; run is to return
-// soon then, since the group waits for it. If the partition is still owned when
+// coordinator was not heard of for too long, and with ctx; run is to return
+// within three seconds then, since the group waits for it. If the partition is still owned when
 // the coordinator is back, run is called again. An error that run returns by
 // itself ends the others and is what Run returns; one that it returns after its
 // context ended is logged. If it returns nil by itself, the partition stays

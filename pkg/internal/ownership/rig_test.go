@@ -2,8 +2,10 @@ package ownership_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -251,3 +253,12 @@ func (c wired) Read(b []byte) (int, error) {
 }
 
 func all(n int) []int { return slices.Repeat([]int{n}, partitions) }
+
+func isNotOwner(err error) bool { return errors.Is(err, ownership.ErrNotOwner) }
+
+// owners is who runs what.
+func (j *journal) owners() map[int32]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.running)
+}

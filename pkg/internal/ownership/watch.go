@@ -11,7 +11,7 @@ import (
 )
 
 // watch starts what is owned once the coordinator has said that we are a member,
-// and lets go of it when that was a session ago.
+// and lets go of it when that was so long ago that the session may end soon.
 //
 // It sends heartbeats of its own. Those of kgo are not told to anyone, and a
 // coordinator that cannot be reached is found missing only when they have been
@@ -19,8 +19,9 @@ import (
 // turn; while kgo waits to join, which may take as long as a rebalance, it sends
 // none. The coordinator does not mind to hear from a member twice.
 func (o *Ownership) watch(ctx context.Context) {
-	until := time.Now().Add(session) // when the session ends, as far as we can know
-	err := errSilent                 // why it is about to
+	const valid = session - grace  // of an answer, from when it was asked for
+	until := time.Now().Add(valid) // when to let go
+	err := errSilent               // and why
 	for lapsed := false; ctx.Err() == nil; {
 		// Looked at before anything is asked: this may be the first thing that
 		// happens after a long sleep.
@@ -32,12 +33,12 @@ func (o *Ownership) watch(ctx context.Context) {
 		asked := time.Now()
 		deadline := until
 		if lapsed {
-			deadline = asked.Add(session)
+			deadline = asked.Add(valid)
 		}
 		member, failed := o.member(ctx, deadline)
 		switch {
 		case failed == nil:
-			until, lapsed, err = asked.Add(session), false, errSilent
+			until, lapsed, err = asked.Add(valid), false, errSilent
 			o.report.mended()
 			o.start(ctx, member)
 		case lapsed && ctx.Err() == nil:
@@ -58,7 +59,7 @@ func (o *Ownership) watch(ctx context.Context) {
 }
 
 var (
-	errSilent   = errors.New("no answer for a whole session")
+	errSilent   = errors.New("no answer for too long")
 	errNoMember = errors.New("not a member of the group")
 )
 
