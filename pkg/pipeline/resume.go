@@ -50,7 +50,12 @@ func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.P
 	if pos != nil || err != nil {
 		return pos, err
 	}
-	if pos, err = l.load(ctx); pos == nil || err != nil {
+	pos, err = l.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// A state in the sink's own cluster may have taken the lane from the sink.
+	if _, err := l.take(ctx, dest); err != nil || pos == nil {
 		return nil, err
 	}
 	if err := l.keep(ctx, grace, dest, ledger, pos); err != nil {
