@@ -102,6 +102,7 @@ type Ownership struct {
 
 	client *kafkaclient.Client // from Run on
 	lanes  *errgroup.Group     // what runs for partitions, and what watches over it
+	asking sync.WaitGroup      // what is being asked of the coordinator
 	run    func(context.Context, *Partition) error
 	again  chan struct{} // there are partitions for which nothing runs
 
@@ -141,7 +142,6 @@ func (o *Ownership) Run(ctx context.Context, run func(context.Context, *Partitio
 	if err != nil {
 		return fmt.Errorf("joining group %s: %w", o.settings.Group, err)
 	}
-	defer client.Close()
 	lanes, ctx := errgroup.WithContext(ctx)
 	o.client, o.lanes, o.run = client, lanes, run
 	lanes.Go(func() error { o.watch(ctx); return nil })
@@ -156,6 +156,8 @@ func (o *Ownership) Run(ctx context.Context, run func(context.Context, *Partitio
 	// Close waits for what kgo has under way, which has no end of its own where
 	// the coordinator does not answer.
 	abort()
+	client.Close()
+	o.asking.Wait()
 	return err
 }
 

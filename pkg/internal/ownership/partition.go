@@ -43,7 +43,7 @@ type Partition struct {
 // through kgo's own commits: told that it was put out of the group, kgo would
 // join again as somebody else and go on with what it had, without a word.
 func (p *Partition) Confirm(ctx context.Context) error {
-	err := p.ask(ctx)
+	err := p.owner.within(ctx, func() error { return p.ask(ctx) })
 	if p.ctx.Err() != nil { // even if it was asked in time
 		err = ErrNotOwner
 	}

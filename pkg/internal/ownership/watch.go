@@ -78,7 +78,7 @@ func (o *Ownership) member(ctx context.Context, deadline time.Time) (string, err
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	member, generation := o.client.GroupMetadata()
-	err := o.beat(ctx, member, generation)
+	err := o.within(ctx, func() error { return o.beat(ctx, member, generation) })
 	if err == nil && !time.Now().Before(deadline) {
 		err = context.DeadlineExceeded
 	}
@@ -107,4 +107,18 @@ func (o *Ownership) beat(ctx context.Context, member string, generation int32) e
 		return nil
 	}
 	return err
+}
+
+// within returns when f has, or else when ctx ends: f goes on then until Run
+// ends. A request of kgo that waits for a connection which another one is making
+// does not look at its context until that came about or failed.
+func (o *Ownership) within(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	o.asking.Go(func() { done <- f() })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
