@@ -23,9 +23,10 @@ import (
 // TestNothingIsLostWhenTheReceiverIsStopped stops rsyslog with SIGTERM and starts
 // it again, 20 times.
 func TestNothingIsLostWhenTheReceiverIsStopped(t *testing.T) {
+	t.Parallel() // They wait for most of the time.
 	for _, transport := range []string{"tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
-			t.Parallel() // They wait for most of the time.
+			t.Parallel()
 			lost := trial{transport, time.Second, (*rsyslogd.Daemon).Stop, 20}.run(t)
 			if lost > 0 {
 				t.Errorf("%d records are lost that count as delivered", lost)
@@ -36,10 +37,14 @@ func TestNothingIsLostWhenTheReceiverIsStopped(t *testing.T) {
 
 // TestReceiverIsKilled measures what docs/syslog.md says of SIGKILL.
 func TestReceiverIsKilled(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
-			without := trial{transport, 0, (*rsyslogd.Daemon).Kill, 10}.run(t)
+			without := 0
+			for tries := 0; without == 0 && tries < 3; tries++ { // Ten kills may all meet a moment without harm.
+				without = trial{transport, 0, (*rsyslogd.Daemon).Kill, 10}.run(t)
+			}
 			with := trial{transport, time.Second, (*rsyslogd.Daemon).Kill, 15}.run(t)
 			if with >= without {
 				t.Errorf("with settle %d records are lost, without it %d", with, without)
@@ -77,6 +82,7 @@ func (tr trial) run(t *testing.T) int {
 // TestNothingIsLostWhenAProxyResets resets the connections on both sides of a
 // proxy 50 times.
 func TestNothingIsLostWhenAProxyResets(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
