@@ -30,10 +30,15 @@ type service struct {
 
 func composeServices(t *testing.T) map[string]service {
 	t.Helper()
+	return servicesIn(t, composePath)
+}
+
+func servicesIn(t *testing.T, path string) map[string]service {
+	t.Helper()
 	var file struct {
 		Services map[string]service `yaml:"services"`
 	}
-	if err := yaml.Unmarshal([]byte(read(t, composePath)), &file); err != nil {
+	if err := yaml.Unmarshal([]byte(read(t, path)), &file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Services
@@ -157,5 +162,16 @@ func TestComposeGivesAwayNoMoreThanItMust(t *testing.T) {
 				t.Error("the root of a container of Sluice can be written to")
 			}
 		})
+	}
+}
+
+// TestReplicasAreAlike compares what the second replica may and is told with the
+// first.
+func TestReplicasAreAlike(t *testing.T) {
+	first := composeServices(t)["sluice"]
+	second := servicesIn(t, "../../configs/replicas/docker-compose.yml")["sluice-2"]
+	first.Ports, second.Ports = nil, nil
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("want sluice (-), got sluice-2 (+):\n%s", diff)
 	}
 }

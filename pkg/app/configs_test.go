@@ -6,8 +6,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -38,7 +40,8 @@ func TestExamplesLoad(t *testing.T) {
 		"redact.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "PLANETSCALE_SERVICE_TOKEN": "token", "SECRETS": secrets(t, map[string]string{
 			"redact_key": "0123456789abcdef0123456789abcdef",
 		})},
-		"compose.yaml": sluiceEnvironment(t, nil),
+		"compose.yaml":  sluiceEnvironment(t, nil),
+		"replicas.yaml": sluiceEnvironment(t, nil),
 	}
 	paths, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil {
@@ -134,4 +137,54 @@ func authority(t *testing.T) string {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
+
+// TestKubernetesExampleLoads reads the configuration in the ConfigMap as a pod
+// would, and follows the names by which the objects refer to each other.
+func TestKubernetesExampleLoads(t *testing.T) {
+	var object struct {
+		Kind string
+		Data map[string]string
+		Spec struct {
+			Replicas int
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						VolumeMounts []struct {
+							Name     string
+							ReadOnly bool `yaml:"readOnly"`
+						} `yaml:"volumeMounts"`
+					}
+				}
+			}
+		}
+	}
+	kinds := map[string]bool{}
+	for text := range strings.SplitSeq(read(t, "../../configs/kubernetes/sluice.yaml"), "\n---\n") {
+		object.Data, object.Spec.Replicas = nil, 0
+		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+			t.Fatal(err)
+		}
+		kinds[object.Kind] = true
+		switch object.Kind {
+		case "ConfigMap":
+			vars := map[string]string{"PLANETSCALE_SERVICE_TOKEN_ID": "id"}
+			config := strings.Replace(object.Data["sluice.yaml"], "/run/secrets/sluice", secrets(t, map[string]string{"service-token": "token"}), 1)
+			if got := parsed(t, config, vars).State.Type; got != "kafka" {
+				t.Errorf("got state %s, want kafka", got)
+			}
+		case "Deployment":
+			if object.Spec.Replicas != 2 {
+				t.Errorf("got %d replicas, want 2", object.Spec.Replicas)
+			}
+			for _, m := range object.Spec.Template.Spec.Containers[0].VolumeMounts {
+				if !m.ReadOnly {
+					t.Errorf("volume %s can be written", m.Name)
+				}
+			}
+		}
+	}
+	if len(kinds) != 3 {
+		t.Errorf("got %v, want three kinds of objects", kinds)
+	}
 }

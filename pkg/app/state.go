@@ -120,6 +120,9 @@ func partitionOf(lane string) int32 {
 	return ledger.Partition(source)
 }
 
+// confirmTimeout bounds what is asked of the group before a lane is taken.
+const confirmTimeout = 10 * time.Second
+
 func (r *replica) confirm(lane string) func(context.Context) error {
 	number := partitionOf(lane)
 	return func(ctx context.Context) error {
@@ -129,13 +132,16 @@ func (r *replica) confirm(lane string) func(context.Context) error {
 		if p == nil {
 			return fmt.Errorf("partition %d: %w", number, ownership.ErrNotOwner)
 		}
+		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+		defer cancel()
 		return p.Confirm(ctx)
 	}
 }
 
-// patience is short, since the group waits for it when a lane moves.
+// patience is short: the group waits for a lane that moves, and one whose session
+// ends has 3 s, of which a Publish has one to return after it was told to.
 func (r *replica) patience(shutdown time.Duration) time.Duration {
-	return min(shutdown, 3*time.Second)
+	return min(shutdown, 2*time.Second)
 }
 
 // run joins the group, and runs lanes for as long as their partition is owned.
