@@ -25,6 +25,8 @@ type destination struct {
 	sink    sink.Sink // nil while none is open
 	limits  sink.Limits
 	timeout time.Duration
+
+	abandoned bool // somebody may still read a batch, for nobody knows how long
 }
 
 // ready opens the sink unless it is open, trying until ctx ends.
@@ -73,7 +75,7 @@ func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
 // attempt calls f, which asks something of the sink. One that neither returns
 // within its time nor soon after is abandoned: its outcome is unknown, and what is
 // tried next is tried with a sink opened anew. The memory of a batch is left to
-// both, which is safe since nobody writes to it.
+// both, which is safe since from then on nobody writes to what was handed to a sink.
 func (d *destination) attempt(ctx context.Context, what string, f func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -101,7 +103,7 @@ func (d *destination) attempt(ctx context.Context, what string, f func(context.C
 // as long as the Publish that hangs in it.
 func (d *destination) abandon() {
 	old, log := d.sink, d.log
-	d.sink = nil
+	d.sink, d.abandoned = nil, true
 	go func() {
 		if err := old.Close(); err != nil {
 			log.Warn().Err(err).Msg("close of an abandoned sink failed")

@@ -21,7 +21,7 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 		if p == nil {
 			return err
 		}
-		encoded := enc.encode(p)
+		encoded := enc.encode(p, out.blank())
 		l.state.encoded(encoded)
 		if encoded.unprepared > 0 && told.due("unprepared") {
 			l.log.Warn().Err(encoded.why).Msg("an event is delivered although where failed on it, or without what enrich would add")
@@ -37,9 +37,9 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 // of 700 bytes in ECS with its original.
 const firstBody = 2 << 10
 
-// encoder turns events into records. The bodies of a page share a buffer, so
-// that a page costs a handful of allocations. Buffers are never used again: a
-// Publish that was abandoned may still read them.
+// encoder turns events into records. The bodies of a page share a buffer, and a
+// page that was settled leaves its own to those to come, so that a page costs a
+// handful of allocations, and none of them is large.
 type encoder struct {
 	prepare     func(*source.Event) (*source.Event, error)
 	transformer transform.Transformer
@@ -47,12 +47,19 @@ type encoder struct {
 	body        int // average size of a body in the page before
 }
 
-func (e *encoder) encode(p *page) *page {
-	out := &page{next: p.next, caughtUp: p.caughtUp, oldest: p.oldest}
-	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))
-	out.part.records = make([]sink.Record, 0, len(p.events))
-	out.part.raws = make([][]byte, 0, len(p.events))
-	var buf []byte
+// room is how much memory the bodies of so many events are given.
+func (e *encoder) room(events int) int { return (e.body + e.body/8) * events }
+
+// encode fills out, which is blank.
+func (e *encoder) encode(p, out *page) *page {
+	out.next, out.caughtUp, out.oldest = p.next, p.caughtUp, p.oldest
+	out.part.records = slices.Grow(out.part.records, len(p.events))
+	out.part.raws = slices.Grow(out.part.raws, len(p.events))
+	buf := out.room
+	if cap(buf) > 2*e.room(len(p.events)) {
+		buf = nil // It counts as a whole, and would take the place of other pages.
+	}
+	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events)) + int64(cap(buf))
 	total := 0
 	for i := range p.events {
 		event := e.prepared(&p.events[i], out)
@@ -60,7 +67,7 @@ func (e *encoder) encode(p *page) *page {
 			continue
 		}
 		if cap(buf)-len(buf) < e.body {
-			buf = make([]byte, 0, (e.body+e.body/8)*(len(p.events)-i))
+			buf = make([]byte, 0, e.room(len(p.events)-i))
 			out.bytes += int64(cap(buf))
 		}
 		room := buf[len(buf):]
@@ -82,6 +89,7 @@ func (e *encoder) encode(p *page) *page {
 	if n := out.part.len(); n > 0 {
 		e.body = total / n
 	}
+	out.room = buf[:0]
 	return out
 }
 

@@ -118,6 +118,7 @@ func (discard) Put(context.Context, string, []sink.Reject) error      { return n
 func drain(tb testing.TB, pages int) {
 	b := newRig(&eventLog{}, nil)
 	b.Source, b.Positions, b.DeadLetters, b.Once = newEndless(pages), discard{}, discard{}, true
+	b.QueueBytes = 1 << 20 // so that pages follow one another, however slow the last stage is
 	b.Lane.Open = func(context.Context) (sink.Sink, error) { return discard{}, nil }
 	if err := b.Run(context.Background()); err != nil {
 		tb.Fatal(err)

@@ -20,7 +20,8 @@
 // fails the lane says so through Status and its log, and no other lane notices.
 //
 // What not to do: save a position anywhere but in settle and at the start,
-// write to a batch that was published, or give up.
+// write to a batch before it is settled or after a Publish was abandoned, or give
+// up.
 package pipeline
 
 import (
@@ -52,7 +53,8 @@ type Positions interface {
 // DeadLetters keeps records that were refused for good.
 type DeadLetters interface {
 	// Put returns nil once all rejects are on stable storage. After an error it
-	// is called again with the same ones, so some may be kept twice.
+	// is called again with the same ones, so some may be kept twice. It reads
+	// nothing of them after it returned.
 	Put(ctx context.Context, lane string, rejects []sink.Reject) error
 }
 

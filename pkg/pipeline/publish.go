@@ -32,6 +32,9 @@ func (p *publisher) run(ctx, grace context.Context, in *queue) error {
 		}
 		for _, done := range pages {
 			in.release(done)
+			if !p.dest.abandoned {
+				in.reuse(done)
+			}
 		}
 		p.state.settled(len(pages))
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -52,6 +53,7 @@ func QueueBytes(limits sink.Limits) int64 {
 type page struct {
 	events  []source.Event
 	part    part
+	room    []byte        // memory that bodies of its records stand in, empty to append to
 	rejects []sink.Reject // events that could not be encoded
 	next    source.Position
 
@@ -65,8 +67,8 @@ type page struct {
 }
 
 // part is a run of records, oldest first, beside the raw events they were made
-// of. Its slices are shared with whatever is being published and are never
-// written to.
+// of. Its slices are shared with whatever is being published, and are not written
+// to before that is settled.
 type part struct {
 	records []sink.Record
 	raws    [][]byte
@@ -100,6 +102,7 @@ type queue struct {
 	room  *semaphore.Weighted
 	size  int64
 	held  atomic.Int64
+	spare sync.Pool // of *page; see reuse
 }
 
 func newQueue(size int64) *queue {
@@ -139,6 +142,23 @@ func (q *queue) take(ctx context.Context) (*page, error) {
 func (q *queue) release(p *page) {
 	q.held.Add(-p.bytes)
 	q.room.Release(q.weight(p))
+}
+
+// reuse leaves the memory of a page that was released to those to come. Nobody
+// may read its records or their bodies any more.
+func (q *queue) reuse(p *page) {
+	clear(p.part.records) // of the events they point to
+	clear(p.part.raws)
+	q.spare.Put(&page{part: p.part.slice(0, 0), room: p.room})
+}
+
+// blank is a page that holds nothing, in memory that was used before if there is
+// any. Where a lane is idle the collector takes that back.
+func (q *queue) blank() *page {
+	if p, ok := q.spare.Get().(*page); ok {
+		return p
+	}
+	return &page{}
 }
 
 func (q *queue) weight(p *page) int64 { return min(p.bytes, q.size) }

@@ -41,7 +41,8 @@ type Sink interface {
 	// the outcome unknown, and all records are published again.
 	//
 	// The batch and the bytes in it belong to the caller; the sink may read them
-	// until Publish returns, and not after. When ctx ends, Publish returns soon.
+	// until Publish returns, and not after: other records will stand there. When
+	// ctx ends, Publish returns soon.
 	Publish(ctx context.Context, batch []Record) error
 
 	// Close releases what the sink holds. It is called once.

@@ -1,0 +1,216 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// swellingBy makes bodies of the same few hundred bytes, and now and then of one
+// that outgrows them.
+func swellingBy(events int) swelling {
+	format := swelling{make([]int, events)}
+	for i := range format.sizes {
+		format.sizes[i] = 200 + i%7
+		if i%41 == 0 {
+			format.sizes[i] = 5000
+		}
+	}
+	return format
+}
+
+// holds tells whether the record is the one that the format made of its event.
+func (s swelling) holds(r *sink.Record) bool {
+	if r.ID == "" {
+		return false // It was cleared.
+	}
+	n := index(r.ID)
+	return bytes.Equal(r.Body, bytes.Repeat([]byte{byte(n)}, s.sizes[n]))
+}
+
+// read looks at records as a sink does that takes its time: when they come, and
+// again when all other stages had time to go on.
+func (s swelling) read(t *testing.T, records []sink.Record) {
+	t.Helper()
+	for _, when := range []string{"when it was handed over", "while it was read"} {
+		for i := range records {
+			if !s.holds(&records[i]) {
+				t.Errorf("record %d of %d (id %q) is not what its format made, %s", i, len(records), records[i].ID, when)
+				return
+			}
+		}
+		pass(time.Second)
+	}
+}
+
+// The memory of a page is used again only when its batch is settled, however many
+// attempts that takes.
+func TestABatchStaysWhatItIsUntilItIsSettled(t *testing.T) {
+	const events = 2000
+	format := swellingBy(events)
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: events, page: 25}, &fakeSink{
+			limits: sink.Limits{Records: 60},
+			answer: func(_ context.Context, n int, batch []sink.Record) error {
+				format.read(t, batch)
+				switch {
+				case n%3 == 0:
+					return errors.New("not now")
+				case n%3 == 1 && len(batch) > 3:
+					return sink.BatchError{{Index: 1, Err: sink.Permanent(errors.New("bad"))}, {Index: 3, Err: errors.New("later")}}
+				}
+				return nil
+			},
+		})
+		b.Transformer = format
+		letters := &readLetters{stores: b.stores, read: func(r []sink.Record) { format.read(t, r) }}
+		b.DeadLetters = letters
+		b.QueueBytes = 64 << 10
+		b.MaxRejects = events
+		b.catchUp(t)
+		if got := len(b.stores.buried()); got == 0 {
+			t.Error("nothing was buried")
+		}
+		if got, want := b.stores.last(), events; got != want {
+			t.Errorf("the position is behind %d events, want %d", got, want)
+		}
+	})
+}
+
+// readLetters are dead letters that look at what they are handed, and keep nothing
+// of it but its name.
+type readLetters struct {
+	*stores
+	read func([]sink.Record)
+}
+
+func (l *readLetters) Put(ctx context.Context, lane string, rejects []sink.Reject) error {
+	var records []sink.Record
+	for i := range rejects {
+		records = append(records, rejects[i].Record)
+	}
+	l.read(records)
+	return l.stores.Put(ctx, lane, rejects)
+}
+
+// lingering hangs in its Publish, whatever is asked of it, and tells what it was
+// handed.
+type lingering struct {
+	fakeSink
+	handed chan []sink.Record
+	leave  chan struct{}
+}
+
+func (s *lingering) Publish(_ context.Context, batch []sink.Record) error {
+	s.handed <- batch
+	<-s.leave
+	return errors.New("left")
+}
+
+func TestWhatAnAbandonedPublishReadsStaysWhatItIs(t *testing.T) {
+	const events = 2000
+	format := swellingBy(events)
+	synctest.Test(t, func(t *testing.T) {
+		stuck := &lingering{handed: make(chan []sink.Record, 1), leave: make(chan struct{})}
+		var opened atomic.Int32
+		b := newRig(&eventLog{total: events, page: 25}, &fakeSink{limits: sink.Limits{Records: 60}})
+		b.Transformer = format
+		b.QueueBytes = 64 << 10
+		b.Lane.Open = func(context.Context) (sink.Sink, error) {
+			if opened.Add(1) == 1 {
+				return stuck, nil
+			}
+			return b.sink, nil
+		}
+		b.catchUp(t)
+		if got, want := len(b.sink.taken()), events; got != want {
+			t.Errorf("%d events were delivered after the Publish was abandoned, want %d", got, want)
+		}
+		format.read(t, <-stuck.handed)
+		close(stuck.leave)
+	})
+}
+
+// A page of large records leaves memory that counts as a whole. Pages of small ones
+// that used it would fill the queue.
+func TestLargeRecordsLeaveNoMemoryToSmallOnes(t *testing.T) {
+	const events, each = 500, 25
+	format := swelling{slices.Repeat([]int{10}, events)}
+	for i := range 2 * each {
+		format.sizes[i] = 40_000
+	}
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		s := &fakeSink{limits: sink.Limits{Records: each}}
+		s.answer = func(_ context.Context, n int, _ []sink.Record) error {
+			if n == 4 {
+				<-hang
+			}
+			return nil
+		}
+		b := newRig(&eventLog{total: events, page: each}, s)
+		b.Transformer = format
+		b.QueueBytes = 256 << 10
+		stop := start(b.Lane)
+		pass(time.Second)
+		synctest.Wait()
+		if got, least := b.Status().QueuedPages[1], 8; got < least {
+			t.Errorf("%d pages are queued, want at least %d", got, least)
+		}
+		close(hang)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Memory that is used again counts like any other.
+func TestUsedMemoryCounts(t *testing.T) {
+	const events, each, size = 2000, 25, 4000
+	format := swelling{slices.Repeat([]int{size}, events)}
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		s := &fakeSink{limits: sink.Limits{Records: each}}
+		s.answer = func(_ context.Context, n int, _ []sink.Record) error {
+			if n == 20 {
+				<-hang
+			}
+			return nil
+		}
+		b := newRig(&eventLog{total: events, page: each}, s)
+		b.Transformer = format
+		b.QueueBytes = 1 << 20
+		stop := start(b.Lane)
+		pass(time.Second)
+		synctest.Wait()
+		if got, most := b.Status().QueuedPages[1]*each*size, 1<<20; got > most {
+			t.Errorf("bodies of %d bytes are queued, want at most %d", got, most)
+		}
+		close(hang)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Less is allocated for pages than their bodies alone come to. Under the race
+// detector a part of what is left to others is thrown away at random.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	const pages = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	drain(t, pages)
+	runtime.ReadMemStats(&after)
+	bodies := uint64(pages * 100 * len(newEndless(1).page.Events[0].Raw))
+	if got := after.TotalAlloc - before.TotalAlloc; got > bodies {
+		t.Errorf("%d bytes were allocated for %d bytes of bodies", got, bodies)
+	}
+}
