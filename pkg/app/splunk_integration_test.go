@@ -21,6 +21,7 @@ import (
 // is. Nothing is lost, what Splunk refuses is a dead letter with its reason, and
 // what is indexed twice was so because a process could not know.
 func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
+	t.Parallel()
 	const lives, events = 20, 200_000
 	s := newSplunkSite(t)
 	began := time.Now()

@@ -19,45 +19,15 @@ import (
 // Over RELP everything reaches rsyslog's file, although the process and rsyslog
 // are killed in turns, each in the midst of it.
 func TestKilledAtBothEndsNothingIsLostOverRELP(t *testing.T) {
-	const events, kills = 100_000, 20
-	c := &chain{
-		site:  newSite(t, simulator.Config{Seed: 20260302, Events: events}),
-		hop:   rsyslogd.Start(t, rsyslogd.Config{Direct: true}),
-		moves: rand.New(rand.NewPCG(20260302, 1)),
-	}
+	t.Parallel() // It waits for most of the time, as the others that are.
+	c := newChain(t, 20260302, 100_000)
 	c.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: syslog
     format: ecs
     settings:
       address: relp://%s
 `, c.hop.RELP))
-	began := time.Now()
-	c.start(t)
-	for range kills {
-		c.await(t)
-		c.kill(t)
-		c.start(t)
-		c.await(t)
-		if err := c.hop.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.hop.Start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.kill(t)
-	if cmd, stderr := c.command("--once"); cmd.Run() != nil {
-		t.Fatalf("catching up: %v: %s", cmd.ProcessState, stderr)
-	}
-	lost, again := c.compare(t)
-	t.Logf("%d events, %d kills of each end in %s: %d lost, %d delivered again",
-		events, kills, time.Since(began).Round(time.Second), lost, again)
-	if lost > 0 {
-		t.Errorf("%d of %d events are lost", lost, events)
-	}
-	if again == 0 {
-		t.Error("nothing was delivered again, so no kill came while something was on its way")
-	}
+	c.endInTurns(t, 20, (*rsyslogd.Daemon).Kill)
 }
 
 // chain is a process that delivers to the next hop.
@@ -69,6 +39,48 @@ type chain struct {
 	process *exec.Cmd
 	stderr  *bytes.Buffer
 	ended   chan error
+}
+
+func newChain(t *testing.T, seed uint64, events int) *chain {
+	t.Helper()
+	return &chain{
+		site:  newSite(t, simulator.Config{Seed: seed, Events: events}),
+		hop:   rsyslogd.Start(t, rsyslogd.Config{Direct: true}),
+		moves: rand.New(rand.NewPCG(seed, 1)),
+	}
+}
+
+// endInTurns kills the process and ends the next hop, so many times each, lets the
+// process catch up, and requires that all events arrived, some of them again.
+func (c *chain) endInTurns(t *testing.T, cycles int, end func(*rsyslogd.Daemon) error) {
+	t.Helper()
+	began := time.Now()
+	c.start(t)
+	for range cycles {
+		c.await(t)
+		c.kill(t)
+		c.start(t)
+		c.await(t)
+		if err := end(c.hop); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.hop.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.kill(t)
+	if cmd, stderr := c.command("--once"); cmd.Run() != nil {
+		t.Fatalf("catching up: %v: %s", cmd.ProcessState, stderr)
+	}
+	lost, again := c.compare(t)
+	t.Logf("%d kills of the process and as many ends of the next hop in %s: %d events lost, %d delivered again",
+		cycles, time.Since(began).Round(time.Second), lost, again)
+	if lost > 0 {
+		t.Errorf("%d events are lost", lost)
+	}
+	if again == 0 {
+		t.Error("nothing was delivered again, so no end came while something was on its way")
+	}
 }
 
 func (c *chain) start(t *testing.T) {
