@@ -1,0 +1,41 @@
+package ledger
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fence holds the lane for a while and returns for how long it is left alone then.
+func fence(p *pause, held time.Duration) time.Duration {
+	p.held()
+	<-time.After(held)
+	return p.next()
+}
+
+func TestPauseOfTwoThatFenceEachOtherGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pause
+		for n, floor := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+			floor *= time.Minute
+			if got := fence(&p, time.Second); got < floor || got > floor*3/2 {
+				t.Errorf("after being fenced %d times: got %s, want %s to half as much again", n+1, got, floor)
+			}
+		}
+	})
+}
+
+func TestPauseStartsAnewAfterTheLaneWasHeldForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pause
+		for range 3 {
+			fence(&p, time.Second)
+		}
+		if got := fence(&p, 4*4*time.Minute); got < 8*time.Minute {
+			t.Errorf("held for four times the pause: got %s, want it to grow", got)
+		}
+		if got := fence(&p, 4*8*time.Minute+1); got >= 2*time.Minute {
+			t.Errorf("held for longer: got %s, want a minute", got)
+		}
+	})
+}
