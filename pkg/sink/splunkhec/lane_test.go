@@ -84,7 +84,7 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 func TestThroughputWhereAcknowledgementsTakeTenSeconds(t *testing.T) {
 	events, least := 100_000, 1000.0
 	if testing.Short() { // Too few for a rate, enough for several batches.
-		events, least = 20_000, 0
+		events, least = 5000, 0
 	}
 	indexed := 0
 	bubble(t, hectest.Config{Ack: true, AckDelay: 10 * time.Second, Indexed: func(hectest.Event) { indexed++ }}, func(t *testing.T, r *rig) {
@@ -123,7 +123,7 @@ func TestDestinationIsInTrouble(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, hectest.Config{Ack: true, AckDelay: time.Second}, func(t *testing.T, r *rig) {
 				r.settings.Index = "security"
-				log := simulator.New(simulator.Config{Events: 300})
+				log := simulator.New(simulator.Config{Events: 100})
 				lane, kept := r.lane(t, log)
 				lane.Once = false
 				ctx, stop := context.WithCancel(t.Context())
@@ -131,7 +131,7 @@ func TestDestinationIsInTrouble(t *testing.T) {
 				go func() { ended <- lane.Run(ctx) }()
 				time.Sleep(time.Minute)
 				test.harm(r)
-				log.Append(700)
+				log.Append(200)
 				time.Sleep(10 * time.Minute)
 				status := lane.Status()
 				if status.Ready || !strings.Contains(status.Reason, test.reason) || !strings.Contains(status.Reason, test.advice) {
@@ -142,8 +142,8 @@ func TestDestinationIsInTrouble(t *testing.T) {
 				if status := lane.Status(); !status.Ready {
 					t.Errorf("not ready after the repair: %s", status.Reason)
 				}
-				if got := len(r.indexed()); got != 1000 {
-					t.Errorf("%d of 1000 events are indexed", got)
+				if got := len(r.indexed()); got != 300 {
+					t.Errorf("%d of 300 events are indexed", got)
 				}
 				if len(kept.letters) > 0 {
 					t.Errorf("dead letters: %v", kept.letters)
