@@ -48,8 +48,8 @@ func TestCatchUpAgainstTheScript(t *testing.T) {
 	}
 	// The aim is six times for both. docs/performance.md says what was reached;
 	// these are below it by as much as it varies on a machine that is busy.
-	atLeast(t, shown, "times-throughput", 2.5)
-	atLeast(t, shown, "times-less-cpu", 2.5)
+	atLeast(t, shown, "times-throughput", 3)
+	atLeast(t, shown, "times-less-cpu", 4)
 }
 
 func TestWalkKeepsUpWithTheAPI(t *testing.T) {
