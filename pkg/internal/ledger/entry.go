@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -30,10 +31,13 @@ func newCommit() string { return rand.Text() }
 
 func encode(e Entry) ([]byte, error) {
 	e.Version = version
-	value, err := json.Marshal(e)
-	if err != nil {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false) // which would make a position up to six times as long
+	if err := encoder.Encode(e); err != nil {
 		return nil, fmt.Errorf("encoding position: %w", err)
 	}
+	value := bytes.TrimSuffix(line.Bytes(), []byte("\n"))
 	if len(value) > maxEntry {
 		return nil, fmt.Errorf("position of %d bytes is larger than a position may be", len(e.Position))
 	}
@@ -55,6 +59,10 @@ func decode(value []byte, lane string) (Entry, error) {
 		return Entry{}, unusable(lane, fmt.Errorf("has no commit"))
 	case e.Released != (e.Position == nil):
 		return Entry{}, unusable(lane, fmt.Errorf("has a position and is released, or neither"))
+	}
+	// A key that is there twice, or in another case, may say something else to others.
+	if again, err := encode(e); err != nil || !bytes.Equal(again, value) {
+		return Entry{}, unusable(lane, fmt.Errorf("is not as this build writes it"))
 	}
 	return e, nil
 }

@@ -22,14 +22,19 @@ const (
 	audit = "audit"
 )
 
-func start(t testing.TB, opts ...kfake.Opt) []string {
+func cluster(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, audit)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return c.ListenAddrs()
+	return c
+}
+
+func start(t testing.TB, opts ...kfake.Opt) []string {
+	t.Helper()
+	return cluster(t, opts...).ListenAddrs()
 }
 
 func settings(brokers []string) ledger.Settings {
@@ -97,6 +102,23 @@ func committed(t testing.TB, brokers []string, topic string, n int) []*kgo.Recor
 		t.Fatalf("%d records are committed, want %d", len(all), n)
 	}
 	return all
+}
+
+// hint is what an error tells a person to do.
+func hint(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+func class(err error) string {
+	var c interface{ ErrorClass() string }
+	if errors.As(err, &c) {
+		return c.ErrorClass()
+	}
+	return ""
 }
 
 func TestPositionMovesWithTheRecords(t *testing.T) {

@@ -1,0 +1,7 @@
+package ledger
+
+// What tests of the package's surface need of its inside.
+var (
+	Encode = encode
+	Decode = decode
+)
