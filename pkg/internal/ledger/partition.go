@@ -100,7 +100,7 @@ func (v *view) last(ctx context.Context, end int64) ([]byte, error) {
 	}
 	var value []byte
 	for at < end {
-		fetched, next, err := v.fetch(ctx, at)
+		fetched, next, err := v.fetch(ctx, at, end)
 		if err != nil {
 			return nil, err
 		}
@@ -116,10 +116,34 @@ func (v *view) last(ctx context.Context, end int64) ([]byte, error) {
 
 // fetch returns what is committed from an offset on, and where to go on: records
 // that were aborted, control records and what compaction removed are passed over.
-func (v *view) fetch(ctx context.Context, at int64) ([]*kgo.Record, int64, error) {
-	leader, id, err := v.leader(ctx)
+// That is where it was if the broker gave nothing for once.
+func (v *view) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64, error) {
+	resp, err := v.fetched(ctx, at)
 	if err != nil {
 		return nil, 0, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		if resp.ThrottleMillis > 0 { // a quota is used up: the next request waits as long
+			return nil, at, nil
+		}
+		return nil, 0, v.asking(errors.New("broker answered about no partition"))
+	}
+	p := &resp.Topics[0].Partitions[0]
+	opts := kgo.ProcessFetchPartitionOpts{
+		Offset: at, IsolationLevel: kgo.ReadCommitted(),
+		Topic: v.settings.Positions, Partition: v.index,
+	}
+	got, next := kgo.ProcessFetchPartition(opts, p, kgo.DefaultDecompressor(), nil)
+	if got.Err == nil && len(p.RecordBatches) == 0 && p.LastStableOffset >= end {
+		next = end // compaction removed what was there: the broker has all before end, and gives nothing
+	}
+	return got.Records, next, v.asking(got.Err)
+}
+
+func (v *view) fetched(ctx context.Context, at int64) (*kmsg.FetchResponse, error) {
+	leader, id, err := v.leader(ctx)
+	if err != nil {
+		return nil, err
 	}
 	const answer = 8 << 20 // a batch that is larger comes all the same
 	req := kmsg.NewPtrFetchRequest()
@@ -138,20 +162,7 @@ func (v *view) fetch(ctx context.Context, at int64) ([]*kgo.Record, int64, error
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	if err != nil {
-		return nil, 0, v.asking(err)
-	}
-	for _, t := range resp.Topics {
-		for i := range t.Partitions {
-			opts := kgo.ProcessFetchPartitionOpts{
-				Offset: at, IsolationLevel: kgo.ReadCommitted(),
-				Topic: v.settings.Positions, Partition: v.index,
-			}
-			got, next := kgo.ProcessFetchPartition(opts, &t.Partitions[i], kgo.DefaultDecompressor(), nil)
-			return got.Records, next, v.asking(got.Err)
-		}
-	}
-	return nil, 0, v.asking(errors.New("broker answered about no partition"))
+	return resp, v.asking(err)
 }
 
 // leader is the broker that has the partition, and the id of the topic.
