@@ -113,6 +113,10 @@ func (t *transactor) commit(ctx context.Context, records []kgo.Record, cuts []in
 	if err := t.client.BeginTransaction(); err != nil {
 		return nil, t.explain(err, "")
 	}
+	began, err := t.generation(ctx)
+	if err != nil {
+		return nil, err
+	}
 	from := 0
 	for _, to := range append(cuts[:len(cuts):len(cuts)], len(records)) {
 		refused, err = t.produce(ctx, records, from, to)
@@ -124,7 +128,31 @@ func (t *transactor) commit(ctx context.Context, records []kgo.Record, cuts []in
 		}
 		from = to
 	}
+	ended, err := t.generation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ended != began {
+		return nil, t.explain(fmt.Errorf("writing a transaction: producer %v became %v in it, which ends what was written before", began, ended), "")
+	}
 	return nil, t.end(ctx, kgo.TryCommit)
+}
+
+// generation is what Kafka knows a producer by.
+type generation struct {
+	id    int64
+	epoch int16
+}
+
+// generation is that of the producer now. kgo may take the next one in the middle
+// of a transaction, where the log of a partition begins behind what it last wrote
+// there. Kafka then aborts what the transaction had, and kgo writes the rest.
+func (t *transactor) generation(ctx context.Context) (g generation, err error) {
+	g.id, g.epoch, err = t.client.ProducerID(ctx)
+	if err != nil {
+		err = t.explain(fmt.Errorf("writing a transaction: %w", err), "")
+	}
+	return g, err
 }
 
 // produce sends records from one index to another, and returns when Kafka has
