@@ -1,0 +1,197 @@
+//go:build integration
+
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+const script = "../../../.ci/kafka/kafka"
+
+// broker is an Apache Kafka of its own, run by .ci/kafka. Whoever comes to its
+// plaintext listener may do everything there, users under SASL nothing that they
+// were not allowed.
+type broker struct {
+	dir   string
+	plain string // addresses of its listeners
+	sasl  string
+	far   string // advertised as that of proxy
+	ports [2]string
+	proxy *proxy
+	pid   int
+}
+
+// users may log in, with their name as password.
+var users = []string{"stranger", "creator", "tenant", "producer"}
+
+func startBroker(t *testing.T) *broker {
+	t.Helper()
+	b := &broker{dir: t.TempDir()}
+	ports := freePorts(t, 4)
+	b.ports = [2]string{ports[0], ports[1]}
+	b.plain, b.sasl, b.far = loopback(ports[0]), loopback(ports[2]), loopback(ports[3])
+	b.proxy = startProxy(t, b.far)
+	if err := os.WriteFile(filepath.Join(b.dir, "more.properties"), []byte(b.properties()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// properties are those that .ci/kafka has no arguments for.
+func (b *broker) properties() string {
+	login := "org.apache.kafka.common.security.plain.PlainLoginModule required"
+	for _, user := range users {
+		login += fmt.Sprintf(" user_%s=%q", user, user)
+	}
+	return strings.Join([]string{
+		"listeners=PLAINTEXT://" + b.plain + ",CONTROLLER://" + loopback(b.ports[1]) + ",SASL_PLAINTEXT://" + b.sasl + ",FAR://" + b.far,
+		"advertised.listeners=PLAINTEXT://" + b.plain + ",SASL_PLAINTEXT://" + b.sasl + ",FAR://" + b.proxy.address(),
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,FAR:PLAINTEXT",
+		"inter.broker.listener.name=PLAINTEXT",
+		"sasl.enabled.mechanisms=PLAIN",
+		"listener.name.sasl_plaintext.plain.sasl.jaas.config=" + login + ";",
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users=User:ANONYMOUS",
+		"log.cleaner.backoff.ms=200",
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
+	}, "\n") + "\n"
+}
+
+// freePorts are ports that nobody listened on a moment ago.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	ports := make([]string, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", loopback("0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // only when all are chosen, so that they differ
+		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+func loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
+
+// start starts the broker with what it had written when it was killed.
+func (b *broker) start() error {
+	cmd := exec.Command(script, "start", b.dir, b.ports[0], b.ports[1])
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
+	}
+	b.pid, err = strconv.Atoi(strings.TrimSpace(string(out)))
+	return err
+}
+
+func (b *broker) kill() error {
+	p, err := os.FindProcess(b.pid)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}
+
+// settings are those of a test with topics of its own.
+func (b *broker) settings(name string) ledger.Settings {
+	return ledger.Settings{
+		Cluster:   &kafkaclient.Settings{Brokers: []string{b.plain}},
+		Namespace: name, Positions: name + ".positions",
+		Topic: name, DeadLetters: name + ".dead-letters", Log: zerolog.Nop(),
+	}
+}
+
+// as are settings for a user.
+func (b *broker) as(user, name string) ledger.Settings {
+	s := b.settings(name)
+	s.Cluster = &kafkaclient.Settings{Brokers: []string{b.sasl}, SASL: &kafkaclient.SASL{
+		Mechanism: kafkaclient.Plain, Username: user, Password: setting.NewSecret(user),
+	}}
+	return s
+}
+
+func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.plain)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// create makes a topic, with settings such as "cleanup.policy=compact".
+func (b *broker) create(t *testing.T, topic string, partitions int32, config ...string) {
+	t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	asked := kmsg.NewCreateTopicsRequestTopic()
+	asked.Topic, asked.NumPartitions, asked.ReplicationFactor = topic, partitions, 1
+	for _, c := range config {
+		name, value, _ := strings.Cut(c, "=")
+		set := kmsg.NewCreateTopicsRequestTopicConfig()
+		set.Name, set.Value = name, kmsg.StringPtr(value)
+		asked.Configs = append(asked.Configs, set)
+	}
+	req.Topics = append(req.Topics, asked)
+	resp, err := req.RequestWith(within(t), b.client(t))
+	if err == nil {
+		err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	}
+	if err != nil {
+		t.Fatalf("creating topic %s: %v", topic, err)
+	}
+}
+
+// tools are the classes of the commands in Kafka's bin directory.
+var tools = map[string]string{
+	"kafka-topics.sh":  "org.apache.kafka.tools.TopicCommand",
+	"kafka-configs.sh": "kafka.admin.ConfigCommand",
+	"kafka-acls.sh":    "org.apache.kafka.tools.AclCommand",
+}
+
+// run runs a command as hints have it, for somebody who may do everything.
+func (b *broker) run(t *testing.T, command string) {
+	t.Helper()
+	command = strings.ReplaceAll(command, b.sasl, b.plain)
+	words := strings.Fields(strings.ReplaceAll(command, "'", ""))
+	class, ok := tools[words[0]]
+	if !ok {
+		t.Fatalf("no command of Kafka's: %q", command)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, script, append([]string{"tool", class}, words[1:]...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+}

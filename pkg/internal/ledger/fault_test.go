@@ -1,0 +1,170 @@
+//go:build integration
+
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
+)
+
+// Two hundred commits, and connections that are cut all the while.
+func isCut(t *testing.T, b *broker) {
+	const name, commits = "cut", 200
+	b.create(t, name, 1)
+	s := b.settings(name)
+	s.Cluster.Brokers = []string{b.proxy.address()}
+	l := open(t, s)
+	take(t, l, "")
+	stop := make(chan struct{})
+	done := make(chan int)
+	go func() {
+		cuts := 0
+		for {
+			select {
+			case <-time.After(rand.N(600 * time.Millisecond)):
+				b.proxy.cut()
+				cuts++
+			case <-stop:
+				done <- cuts
+				return
+			}
+		}
+	}()
+	var want []string
+	failures := 0
+	began := time.Now()
+	for i := range commits {
+		texts := []string{fmt.Sprintf("%d a", i), fmt.Sprintf("%d b", i)}
+		failures += insist(t, l, name, fmt.Sprint(i), texts...)
+		want = append(want, texts...)
+	}
+	close(stop)
+	t.Logf("%d commits in %v, %d times cut, %d times Commit returned an error", commits, time.Since(began).Round(time.Millisecond), <-done, failures)
+	expect(t, b.read(t, name), want...)
+	expect(t, b.console(t, name, len(want)), want...)
+	take(t, open(t, b.settings(name)), fmt.Sprint(commits-1))
+}
+
+// console returns what Kafka's own consumer reads of a topic, committed records
+// alone. It ends when nothing has come for a while.
+func (b *broker) console(t *testing.T, topic string, n int) []string {
+	t.Helper()
+	out, err := exec.CommandContext(within(t), script, "tool", "org.apache.kafka.tools.consumer.ConsoleConsumer",
+		"--bootstrap-server", b.plain, "--topic", topic, "--partition", "0", "--offset", "earliest", "--isolation-level", "read_committed",
+		"--timeout-ms", "8000", "--max-messages", fmt.Sprint(n+1)).Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+// The broker dies when all is produced and nothing committed, and comes back.
+func isKilled(t *testing.T, b *broker) {
+	const name = "killed"
+	b.create(t, name, 1)
+	var way wire
+	s := b.settings(name)
+	s.Dial = way.dial
+	l := open(t, s)
+	take(t, l, "")
+	write(t, l, name, `1`, "a")
+	way.at(kmsg.EndTxn, func() {
+		if err := b.kill(); err != nil {
+			t.Error(err)
+		}
+	}, nil)
+	if err := l.Commit(within(t), to(name, "b"), nil, []byte(`2`)); err == nil {
+		t.Fatal("got nil from a broker that is dead")
+	}
+	if err := b.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d times Commit returned an error", 1+insist(t, l, name, `2`, "b"))
+	write(t, l, name, `3`, "c")
+	expect(t, b.read(t, name), "a", "b", "c")
+	take(t, open(t, b.settings(name)), `3`)
+}
+
+// Two thousand commits into small segments: a taking reads a part of what was
+// written, and finds the newest.
+func compacts(t *testing.T, b *broker) {
+	const name, commits = "compacted", 2000
+	b.create(t, name, 1)
+	s := b.settings(name)
+	index := ledger.Partition("acme")
+	b.create(t, s.Positions, ledger.Partitions, "cleanup.policy=compact", "segment.bytes=1048576", "min.cleanable.dirty.ratio=0.01")
+	l := open(t, s)
+	take(t, l, "")
+	padding := noise(3000)
+	padding = strings.NewReplacer(`"`, "x", `\`, "x", "<", "x", ">", "x", "&", "x").Replace(padding)
+	began := time.Now()
+	last := ""
+	for i := range commits {
+		last = fmt.Sprintf(`{"at":%d,"padding":%q}`, i, padding)
+		write(t, l, name, last)
+	}
+	t.Logf("%.0f commits a second", commits/time.Since(began).Seconds())
+	l.Close()
+	another := ledger.TransactionalID(name, "acme/another")
+	dead := b.leave(t, another, time.Minute, &kgo.Record{Topic: s.Positions, Partition: index, Key: []byte(another), Value: []byte(noise(900_000))})
+	if err := dead.EndTransaction(within(t), kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	left := b.shrinks(t, s.Positions, index, commits/2)
+	t.Logf("%d of %d records are left", left, commits)
+	take(t, open(t, s), last)
+	take(t, open(t, s), last)
+}
+
+// shrinks waits until a partition has fewer than so many records, and returns how
+// many.
+func (b *broker) shrinks(t *testing.T, topic string, partition int32, below int) (left int) {
+	t.Helper()
+	ctx := within(t)
+	for {
+		left = b.count(t, topic, partition)
+		if left < below {
+			return left
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%d records are left, want fewer than %d", left, below)
+		}
+	}
+}
+
+// count is how many records, of transactions that were aborted too, are in a partition.
+func (b *broker) count(t *testing.T, topic string, partition int32) int {
+	t.Helper()
+	end := b.end(t, topic, partition, 0)
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.plain), kgo.KeepControlRecords(),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().AtStart()}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n := 0
+	for at := int64(0); at < end; {
+		fetches := c.PollFetches(within(t))
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range fetches.Records() {
+			if !r.Attrs.IsControl() {
+				n++
+			}
+			at = r.Offset + 1
+		}
+	}
+	return n
+}

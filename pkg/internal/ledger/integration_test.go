@@ -1,0 +1,382 @@
+//go:build integration
+
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// All of it against Apache Kafka itself. One broker serves the tests one after
+// the other, those that kill it last.
+func TestRealBroker(t *testing.T) {
+	b := startBroker(t)
+	t.Run("a predecessor died in the middle of a transaction", func(t *testing.T) { leftOpen(t, b) })
+	t.Run("a predecessor is fenced", func(t *testing.T) { isFenced(t, b) })
+	t.Run("a transaction outlives its time-out", func(t *testing.T) { timesOut(t, b) })
+	t.Run("the answer to a commit is lost", func(t *testing.T) { losesAnswer(t, b) })
+	t.Run("another lane's transaction hangs", func(t *testing.T) { hangs(t, b) })
+	t.Run("refused records", func(t *testing.T) { refuses(t, b) })
+	t.Run("large positions", func(t *testing.T) { takesLarge(t, b) })
+	t.Run("compaction", func(t *testing.T) { compacts(t, b) })
+	t.Run("topics", func(t *testing.T) { verifiesTopics(t, b) })
+	t.Run("permissions", func(t *testing.T) { needsPermissions(t, b) })
+	t.Run("connections are cut", func(t *testing.T) { isCut(t, b) })
+	t.Run("the broker is killed before a commit", func(t *testing.T) { isKilled(t, b) })
+}
+
+// to are records for a topic, keyed all alike so that their order is kept.
+func to(topic string, texts ...string) []kgo.Record {
+	all := make([]kgo.Record, len(texts))
+	for i, text := range texts {
+		all[i] = kgo.Record{Topic: topic, Key: []byte("k"), Value: []byte(text)}
+	}
+	return all
+}
+
+func write(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) {
+	t.Helper()
+	if err := l.Commit(within(t), to(topic, texts...), nil, []byte(pos)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// insist commits until that is done, and returns how often it was not.
+func insist(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) (failures int) {
+	t.Helper()
+	for ctx := within(t); ; failures++ {
+		err := l.Commit(ctx, to(topic, texts...), nil, []byte(pos))
+		if err == nil {
+			return failures
+		}
+		if class(err) == "fenced" || errors.Is(err, sink.ErrMoved) || ctx.Err() != nil {
+			t.Fatalf("after %d failures: %v", failures, err)
+		}
+	}
+}
+
+// read returns the committed values of a topic with one partition, up to what is
+// there now. The transactions in it have ended: what is not waited for is held up.
+func (b *broker) read(t *testing.T, topic string) []string {
+	t.Helper()
+	end := b.end(t, topic, 0, 0)
+	if stable := b.end(t, topic, 0, 1); stable != end {
+		t.Fatalf("a committed reader is held up at %d of %d", stable, end)
+	}
+	c := b.client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	var values []string
+	for at := int64(0); at < end; {
+		fetches := c.PollFetches(within(t))
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("reading topic %s at %d of %d: %v", topic, at, end, err)
+		}
+		for _, r := range fetches.Records() {
+			if !r.Attrs.IsControl() {
+				values = append(values, string(r.Value))
+			}
+			at = r.Offset + 1
+		}
+	}
+	return values
+}
+
+// end is that of a partition, for an isolation level.
+func (b *broker) end(t *testing.T, topic string, partition int32, isolation int8) int64 {
+	t.Helper()
+	return offset(t, b.client(t), topic, partition, -1, isolation)
+}
+
+func offset(t *testing.T, c *kgo.Client, topic string, partition int32, timestamp int64, isolation int8) int64 {
+	t.Helper()
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.IsolationLevel = isolation
+	asked := kmsg.NewListOffsetsRequestTopic()
+	asked.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp = partition, timestamp
+	asked.Partitions = append(asked.Partitions, p)
+	req.Topics = append(req.Topics, asked)
+	resp, err := req.RequestWith(within(t), c)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+	}
+	if err != nil {
+		t.Fatalf("asking for the end of topic %s: %v", topic, err)
+	}
+	return resp.Topics[0].Partitions[0].Offset
+}
+
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("committed (-want +got):\n%s", diff)
+	}
+}
+
+// leave begins a transaction and leaves it open.
+func (b *broker) leave(t *testing.T, id string, limit time.Duration, records ...*kgo.Record) *kgo.Client {
+	t.Helper()
+	c := b.client(t, kgo.TransactionalID(id), kgo.TransactionTimeout(limit), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err := c.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ProduceSync(within(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func leftOpen(t *testing.T, b *broker) {
+	const name = "left-open"
+	b.create(t, name, 1)
+	s := b.settings(name)
+	first := open(t, s)
+	take(t, first, "")
+	write(t, first, name, `1`, "a")
+	first.Close()
+	dead := b.leave(t, ledger.TransactionalID(name, lane), time.Minute,
+		&kgo.Record{Topic: name, Value: []byte("never")},
+		&kgo.Record{Topic: s.Positions, Partition: ledger.Partition("acme"), Key: []byte(ledger.TransactionalID(name, lane)), Value: []byte("never")})
+	dead.Close()
+
+	second := open(t, s)
+	began := time.Now()
+	take(t, second, `1`)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to take the lane", took)
+	}
+	expect(t, b.read(t, name), "a")
+	write(t, second, name, `2`, "b")
+	expect(t, b.read(t, name), "a", "b")
+}
+
+func isFenced(t *testing.T, b *broker) {
+	const name = "fenced"
+	b.create(t, name, 1)
+	var way wire
+	s := b.settings(name)
+	s.Dial = way.dial
+	first, second := open(t, s), open(t, b.settings(name))
+	take(t, first, "")
+	write(t, first, name, `1`, "a")
+
+	take(t, second, `1`)
+	expectFenced(t, first.Commit(within(t), to(name, "never"), nil, []byte(`2`)), kerr.InvalidProducerEpoch)
+	write(t, second, name, `3`, "b")
+	if err := first.Commit(within(t), to(name, "never"), nil, []byte(`2`)); !errors.Is(err, sink.ErrMoved) {
+		t.Fatalf("got %v, want %v", err, sink.ErrMoved)
+	}
+
+	take(t, first, `3`)
+	expectFenced(t, second.Commit(within(t), to(name, "never"), nil, []byte(`4`)), kerr.InvalidProducerEpoch)
+	way.at(kmsg.EndTxn, func() { take(t, second, `3`) }, nil)
+	expectFenced(t, first.Commit(within(t), to(name, "never"), nil, []byte(`4`)), kerr.ProducerFenced)
+	write(t, second, name, `5`, "c")
+	expect(t, b.read(t, name), "a", "b", "c")
+}
+
+func expectFenced(t *testing.T, err, code error) {
+	t.Helper()
+	var again interface{ RetryAfter() time.Duration }
+	if class(err) != "fenced" || !errors.As(err, &again) || again.RetryAfter() < time.Minute || hint(err) == "" {
+		t.Fatalf("got %v of class %q, want to be fenced, with a pause of a minute and a hint", err, class(err))
+	}
+	if !errors.Is(err, code) {
+		t.Errorf("got %v, want the broker to say %v", err, code)
+	}
+}
+
+// A process that is stopped for longer than its transaction may be open.
+func timesOut(t *testing.T, b *broker) {
+	const name = "timed-out"
+	b.create(t, name, 1)
+	way := wire{id: ledger.TransactionalID(name, lane), limit: time.Second}
+	s := b.settings(name)
+	s.Dial = way.dial
+	l := open(t, s)
+	take(t, l, "")
+	write(t, l, name, `1`, "a")
+	way.at(kmsg.EndTxn, func() { b.settled(t, name) }, nil)
+	err := l.Commit(within(t), to(name, "b"), nil, []byte(`2`))
+	t.Logf("the broker says %v", err)
+	if err == nil {
+		t.Fatal("got nil, want an error: the transaction was aborted")
+	}
+	insist(t, l, name, `2`, "b")
+	expect(t, b.read(t, name), "a", "b")
+	take(t, open(t, b.settings(name)), `2`)
+}
+
+// settled waits until no transaction is open in a topic.
+func (b *broker) settled(t *testing.T, topic string) {
+	t.Helper()
+	ctx, c := within(t), b.client(t)
+	for end := offset(t, c, topic, 0, -1, 0); offset(t, c, topic, 0, -1, 1) < end; {
+		if ctx.Err() != nil {
+			t.Fatal("the transaction does not end")
+		}
+	}
+}
+
+func losesAnswer(t *testing.T, b *broker) {
+	const name = "answer"
+	b.create(t, name, 1)
+	var way wire
+	s := b.settings(name)
+	s.Dial = way.dial
+	s.Cluster.Brokers = []string{b.proxy.address()}
+	l := open(t, s)
+	take(t, l, "")
+	for pos, tt := range []struct{ before, after func() }{
+		{b.proxy.silence, func() { b.settled(t, name); b.proxy.close() }}, // it was committed
+		{b.proxy.close, nil}, // it was not
+	} {
+		way.at(kmsg.EndTxn, tt.before, tt.after)
+		text := fmt.Sprint(pos + 1)
+		if err := l.Commit(within(t), to(name, text), nil, []byte(text)); err == nil || class(err) == "fenced" {
+			t.Fatalf("got %v, want an error that says nothing of how it ended", err)
+		}
+		b.proxy.open()
+		insist(t, l, name, text, text)
+	}
+	write(t, l, name, `3`, "3")
+	expect(t, b.read(t, name), "1", "2", "3")
+	take(t, open(t, b.settings(name)), `3`)
+}
+
+func hangs(t *testing.T, b *broker) {
+	const name = "hanging"
+	b.create(t, name, 1)
+	s := b.settings(name)
+	l := open(t, s)
+	take(t, l, "")
+	write(t, l, name, `1`, "a")
+	began := time.Now()
+	b.leave(t, "another lane", 20*time.Second, &kgo.Record{
+		Topic: s.Positions, Partition: ledger.Partition("acme"), Key: []byte("another lane"), Value: []byte("open"),
+	})
+	write(t, l, name, `2`, "b")
+	l.Close()
+
+	var log strings.Builder
+	s.Log = zerolog.New(&log)
+	next := open(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	pos, err := next.Take(ctx)
+	if class(err) != "open_transaction" || !strings.Contains(hint(err), "kafka-transactions.sh") {
+		t.Errorf("got position %s and %v of class %q, want to be told of the open transaction", pos, err, class(err))
+	}
+	for err != nil && ctx.Err() == nil {
+		if class(err) != "open_transaction" {
+			t.Fatal(err)
+		}
+		pos, err = next.Take(ctx)
+	}
+	if err != nil || string(pos) != `2` {
+		t.Errorf("got position %s and %v, want 2", pos, err)
+	}
+	if took := time.Since(began); took < 20*time.Second {
+		t.Errorf("the lane was taken after %v, before the transaction had timed out", took)
+	}
+	if !strings.Contains(log.String(), "waiting for transactions of other lanes") {
+		t.Errorf("got log %q, want it to say what is waited for", log.String())
+	}
+	write(t, next, name, `3`, "c")
+	expect(t, b.read(t, name), "a", "b", "c")
+}
+
+func refuses(t *testing.T, b *broker) {
+	t.Run("one too large among a thousand", func(t *testing.T) {
+		const name = "too-large"
+		b.create(t, name, 1, "max.message.bytes=20000")
+		l := open(t, b.settings(name))
+		take(t, l, "")
+		texts := make([]string, 1000)
+		for i := range texts {
+			texts[i] = fmt.Sprintf("%d %s", i, noise(100))
+		}
+		texts[617] = noise(40_000)
+		rest := refuse(t, b, l, name, texts, 617)
+		write(t, l, name, `1`, rest...)
+		expect(t, b.read(t, name), rest...)
+		take(t, open(t, b.settings(name)), `1`)
+	})
+	t.Run("without a key, where the topic is compacted", func(t *testing.T) {
+		const name = "keyless"
+		b.create(t, name, 1, "cleanup.policy=compact")
+		l := open(t, b.settings(name))
+		take(t, l, "")
+		all := to(name, "a", "b", "c")
+		all[1].Key = nil
+		err := l.Commit(within(t), all, nil, []byte(`1`))
+		expectRefused(t, err, 1)
+		write(t, l, name, `1`, "a", "c")
+		expect(t, b.read(t, name), "a", "c")
+	})
+}
+
+// refuse commits what is refused, and returns the texts without what was named.
+func refuse(t *testing.T, b *broker, l *ledger.Ledger, topic string, texts []string, want int) []string {
+	t.Helper()
+	err := l.Commit(within(t), to(topic, texts...), nil, []byte(`1`))
+	expectRefused(t, err, want)
+	expect(t, b.read(t, topic))
+	return append(append([]string(nil), texts[:want]...), texts[want+1:]...)
+}
+
+func expectRefused(t *testing.T, err error, want int) {
+	t.Helper()
+	var bad sink.BatchError
+	if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Index != want || !sink.IsPermanent(bad[0].Err) {
+		t.Fatalf("got %v, want record %d to be refused for good", err, want)
+	}
+}
+
+// noise does not compress.
+func noise(n int) string {
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = byte('!' + rand.N(90))
+	}
+	return string(text)
+}
+
+func takesLarge(t *testing.T, b *broker) {
+	const name = "large"
+	b.create(t, name, 1)
+	s := b.settings(name)
+	l := open(t, s)
+	take(t, l, "")
+	pos := `"` + strings.Map(func(r rune) rune {
+		if r == '"' || r == '\\' || r == '<' || r == '>' || r == '&' {
+			return 'x'
+		}
+		return r
+	}, noise(512<<10-2)) + `"`
+	write(t, l, name, pos, "a")
+	take(t, open(t, s), pos)
+	l = open(t, s)
+	take(t, l, pos)
+	err := l.Commit(within(t), to(name, "b"), nil, []byte(`"`+strings.Repeat("y", 600<<10)+`"`))
+	if err == nil || !strings.Contains(err.Error(), "larger than a position may be") {
+		t.Errorf("got %v, want a position that is too large to be refused", err)
+	}
+	write(t, l, name, `1`, "b")
+	expect(t, b.read(t, name), "a", "b")
+}
