@@ -168,15 +168,16 @@ func TestAnOpenThatHangsIsNoticed(t *testing.T) {
 	})
 }
 
+// While a Publish of the first page is on its way, all others are queued.
 func TestAPublishTakesWhatIsQueued(t *testing.T) {
 	tests := []struct {
 		name   string
 		limits sink.Limits
 		want   [][]string
 	}{
-		{"all of it", sink.Limits{}, [][]string{ids(0, 20)}},
-		{"whole pages, up to the limit of records", sink.Limits{Records: 10}, [][]string{ids(0, 8), ids(8, 16), ids(16, 20)}},
-		{"whole pages, up to the limit of bytes", sink.Limits{Bytes: 8 * 120}, [][]string{ids(0, 8), ids(8, 16), ids(16, 20)}},
+		{"all of it", sink.Limits{}, [][]string{ids(0, 4), ids(4, 20)}},
+		{"whole pages, up to the limit of records", sink.Limits{Records: 10}, [][]string{ids(0, 4), ids(4, 12), ids(12, 20)}},
+		{"whole pages, up to the limit of bytes", sink.Limits{Bytes: 8 * 120}, [][]string{ids(0, 4), ids(4, 12), ids(12, 20)}},
 		{"a page in parts that exceeds the limit of records", sink.Limits{Records: 3},
 			[][]string{ids(0, 3), ids(3, 4), ids(4, 7), ids(7, 8), ids(8, 11), ids(11, 12), ids(12, 15), ids(15, 16), ids(16, 19), ids(19, 20)}},
 		{"a page in parts that exceeds the limit of bytes", sink.Limits{Bytes: 2*120 + 100},
@@ -192,12 +193,20 @@ func TestAPublishTakesWhatIsQueued(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newRig(&eventLog{total: 20, page: 4, size: 100}, &fakeSink{limits: test.limits})
-				queued := make(chan struct{})
-				b.Lane.Open = func(context.Context) (sink.Sink, error) {
-					<-queued
-					return b.sink, nil
-				}
+				taking, queued := make(chan struct{}), make(chan struct{})
+				log := &eventLog{total: 20, page: 4, size: 100, next: func(at int) error {
+					if at > 0 {
+						<-taking // so that the first page is taken alone
+					}
+					return nil
+				}}
+				b := newRig(log, &fakeSink{limits: test.limits, answer: func(_ context.Context, n int, _ []sink.Record) error {
+					if n == 1 {
+						close(taking)
+						<-queued
+					}
+					return nil
+				}})
 				stop := start(b.Lane)
 				synctest.Wait()
 				close(queued)

@@ -32,15 +32,28 @@ func TestQueueBytes(t *testing.T) {
 	}
 }
 
-// While a Publish takes its time, as much is queued as the next may hold.
+// While a Publish of one page takes its time, as much is queued as the next may
+// hold.
 func TestASinkIsHandedBatchesAsLargeAsItAllows(t *testing.T) {
 	const records = 2000
 	synctest.Test(t, func(t *testing.T) {
+		taking := make(chan struct{})
 		snk := &fakeSink{
 			limits: sink.Limits{Records: records, Bytes: records * 11_000},
-			answer: func(context.Context, int, []sink.Record) error { pass(10 * time.Second); return nil },
+			answer: func(_ context.Context, n int, _ []sink.Record) error {
+				if n == 1 {
+					close(taking)
+				}
+				pass(10 * time.Second)
+				return nil
+			},
 		}
-		b := newRig(&eventLog{total: 3 * records, size: 10_000}, snk)
+		b := newRig(&eventLog{total: 3 * records, size: 10_000, next: func(at int) error {
+			if at > 0 {
+				<-taking // A first batch of many pages would leave that much less room.
+			}
+			return nil
+		}}, snk)
 		b.QueueBytes = pipeline.QueueBytes(snk.Limits())
 		b.catchUp(t)
 		largest := 0
