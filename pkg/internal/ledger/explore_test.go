@@ -278,7 +278,7 @@ func (w *world) digest(seed maphash.Seed) uint64 {
 
 func (i *instance) digest(h *maphash.Hash) {
 	m, l := i.model, i.ledger
-	sum(h, int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
+	sum(h, int(i.call), int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
 		m.depth(i.upTo), m.depth(i.early.upTo), len(i.early.value),
 		m.rank(i.lane, l.known), m.rank(i.lane, l.tried), truth(l.taken), truth(l.producer != nil),
 		truth(i.epoch == m.ids[i.lane].epoch))
@@ -302,8 +302,12 @@ type explorer struct {
 	longest int
 }
 
-// fork is where a run takes the first of several ways.
-type fork []option
+// fork is a state in which a run takes the first of several ways.
+type fork struct {
+	state uint64
+	left  bounds
+	ways  []option
+}
 
 func (x *explorer) explore() error {
 	x.seed, x.seen = maphash.MakeSeed(), make(map[uint64][]bounds)
@@ -312,14 +316,14 @@ func (x *explorer) explore() error {
 		if err := x.run(); err != nil {
 			return fmt.Errorf("%w\n%s", err, x.story())
 		}
-		for len(x.path) > 0 && len(x.path[len(x.path)-1]) == 1 {
+		for len(x.path) > 0 && len(x.path[len(x.path)-1].ways) == 1 {
 			x.path = x.path[:len(x.path)-1]
 		}
 		if len(x.path) == 0 {
 			return nil
 		}
 		last := &x.path[len(x.path)-1]
-		*last = (*last)[1:]
+		last.ways = last.ways[1:]
 	}
 }
 
@@ -330,7 +334,7 @@ func (x *explorer) run() error {
 	w := newWorld(x.bounds, x.flaw)
 	defer w.stop()
 	for _, f := range x.path {
-		w.do(f[0])
+		w.do(f.ways[0])
 	}
 	for len(x.path) < tooLong {
 		if err := w.check(); err != nil {
@@ -341,26 +345,37 @@ func (x *explorer) run() error {
 			x.whole, x.longest = x.whole+1, max(x.longest, len(x.path))
 			return w.over()
 		}
-		if x.known(w) {
-			return nil
+		here := fork{state: w.digest(x.seed), left: w.left, ways: options}
+		if x.known(here) {
+			return x.circle(here)
 		}
-		x.path = append(x.path, options)
+		x.path = append(x.path, here)
 		w.do(options[0])
 	}
 	return errors.New("it goes on for ever")
 }
 
 // known reports whether the state needs no exploring, and notes it otherwise.
-func (x *explorer) known(w *world) bool {
-	state := w.digest(x.seed)
-	for _, b := range x.seen[state] {
-		if w.left.within(b) {
+func (x *explorer) known(f fork) bool {
+	for _, b := range x.seen[f.state] {
+		if f.left.within(b) {
 			return true
 		}
 	}
-	x.seen[state] = append(x.seen[state], w.left)
+	x.seen[f.state] = append(x.seen[f.state], f.left)
 	x.states++
 	return false
+}
+
+// circle says that the run is where it was before, although nothing has gone wrong
+// since then: it could do that for ever.
+func (x *explorer) circle(f fork) error {
+	for _, before := range x.path {
+		if before.state == f.state && before.left == f.left {
+			return errors.New("it goes round in circles")
+		}
+	}
+	return nil
 }
 
 // story tells the run in words.
@@ -369,8 +384,8 @@ func (x *explorer) story() string {
 	defer w.stop()
 	var told strings.Builder
 	for _, f := range x.path {
-		fmt.Fprintln(&told, w.words(f[0]))
-		w.do(f[0])
+		fmt.Fprintln(&told, w.words(f.ways[0]))
+		w.do(f.ways[0])
 	}
 	return told.String()
 }

@@ -40,6 +40,7 @@ type instance struct {
 	done  bool  // its work is
 	fault error // that it found
 
+	call  call  // to its ledger, that the step is part of
 	at    int   // the position that it goes on from
 	epoch int   // of its newest producer
 	upTo  int64 // the watermark that it reads to; 0 when it has read
@@ -53,6 +54,14 @@ type instance struct {
 
 // group is the consumer group that says who owns a lane.
 type group struct{ owner string }
+
+// call is what a ledger is asked to do: by the same steps, but not to the same end.
+type call int
+
+const (
+	toTake call = iota
+	toCommit
+)
 
 type step int
 
@@ -202,6 +211,7 @@ func nothing() error { return nil }
 // deliver is the loop of a lane, as package pipeline has it.
 func deliver(i *instance) error {
 	for {
+		i.call = toTake
 		pos, err := i.ledger.Take(context.Background())
 		if err != nil {
 			i.await(err)
@@ -238,6 +248,7 @@ func (i *instance) publish() error {
 			return i.do(resting, nothing)
 		}
 		batch := []kgo.Record{{Topic: "audit", Value: decimal(i.at)}}
+		i.call = toCommit
 		err := i.ledger.Commit(context.Background(), batch, nil, decimal(i.at+1))
 		switch {
 		case errors.Is(err, sink.ErrMoved):
