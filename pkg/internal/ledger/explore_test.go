@@ -278,7 +278,7 @@ func (w *world) digest(seed maphash.Seed) uint64 {
 
 func (i *instance) digest(h *maphash.Hash) {
 	m, l := i.model, i.ledger
-	sum(h, int(i.call), int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
+	sum(h, int(i.call), int(i.after), int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
 		m.depth(i.upTo), m.depth(i.early.upTo), len(i.early.value),
 		m.rank(i.lane, l.known), m.rank(i.lane, l.tried), truth(l.taken), truth(l.producer != nil),
 		truth(i.epoch == m.ids[i.lane].epoch))

@@ -35,6 +35,7 @@ type instance struct {
 	yield func(struct{}) bool
 
 	step  step  // that it is about to do
+	after step  // the newest that it has done that is no reading
 	fate  fate  // of that step
 	fresh bool  // it has done nothing since it was started
 	done  bool  // its work is
@@ -147,6 +148,7 @@ func (i *instance) start() {
 	}
 	i.ledger = newLedger(laneNames[i.lane], s, i)
 	i.fate, i.fresh = succeeds, true
+	i.call, i.after = toTake, preparing
 	i.at, i.epoch, i.upTo, i.fence, i.saw = 0, 0, 0, 0, 0
 	i.next, i.stop = iter.Pull(i.live)
 	i.next()
@@ -175,6 +177,9 @@ func (i *instance) do(s step, f func() error) error {
 	i.step = s
 	if !i.yield(struct{}{}) {
 		panic(errCrash)
+	}
+	if s != watermark && s != waiting && s != reading {
+		i.after = s
 	}
 	if i.fate == requestLost {
 		return errNoAnswer
