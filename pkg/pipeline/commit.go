@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -12,10 +13,50 @@ import (
 
 // transaction is what a sink that keeps the position takes in one step.
 type transaction struct {
-	ledger  sink.Ledger
-	rest    part
-	rejects []sink.Reject
+	pages   part // what there is to publish, of which
+	rest    part // these were not refused,
+	places  []int
+	unable  []sink.Reject // that could not be encoded
+	refused []sink.Reject
 	next    source.Position
+}
+
+func newTransaction(pages part, unable []sink.Reject, next source.Position) transaction {
+	t := transaction{pages: pages, rest: pages, places: make([]int, pages.len()), unable: unable, next: next}
+	for i := range t.places {
+		t.places[i] = i
+	}
+	return t
+}
+
+func (t transaction) rejects() []sink.Reject { return slices.Concat(t.unable, t.refused) }
+
+// without is t with rejects in place of the records that have a fault.
+func (t transaction) without(faults []error) transaction {
+	less := newTransaction(t.pages, t.unable, t.next)
+	less.rest, less.places, less.refused = part{}, nil, slices.Clone(t.refused)
+	for i, fault := range faults {
+		if fault != nil {
+			less.refused = append(less.refused, reject(t.rest, i, fault))
+			continue
+		}
+		less.rest.records = append(less.rest.records, t.rest.records[i])
+		less.rest.raws = append(less.rest.raws, t.rest.raws[i])
+		less.places = append(less.places, t.places[i])
+	}
+	return less
+}
+
+// rows are the most rejects that follow each other, after before of them, and how
+// many come last.
+func (t transaction) rows(before int) (most, last int) {
+	behind := -before
+	for _, place := range t.places {
+		most = max(most, place-behind)
+		behind = place + 1
+	}
+	last = t.pages.len() - behind
+	return max(most, last), last
 }
 
 // commit publishes until all is committed. Records that are refused become dead
@@ -31,9 +72,11 @@ func (p *publisher) commit(ctx, grace context.Context, t transaction) error {
 		case errors.Is(err, sink.ErrMoved):
 			return err
 		}
-		if refused := p.refused(&t, err); refused == nil {
+		var again error
+		if t, again = p.refused(t, err); again == nil {
 			continue
-		} else if err := p.publishing.pause(ctx, refused); err != nil {
+		}
+		if err := p.publishing.pause(ctx, again); err != nil {
 			return err
 		}
 		if p.dest.sink == nil {
@@ -46,50 +89,43 @@ func (p *publisher) publishAt(ctx context.Context, t transaction) error {
 	defer p.state.asking()()
 	began := time.Now()
 	defer func() { p.state.observe(time.Since(began)) }()
+	ledger := p.dest.sink.(sink.Ledger)
 	return p.dest.attempt(ctx, fmt.Sprintf("commit of %d records", t.rest.len()), func(ctx context.Context) error {
-		return t.ledger.PublishAt(ctx, t.rest.records, t.rejects, t.next)
+		return ledger.PublishAt(ctx, t.rest.records, t.rejects(), t.next)
 	})
 }
 
 func (p *publisher) committed(t transaction) {
 	p.publishing.succeeded()
+	_, p.row = t.rows(p.row)
 	if t.rest.len() > 0 {
-		p.row = 0
 		p.delivered(t.rest.len())
 	}
-	p.buried(t.rejects)
+	p.buried(t.rejects())
 	p.state.saved(t.next)
 }
 
-// refused makes rejects of the records that err names, or returns why the same is
-// to be tried again.
-func (p *publisher) refused(t *transaction, err error) error {
+// refused is what is to be tried next, once the sink answered with err: at once,
+// with rejects of the records that it names, or after a pause, because of the error
+// returned.
+func (p *publisher) refused(t transaction, err error) (transaction, error) {
 	var named sink.BatchError
 	if !errors.As(err, &named) {
-		return err
+		return t, err
 	}
 	faults, ok := byIndex(named, t.rest.len())
 	if !ok {
-		return fmt.Errorf("an answer that names no record, one twice or one out of range tells nothing: %w", err)
+		return t, fmt.Errorf("an answer that names no record, one twice or one out of range tells nothing: %w", err)
 	}
 	for _, fault := range named {
 		if !sink.IsPermanent(fault.Err) {
-			return err
+			return t, err
 		}
 	}
-	if p.row+len(named) > p.MaxRejects {
-		return distrust(p.row+len(named), err)
+	less := t.without(faults)
+	if row, _ := less.rows(p.row); row > p.MaxRejects {
+		// Nothing is committed yet, so none of them has to be buried.
+		return newTransaction(t.pages, t.unable, t.next), distrust(row, err)
 	}
-	p.row += len(named)
-	var keep part
-	for i, fault := range faults {
-		if fault != nil {
-			t.rejects = append(t.rejects, reject(t.rest, i, fault))
-			continue
-		}
-		keep.records = append(keep.records, t.rest.records[i])
-		keep.raws = append(keep.raws, t.rest.raws[i])
-	}
-	t.rest = keep
-	return nil
+	return less, nil
 }

@@ -86,8 +86,8 @@ func (p *publisher) settle(ctx, grace context.Context, pages []*page) error {
 	}
 	rest := join(parts...)
 	next := pages[len(pages)-1].next
-	if ledger, ok := p.dest.sink.(sink.Ledger); ok {
-		if err := p.commit(ctx, grace, transaction{ledger, rest, rejects, next}); err != nil {
+	if _, ok := p.dest.sink.(sink.Ledger); ok {
+		if err := p.commit(ctx, grace, newTransaction(rest, rejects, next)); err != nil {
 			return err
 		}
 		p.state.passed(filtered)

@@ -39,8 +39,7 @@ func (l *Lane) resume(ctx, grace context.Context, dest *destination) (source.Rea
 // it is asked; what the state has of it from an earlier run, in which the sink did
 // not, is carried over to the sink once, and the other way round.
 func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.Position, error) {
-	ledger, ok := dest.sink.(sink.Ledger)
-	if !ok {
+	if _, ok := dest.sink.(sink.Ledger); !ok {
 		if err := l.release(ctx, grace, dest); err != nil {
 			return nil, err
 		}
@@ -58,7 +57,7 @@ func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.P
 	if _, err := l.take(ctx, dest); err != nil || pos == nil {
 		return nil, err
 	}
-	if err := l.keep(ctx, grace, dest, ledger, pos); err != nil {
+	if err := l.keep(ctx, grace, dest, pos); err != nil {
 		return nil, err
 	}
 	l.log.Info().Msg("position carried over from the state to the sink, which keeps it from now on")
@@ -122,14 +121,14 @@ func (l *Lane) begin(ctx, grace context.Context, dest *destination) (pos source.
 	if err != nil {
 		return nil, err
 	}
-	if ledger, ok := dest.sink.(sink.Ledger); ok {
-		return pos, l.keep(ctx, grace, dest, ledger, pos)
+	if _, ok := dest.sink.(sink.Ledger); ok {
+		return pos, l.keep(ctx, grace, dest, pos)
 	}
 	return pos, l.save(ctx, grace, pos)
 }
 
 // keep commits a position without records.
-func (l *Lane) keep(ctx, grace context.Context, dest *destination, ledger sink.Ledger, pos source.Position) error {
+func (l *Lane) keep(ctx, grace context.Context, dest *destination, pos source.Position) error {
 	p := &publisher{Lane: l, dest: dest}
-	return p.commit(ctx, grace, transaction{ledger: ledger, next: pos})
+	return p.commit(ctx, grace, newTransaction(part{}, nil, pos))
 }

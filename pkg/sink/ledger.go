@@ -19,7 +19,8 @@ type Ledger interface {
 	Position(ctx context.Context) ([]byte, error)
 
 	// PublishAt commits a batch, dead letters for the rejects, and the position
-	// behind both, all or nothing. The batch may be empty.
+	// behind both, all or nothing. The batch may be empty, and larger than Limits
+	// where what lies before one position is.
 	//
 	// A BatchError names records that are refused for good: nothing was committed,
 	// and PublishAt is called again with those as rejects. ErrMoved says that nothing
