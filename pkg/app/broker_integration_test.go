@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,39 +21,87 @@ import (
 )
 
 // partitions of the topics that these tests create.
-const partitions = 3
+const partitions = 6
 
-// startBroker runs an Apache Kafka of its own for the test, and returns its
-// address.
-func startBroker(t *testing.T) string {
+// broker is an Apache Kafka of its own, run by .ci/kafka.
+type broker struct {
+	dir     string
+	ports   []string // plaintext, controller
+	address string
+	far     string // the same through proxy, as is all that the broker tells those who come this way
+	proxy   *proxy
+	pid     int
+	sizes   map[string]int64 // of topics on its disk, as grown saw them last
+}
+
+func startBroker(t *testing.T) *broker {
 	t.Helper()
-	ports := freePorts(t, 2)
-	cmd := exec.Command("../../.ci/kafka/kafka", "start", t.TempDir(), ports[0], ports[1])
+	ports := freePorts(t, 3)
+	b := &broker{dir: t.TempDir(), ports: ports[:2], address: loopback(ports[0]), sizes: map[string]int64{}}
+	b.proxy = startProxy(t, loopback(ports[2]))
+	b.far = b.proxy.listener.Addr().String()
+	properties := strings.Join([]string{
+		"listeners=PLAINTEXT://" + b.address + ",CONTROLLER://" + loopback(ports[1]) + ",FAR://" + loopback(ports[2]),
+		"advertised.listeners=PLAINTEXT://" + b.address + ",FAR://" + b.far,
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT",
+		"inter.broker.listener.name=PLAINTEXT",
+	}, "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(b.dir, "more.properties"), []byte(properties), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.start(t)
+	t.Cleanup(func() { b.kill(t) })
+	return b
+}
+
+func loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
+
+// start starts the broker with what it had written when it was killed.
+func (b *broker) start(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command("../../.ci/kafka/kafka", "start", b.dir, b.ports[0], b.ports[1])
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("starting broker: %v: %s", err, stderr.String())
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
+	if b.pid, err = strconv.Atoi(strings.TrimSpace(string(out))); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		p, err := os.FindProcess(pid)
-		if err == nil {
-			err = p.Kill()
-		}
-		if err != nil {
-			t.Errorf("stopping broker: %v", err)
-		}
-	})
-	return net.JoinHostPort("127.0.0.1", ports[0])
 }
 
-func createTopic(t *testing.T, broker, topic string) {
+func (b *broker) kill(t *testing.T) {
 	t.Helper()
-	c := &kafkago.Client{Addr: kafkago.TCP(broker)}
+	p, err := os.FindProcess(b.pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Errorf("killing broker: %v", err)
+	}
+}
+
+// grown tells whether anything was written to a topic since it was asked last.
+func (b *broker) grown(topic string) bool {
+	logs, err := filepath.Glob(filepath.Join(b.dir, "data", topic+"-*", "*.log"))
+	if err != nil {
+		return false
+	}
+	var size int64
+	for _, log := range logs {
+		if info, err := os.Stat(log); err == nil {
+			size += info.Size()
+		}
+	}
+	before := b.sizes[topic]
+	b.sizes[topic] = size
+	return size > before
+}
+
+func createTopic(t *testing.T, b *broker, topic string) {
+	t.Helper()
+	c := &kafkago.Client{Addr: kafkago.TCP(b.address)}
 	resp, err := c.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{
 		{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1},
 	}})
@@ -65,7 +114,7 @@ func createTopic(t *testing.T, broker, topic string) {
 	// A broker answers that it created a topic before it leads the partitions.
 	for p := range partitions {
 		ready := func() error {
-			_, err := recordsIn(t.Context(), broker, topic, p)
+			_, err := recordsIn(t.Context(), b.address, topic, p)
 			return err
 		}
 		within := backoff.WithMaxRetries(backoff.NewConstantBackOff(50*time.Millisecond), 600)

@@ -81,15 +81,16 @@ func (s *site) fileSink(t *testing.T, poll string) {
 `, s.path("audit.ndjson")))
 }
 
-func (s *site) kafkaSink(t *testing.T, poll, broker, topic string) {
+func (s *site) kafkaSink(t *testing.T, poll, broker, delivery string) {
 	t.Helper()
 	s.configure(t, poll, fmt.Sprintf(`  - name: siem
     type: kafka
     format: ecs
     settings:
       brokers: [%q]
-      topic: %s
-`, broker, topic))
+      topic: audit
+      delivery: %s
+`, broker, delivery))
 }
 
 // command is sluice run, with what it says on stderr kept.

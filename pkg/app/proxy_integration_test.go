@@ -1,0 +1,111 @@
+//go:build integration
+
+package app_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// proxy passes on what it is sent, until its connections are cut.
+type proxy struct {
+	listener net.Listener
+	to       string
+
+	mu    sync.Mutex
+	pairs map[*pair]bool
+}
+
+// pair is a connection to the proxy, and that from it.
+type pair struct {
+	near, far net.Conn
+	deaf      atomic.Bool // what comes from far is lost
+}
+
+func startProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", loopback("0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: l, to: to, pairs: map[*pair]bool{}}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		p.serve()
+	}()
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		p.cut(0)
+		<-served
+	})
+	return p
+}
+
+func (p *proxy) serve() {
+	var passing sync.WaitGroup
+	defer passing.Wait()
+	for {
+		near, err := p.listener.Accept()
+		if err != nil {
+			return // it was closed
+		}
+		far, err := net.Dial("tcp", p.to)
+		if err != nil {
+			near.Close() // as refused as it was here
+			continue
+		}
+		both := &pair{near: near, far: far}
+		p.mu.Lock()
+		p.pairs[both] = true
+		p.mu.Unlock()
+		passing.Go(func() {
+			defer p.end(both)
+			_, _ = io.Copy(far, near) // either ends by being cut
+		})
+		passing.Go(func() {
+			defer p.end(both)
+			_, _ = io.Copy(both, far)
+		})
+	}
+}
+
+// Write is how what comes from far goes on.
+func (c *pair) Write(data []byte) (int, error) {
+	if c.deaf.Load() {
+		return len(data), nil
+	}
+	return c.near.Write(data)
+}
+
+func (p *proxy) end(c *pair) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pairs[c] {
+		_ = errors.Join(c.near.Close(), c.far.Close()) // nobody is left to whom it matters
+		delete(p.pairs, c)
+	}
+}
+
+// cut ends all connections that there are. For a while before that answers are
+// lost while requests still arrive.
+func (p *proxy) cut(deaf time.Duration) {
+	p.mu.Lock()
+	var all []*pair
+	for c := range p.pairs {
+		c.deaf.Store(true)
+		all = append(all, c)
+	}
+	p.mu.Unlock()
+	<-time.After(deaf)
+	for _, c := range all {
+		p.end(c)
+	}
+}
