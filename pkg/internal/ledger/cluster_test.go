@@ -135,7 +135,7 @@ func needsPermissions(t *testing.T, b *broker) {
 // if it may be allowed to, or by somebody else.
 func (b *broker) permit(t *testing.T, s ledger.Settings, topic string, creates bool) {
 	t.Helper()
-	const most = 12 // hints
+	const most = 8 // hints
 	for range most {
 		l := open(t, s)
 		_, err := l.Take(within(t))

@@ -39,7 +39,13 @@ func (e *openTransactions) Hint() string {
 // fenced says that another has taken the lane.
 type fenced struct{ cause error }
 
-func (e *fenced) Error() string      { return "another has taken the lane: " + e.cause.Error() }
+func (e *fenced) Error() string {
+	if errors.Is(e.cause, kerr.InvalidTxnState) {
+		return "another has taken the lane, or its transaction timed out: " + e.cause.Error()
+	}
+	return "another has taken the lane: " + e.cause.Error()
+}
+
 func (e *fenced) Unwrap() error      { return e.cause }
 func (e *fenced) ErrorClass() string { return "fenced" }
 
@@ -82,6 +88,8 @@ func (r *remote) explain(err error, topic string) error {
 		return sink.Destination(err, fmt.Sprintf("allow the transactions: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --resource-pattern-type prefixed --transactional-id %s.", bootstrap, principal, s.Namespace))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.Positions:
 		return sink.Destination(err, fmt.Sprintf("allow the topic of positions: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
+	case ke == kerr.TopicAuthorizationFailed && topic == s.DeadLetters && topic != "":
+		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.CoordinatorNotAvailable, ke == kerr.CoordinatorLoadInProgress:
 		return sink.Hint(err, "no broker coordinates transactions: see the brokers' log; a small cluster needs transaction.state.log.replication.factor and transaction.state.log.min.isr that it can meet")
 	case ke == kerr.InvalidTransactionTimeout:
