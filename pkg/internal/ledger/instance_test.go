@@ -36,6 +36,7 @@ type instance struct {
 
 	step  step  // that it is about to do
 	after step  // the newest that it has done that is no reading
+	reads int   // that it has done since
 	fate  fate  // of that step
 	fresh bool  // it has done nothing since it was started
 	done  bool  // its work is
@@ -148,7 +149,7 @@ func (i *instance) start() {
 	}
 	i.ledger = newLedger(laneNames[i.lane], s, i)
 	i.fate, i.fresh = succeeds, true
-	i.call, i.after = toTake, preparing
+	i.call, i.after, i.reads = toTake, preparing, 0
 	i.at, i.epoch, i.upTo, i.fence, i.saw = 0, 0, 0, 0, 0
 	i.next, i.stop = iter.Pull(i.live)
 	i.next()
@@ -178,8 +179,9 @@ func (i *instance) do(s step, f func() error) error {
 	if !i.yield(struct{}{}) {
 		panic(errCrash)
 	}
+	i.reads++
 	if s != watermark && s != waiting && s != reading {
-		i.after = s
+		i.after, i.reads = s, 0
 	}
 	if i.fate == requestLost {
 		return errNoAnswer
