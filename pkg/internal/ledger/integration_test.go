@@ -98,27 +98,30 @@ func (b *broker) read(t *testing.T, topic string) []string {
 // end is that of a partition, for an isolation level.
 func (b *broker) end(t *testing.T, topic string, partition int32, isolation int8) int64 {
 	t.Helper()
-	return offset(t, b.client(t), topic, partition, -1, isolation)
+	at, err := offset(within(t), b.client(t), topic, partition, isolation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
-func offset(t *testing.T, c *kgo.Client, topic string, partition int32, timestamp int64, isolation int8) int64 {
-	t.Helper()
+func offset(ctx context.Context, c *kgo.Client, topic string, partition int32, isolation int8) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.IsolationLevel = isolation
 	asked := kmsg.NewListOffsetsRequestTopic()
 	asked.Topic = topic
 	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Partition, p.Timestamp = partition, timestamp
+	p.Partition, p.Timestamp = partition, -1 // the latest
 	asked.Partitions = append(asked.Partitions, p)
 	req.Topics = append(req.Topics, asked)
-	resp, err := req.RequestWith(within(t), c)
+	resp, err := req.RequestWith(ctx, c)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 	}
 	if err != nil {
-		t.Fatalf("asking for the end of topic %s: %v", topic, err)
+		return 0, fmt.Errorf("asking for the end of topic %s: %w", topic, err)
 	}
-	return resp.Topics[0].Partitions[0].Offset
+	return resp.Topics[0].Partitions[0].Offset, nil
 }
 
 func expect(t *testing.T, got []string, want ...string) {
@@ -184,7 +187,11 @@ func isFenced(t *testing.T, b *broker) {
 
 	take(t, first, `3`)
 	expectFenced(t, second.Commit(within(t), to(name, "never"), nil, []byte(`4`)), kerr.InvalidProducerEpoch)
-	way.at(kmsg.EndTxn, func() { take(t, second, `3`) }, nil)
+	way.at(kmsg.EndTxn, func() {
+		if pos, err := second.Take(within(t)); err != nil || string(pos) != `3` {
+			t.Errorf("got position %s and %v, want 3", pos, err)
+		}
+	}, nil)
 	expectFenced(t, first.Commit(within(t), to(name, "never"), nil, []byte(`4`)), kerr.ProducerFenced)
 	write(t, second, name, `5`, "c")
 	expect(t, b.read(t, name), "a", "b", "c")
@@ -221,13 +228,22 @@ func timesOut(t *testing.T, b *broker) {
 	take(t, open(t, b.settings(name)), `2`)
 }
 
-// settled waits until no transaction is open in a topic.
+// settled waits until no transaction is open in a topic, wherever it is called.
 func (b *broker) settled(t *testing.T, topic string) {
-	t.Helper()
 	ctx, c := within(t), b.client(t)
-	for end := offset(t, c, topic, 0, -1, 0); offset(t, c, topic, 0, -1, 1) < end; {
-		if ctx.Err() != nil {
-			t.Fatal("the transaction does not end")
+	for {
+		end, err := offset(ctx, c, topic, 0, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		stable, err := offset(ctx, c, topic, 0, 1)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if stable >= end {
+			return
 		}
 	}
 }
