@@ -289,7 +289,7 @@ func hangs(t *testing.T, b *broker) {
 	l.Close()
 
 	var log strings.Builder
-	s.Log = zerolog.New(&log)
+	s.Log = zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.InfoLevel)
 	next := open(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
