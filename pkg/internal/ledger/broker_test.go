@@ -41,7 +41,7 @@ type broker struct {
 }
 
 // users may log in, with their name as password.
-var users = []string{"stranger", "creator", "tenant", "producer"}
+var users = []string{"creator", "tenant"}
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
