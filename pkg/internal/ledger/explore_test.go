@@ -193,7 +193,7 @@ func (w *world) steps(i *instance, others bool) []option {
 		}
 		all = append(all, step)
 		for _, f := range i.fates() {
-			if f == requestLate && w.model.delayed != nil {
+			if f == requestLate && w.model.due() {
 				continue
 			}
 			all = append(all, option{act: goOn, who: w.current, fate: f, cost: losses})
@@ -220,7 +220,7 @@ func (w *world) surroundings(stuck bool) []option {
 			all = append(all, o)
 		}
 	}
-	if w.model.delayed != nil {
+	if w.model.due() {
 		all = append(all, option{act: arrive, cost: free})
 	}
 	if w.group != nil {
@@ -392,7 +392,7 @@ func (x *explorer) story() string {
 	return told.String()
 }
 
-var deep = flag.Bool("deep", false, "explore runs with one more switch between instances, for many minutes")
+var deep = flag.Bool("deep", false, "explore runs with one more switch between instances, for some minutes")
 
 // TestCommittedPositionIsCommittedRecords explores all runs within bounds. After
 // every step the committed records are those that the committed positions tell of;

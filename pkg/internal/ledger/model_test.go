@@ -183,14 +183,17 @@ func (m *model) commit(lane, epoch int) error {
 	return nil
 }
 
-// arrive is the end of the way of a request that was delayed. Nobody hears the
-// answer, and one that comes too late changes nothing.
+// due reports whether a request is on its way that is not too late to change anything.
+func (m *model) due() bool {
+	r := m.delayed
+	return r != nil && r.epoch == m.ids[r.lane].epoch && m.open(r.lane)
+}
+
+// arrive is the end of the way of a request that is due. Nobody hears the answer.
 func (m *model) arrive() {
-	r := *m.delayed
+	m.decide(m.delayed.lane, committing)
+	m.mark(m.delayed.lane)
 	m.delayed = nil
-	if m.commit(r.lane, r.epoch) == nil {
-		m.mark(r.lane)
-	}
 }
 
 func (m *model) highWatermark() int64 { return int64(len(m.positions)) }
@@ -321,8 +324,7 @@ func (m *model) digest(h *maphash.Hash) {
 		}
 		sum(h, truth(m.open(lane)), truth(m.unmarked(lane)))
 	}
-	// One that comes too late changes nothing.
-	sum(h, truth(m.delayed != nil && m.delayed.epoch == m.ids[m.delayed.lane].epoch && m.open(m.delayed.lane)))
+	sum(h, truth(m.due()))
 }
 
 func sum(h *maphash.Hash, values ...int) {
