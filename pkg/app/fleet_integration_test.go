@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -233,6 +234,17 @@ func (f *fleet) lanes() []string {
 	return lanes
 }
 
+// ids are those of all events that were ever in a source's log.
+func (f *fleet) ids(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for e := range f.apis[name].Ever() {
+			if !yield(e.ID) {
+				return
+			}
+		}
+	}
+}
+
 // times are how often each event was delivered, by sink.
 func (f *fleet) times(t *testing.T) map[string]map[string]int {
 	t.Helper()
@@ -260,10 +272,10 @@ func (f *fleet) times(t *testing.T) map[string]map[string]int {
 func (f *fleet) lost(t *testing.T) (missing int) {
 	t.Helper()
 	times := f.times(t)
-	for _, api := range f.apis {
-		for e := range api.Ever() {
+	for name := range f.apis {
+		for id := range f.ids(name) {
 			for _, s := range sinksOfFleet {
-				if times[s][e.ID] == 0 {
+				if times[s][id] == 0 {
 					missing++
 				}
 			}

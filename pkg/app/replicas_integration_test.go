@@ -52,7 +52,7 @@ func TestReplicas(t *testing.T) {
 	t.Logf("%d faults in %s, lanes moved within %s (p50), %s (max); during handovers %d samples had a lane with two owners",
 		*faults, time.Since(began).Round(time.Second), all[len(all)/2], all[len(all)-1], twice)
 	stop()
-	until(t, time.Minute, "all events at all sinks", func() bool { return f.lost(t) == 0 })
+	f.complete(t)
 	for _, m := range f.replicas {
 		f.signal(t, m, syscall.SIGTERM)
 	}
@@ -88,11 +88,11 @@ func (f *fleet) judge(t *testing.T) {
 	times := f.times(t)
 	ever := map[string]bool{}
 	for _, name := range f.names() {
-		for e := range f.apis[name].Ever() {
-			if ever[e.ID] {
-				t.Errorf("event %s is in two logs, so that the test shows less than it should", e.ID)
+		for id := range f.ids(name) {
+			if ever[id] {
+				t.Errorf("event %s is in two logs, so that the test shows less than it should", id)
 			}
-			ever[e.ID] = true
+			ever[id] = true
 		}
 		f.positionsMatch(t, name)
 		if n := f.busiest(name); n > 600 {

@@ -1,0 +1,181 @@
+//go:build integration
+
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// While two replicas run, check and checkpoint list disturb nobody, and checkpoint
+// set takes effect once, on a lane whose sink keeps the position as on one whose
+// position is in the state. No other lane takes notice.
+func TestSetWhileReplicasRun(t *testing.T) {
+	set := []string{"s00/siem", "s00/splunk"}
+	f := newFleet(t, 3, 2)
+	f.settle(t)
+	f.complete(t)
+	owners, started := f.look().owners, f.started(t)
+	if out := f.answer(t, "check"); !strings.Contains(out, "has 2 replicas") {
+		t.Errorf("check: got %s, want it to tell of 2 replicas", out)
+	}
+	f.listed(t)
+	old := f.times(t)
+	f.answer(t, append([]string{"checkpoint", "set", "--to", "beginning"}, set...)...)
+	// What each lane saves next is behind these: it finds what was set.
+	seam := f.appendAll()
+	again := func(s string) bool {
+		times := f.times(t)[s]
+		return !slices.ContainsFunc(slices.Collect(f.ids("s00")), func(id string) bool { return old[s][id] > 0 && times[id] < 2 })
+	}
+	until(t, time.Minute, "lanes to deliver again", func() bool { return again("siem") && again("splunk") })
+	f.appendAll()
+	f.complete(t)
+	for _, lane := range set {
+		started[lane]++
+	}
+	if diff := gocmp.Diff(started, f.started(t)); diff != "" {
+		t.Errorf("how often lanes started (-want +got):\n%s", diff)
+	}
+	if diff := gocmp.Diff(owners, f.look().owners); diff != "" {
+		t.Errorf("owners (-before +after):\n%s", diff)
+	}
+	f.restart(t)
+	f.listed(t)
+	f.judgeSet(t, set, old, seam)
+}
+
+// judgeSet wants what was delivered before a lane was set to be there twice, and all
+// else once. What the lane had published when its save failed may be there twice as
+// well, where that is not one step.
+func (f *fleet) judgeSet(t *testing.T, set []string, old map[string]map[string]int, seam map[string]bool) {
+	t.Helper()
+	times := f.times(t)
+	for _, name := range f.names() {
+		for _, s := range sinksOfFleet {
+			for id := range f.ids(name) {
+				want := 1
+				if slices.Contains(set, name+"/"+s) {
+					want += old[s][id]
+					if s != "siem" && seam[id] && times[s][id] == 2 {
+						want = 2
+					}
+				}
+				if got := times[s][id]; got != want {
+					t.Errorf("lane %s/%s: event %s was delivered %d times, want %d", name, s, id, got, want)
+				}
+			}
+		}
+		f.positionsMatch(t, name)
+	}
+}
+
+// complete waits until all sinks have all events.
+func (f *fleet) complete(t *testing.T) {
+	t.Helper()
+	until(t, time.Minute, "all events at all sinks", func() bool { return f.lost(t) == 0 })
+}
+
+// appendAll adds an event to each log and returns their ids.
+func (f *fleet) appendAll() map[string]bool {
+	ids := map[string]bool{}
+	for _, api := range f.apis {
+		ids[api.Append(1)[0]] = true
+	}
+	return ids
+}
+
+// restart ends all replicas, and then starts them again.
+func (f *fleet) restart(t *testing.T) {
+	t.Helper()
+	for _, m := range f.replicas {
+		f.signal(t, m, syscall.SIGTERM)
+	}
+	for _, m := range f.replicas {
+		f.start(t, m)
+	}
+	f.settle(t)
+	f.appendAll()
+	f.complete(t)
+	for _, m := range f.replicas {
+		f.signal(t, m, syscall.SIGTERM)
+	}
+}
+
+// answer is what a command says that is to succeed.
+func (f *fleet) answer(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := f.sluice(loopback("0"), args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%q: %v: %s%s", args, err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+// listed holds checkpoint list against who says to run the lanes: each has a
+// position and a lag, and an owner that is the same for all lanes of a replica, and
+// none where no replica runs.
+func (f *fleet) listed(t *testing.T) {
+	t.Helper()
+	out := f.answer(t, "checkpoint", "list")
+	running := f.look().owners
+	owner, lanes := map[string]string{}, 0
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		lane := fields[0]
+		_, s, ok := strings.Cut(lane, "/")
+		if !ok {
+			continue // the head of the table
+		}
+		lanes++
+		kept := "topic sluice.positions"
+		if s == "siem" {
+			kept = "sink siem"
+		}
+		behind, err := time.ParseDuration(fields[3])
+		if err != nil || behind > time.Minute || !strings.Contains(line, kept) {
+			t.Errorf("lane %s: it is behind by %v, %v, in %s", lane, behind, err, line)
+		}
+		last := fields[len(fields)-1]
+		if (last == "-") != (len(running[lane]) == 0) {
+			t.Errorf("lane %s is said to be run by %s, and is by %q", lane, last, running[lane])
+		}
+		replica := strings.Join(running[lane], " and ")
+		if before, ok := owner[last]; ok && before != replica {
+			t.Errorf("lanes of %s and of %s are both said to be run by %s", before, replica, last)
+		}
+		owner[last] = replica
+	}
+	if lanes != len(f.lanes()) {
+		t.Errorf("listed %d lanes, want %d: %s", lanes, len(f.lanes()), out)
+	}
+}
+
+// started is how often each lane was, in all replicas.
+func (f *fleet) started(t *testing.T) map[string]int {
+	t.Helper()
+	times := map[string]int{}
+	for _, m := range f.replicas {
+		data, err := os.ReadFile(m.stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(data) {
+			var said struct{ Lane, Message string }
+			if err := json.Unmarshal(line, &said); err == nil && said.Message == "lane started" {
+				times[said.Lane]++
+			}
+		}
+	}
+	return times
+}
