@@ -424,6 +424,9 @@ func TestASinkThatHangsIsOpenedAnewAndAskedForThePosition(t *testing.T) {
 			if records, _ := l.committed(); cmp.Diff(ids(4, 10), records) != "" {
 				t.Errorf("committed %q", records)
 			}
+			if diff := cmp.Diff(step{Batch: []string{}, Position: "4"}, l.steps[0]); diff != "" {
+				t.Errorf("carried over (-want +got):\n%s", diff)
+			}
 			if len(hangs.steps) > 0 {
 				t.Errorf("a sink that was abandoned was asked for %v", hangs.steps)
 			}
