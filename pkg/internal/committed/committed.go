@@ -57,8 +57,8 @@ type Transaction struct {
 	Partition int
 	Offset    int64 // of its first record
 	Producer  int64 // producer id
-	Epoch     int16
-	Records   int // below the high watermark
+	Epoch     int16 // of its last record
+	Records   int   // below the high watermark
 }
 
 // Read calls each for what is committed in a topic, one partition after the other,

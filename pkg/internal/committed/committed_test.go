@@ -182,6 +182,9 @@ func TestLogs(t *testing.T) {
 	plain := made{base: 1, attributes: 0, producer: -1, epoch: -1, last: 1, count: 2, records: append(record(0, "x"), record(1, "y")...)}
 	raised := end(1, 7, commit)
 	raised.epoch = 1
+	later := data(1, 7, "b")
+	later.epoch = 2
+	laterEnd := func(kind byte) made { e := end(2, 7, kind); e.epoch = 3; return e }
 	emptied := made{base: 0, last: 4, producer: 7, attributes: transactional}
 	holes := made{base: 0, last: 9, producer: -1, count: 2, records: append(record(3, "x"), record(7, "y")...)}
 	for _, c := range []struct {
@@ -202,6 +205,8 @@ func TestLogs(t *testing.T) {
 			[]committed.Transaction{{Producer: 9, Records: 2}, {Offset: 1, Producer: 7, Records: 1}}},
 		{"the end of nothing", log(end(0, 7, commit), data(1, 7, "a"), end(2, 7, commit)), []string{"a"}, nil},
 		{"the epoch is raised at the end", log(data(0, 7, "a"), raised), []string{"a"}, nil},
+		{"an end that was lost, and a commit", log(data(0, 7, "a"), later, laterEnd(commit)), []string{"a", "b"}, nil},
+		{"an end that was lost, and an abort", log(data(0, 7, "a"), later, laterEnd(abort)), nil, nil},
 		{"a batch that compaction emptied", log(emptied, data(5, 8, "a"), end(6, 8, commit)), []string{"a"}, nil},
 		{"a batch with holes", log(holes, data(10, 8, "a"), end(11, 8, commit)), []string{"x", "y", "a"}, nil},
 	} {
@@ -223,8 +228,8 @@ func TestLogs(t *testing.T) {
 func TestLogsThatAreWrong(t *testing.T) {
 	change := func(b made, f func(*made)) []byte { f(&b); return b.bytes() }
 	a := data(0, 7, "a")
-	other := data(1, 7, "b")
-	other.epoch = 1
+	fenced := data(1, 7, "b")
+	fenced.epoch = -1
 	lower := end(1, 7, commit)
 	lower.epoch = -1
 	for _, c := range []struct {
@@ -249,7 +254,7 @@ func TestLogsThatAreWrong(t *testing.T) {
 		{"offsets that go back", "offset", log(data(0, 7, "a"), end(1, 7, commit), data(1, 7, "b"))},
 		{"an unknown end", "type 4", end(0, 7, 4).bytes()},
 		{"an end that is not transactional", "control batch", change(end(0, 7, 1), func(b *made) { b.attributes = control })},
-		{"two epochs in one transaction", "epoch 1 into its transaction of epoch 0", log(a, other)},
+		{"a write by one who was fenced", "epoch -1 into its transaction of epoch 0", log(a, fenced)},
 		{"an end by one who was fenced", "epoch -1 ends", log(a, lower)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

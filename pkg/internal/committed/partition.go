@@ -59,19 +59,22 @@ func (p *partition) add(b batch) error {
 }
 
 // transaction is the one that a batch belongs to: that of its producer that is
-// open, or a new one. Kafka ends the transaction of a producer that it fences
-// before its successor begins another.
+// open, or a new one. A higher epoch does not begin another: Kafka ends a transaction
+// before its producer's epoch can write again, and where a broker has lost that end
+// (TransactionMarkerChannelManager skips partitions that have no leader for a moment)
+// the next one counts for both, for brokers and consumers alike.
 func (p *partition) transaction(b batch) (*transaction, error) {
 	t := p.open[b.producer]
 	if t == nil {
 		t = &transaction{Transaction: Transaction{
-			Partition: p.number, Offset: b.records[0].Offset, Producer: b.producer, Epoch: b.epoch,
+			Partition: p.number, Offset: b.records[0].Offset, Producer: b.producer,
 		}}
 		p.open[b.producer] = t
 	}
-	if t.Epoch != b.epoch {
+	if b.epoch < t.Epoch {
 		return nil, fmt.Errorf("batch at offset %d: producer %d writes with epoch %d into its transaction of epoch %d", b.base, b.producer, b.epoch, t.Epoch)
 	}
+	t.Epoch = b.epoch
 	return t, nil
 }
 
