@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"flag"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +87,12 @@ func cutAtRandom(t *testing.T, p *proxy) (stop func() int) {
 
 // killWithBroker kills the broker while the process writes, and that while there is
 // no broker, or when it has found it again.
+//
+// A transaction is open then or has ended, and is not about to: the process is held
+// for a moment, so that the broker can write the ends of one that it has promised to
+// commit. A broker that is its own and only controller forgets those otherwise: when
+// it starts, no partition has a leader for a moment, and its transaction coordinator
+// (Kafka 4.3, TransactionMarkerChannelManager) takes them for deleted.
 func (v *victim) killWithBroker(t *testing.T, b *broker) {
 	t.Helper()
 	cmd, stderr := v.command()
@@ -102,7 +110,10 @@ func (v *victim) killWithBroker(t *testing.T, b *broker) {
 	}
 	await()
 	<-time.After(time.Duration(v.random.IntN(30)) * time.Millisecond)
+	v.signal(t, cmd, syscall.SIGSTOP)
+	<-time.After(500 * time.Millisecond)
 	b.kill(t)
+	v.signal(t, cmd, syscall.SIGCONT)
 	outlives := v.random.IntN(2) == 0
 	if !outlives {
 		v.kill(t, cmd, ended, stderr)
@@ -113,6 +124,13 @@ func (v *victim) killWithBroker(t *testing.T, b *broker) {
 		v.api.Append(1)
 		await()
 		v.kill(t, cmd, ended, stderr)
+	}
+}
+
+func (v *victim) signal(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
 	}
 }
 
