@@ -3,14 +3,9 @@
 package committed_test
 
 import (
-	"bytes"
 	"context"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,50 +14,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// broker is an Apache Kafka of its own, run by .ci/kafka.
+// broker is an Apache Kafka of its own.
 type broker struct{ dir, address string }
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
-	ports := freePorts(t)
-	b := &broker{dir: t.TempDir(), address: net.JoinHostPort("127.0.0.1", ports[0])}
-	cmd := exec.Command("../../../.ci/kafka/kafka", "start", b.dir, ports[0], ports[1])
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("starting broker: %v: %s", err, stderr.String())
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p, err := os.FindProcess(pid)
-		if err == nil {
-			err = p.Kill()
-		}
-		if err != nil {
-			t.Errorf("stopping broker: %v", err)
-		}
-	})
-	return b
-}
-
-// freePorts returns two ports of the loopback interface on which nobody listens.
-func freePorts(t *testing.T) (ports [2]string) {
-	t.Helper()
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end only, so that they differ
-		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
+	b := kafkabroker.Start(t, t.TempDir(), kafkabroker.FreePorts(t, 2)...)
+	return &broker{b.Dir, b.Address()}
 }
 
 func (b *broker) create(t *testing.T, topic string, partitions int, config ...kafkago.ConfigEntry) {

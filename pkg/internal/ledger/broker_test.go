@@ -3,14 +3,10 @@
 package ledger_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,24 +16,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-const script = "../../../.ci/kafka/kafka"
-
-// broker is an Apache Kafka of its own, run by .ci/kafka. Whoever comes to its
+// broker is an Apache Kafka of its own. Whoever comes to its
 // plaintext listener may do everything there, users under SASL nothing that they
 // were not allowed.
 type broker struct {
-	dir   string
+	*kafkabroker.Broker
 	plain string // addresses of its listeners
 	sasl  string
 	far   string // advertised as that of proxy
-	ports [2]string
 	proxy *proxy
-	pid   int
 }
 
 // users may log in, with their name as password.
@@ -45,33 +38,24 @@ var users = []string{"creator", "tenant"}
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
-	b := &broker{dir: t.TempDir()}
-	ports := freePorts(t, 4)
-	b.ports = [2]string{ports[0], ports[1]}
-	b.plain, b.sasl, b.far = loopback(ports[0]), loopback(ports[2]), loopback(ports[3])
+	ports, dir := kafkabroker.FreePorts(t, 4), t.TempDir()
+	b := &broker{plain: kafkabroker.Loopback(ports[0]), sasl: kafkabroker.Loopback(ports[2]), far: kafkabroker.Loopback(ports[3])}
 	b.proxy = startProxy(t, b.far)
-	if err := os.WriteFile(filepath.Join(b.dir, "more.properties"), []byte(b.properties()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "more.properties"), []byte(b.properties(ports[1])), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.kill(); err != nil {
-			t.Error(err)
-		}
-	})
+	b.Broker = kafkabroker.Start(t, dir, ports[:2]...)
 	return b
 }
 
 // properties are those that .ci/kafka has no arguments for.
-func (b *broker) properties() string {
+func (b *broker) properties(controller string) string {
 	login := "org.apache.kafka.common.security.plain.PlainLoginModule required"
 	for _, user := range users {
 		login += fmt.Sprintf(" user_%s=%q", user, user)
 	}
 	return strings.Join([]string{
-		"listeners=PLAINTEXT://" + b.plain + ",CONTROLLER://" + loopback(b.ports[1]) + ",SASL_PLAINTEXT://" + b.sasl + ",FAR://" + b.far,
+		"listeners=PLAINTEXT://" + b.plain + ",CONTROLLER://" + kafkabroker.Loopback(controller) + ",SASL_PLAINTEXT://" + b.sasl + ",FAR://" + b.far,
 		"advertised.listeners=PLAINTEXT://" + b.plain + ",SASL_PLAINTEXT://" + b.sasl + ",FAR://" + b.proxy.address(),
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,FAR:PLAINTEXT",
 		"inter.broker.listener.name=PLAINTEXT",
@@ -82,44 +66,6 @@ func (b *broker) properties() string {
 		"log.cleaner.backoff.ms=200",
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
 	}, "\n") + "\n"
-}
-
-// freePorts are ports that nobody listened on a moment ago.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	ports := make([]string, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", loopback("0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // only when all are chosen, so that they differ
-		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
-
-func loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
-
-// start starts the broker with what it had written when it was killed.
-func (b *broker) start() error {
-	cmd := exec.Command(script, "start", b.dir, b.ports[0], b.ports[1])
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
-	}
-	b.pid, err = strconv.Atoi(strings.TrimSpace(string(out)))
-	return err
-}
-
-func (b *broker) kill() error {
-	p, err := os.FindProcess(b.pid)
-	if err != nil {
-		return err
-	}
-	return p.Kill()
 }
 
 // settings are those of a test with topics of its own.
@@ -190,7 +136,7 @@ func (b *broker) run(t *testing.T, command string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, script, append([]string{"tool", class}, words[1:]...)...).CombinedOutput()
+	out, err := kafkabroker.Tool(ctx, class, words[1:]...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 )
 
@@ -59,7 +60,7 @@ func isCut(t *testing.T, b *broker) {
 // alone. It ends when nothing has come for a while.
 func (b *broker) console(t *testing.T, topic string, n int) []string {
 	t.Helper()
-	out, err := exec.CommandContext(within(t), script, "tool", "org.apache.kafka.tools.consumer.ConsoleConsumer",
+	out, err := kafkabroker.Tool(within(t), "org.apache.kafka.tools.consumer.ConsoleConsumer",
 		"--bootstrap-server", b.plain, "--topic", topic, "--partition", "0", "--offset", "earliest", "--isolation-level", "read_committed",
 		"--timeout-ms", "8000", "--max-messages", fmt.Sprint(n+1)).Output()
 	var exit *exec.ExitError
@@ -80,14 +81,14 @@ func isKilled(t *testing.T, b *broker) {
 	take(t, l, "")
 	write(t, l, name, `1`, "a")
 	way.at(kmsg.EndTxn, func() {
-		if err := b.kill(); err != nil {
+		if err := b.Kill(); err != nil {
 			t.Error(err)
 		}
 	}, nil)
 	if err := l.Commit(within(t), to(name, "b"), nil, []byte(`2`)); err == nil {
 		t.Fatal("got nil from a broker that is dead")
 	}
-	if err := b.start(); err != nil {
+	if err := b.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d times Commit returned an error", 1+insist(t, l, name, `2`, "b"))

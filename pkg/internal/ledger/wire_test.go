@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -86,7 +87,7 @@ type proxy struct {
 
 func startProxy(t *testing.T, to string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", loopback("0"))
+	l, err := net.Listen("tcp", kafkabroker.Loopback("0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,8 @@
 package ownership_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 )
@@ -111,10 +106,10 @@ func restarts(t *testing.T, b *broker) {
 	j.await(25*time.Second, "all on a and b", shared("a", "b"))
 	before := j.owners()
 	began := time.Now()
-	if err := b.kill(); err != nil {
+	if err := b.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.start(); err != nil {
+	if err := b.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("the broker was away for %v", time.Since(began))
@@ -135,65 +130,18 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// broker is an Apache Kafka of its own, run by .ci/kafka.
-type broker struct {
-	dir   string
-	ports [2]string // plaintext, controller
-	pid   int
-}
+// broker is an Apache Kafka of its own.
+type broker struct{ *kafkabroker.Broker }
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
-	b := &broker{dir: t.TempDir()}
-	var listeners []net.Listener
-	for i := range b.ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		listeners = append(listeners, l)
-		b.ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range listeners { // only when all are chosen, so that they differ
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.kill(); err != nil {
-			t.Error(err)
-		}
-	})
+	b := &broker{kafkabroker.Start(t, t.TempDir(), kafkabroker.FreePorts(t, 2)...)}
 	b.create(t)
 	return b
 }
 
-// start starts the broker with what it had written when it was killed.
-func (b *broker) start() error {
-	cmd := exec.Command("../../../.ci/kafka/kafka", append([]string{"start", b.dir}, b.ports[:]...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
-	}
-	b.pid, err = strconv.Atoi(strings.TrimSpace(string(out)))
-	return err
-}
-
-func (b *broker) kill() error {
-	p, err := os.FindProcess(b.pid)
-	if err != nil {
-		return err
-	}
-	return p.Kill()
-}
-
 func (b *broker) settings(group string) ownership.Settings {
-	cluster := &kafkaclient.Settings{Brokers: []string{net.JoinHostPort("127.0.0.1", b.ports[0])}}
+	cluster := &kafkaclient.Settings{Brokers: []string{b.Address()}}
 	return ownership.Settings{Cluster: cluster, Group: group, Topic: topic}
 }
 

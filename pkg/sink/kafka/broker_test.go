@@ -3,63 +3,33 @@
 package kafka_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	kafkago "github.com/segmentio/kafka-go"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
-// broker is an Apache Kafka of its own, run by .ci/kafka.
+// broker is an Apache Kafka of its own.
 type broker struct {
-	dir   string
-	ca    string    // of its TLS listener
-	ports [4]string // plaintext, controller, TLS, SASL
-	pid   int
+	*kafkabroker.Broker
+	ca string // of its TLS listener
 }
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
 	ca, server := authority(t)
-	b := &broker{dir: t.TempDir(), ca: ca}
-	writeKeyStore(t, filepath.Join(b.dir, "server.pem"), server)
-	var listeners []net.Listener
-	for i := range b.ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		listeners = append(listeners, l)
-		b.ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range listeners { // only when all are chosen, so that they differ
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.kill(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
+	dir := t.TempDir()
+	writeKeyStore(t, filepath.Join(dir, "server.pem"), server)
+	return &broker{kafkabroker.Start(t, dir, kafkabroker.FreePorts(t, 4)...), ca}
 }
 
 // writeKeyStore writes key and certificate as Kafka's ssl.keystore.type=PEM
@@ -75,40 +45,16 @@ func writeKeyStore(t *testing.T, path string, server tls.Certificate) {
 	write(t, path, string(text))
 }
 
-// start starts the broker with what it had written when it was killed.
-func (b *broker) start() error {
-	args := append([]string{"start", b.dir}, b.ports[:]...)
-	cmd := exec.Command("../../../.ci/kafka/kafka", args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
-	}
-	b.pid, err = strconv.Atoi(strings.TrimSpace(string(out)))
-	return err
-}
-
-func (b *broker) kill() error {
-	p, err := os.FindProcess(b.pid)
-	if err != nil {
-		return err
-	}
-	return p.Kill()
-}
-
-func (b *broker) address() string { return net.JoinHostPort("127.0.0.1", b.ports[0]) }
-
 func (b *broker) settings(topic string) kafka.Settings {
 	s := *kafka.Type.Settings().(*kafka.Settings)
-	s.Cluster.Brokers = []string{b.address()}
+	s.Cluster.Brokers = []string{b.Address()}
 	s.Topic = topic
 	return s
 }
 
 func (b *broker) create(t *testing.T, topic string, partitions int) {
 	t.Helper()
-	c := &kafkago.Client{Addr: kafkago.TCP(b.address())}
+	c := &kafkago.Client{Addr: kafkago.TCP(b.Address())}
 	resp, err := c.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{
 		{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1},
 	}})
@@ -135,7 +81,7 @@ func (b *broker) create(t *testing.T, topic string, partitions int) {
 // last.
 func (b *broker) bounds(t *testing.T, topic string, partition int) (first, last int64, err error) {
 	t.Helper()
-	conn, err := kafkago.DialLeader(t.Context(), "tcp", b.address(), topic, partition)
+	conn, err := kafkago.DialLeader(t.Context(), "tcp", b.Address(), topic, partition)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -154,7 +100,7 @@ func (b *broker) read(t *testing.T, topic string, partitions int) []kafkago.Mess
 			t.Fatal(err)
 		}
 		r := kafkago.NewReader(kafkago.ReaderConfig{
-			Brokers: []string{b.address()}, Topic: topic, Partition: p, MaxBytes: 10 << 20, MaxWait: 100 * time.Millisecond,
+			Brokers: []string{b.Address()}, Topic: topic, Partition: p, MaxBytes: 10 << 20, MaxWait: 100 * time.Millisecond,
 		})
 		for range last - first {
 			m, err := r.ReadMessage(t.Context())

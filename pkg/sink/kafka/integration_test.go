@@ -5,7 +5,6 @@ package kafka_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -147,7 +147,7 @@ func speaksSASL(t *testing.T, b *broker) {
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-512"} {
 		t.Run(mechanism, func(t *testing.T) {
 			s := b.settings("sasl")
-			s.Cluster.Brokers = []string{net.JoinHostPort("127.0.0.1", b.ports[3])}
+			s.Cluster.Brokers = []string{kafkabroker.Loopback(b.Ports[3])}
 			s.Cluster.SASL = login(mechanism, "sluice", setting.NewSecret("sluice-secret"))
 			if err := open(t, s).Publish(within(t, 20*time.Second), batch(0, 10, 3, 50)); err != nil {
 				t.Error(err)
@@ -159,7 +159,7 @@ func speaksSASL(t *testing.T, b *broker) {
 	}
 	t.Run("a mechanism it does not offer", func(t *testing.T) {
 		s := b.settings("sasl")
-		s.Cluster.Brokers = []string{net.JoinHostPort("127.0.0.1", b.ports[3])}
+		s.Cluster.Brokers = []string{kafkabroker.Loopback(b.Ports[3])}
 		s.Cluster.SASL = login("SCRAM-SHA-256", "sluice", setting.NewSecret("sluice-secret"))
 		err := open(t, s).Publish(within(t, 20*time.Second), batch(0, 10, 3, 50))
 		expectDestination(t, err, kerr.UnsupportedSaslMechanism, "sasl.enabled.mechanisms")
@@ -168,7 +168,7 @@ func speaksSASL(t *testing.T, b *broker) {
 
 func speaksTLS(t *testing.T, b *broker) {
 	b.create(t, "tls", 1)
-	secure := net.JoinHostPort("127.0.0.1", b.ports[2])
+	secure := kafkabroker.Loopback(b.Ports[2])
 	tests := []struct {
 		name, broker string
 		tls          *setting.TLS
@@ -176,7 +176,7 @@ func speaksTLS(t *testing.T, b *broker) {
 	}{
 		{"with its authority", secure, &setting.TLS{CAFile: b.ca}, ""},
 		{"not to those who do not know its authority", secure, &setting.TLS{}, "tls.ca_file"},
-		{"not where it does not", b.address(), &setting.TLS{CAFile: b.ca}, "TLS"},
+		{"not where it does not", b.Address(), &setting.TLS{CAFile: b.ca}, "TLS"},
 		{"only, where it does", secure, nil, "TLS"},
 	}
 	for _, tt := range tests {
@@ -202,9 +202,9 @@ func isKilled(t *testing.T, b *broker) {
 	for i := range batches {
 		if i == batches/3 {
 			go func() {
-				err := b.kill()
+				err := b.Kill()
 				if err == nil {
-					err = b.start()
+					err = b.Start()
 				}
 				back <- err
 			}()

@@ -1,0 +1,102 @@
+// Package kafkabroker runs a real Apache Kafka for a test, of its own and on the
+// loopback interface: a broker from its published jars, as .ci/kafka/kafka starts
+// it. It can be killed at any moment and started again with what it had written.
+//
+// A directory may hold what the script takes up: more.properties and server.pem.
+// What a test then asks of the broker is its own affair.
+package kafkabroker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Broker is a broker that runs, unless it was killed.
+type Broker struct {
+	Dir   string   // its data and its log
+	Ports []string // plaintext, controller and, if there are four, TLS and SASL
+
+	process *os.Process
+}
+
+// Start starts a broker in dir and ends it with the test.
+func Start(t testing.TB, dir string, ports ...string) *Broker {
+	t.Helper()
+	b := &Broker{Dir: dir, Ports: ports}
+	if err := b.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// Start starts the broker again after Kill, and returns once it answers.
+func (b *Broker) Start() error {
+	cmd := exec.Command(script(), append([]string{"start", b.Dir}, b.Ports...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return fmt.Errorf("starting broker: %w", err)
+	}
+	b.process, err = os.FindProcess(pid)
+	return err
+}
+
+// Kill ends the broker as a loss of power would.
+func (b *Broker) Kill() error {
+	if err := b.process.Kill(); err != nil {
+		return fmt.Errorf("killing broker: %w", err)
+	}
+	return nil
+}
+
+// Address is that of the plaintext listener.
+func (b *Broker) Address() string { return Loopback(b.Ports[0]) }
+
+// Loopback is the address of a port.
+func Loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
+
+// FreePorts returns ports of the loopback interface on which nobody listened a
+// moment ago.
+func FreePorts(t testing.TB, n int) []string {
+	t.Helper()
+	ports := make([]string, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", Loopback("0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // at the end only, so that all differ
+		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// Tool is one of Kafka's own commands, by the name of its class.
+func Tool(ctx context.Context, class string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, script(), append([]string{"tool", class}, args...)...)
+}
+
+// script stands at the root of the project, of which this file is a part.
+func script() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "../../../.ci/kafka/kafka")
+}
