@@ -284,11 +284,11 @@ func (f *fleet) lost(t *testing.T) (missing int) {
 	return missing
 }
 
-// until looks every tenth of a second until done says that it is.
-func until(t *testing.T, within time.Duration, what string, done func() bool) {
+// until looks every so often until done says that it is.
+func until(t *testing.T, every, within time.Duration, what string, done func() bool) {
 	t.Helper()
 	deadline := time.After(within)
-	look := time.NewTicker(100 * time.Millisecond)
+	look := time.NewTicker(every)
 	defer look.Stop()
 	for !done() {
 		select {

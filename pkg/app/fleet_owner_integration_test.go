@@ -127,7 +127,7 @@ func (f *fleet) settle(t *testing.T) (twice int) {
 	lanes, began := f.lanes(), time.Now()
 	var before view
 	since := began
-	until(t, time.Minute, "replicas to settle", func() bool {
+	until(t, 100*time.Millisecond, time.Minute, "replicas to settle", func() bool {
 		v := f.look()
 		twice += min(1, v.twice())
 		if v.silent > 0 || v.wrong(lanes, began) != "" || !maps.EqualFunc(v.owners, before.owners, slices.Equal) {

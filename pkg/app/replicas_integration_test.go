@@ -35,7 +35,11 @@ func TestReplicas(t *testing.T) {
 	twice := 0
 	for i := range *faults {
 		kind := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM}[i%3]
-		d, n := f.befall(t, f.replicas[random.IntN(len(f.replicas))], kind, random.IntN(2) == 0)
+		victim := f.replicas[random.IntN(len(f.replicas))]
+		if i%2 == 0 {
+			victim = f.amidst(t)
+		}
+		d, n := f.befall(t, victim, kind, random.IntN(2) == 0)
 		took[kind], twice = append(took[kind], d), twice+n
 		if d > most {
 			t.Errorf("fault %d, %s: lanes had moved after %s, want %s", i, kind, d, most)
@@ -57,6 +61,17 @@ func TestReplicas(t *testing.T) {
 		f.signal(t, m, syscall.SIGTERM)
 	}
 	f.judge(t)
+}
+
+// amidst gives a lane much to write, and returns the replica that has just begun to.
+func (f *fleet) amidst(t *testing.T) *member {
+	t.Helper()
+	busy := f.names()[0]
+	owner := f.look().owners[busy+"/siem"][0]
+	f.broker.grown("audit")
+	f.apis[busy].Append(1000)
+	until(t, time.Millisecond, time.Minute, "records in Kafka", func() bool { return f.broker.grown("audit") })
+	return f.replicas[slices.IndexFunc(f.replicas, func(m *member) bool { return m.name == owner })]
 }
 
 // befall has a fault befall a replica, and returns how long lanes were on their way.

@@ -36,7 +36,7 @@ func TestSetWhileReplicasRun(t *testing.T) {
 		times := f.times(t)[s]
 		return !slices.ContainsFunc(slices.Collect(f.ids("s00")), func(id string) bool { return old[s][id] > 0 && times[id] < 2 })
 	}
-	until(t, time.Minute, "lanes to deliver again", func() bool { return again("siem") && again("splunk") })
+	until(t, 100*time.Millisecond, time.Minute, "lanes to deliver again", func() bool { return again("siem") && again("splunk") })
 	f.appendAll()
 	f.complete(t)
 	for _, lane := range set {
@@ -81,7 +81,7 @@ func (f *fleet) judgeSet(t *testing.T, set []string, old map[string]map[string]i
 // complete waits until all sinks have all events.
 func (f *fleet) complete(t *testing.T) {
 	t.Helper()
-	until(t, time.Minute, "all events at all sinks", func() bool { return f.lost(t) == 0 })
+	until(t, 100*time.Millisecond, time.Minute, "all events at all sinks", func() bool { return f.lost(t) == 0 })
 }
 
 // appendAll adds an event to each log and returns their ids.
