@@ -3,88 +3,70 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
 // partitions of the topics that these tests create.
 const partitions = 6
 
-// broker is an Apache Kafka of its own, run by .ci/kafka.
+// broker is an Apache Kafka of its own.
 type broker struct {
-	dir     string
-	ports   []string // plaintext, controller
+	*kafkabroker.Broker
 	address string
 	far     string // the same through proxy, as is all that the broker tells those who come this way
 	proxy   *proxy
-	pid     int
 	sizes   map[string]int64 // of topics on its disk, as grown saw them last
 }
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
-	ports := freePorts(t, 3)
-	b := &broker{dir: t.TempDir(), ports: ports[:2], address: loopback(ports[0]), sizes: map[string]int64{}}
-	b.proxy = startProxy(t, loopback(ports[2]))
+	ports, dir := kafkabroker.FreePorts(t, 3), t.TempDir()
+	b := &broker{address: kafkabroker.Loopback(ports[0]), sizes: map[string]int64{}}
+	b.proxy = startProxy(t, kafkabroker.Loopback(ports[2]))
 	b.far = b.proxy.listener.Addr().String()
 	properties := strings.Join([]string{
-		"listeners=PLAINTEXT://" + b.address + ",CONTROLLER://" + loopback(ports[1]) + ",FAR://" + loopback(ports[2]),
+		"listeners=PLAINTEXT://" + b.address + ",CONTROLLER://" + kafkabroker.Loopback(ports[1]) + ",FAR://" + kafkabroker.Loopback(ports[2]),
 		"advertised.listeners=PLAINTEXT://" + b.address + ",FAR://" + b.far,
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT",
 		"inter.broker.listener.name=PLAINTEXT",
 	}, "\n") + "\n"
-	if err := os.WriteFile(filepath.Join(b.dir, "more.properties"), []byte(properties), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "more.properties"), []byte(properties), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.start(t)
-	t.Cleanup(func() { b.kill(t) })
+	b.Broker = kafkabroker.Start(t, dir, ports[:2]...)
 	return b
 }
-
-func loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
 
 // start starts the broker with what it had written when it was killed.
 func (b *broker) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command("../../.ci/kafka/kafka", "start", b.dir, b.ports[0], b.ports[1])
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("starting broker: %v: %s", err, stderr.String())
-	}
-	if b.pid, err = strconv.Atoi(strings.TrimSpace(string(out))); err != nil {
+	if err := b.Start(); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (b *broker) kill(t *testing.T) {
 	t.Helper()
-	p, err := os.FindProcess(b.pid)
-	if err == nil {
-		err = p.Kill()
-	}
-	if err != nil {
-		t.Errorf("killing broker: %v", err)
+	if err := b.Kill(); err != nil {
+		t.Error(err)
 	}
 }
 
 // grown tells whether anything was written to a topic since it was asked last.
 func (b *broker) grown(topic string) bool {
-	logs, err := filepath.Glob(filepath.Join(b.dir, "data", topic+"-*", "*.log"))
+	logs, err := filepath.Glob(filepath.Join(b.Dir, "data", topic+"-*", "*.log"))
 	if err != nil {
 		return false
 	}
@@ -162,20 +144,4 @@ func readPartition(t *testing.T, broker, topic string, partition int) [][]byte {
 		t.Error(err)
 	}
 	return bodies
-}
-
-// freePorts returns ports of the loopback interface on which nobody listens.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Closed at the end only, so that all differ.
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
-	return ports
 }

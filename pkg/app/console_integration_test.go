@@ -5,10 +5,11 @@ package app_test
 import (
 	"bytes"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
 // seen is a record as a judge saw it.
@@ -23,7 +24,7 @@ type seen struct {
 func console(t *testing.T, broker, topic string) []seen {
 	t.Helper()
 	bytesOnly := "deserializer=org.apache.kafka.common.serialization.BytesDeserializer"
-	args := []string{"tool", "org.apache.kafka.tools.consumer.ConsoleConsumer",
+	args := []string{
 		"--bootstrap-server", broker, "--topic", topic, "--isolation-level", "read_committed",
 		"--from-beginning", "--timeout-ms", "10000"}
 	for _, property := range []string{
@@ -32,7 +33,7 @@ func console(t *testing.T, broker, topic string) []seen {
 	} {
 		args = append(args, "--formatter-property", property)
 	}
-	cmd := exec.Command("../../.ci/kafka/kafka", args...)
+	cmd := kafkabroker.Tool(t.Context(), "org.apache.kafka.tools.consumer.ConsoleConsumer", args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
@@ -67,7 +68,7 @@ func newFleet(t *testing.T, sources, replicas int) *fleet {
 	}
 	f.configure(t, names)
 	for i := range replicas {
-		m := &member{name: fmt.Sprintf("replica %d", i), admin: loopback(freePorts(t, 1)[0]), stderr: f.path(fmt.Sprintf("stderr-%d", i))}
+		m := &member{name: fmt.Sprintf("replica %d", i), admin: kafkabroker.Loopback(kafkabroker.FreePorts(t, 1)[0]), stderr: f.path(fmt.Sprintf("stderr-%d", i))}
 		f.replicas = append(f.replicas, m)
 		f.start(t, m)
 	}

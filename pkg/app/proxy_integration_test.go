@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
 // proxy passes on what it is sent, until its connections are cut.
@@ -29,7 +31,7 @@ type pair struct {
 
 func startProxy(t *testing.T, to string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", loopback("0"))
+	l, err := net.Listen("tcp", kafkabroker.Loopback("0"))
 	if err != nil {
 		t.Fatal(err)
 	}

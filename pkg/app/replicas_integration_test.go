@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
 )
 
-var faults = flag.Int("faults", 6, "how many replicas TestReplicas ends or stops")
+var faults = flag.Int("faults", 3, "how many replicas TestReplicas ends or stops")
 
 // Three replicas share 36 lanes while one after the other is killed, put to sleep
 // for longer than its session, and told to end. Each lane has one owner, soon again;

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
 // While two replicas run, check and checkpoint list disturb nobody, and checkpoint
@@ -113,7 +115,7 @@ func (f *fleet) restart(t *testing.T) {
 // answer is what a command says that is to succeed.
 func (f *fleet) answer(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := f.sluice(loopback("0"), args...)
+	cmd := f.sluice(kafkabroker.Loopback("0"), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

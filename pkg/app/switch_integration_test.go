@@ -18,6 +18,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
+	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
@@ -165,7 +166,7 @@ func TestABackfillOlderThanRetentionStays(t *testing.T) {
 func (b *broker) lookAtRetention(t *testing.T) {
 	t.Helper()
 	b.kill(t)
-	more := filepath.Join(b.dir, "more.properties")
+	more := filepath.Join(b.Dir, "more.properties")
 	properties, err := os.ReadFile(more)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +181,7 @@ func (b *broker) lookAtRetention(t *testing.T) {
 // kafkaTool runs one of Kafka's own commands.
 func kafkaTool(t *testing.T, class string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("../../.ci/kafka/kafka", append([]string{"tool", class}, args...)...)
+	cmd := kafkabroker.Tool(t.Context(), class, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
