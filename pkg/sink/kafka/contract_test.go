@@ -3,12 +3,15 @@ package kafka_test
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 	"github.com/sluice-siem/sluice/pkg/sink/sinktest"
 )
 
@@ -34,6 +37,55 @@ func TestContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+func TestLedgerContract(t *testing.T) {
+	sinktest.RunLedger(t, func(t testing.TB) sinktest.Harness {
+		c := start(t, kfake.SeedTopics(1, topic))
+		d := &destination{c: c, met: make(chan struct{})}
+		c.ControlKey(kmsg.Produce.Int16(), d.produce)
+		s := settings(c)
+		s.Delivery, s.MaxRecordBytes = kafka.ExactlyOnce, 1<<16
+		return sinktest.Harness{
+			Open:     func(t testing.TB) sink.Sink { return open(t, s) },
+			Received: func(t testing.TB) [][]byte { return committed(t, c) },
+			Refused:  func(testing.TB) sink.Record { return batch(0, 1, 1, 1<<17)[0] },
+			Break:    func(testing.TB) { d.broken.Store(true) },
+			Repair:   func(testing.TB) { d.broken.Store(false) },
+			Patience: 20 * time.Second,
+		}
+	})
+}
+
+// committed are the values that a reader of what is committed sees: all of them
+// are there before a record that is written now.
+func committed(t testing.TB, c *kfake.Cluster) [][]byte {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(topic),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	last, err := client.ProduceSync(t.Context(), &kgo.Record{Topic: topic}).First()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][]byte
+	for {
+		fetches := client.PollFetches(t.Context())
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range fetches.Records() {
+			if len(r.Value) > 0 {
+				all = append(all, r.Value)
+			}
+			if r.Offset == last.Offset {
+				return all
+			}
+		}
+	}
 }
 
 func values(t testing.TB, c *kfake.Cluster) [][]byte {

@@ -22,6 +22,9 @@
 // right after Publish returned, so that a sink that still reads there, from a
 // goroutine or a buffer, is found.
 //
+// A sink that keeps its lane's position, a sink.Ledger, is held to that by RunLedger
+// as well.
+//
 // What the suite cannot know is whether the destination keeps what it took. What
 // a nil of Publish means is for the sink's documentation to say, and for tests
 // of its own to prove.

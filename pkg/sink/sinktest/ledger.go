@@ -1,0 +1,208 @@
+package sinktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// RunLedger checks what is demanded of a sink.Ledger, each rule in a subtest of its
+// own, beside Run. Sinks opened from one Harness belong to the same lane here, as
+// two instances of it would, and may be open at once. Received returns only what is
+// committed.
+func RunLedger(t *testing.T, setup func(t testing.TB) Harness) {
+	t.Helper()
+	for _, r := range ledgerRules {
+		t.Run(r.name, func(t *testing.T) { r.run(t, setup(t)) })
+	}
+}
+
+var ledgerRules = []rule{
+	{"moves the position with the records", nil, movesWithRecords},
+	{"lets only who took the lane last commit", nil, fencesThePredecessor},
+	{"looks without taking", nil, looksQuietly},
+	{"tells of a position that a person has set", nil, tellsOfASetPosition},
+	{"commits nothing beside a record that is refused", needsRefused, commitsNothingBesideRefused},
+	{"commits once what a destination that was down was handed", needsBreak, commitsOnce},
+}
+
+// ledger opens a sink that has to be a Ledger.
+func (s *session) ledger() sink.Ledger {
+	s.Helper()
+	l, ok := s.open().Sink.(sink.Ledger)
+	if !ok {
+		s.Fatalf("the sink is no sink.Ledger")
+	}
+	return l
+}
+
+// within calls f with a context that lasts as long as patience does.
+func (s *session) within(what string, f func(context.Context) error) error {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), s.Patience)
+	defer cancel()
+	return s.wait(what, async(func() error { return f(ctx) }))
+}
+
+// expectPosition takes the lane.
+func (s *session) expectPosition(l sink.Ledger, want string) {
+	s.Helper()
+	err := s.within("Position", func(ctx context.Context) error {
+		got, err := l.Position(ctx)
+		if err == nil && string(got) != want {
+			s.Errorf("got position %q, want %q", got, want)
+		}
+		return err
+	})
+	if err != nil {
+		s.Fatalf("Position: %v", err)
+	}
+}
+
+func (s *session) publishAt(l sink.Ledger, records []sink.Record, rejects []sink.Reject, pos string) error {
+	s.Helper()
+	loan := lend(records)
+	err := s.within("PublishAt", func(ctx context.Context) error { return l.PublishAt(ctx, loan.batch, rejects, []byte(pos)) })
+	if what := loan.changed(); what != "" {
+		s.Errorf("PublishAt changed what it was lent: %s", what)
+	}
+	loan.takeBack()
+	return err
+}
+
+func (s *session) commit(l sink.Ledger, records []sink.Record, pos string) {
+	s.Helper()
+	if err := s.publishAt(l, records, nil, pos); err != nil {
+		s.Fatalf("PublishAt by who took the lane: %v", err)
+	}
+}
+
+func movesWithRecords(s *session) {
+	first := s.ledger()
+	s.expectPosition(first, "")
+	batch := s.records(10)
+	s.commit(first, batch, `{"at":1}`)
+	s.commit(first, nil, `{"at":2}`)
+	second := s.ledger()
+	s.expectPosition(second, `{"at":2}`)
+	more := s.records(3)
+	s.commit(second, more, `{"at":3}`)
+	s.expectPosition(s.ledger(), `{"at":3}`)
+	s.expectExactly(append(batch, more...))
+}
+
+func fencesThePredecessor(s *session) {
+	first, second := s.ledger(), s.ledger()
+	s.expectPosition(first, "")
+	batch := s.records(5)
+	s.commit(first, batch, `1`)
+	s.expectPosition(second, `1`)
+	mine, others := s.records(2), s.records(2)
+	if s.publishAt(first, mine, nil, `"first"`) == nil {
+		s.Fatalf("PublishAt by who no longer has the lane returned nil")
+	}
+	s.commit(second, others, `"second"`)
+	s.untilMoved(first, mine)
+	s.expectPosition(first, `"second"`)
+	s.expectExactly(append(batch, others...))
+}
+
+// untilMoved publishes again, as a lane would, until it is told that the position
+// was moved.
+func (s *session) untilMoved(l sink.Ledger, records []sink.Record) {
+	s.Helper()
+	pause := time.NewTicker(glance)
+	defer pause.Stop()
+	for start := time.Now(); ; <-pause.C {
+		err := s.publishAt(l, records, nil, `"mine"`)
+		switch {
+		case errors.Is(err, sink.ErrMoved):
+			return
+		case err == nil:
+			s.Fatalf("PublishAt returned nil although another has moved the position")
+		case time.Since(start) > s.Patience:
+			s.Fatalf("PublishAt does not return ErrMoved although another has moved the position; the last error: %v", err)
+		}
+	}
+}
+
+func looksQuietly(s *session) {
+	running, looking := s.ledger(), s.ledger()
+	s.expectPosition(running, "")
+	began := time.Now().Add(-time.Minute) // clocks of others may differ
+	s.commit(running, s.records(1), `1`)
+	err := s.within("Look", func(ctx context.Context) error {
+		pos, saved, err := looking.Look(ctx)
+		if err == nil && (string(pos) != `1` || saved.Before(began)) {
+			s.Errorf("got %q saved at %v, want 1, saved just now", pos, saved)
+		}
+		return err
+	})
+	if err != nil {
+		s.Fatalf("Look: %v", err)
+	}
+	s.commit(running, s.records(1), `2`)
+}
+
+func tellsOfASetPosition(s *session) {
+	running, person := s.ledger(), s.ledger()
+	s.expectPosition(running, "")
+	batch := s.records(1)
+	s.commit(running, batch, `1`)
+	if err := s.within("Set", func(ctx context.Context) error { return person.Set(ctx, []byte(`"chosen"`)) }); err != nil {
+		s.Fatalf("Set: %v", err)
+	}
+	s.untilMoved(running, s.records(1))
+	s.expectPosition(running, `"chosen"`)
+	s.expectExactly(batch)
+}
+
+func commitsNothingBesideRefused(s *session) {
+	l := s.ledger()
+	s.expectPosition(l, "")
+	good, bad := s.records(6), s.Refused(s.TB)
+	mixed := append(append(append([]sink.Record(nil), good[:3]...), bad), good[3:]...)
+	err := s.publishAt(l, mixed, nil, `1`)
+	var named sink.BatchError
+	if !errors.As(err, &named) || len(named) != 1 || named[0].Index != 3 || !sink.IsPermanent(named[0].Err) {
+		s.Fatalf("got %v, want a BatchError that names record 3, for good", err)
+	}
+	if got := s.Received(s.TB); len(got) > 0 {
+		s.Errorf("%d records were committed beside one that was refused", len(got))
+	}
+	rejects := []sink.Reject{{Record: bad, Raw: bad.Body, Reason: "refused", Time: time.Now()}}
+	if err := s.publishAt(l, good, rejects, `1`); err != nil {
+		s.Fatalf("PublishAt with the record as a reject: %v", err)
+	}
+	s.expectPosition(l, `1`)
+	s.expectExactly(good)
+}
+
+func commitsOnce(s *session) {
+	l := s.ledger()
+	s.expectPosition(l, "")
+	batch := s.records(4)
+	s.Break(s.TB)
+	ctx, cancel := context.WithTimeout(s.Context(), min(attempt, s.Patience))
+	defer cancel()
+	if err := s.wait("PublishAt", async(func() error { return l.PublishAt(ctx, batch, nil, []byte(`1`)) })); err == nil {
+		s.Errorf("PublishAt to a destination that is down returned nil")
+	}
+	s.Repair(s.TB)
+	pause := time.NewTicker(glance)
+	defer pause.Stop()
+	for start := time.Now(); ; <-pause.C {
+		err := s.publishAt(l, batch, nil, `1`)
+		if err == nil {
+			break
+		}
+		if time.Since(start) > s.Patience {
+			s.Fatalf("PublishAt again, to a destination that is well: %v", err)
+		}
+	}
+	s.expectPosition(l, `1`)
+	s.expectExactly(batch)
+}
