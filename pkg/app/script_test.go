@@ -21,6 +21,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
 )
@@ -72,11 +73,8 @@ func TestScripts(t *testing.T) {
 type scripted struct{ api *simulator.Server }
 
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	port, err := freeport.Loopback()
+	return net.JoinHostPort("127.0.0.1", port), err
 }
 
 func serveAPI(ts *testscript.TestScript, _ bool, args []string) {

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
 
 // Broker is a broker that runs, unless it was killed.
@@ -74,18 +76,15 @@ func (b *Broker) Address() string { return Loopback(b.Ports[0]) }
 // Loopback is the address of a port.
 func Loopback(port string) string { return net.JoinHostPort("127.0.0.1", port) }
 
-// FreePorts returns ports of the loopback interface on which nobody listened a
-// moment ago.
+// FreePorts returns ports for a broker.
 func FreePorts(t testing.TB, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		l, err := net.Listen("tcp", Loopback("0"))
-		if err != nil {
+		var err error
+		if ports[i], err = freeport.Loopback(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // at the end only, so that all differ
-		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }
