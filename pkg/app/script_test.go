@@ -74,7 +74,7 @@ type scripted struct{ api *simulator.Server }
 
 func freeAddress() (string, error) {
 	port, err := freeport.Loopback()
-	return net.JoinHostPort("127.0.0.1", port), err
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
 }
 
 func serveAPI(ts *testscript.TestScript, _ bool, args []string) {

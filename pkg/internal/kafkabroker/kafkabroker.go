@@ -81,10 +81,11 @@ func FreePorts(t testing.TB, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		var err error
-		if ports[i], err = freeport.Loopback(); err != nil {
+		port, err := freeport.Loopback()
+		if err != nil {
 			t.Fatal(err)
 		}
+		ports[i] = strconv.Itoa(port)
 	}
 	return ports
 }

@@ -2,11 +2,12 @@ package rsyslogd
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
 
 // port is one that the daemon listens on, on 127.0.0.1.
@@ -22,37 +23,13 @@ func (p *ports) all() []*port { return []*port{&p.tcp, &p.tls, &p.udp, &p.relp, 
 func choosePorts() (ports, error) {
 	chosen := ports{tcp: port{network: "tcp"}, tls: port{network: "tcp"}, udp: port{network: "udp"},
 		relp: port{network: "tcp"}, relpTLS: port{network: "tcp"}}
-	taken := map[int]bool{}
 	for _, p := range chosen.all() {
-		if err := p.choose(taken); err != nil {
+		var err error
+		if p.number, err = freeport.Loopback(); err != nil {
 			return ports{}, err
 		}
 	}
 	return chosen, nil
-}
-
-// choose takes a port that is free, below those that Linux gives to connections
-// (32768 and up): a client that tries to reach a daemon that does not run could
-// otherwise be given the very port, be connected to itself, and keep it.
-func (p *port) choose(taken map[int]bool) error {
-	const lowest, highest, tries = 20_000, 32_000, 100
-	for range tries {
-		p.number = lowest + rand.IntN(highest-lowest)
-		if !taken[p.number] && p.free() {
-			taken[p.number] = true
-			return nil
-		}
-	}
-	return fmt.Errorf("no free port found in %d tries", tries)
-}
-
-func (p *port) free() bool {
-	if p.network == "udp" {
-		conn, err := net.ListenPacket("udp", p.address())
-		return err == nil && conn.Close() == nil
-	}
-	l, err := net.Listen("tcp", p.address())
-	return err == nil && l.Close() == nil
 }
 
 func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }

@@ -48,7 +48,7 @@ func writeKeyStore(t *testing.T, path string, server tls.Certificate) {
 func (b *broker) settings(topic string) kafka.Settings {
 	s := *kafka.Type.Settings().(*kafka.Settings)
 	s.Cluster.Brokers = []string{b.Address()}
-	s.Topic = topic
+	s.Topic, s.Delivery = topic, kafka.AtLeastOnce
 	return s
 }
 
