@@ -14,8 +14,9 @@
 // it did not hear from a replica the coordinator gives its partitions away. So a
 // replica that hears nothing from the coordinator lets go of all by itself, early
 // enough for what runs to have returned by then; that needs no answer from
-// anyone. If the coordinator is back in time the replica takes up again what it
-// owned all along.
+// anyone. If the coordinator is heard of again in time the replica takes up what
+// it owned all along. If it refused connections meanwhile, as a broker does that
+// is down, the replica joins anew, and what it owns then may be other partitions.
 //
 // A replica that did not run for a while (SIGSTOP, a paused machine) may wake up
 // in the belief that it still owns what others took over. It lets go as soon as

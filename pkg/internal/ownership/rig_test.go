@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -255,10 +254,3 @@ func (c wired) Read(b []byte) (int, error) {
 func all(n int) []int { return slices.Repeat([]int{n}, partitions) }
 
 func isNotOwner(err error) bool { return errors.Is(err, ownership.ErrNotOwner) }
-
-// owners is who runs what.
-func (j *journal) owners() map[int32]string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return maps.Clone(j.running)
-}
