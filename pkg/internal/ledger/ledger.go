@@ -506,14 +506,12 @@ func (l *Ledger) Release(ctx context.Context, keep func(pos []byte) error) error
 	if err := keep(pos); err != nil {
 		return err
 	}
-	// A state in the same topic has written its own entry over this one.
-	if e, err = l.Look(ctx); err != nil {
+	// A state in the same topic, under the same key, has written over it by now.
+	if e, err = l.Look(ctx); err != nil || e.Commit != l.known {
 		return err
 	}
-	if e.Commit == l.known {
-		if err := l.decree(ctx, func(e *Entry) { e.Released = true }); err != nil {
-			return err
-		}
+	if err := l.decree(ctx, func(e *Entry) { e.Released = true }); err != nil {
+		return err
 	}
 	l.log.Info().Str("from", l.topic).Msg("position carried over from Kafka, where delivery: exactly_once kept it, to the state")
 	return nil
