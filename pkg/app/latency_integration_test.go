@@ -22,7 +22,10 @@ import (
 // 100 events, and readers of what is committed see it.
 func TestLatency(t *testing.T) {
 	for _, delivery := range []string{"exactly_once", "at_least_once"} {
-		t.Run(delivery, func(t *testing.T) { latency(t, delivery) })
+		t.Run(delivery, func(t *testing.T) {
+			t.Parallel()
+			latency(t, delivery)
+		})
 	}
 }
 

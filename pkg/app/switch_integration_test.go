@@ -128,6 +128,7 @@ func TestSwitchingDelivery(t *testing.T) {
 // were published. What was written with the time of the event is removed, which
 // tells that the broker did look.
 func TestABackfillOlderThanRetentionStays(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	createTopic(t, b, "audit")
 	createTopic(t, b, "control")
@@ -193,6 +194,7 @@ func kafkaTool(t *testing.T, class string, args ...string) string {
 // A user finds dead letters with Kafka's own consumer, where deadletter list says
 // that they are: each once, with the reason and the event.
 func TestDeadLettersInKafka(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	for _, kind := range []struct{ delivery, shared, namespace, letters string }{
 		{"exactly_once", "", "own", "refusing-own.dead-letters"},

@@ -12,7 +12,7 @@ import (
 // Each limit is held against the median of rounds in which the script and Sluice
 // take turns, so that a machine that is busy slows both. docs/performance.md has
 // what was measured.
-const rounds = 5
+const rounds = 3
 
 func atLeast(t *testing.T, f figures, name string, limit float64) {
 	t.Helper()

@@ -21,21 +21,30 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// All of it against Apache Kafka itself. One broker serves the tests one after
-// the other, those that kill it last.
+// All of it against Apache Kafka itself. One broker serves all tests, of which
+// those that mostly wait wait together, and the one that kills it comes last.
 func TestRealBroker(t *testing.T) {
 	b := startBroker(t)
 	t.Run("a predecessor died in the middle of a transaction", func(t *testing.T) { leftOpen(t, b) })
 	t.Run("a predecessor is fenced", func(t *testing.T) { isFenced(t, b) })
 	t.Run("a transaction outlives its time-out", func(t *testing.T) { timesOut(t, b) })
 	t.Run("the answer to a commit is lost", func(t *testing.T) { losesAnswer(t, b) })
-	t.Run("another lane's transaction hangs", func(t *testing.T) { hangs(t, b) })
 	t.Run("refused records", func(t *testing.T) { refuses(t, b) })
 	t.Run("large positions", func(t *testing.T) { takesLarge(t, b) })
-	t.Run("compaction", func(t *testing.T) { compacts(t, b) })
-	t.Run("topics", func(t *testing.T) { verifiesTopics(t, b) })
-	t.Run("permissions", func(t *testing.T) { needsPermissions(t, b) })
-	t.Run("connections are cut", func(t *testing.T) { isCut(t, b) })
+	t.Run("together", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, *broker){
+			"another lane's transaction hangs": hangs,
+			"compaction":                       compacts,
+			"topics":                           verifiesTopics,
+			"permissions":                      needsPermissions,
+			"connections are cut":              isCut,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, b)
+			})
+		}
+	})
 	t.Run("the broker is killed before a commit", func(t *testing.T) { isKilled(t, b) })
 }
 

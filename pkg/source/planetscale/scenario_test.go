@@ -20,6 +20,9 @@ func TestEveryUnknownOfTheAPI(t *testing.T) {
 		last, interval := simulator.FirstPage, 10*time.Second
 		if scenario.Name == "huge-events" || scenario.Name == "overlap-flood" {
 			last, interval = simulator.NotFound404, time.Minute // many bytes, and no cursor is purged
+			if testing.Short() {
+				interval = 5 * time.Minute
+			}
 		}
 		for _, order := range orders {
 			for purged := simulator.NotFound404; purged <= last; purged++ {

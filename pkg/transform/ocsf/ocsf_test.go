@@ -138,7 +138,10 @@ func TestEveryActionIsValidWithAnyObjects(t *testing.T) {
 	facts := readFacts(t)
 	for _, o := range []transform.Options{full, iam} {
 		tr := open(t, o)
-		for _, action := range append(corpus.Actions(), "", "unheard.of", "user.unheard", "organization_team.unheard") {
+		for i, action := range append(corpus.Actions(), "", "unheard.of", "user.unheard", "organization_team.unheard") {
+			if testing.Short() && i%8 > 0 {
+				continue
+			}
 			for _, auditable := range objects {
 				for _, target := range objects {
 					e := corpus.Typical()
