@@ -250,11 +250,14 @@ func TestServerStopsInTheMiddle(t *testing.T) {
 // A destination that takes nothing is not asked about each of thousands of records,
 // and what was not asked about is neither refused nor delivered.
 func TestEveryEventIsRefused(t *testing.T) {
+	n := 8000
+	if testing.Short() {
+		n = 1000
+	}
 	for _, unnumbered := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unnumbered %v", unnumbered), func(t *testing.T) {
 			nothing := func(hectest.Event) (code int) { return 6 }
 			bubble(t, hectest.Config{Unnumbered: unnumbered, Refuse: nothing}, func(t *testing.T, r *rig) {
-				const n = 8000
 				err := r.publish(t, batch(n))
 				times := map[string]int{}
 				said := outcome(n, err)

@@ -101,12 +101,16 @@ func TestWalkBeyondTheBudgetReadsTwiceAtMost(t *testing.T) {
 }
 
 func TestLateEventsAreDeliveredAndMarked(t *testing.T) {
+	rate := 1.0
+	if testing.Short() {
+		rate = 0.2
+	}
 	for _, order := range orders {
 		for _, key := range []simulator.SortKey{simulator.ByCreatedAt, simulator.ByInsertion} {
 			t.Run(name(order, " ", key), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					server := simulator.New(simulator.Config{Events: 2000, Rate: 1, Order: order, SortKey: key})
+					server := simulator.New(simulator.Config{Events: 2000, Rate: rate, Order: order, SortKey: key})
 					f := follow(t, server, defaults)
 					defer f.close()
 					f.catchUp()
@@ -214,6 +218,9 @@ func TestGap(t *testing.T) {
 				server := simulator.New(simulator.Config{Events: 500, Retention: defaults.Retention.Std(), Order: order})
 				s := defaults
 				s.PollInterval = setting.Duration(10 * time.Minute)
+				if testing.Short() {
+					s.PollInterval = setting.Duration(time.Hour)
+				}
 				f := follow(t, server, s)
 				defer f.close()
 				f.run(2 * defaults.Retention.Std())
