@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
@@ -46,9 +48,9 @@ func (c *command) deadLetterList() *cobra.Command {
 				if err := hasLetters(cfg, lane[0]); err != nil {
 					return usageError{err, cmd.CommandPath()}
 				}
-				return c.showLetters(cfg, lane[0])
+				return c.showLetters(cmd.Context(), cfg, lane[0])
 			}
-			return c.listLetters(cfg)
+			return c.listLetters(cmd.Context(), cfg)
 		},
 	}
 	configFlag(cmd, &file)
@@ -72,22 +74,37 @@ func hasLetters(cfg *config.Config, name string) error {
 	return unknown
 }
 
-func (c *command) listLetters(cfg *config.Config) error {
+func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 	lanes, err := filed(cfg)
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LANE\tLETTERS\tBYTES\tOLDEST\tNEWEST\tUNREADABLE")
+	fmt.Fprintln(table, "LANE\tLETTERS\tOLDEST\tNEWEST\tUNREADABLE\tKEPT")
 	for _, l := range lanes {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%d\n", l.Name, l.Letters, l.Bytes, when(l.Oldest), when(l.Newest), l.Unreadable)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d\tfile of %d bytes\n", l.Name, l.Letters, when(l.Oldest), when(l.Newest), l.Unreadable, l.Bytes)
 	}
+	var errs []error
 	for _, l := range cfg.Lanes() {
-		if where := lettersInKafka(cfg, l); where != "" {
-			fmt.Fprintf(table, "%s\tin %s\t-\t-\t-\t-\n", l.Name, where)
+		where := lettersInKafka(cfg, l)
+		if where == "" {
+			continue
 		}
+		found := deadletter.Lane{Name: l.Name}
+		for reject, err := range rejectsInKafka(ctx, cfg, l) {
+			if err != nil {
+				errs = append(errs, err)
+				found.Unreadable++
+				continue
+			}
+			if found.Letters++; found.Letters == 1 {
+				found.Oldest = reject.Time
+			}
+			found.Newest = reject.Time
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d\t%s\n", l.Name, found.Letters, when(found.Oldest), when(found.Newest), found.Unreadable, where)
 	}
-	return table.Flush()
+	return errors.Join(append(errs, table.Flush())...)
 }
 
 // filed is what files hold of dead letters.
@@ -113,34 +130,62 @@ func lettersInKafka(cfg *config.Config, l config.Lane) string {
 	return ""
 }
 
-// inFiles refuses a lane whose letters these commands cannot reach: they go into
-// Kafka, and none is left in files from before.
+// rejectsInKafka reads the dead letters of a lane that go into Kafka, oldest first.
+// An error is about one that cannot be read, or the last.
+func rejectsInKafka(ctx context.Context, cfg *config.Config, l config.Lane) iter.Seq2[sink.Reject, error] {
+	return func(yield func(sink.Reject, error) bool) {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		ledger, err := openLedger(ctx, l, zerolog.Nop())
+		if err != nil {
+			yield(sink.Reject{}, err)
+			return
+		}
+		if ledger != nil {
+			defer func() { _ = ledger.Close() }() // It has published nothing.
+			ledger.Rejects(ctx)(yield)
+			return
+		}
+		if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+			topic := checkpoint.NewTopic(*shared, nobodyAsks, zerolog.Nop())
+			defer topic.Close()
+			topic.Rejects(ctx, l.Name)(yield)
+		}
+	}
+}
+
+// inFiles refuses lanes whose letters redrive cannot reach: they go into Kafka, and
+// none is left in files from before.
 func inFiles(cfg *config.Config, l config.Lane) error {
 	where := lettersInKafka(cfg, l)
 	lanes, err := filed(cfg)
 	if err != nil || where == "" || slices.ContainsFunc(lanes, func(f deadletter.Lane) bool { return f.Name == l.Name }) {
 		return err
 	}
-	return sink.Hint(fmt.Errorf("the dead letters of lane %s are in %s", l.Name, where),
-		"each record there is a dead letter as JSON, with the reason and the event's id in its headers; read it with kafka-console-consumer.sh --isolation-level read_committed --formatter-property print.headers=true")
+	return sink.Hint(fmt.Errorf("the dead letters of lane %s are in %s, and are not published from there", l.Name, where),
+		"each record there is a dead letter as JSON: publish what stands in record.body, or raw, with a tool of Kafka's")
 }
 
-func (c *command) showLetters(cfg *config.Config, lane string) error {
-	if configured, err := pick(cfg, []string{lane}); err == nil {
-		if err := inFiles(cfg, configured[0]); err != nil {
-			return err
-		}
-	}
-	dir := cfg.DeadLetters.Dir
-	var errs []error
+func (c *command) showLetters(ctx context.Context, cfg *config.Config, lane string) error {
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "REFUSED\tEVENT\tACTION\tREASON")
-	for l, err := range deadletter.Letters(dir, lane) {
+	var errs []error
+	show := func(r sink.Reject, err error) {
 		if err != nil {
 			errs = append(errs, err)
-			continue
+			return
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", when(l.Time), printable(l.Record.ID), printable(l.Record.Action), printable(l.Reason))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", when(r.Time), printable(r.Record.ID), printable(r.Record.Action), printable(r.Reason))
+	}
+	if cfg.State.Type == "file" {
+		for l, err := range deadletter.Letters(cfg.DeadLetters.Dir, lane) {
+			show(l.Reject, err)
+		}
+	}
+	if configured, err := pick(cfg, []string{lane}); err == nil && lettersInKafka(cfg, configured[0]) != "" {
+		for r, err := range rejectsInKafka(ctx, cfg, configured[0]) {
+			show(r, err)
+		}
 	}
 	return errors.Join(append(errs, table.Flush())...)
 }
@@ -152,7 +197,8 @@ func (c *command) deadLetterRedrive() *cobra.Command {
 		Short: "Publish dead letters again, and keep those that are refused again",
 		Long: `Publish dead letters again, and keep those that are refused again.
 
-Sluice may be running, but for a lane to a file: it holds that file for itself.`,
+Sluice may be running, but for a lane to a file: it holds that file for itself.
+Dead letters in Kafka stay there, and are not published again.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)

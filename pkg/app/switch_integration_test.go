@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -191,8 +192,8 @@ func kafkaTool(t *testing.T, class string, args ...string) string {
 	return stdout.String()
 }
 
-// A user finds dead letters with Kafka's own consumer, where deadletter list says
-// that they are: each once, with the reason and the event.
+// A user finds dead letters with deadletter list, and with Kafka's own consumer
+// where that says that they are: each once, with the reason and the event.
 func TestDeadLettersInKafka(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -243,9 +244,19 @@ func wantLetters(t *testing.T, s *site, b *broker, topic, where string, letters 
 		t.Errorf("the console consumer shows %d reasons, want %d:\n%.3000s", got, want, said)
 	}
 	t.Logf("a dead letter as the console consumer has it: %.400s", said)
-	listed, err := exec.Command(s.binary, "deadletter", "list", "-c", s.path("sluice.yaml")).Output()
-	if err != nil || !strings.Contains(string(listed), "in topic "+where) {
-		t.Errorf("deadletter list: %v\n%s", err, listed)
+	counted, err := exec.Command(s.binary, "deadletter", "list", "-c", s.path("sluice.yaml")).Output()
+	line := fmt.Sprintf(`(?m)^acme/siem +%d +20\S+Z +20\S+Z +0 +topic %s$`, len(letters), regexp.QuoteMeta(where))
+	if err != nil || !regexp.MustCompile(line).Match(counted) {
+		t.Errorf("deadletter list: want a line %s, got %v\n%s", line, err, counted)
+	}
+	listed, err := exec.Command(s.binary, "deadletter", "list", "-c", s.path("sluice.yaml"), "acme/siem").Output()
+	if err != nil {
+		t.Errorf("deadletter list of the lane: %v", err)
+	}
+	for _, r := range letters {
+		if id := header(r, "sluice-event-id"); !strings.Contains(string(listed), id) {
+			t.Errorf("deadletter list of the lane does not show event %s:\n%s", id, listed)
+		}
 	}
 }
 

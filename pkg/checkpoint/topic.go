@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -150,6 +151,12 @@ func (t *Topic) Put(ctx context.Context, lane string, rejects []sink.Reject) err
 func (t *Topic) Look(ctx context.Context, lane string) (source.Position, time.Time, error) {
 	e, err := t.lane(lane).Look(ctx)
 	return e.Position, e.Saved, err
+}
+
+// Rejects are the dead letters of a lane, oldest first. An error is about one that
+// cannot be read, or the last. It takes nothing.
+func (t *Topic) Rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, error] {
+	return t.lane(lane).Rejects(ctx)
 }
 
 // Set takes the lane and commits a position that a person chose.

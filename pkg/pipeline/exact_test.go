@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,9 @@ func (l *ledger) PublishAt(ctx context.Context, batch []sink.Record, rejects []s
 
 func (l *ledger) Look(context.Context) ([]byte, time.Time, error) { panic("a lane looks at nothing") }
 func (l *ledger) Set(context.Context, []byte) error               { panic("a lane sets nothing") }
+func (l *ledger) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
+	panic("a lane reads no dead letters")
+}
 
 // set is another's doing.
 func (l *ledger) set(pos string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -208,6 +209,9 @@ func (k *keeper) Publish(context.Context, []sink.Record) error {
 
 func (k *keeper) Look(context.Context) ([]byte, time.Time, error) { panic("a lane looks at nothing") }
 func (k *keeper) Set(context.Context, []byte) error               { panic("a lane sets nothing") }
+func (k *keeper) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
+	panic("a lane reads no dead letters")
+}
 
 func (k *keeper) Position(context.Context) ([]byte, error) {
 	k.mu.Lock()

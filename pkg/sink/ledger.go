@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -32,6 +33,10 @@ type Ledger interface {
 	// Look returns the position that was committed last, nil if there is none, and
 	// when that was. It takes nothing.
 	Look(ctx context.Context) (pos []byte, saved time.Time, err error)
+
+	// Rejects returns the dead letters of the lane that are committed, oldest first.
+	// It takes nothing. An error is about one that cannot be read, or the last.
+	Rejects(ctx context.Context) iter.Seq2[Reject, error]
 
 	// Set takes the lane and commits a position that a person chose, whatever is
 	// there. The instance that runs the lane finds it and goes on from it.

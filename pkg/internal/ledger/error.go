@@ -89,7 +89,7 @@ func (r *remote) explain(err error, topic string) error {
 	case ke == kerr.TopicAuthorizationFailed && topic == s.Positions:
 		return sink.Destination(err, fmt.Sprintf("allow the topic of positions: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.DeadLetters && topic != "":
-		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
+		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.CoordinatorNotAvailable, ke == kerr.CoordinatorLoadInProgress:
 		return sink.Hint(err, "no broker coordinates transactions: see the brokers' log; a small cluster needs transaction.state.log.replication.factor and transaction.state.log.min.isr that it can meet")
 	case ke == kerr.InvalidTransactionTimeout:

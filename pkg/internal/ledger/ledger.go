@@ -119,11 +119,9 @@ type Settings struct {
 // Ledger is that of one lane. Its methods are not called concurrently, except
 // that Close may be called at any time.
 type Ledger struct {
-	lane    string
-	topic   string
-	confirm func(context.Context) error
-	log     zerolog.Logger
-	cluster cluster
+	lane     string
+	settings Settings
+	cluster  cluster
 
 	taken bool   // known is what the topic says, or said when it was last read
 	known string // commit of the newest entry
@@ -176,7 +174,7 @@ func New(lane string, s Settings) *Ledger {
 }
 
 func newLedger(lane string, s Settings, c cluster) *Ledger {
-	return &Ledger{lane: lane, topic: s.Topic, confirm: s.Confirm, log: s.Log, cluster: c}
+	return &Ledger{lane: lane, settings: s, cluster: c}
 }
 
 // TransactionalID is a lane's in a namespace.
@@ -208,8 +206,8 @@ func (l *Ledger) Take(ctx context.Context) ([]byte, error) {
 // take does what the package documentation says, in its order.
 func (l *Ledger) take(ctx context.Context) (Entry, error) {
 	l.release()
-	if l.confirm != nil {
-		if err := l.confirm(ctx); err != nil {
+	if l.settings.Confirm != nil {
+		if err := l.settings.Confirm(ctx); err != nil {
 			return Entry{}, l.taking(err)
 		}
 	}
@@ -266,7 +264,7 @@ func (l *Ledger) settled(ctx context.Context, view partition, end int64) error {
 			return &openTransactions{waited: waited.Round(time.Second), from: stable, to: end}
 		}
 		if !told {
-			l.log.Info().Int64("from", stable).Int64("to", end).Msg("waiting for transactions of other lanes to end, to read the position of this one")
+			l.settings.Log.Info().Int64("from", stable).Int64("to", end).Msg("waiting for transactions of other lanes to end, to read the position of this one")
 			told = true
 		}
 		if err := wait(ctx, stableInterval); err != nil {
@@ -350,7 +348,7 @@ func (l *Ledger) Commit(ctx context.Context, records []kgo.Record, rejects []sin
 }
 
 func (l *Ledger) entry(pos []byte) Entry {
-	return Entry{Lane: l.lane, Topic: l.topic, Commit: newCommit(), Saved: time.Now().UTC(), Position: pos}
+	return Entry{Lane: l.lane, Topic: l.settings.Topic, Commit: newCommit(), Saved: time.Now().UTC(), Position: pos}
 }
 
 func (l *Ledger) commit(ctx context.Context, records []kgo.Record, rejects []sink.Reject, e Entry) error {
@@ -430,7 +428,7 @@ func (l *Ledger) failed(ctx context.Context, err error) error {
 	if !isFenced(err) {
 		return l.committing(err)
 	}
-	if l.confirm != nil {
+	if l.settings.Confirm != nil {
 		return l.committing(sink.Hint(&fenced{cause: err}, "another replica has taken the lane; it is taken again only if the group says that it is owned here"))
 	}
 	if l.wasSet(ctx) {
@@ -493,7 +491,7 @@ func (l *Ledger) Set(ctx context.Context, pos []byte) error {
 func (l *Ledger) Release(ctx context.Context, keep func(pos []byte) error) error {
 	e, err := l.Look(ctx)
 	if errors.Is(err, kerr.TopicAuthorizationFailed) {
-		l.log.Warn().Err(err).Msg("whether a position of this lane is in Kafka cannot be seen; if delivery was exactly_once before, allow reading it")
+		l.settings.Log.Warn().Err(err).Msg("whether a position of this lane is in Kafka cannot be seen; if delivery was exactly_once before, allow reading it")
 		return nil
 	}
 	if err != nil || e.Position == nil || e.Topic == "" {
@@ -513,7 +511,7 @@ func (l *Ledger) Release(ctx context.Context, keep func(pos []byte) error) error
 	if err := l.decree(ctx, func(e *Entry) { e.Released = true }); err != nil {
 		return err
 	}
-	l.log.Info().Str("from", l.topic).Msg("position carried over from Kafka, where delivery: exactly_once kept it, to the state")
+	l.settings.Log.Info().Str("from", l.settings.Topic).Msg("position carried over from Kafka, where delivery: exactly_once kept it, to the state")
 	return nil
 }
 
@@ -526,13 +524,13 @@ func (l *Ledger) decree(ctx context.Context, change func(*Entry)) error {
 
 // mismatch refuses a position that tells of records in another topic.
 func (l *Ledger) mismatch(e Entry) error {
-	if l.topic == "" || e.Topic == "" || e.Topic == l.topic || e.Position == nil {
+	if l.settings.Topic == "" || e.Topic == "" || e.Topic == l.settings.Topic || e.Position == nil {
 		return nil
 	}
 	l.release()
 	return l.taking(sink.Destination(
-		fmt.Errorf("its position is about topic %s, and the sink writes to topic %s", e.Topic, l.topic),
-		fmt.Sprintf("to go on in %s where %s ends, or to begin anew there, set the position: sluice checkpoint set --to TIME %s", l.topic, e.Topic, l.lane)))
+		fmt.Errorf("its position is about topic %s, and the sink writes to topic %s", e.Topic, l.settings.Topic),
+		fmt.Sprintf("to go on in %s where %s ends, or to begin anew there, set the position: sluice checkpoint set --to TIME %s", l.settings.Topic, e.Topic, l.lane)))
 }
 
 // pause is how long a fenced lane waits before it is taken again.

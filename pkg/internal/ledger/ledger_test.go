@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -188,6 +189,59 @@ func TestRefusedRecordsAreNamed(t *testing.T) {
 		if got, want := string(part.Headers[3].Value), fmt.Sprintf("%d/5", i+1); got != want {
 			t.Errorf("got part %s, want %s", got, want)
 		}
+	}
+}
+
+func TestDeadLettersAreReadBack(t *testing.T) {
+	brokers := start(t)
+	l, other := open(t, settings(brokers)), ledger.New("acme/other", settings(brokers))
+	t.Cleanup(other.Close)
+	expectRejects(t, l) // There is no topic.
+	take(t, l, "")
+	take(t, other, "")
+	reject := func(id string, size int) sink.Reject {
+		return sink.Reject{
+			Record: sink.Record{ID: id, Organization: "acme", Action: "user.login", Body: []byte("{}")},
+			Raw:    []byte(strings.Repeat(id, size)), Reason: "it is bad", Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		}
+	}
+	want := []sink.Reject{reject("small", 1), reject("large", 500_000), reject("last", 1)}
+	for i, l := range []*ledger.Ledger{l, other, l} {
+		r := []sink.Reject{want[i]}
+		if i == 0 {
+			r = want[:2]
+		}
+		if err := l.Commit(within(t), nil, r, fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stranger, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if err := stranger.ProduceSync(within(t), &kgo.Record{Topic: audit + ".dead-letters", Value: []byte("not a letter")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	err = l.Commit(within(t), records(strings.Repeat("x", 2<<20)), want, []byte(`9`))
+	if _, refused := errors.AsType[sink.BatchError](err); !refused {
+		t.Fatalf("got %v, want the transaction to be aborted for a record that is too large", err)
+	}
+	expectRejects(t, l, want...)
+}
+
+// expectRejects reads the dead letters, as somebody who has not taken the lane.
+func expectRejects(t *testing.T, l *ledger.Ledger, want ...sink.Reject) {
+	t.Helper()
+	var got []sink.Reject
+	for r, err := range l.Rejects(within(t)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
 	}
 }
 

@@ -2,8 +2,13 @@ package ledger
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/letter"
@@ -61,4 +66,81 @@ func (r *remote) parts(lane string, reject *sink.Reject, line []byte) []kgo.Reco
 		}
 	}
 	return parts
+}
+
+// Rejects reads the dead letters of the lane that are committed by now: those of a
+// partition in the order in which they were, and the topic has one unless somebody
+// else made it. It takes nothing. An error is about a letter that is passed over, or
+// it is the last of a partition.
+func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
+	return func(yield func(sink.Reject, error) bool) {
+		r := &remote{settings: l.settings}
+		c, err := r.client()
+		if err != nil {
+			yield(sink.Reject{}, err)
+			return
+		}
+		defer c.Close()
+		v := view{remote: r, client: c, topic: l.settings.DeadLetters}
+		described, err := v.metadata(ctx, v.topic)
+		if errors.Is(err, kerr.UnknownTopicOrPartition) { // It is created when the lane is first taken.
+			return
+		}
+		if err != nil {
+			yield(sink.Reject{}, v.asking(err))
+			return
+		}
+		for _, p := range described.Partitions {
+			v.number = p.Partition
+			for reject, err := range v.rejects(ctx, l.lane) {
+				if !yield(reject, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (v *view) rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, error] {
+	return func(yield func(sink.Reject, error) bool) {
+		end, err := v.stable(ctx)
+		if err != nil {
+			yield(sink.Reject{}, err)
+			return
+		}
+		var line []byte
+		for r, err := range v.records(ctx, end) {
+			if err != nil {
+				yield(sink.Reject{}, err)
+				return
+			}
+			if header(r, headerLane) != lane {
+				continue
+			}
+			part, parts, _ := strings.Cut(header(r, headerPart), "/")
+			if part == "1" {
+				line = nil
+			}
+			line = append(line, r.Value...)
+			if part != parts {
+				continue
+			}
+			l, err := letter.Decode(line)
+			if err != nil {
+				err = fmt.Errorf("dead letter at offset %d of partition %d of topic %s: %w", r.Offset, v.number, v.topic, err)
+			}
+			if !yield(l.Reject, err) {
+				return
+			}
+		}
+	}
+}
+
+func header(r *kgo.Record, key string) string {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -12,18 +13,21 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
 
-// view is a lane's partition of the topic of positions, as it is read.
+// view is a partition, as it is read.
 type view struct {
 	*remote
 	client *kafkaclient.Client
+	topic  string
+	number int32
 }
 
+// open returns the lane's partition of the topic of positions.
 func (r *remote) open() (partition, error) {
 	c, err := r.client()
 	if err != nil {
 		return nil, err
 	}
-	return &view{remote: r, client: c}, nil
+	return &view{remote: r, client: c, topic: r.settings.Positions, number: r.index}, nil
 }
 
 func (v *view) close() { v.client.Close() }
@@ -51,9 +55,9 @@ func (v *view) offset(ctx context.Context, timestamp int64, isolation int8) (int
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.IsolationLevel = isolation
 	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = v.settings.Positions
+	topic.Topic = v.topic
 	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Partition, p.Timestamp = v.index, timestamp
+	p.Partition, p.Timestamp = v.number, timestamp
 	topic.Partitions = append(topic.Partitions, p)
 	req.Topics = append(req.Topics, topic)
 	resp, err := v.request(ctx, req)
@@ -88,30 +92,43 @@ func (v *view) asking(err error) error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		err = fmt.Errorf("%w: %w", errNoTopic, err)
 	}
-	return v.explain(fmt.Errorf("asking about topic %s: %w", v.settings.Positions, err), v.settings.Positions)
+	return v.explain(fmt.Errorf("asking about topic %s: %w", v.topic, err), v.topic)
 }
 
-// last reads the partition from its start to end, committed records alone. All
-// transactions below end have ended.
-func (v *view) last(ctx context.Context, end int64) ([]byte, error) {
-	at, err := v.offset(ctx, earliest, readUncommitted)
-	if err != nil {
-		return nil, err
-	}
-	var value []byte
-	for at < end {
-		fetched, next, err := v.fetch(ctx, at, end)
+// last is the lane's newest value below end.
+func (v *view) last(ctx context.Context, end int64) (value []byte, err error) {
+	for r, err := range v.records(ctx, end) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range fetched {
-			if r.Offset < end && string(r.Key) == v.id {
-				value = r.Value
-			}
+		if string(r.Key) == v.id {
+			value = r.Value
 		}
-		at = next
 	}
 	return value, nil
+}
+
+// records reads the partition from its start to end, committed records alone. All
+// transactions below end have ended. An error is the last that it returns.
+func (v *view) records(ctx context.Context, end int64) iter.Seq2[*kgo.Record, error] {
+	return func(yield func(*kgo.Record, error) bool) {
+		at, err := v.offset(ctx, earliest, readUncommitted)
+		for err == nil && at < end {
+			var fetched []*kgo.Record
+			fetched, at, err = v.fetch(ctx, at, end)
+			if err != nil {
+				break
+			}
+			for _, r := range fetched {
+				if r.Offset < end && !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
 }
 
 // fetch returns what is committed from an offset on, and where to go on: records
@@ -131,7 +148,7 @@ func (v *view) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64, 
 	p := &resp.Topics[0].Partitions[0]
 	opts := kgo.ProcessFetchPartitionOpts{
 		Offset: at, IsolationLevel: kgo.ReadCommitted(),
-		Topic: v.settings.Positions, Partition: v.index,
+		Topic: v.topic, Partition: v.number,
 	}
 	got, next := kgo.ProcessFetchPartition(opts, p, kgo.DefaultDecompressor(), nil)
 	if got.Err == nil && len(p.RecordBatches) == 0 && p.LastStableOffset >= end {
@@ -151,9 +168,9 @@ func (v *view) fetched(ctx context.Context, at int64) (*kmsg.FetchResponse, erro
 	req.IsolationLevel = readCommitted
 	req.SessionEpoch = -1 // no session
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID = v.settings.Positions, id
+	topic.Topic, topic.TopicID = v.topic, id
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = v.index, at, answer
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = v.number, at, answer
 	topic.Partitions = append(topic.Partitions, p)
 	req.Topics = append(req.Topics, topic)
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
@@ -167,16 +184,16 @@ func (v *view) fetched(ctx context.Context, at int64) (*kmsg.FetchResponse, erro
 
 // leader is the broker that has the partition, and the id of the topic.
 func (v *view) leader(ctx context.Context) (int32, [16]byte, error) {
-	t, err := v.metadata(ctx, v.settings.Positions)
+	t, err := v.metadata(ctx, v.topic)
 	if err != nil {
 		return 0, [16]byte{}, err
 	}
 	for _, p := range t.Partitions {
-		if p.Partition == v.index {
+		if p.Partition == v.number {
 			return p.Leader, t.TopicID, v.asking(kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return 0, [16]byte{}, v.asking(fmt.Errorf("partition %d: %w", v.index, kerr.UnknownTopicOrPartition))
+	return 0, [16]byte{}, v.asking(fmt.Errorf("partition %d: %w", v.number, kerr.UnknownTopicOrPartition))
 }
 
 func (v *view) metadata(ctx context.Context, topic string) (kmsg.MetadataResponseTopic, error) {

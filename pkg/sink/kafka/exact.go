@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -65,6 +66,11 @@ func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []si
 func (e *exact) Look(ctx context.Context) (pos []byte, saved time.Time, err error) {
 	entry, err := e.ledger.Look(ctx)
 	return entry.Position, entry.Saved, err
+}
+
+// Rejects reads the dead letters and takes nothing.
+func (e *exact) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
+	return e.ledger.Rejects(ctx)
 }
 
 // Set takes the lane and commits a position that a person chose.

@@ -1,8 +1,10 @@
 package sinktest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -174,11 +176,41 @@ func commitsNothingBesideRefused(s *session) {
 		s.Errorf("%d records were committed beside one that was refused", len(got))
 	}
 	rejects := []sink.Reject{{Record: bad, Raw: bad.Body, Reason: "refused", Time: time.Now()}}
+	s.expectRejects(l)
 	if err := s.publishAt(l, good, rejects, `1`); err != nil {
 		s.Fatalf("PublishAt with the record as a reject: %v", err)
 	}
+	s.expectRejects(l, rejects...)
 	s.expectPosition(l, `1`)
 	s.expectExactly(good)
+}
+
+// expectRejects reads the dead letters.
+func (s *session) expectRejects(l sink.Ledger, want ...sink.Reject) {
+	s.Helper()
+	err := s.within("Rejects", func(ctx context.Context) error {
+		var got []sink.Reject
+		for r, err := range l.Rejects(ctx) {
+			if err != nil {
+				return err
+			}
+			got = append(got, r)
+		}
+		if len(got) != len(want) {
+			return fmt.Errorf("got %d, want %d", len(got), len(want))
+		}
+		for i, w := range want {
+			g := got[i]
+			if g.Record.ID != w.Record.ID || g.Reason != w.Reason || !bytes.Equal(g.Raw, w.Raw) || !bytes.Equal(g.Record.Body, w.Record.Body) || !g.Time.Equal(w.Time) {
+				return fmt.Errorf("got event %s of %s, refused with %q, want event %s of %s, refused with %q, and the same bytes",
+					g.Record.ID, g.Time, g.Reason, w.Record.ID, w.Time, w.Reason)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.Errorf("dead letters: %v", err)
+	}
 }
 
 func commitsOnce(s *session) {
