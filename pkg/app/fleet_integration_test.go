@@ -269,15 +269,15 @@ func (f *fleet) times(t *testing.T) map[string]map[string]int {
 	return all
 }
 
-// lost are the events that sinks lack.
-func (f *fleet) lost(t *testing.T) (missing int) {
+// missing are the events that sinks lack, by lane.
+func (f *fleet) missing(t *testing.T) map[string][]simulator.Event {
 	t.Helper()
-	times := f.times(t)
-	for name := range f.apis {
-		for id := range f.ids(name) {
+	missing, times := map[string][]simulator.Event{}, f.times(t)
+	for name, api := range f.apis {
+		for e := range api.Ever() {
 			for _, s := range sinksOfFleet {
-				if times[s][id] == 0 {
-					missing++
+				if times[s][e.ID] == 0 {
+					missing[name+"/"+s] = append(missing[name+"/"+s], e)
 				}
 			}
 		}

@@ -83,7 +83,26 @@ func (f *fleet) judgeSet(t *testing.T, set []string, old map[string]map[string]i
 // complete waits until all sinks have all events.
 func (f *fleet) complete(t *testing.T) {
 	t.Helper()
-	until(t, 100*time.Millisecond, time.Minute, "all events at all sinks", func() bool { return f.lost(t) == 0 })
+	const patience = time.Minute
+	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {
+		asked := time.Now()
+		missing := f.missing(t)
+		if len(missing) == 0 {
+			return
+		}
+		if asked.Sub(began) < patience {
+			continue
+		}
+		for lane, events := range missing {
+			e := events[0]
+			t.Logf("%s: %d events, such as %s of %s, listed %s", lane, len(events), e.ID, e.Created, e.Listed)
+		}
+		for _, m := range f.replicas {
+			ready, err := m.ask("/readyz")
+			t.Logf("%s: %v %s\n%s", m.name, err, ready, f.said(t, m))
+		}
+		t.Fatalf("after %s %d lanes have not delivered everything", patience, len(missing))
+	}
 }
 
 // appendAll adds an event to each log and returns their ids.
