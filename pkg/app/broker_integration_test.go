@@ -93,7 +93,13 @@ func createTopic(t *testing.T, b *broker, topic string) {
 	if err != nil {
 		t.Fatalf("creating topic %s: %v", topic, err)
 	}
-	// A broker answers that it created a topic before it leads the partitions.
+	b.leads(t, topic)
+}
+
+// leads waits until the broker leads the partitions of a topic: it answers before,
+// when it has created them and when it was started again.
+func (b *broker) leads(t *testing.T, topic string) {
+	t.Helper()
 	for p := range partitions {
 		ready := func() error {
 			_, err := recordsIn(t.Context(), b.address, topic, p)

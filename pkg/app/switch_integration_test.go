@@ -150,6 +150,9 @@ func TestABackfillOlderThanRetentionStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.lookAtRetention(t)
+	for _, topic := range []string{"audit", "control"} {
+		b.leads(t, topic)
+	}
 	deadline := time.Now().Add(time.Minute)
 	for {
 		if left, _ := readCommitted(t, b.address, "control"); len(left) == 0 {
