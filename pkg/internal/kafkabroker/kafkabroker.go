@@ -62,7 +62,7 @@ func (b *Broker) Start() error {
 	return err
 }
 
-// Kill ends the broker as a loss of power would.
+// Kill ends the broker with SIGKILL: what it wrote and the kernel took is there.
 func (b *Broker) Kill() error {
 	if err := b.process.Kill(); err != nil {
 		return fmt.Errorf("killing broker: %w", err)

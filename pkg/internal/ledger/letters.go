@@ -87,7 +87,7 @@ func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 			return
 		}
 		if err != nil {
-			yield(sink.Reject{}, v.asking(err))
+			yield(sink.Reject{}, v.explain(fmt.Errorf("reading dead letters: %w", err), v.topic))
 			return
 		}
 		for _, p := range described.Partitions {
