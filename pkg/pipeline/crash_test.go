@@ -34,6 +34,12 @@ func drawPlan(t *rapid.T) plan {
 		kills:   rapid.SliceOfN(rapid.IntRange(1, 60), 0, 6).Draw(t, "kills"),
 	}
 	p.bad, p.unable = some("bad", p.events), some("unable", p.events)
+	if p.maxRejects = rapid.IntRange(0, 3).Draw(t, "max rejects"); p.maxRejects > 0 {
+		first := rapid.IntRange(0, p.events-1).Draw(t, "first of a row of bad records")
+		for n := range p.maxRejects + 2 {
+			p.bad[min(first+n, p.events-1)] = true
+		}
+	}
 	return p
 }
 
@@ -62,6 +68,13 @@ func TestPowerLossAtEveryStep(t *testing.T) {
 		bad: map[int]bool{3: true, 11: true, 12: true}, unable: map[int]bool{7: true, 29: true},
 		saves: []int{0, 1, 2}, puts: []int{2, 1}, reads: []bool{false, true},
 	}
+	t.Run("while the lane trusts the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
+	eventful.maxRejects = 1
+	t.Run("with records that make it distrust the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
+}
+
+func loseThePowerAtEachStep(t *testing.T, eventful plan) {
+	t.Helper()
 	var whole *world
 	synctest.Test(t, func(*testing.T) { whole = eventful.live() })
 	if whole.steps < 50 {

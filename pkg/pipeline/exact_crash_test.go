@@ -48,7 +48,13 @@ func TestPowerLossAtEveryStepOfCommitting(t *testing.T) {
 		unclearDone, commits, commits, unclearLost, unclearDone, namesNothing, busy, namesOneTwice, hangsDone,
 		setBack, commits, hangsLost, namesNobody, commits, setOn, unclearLost, unclearLost, commits,
 	}
-	killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
+	t.Run("while the lane trusts the sink", func(t *testing.T) {
+		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
+	})
+	p.maxRejects, p.unable[10] = 1, true // in one transaction with records that are distrusted
+	t.Run("with records that make it distrust the sink", func(t *testing.T) {
+		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
+	})
 }
 
 // Between one run and the next a sink begins to keep the position, and ceases to,

@@ -135,7 +135,7 @@ func (v *vault) deliver(all []sink.Record, rejects []sink.Reject) {
 	for _, r := range all {
 		n := index(r.ID)
 		v.times[n]++
-		if v.bad[n] || v.unable[n] {
+		if v.refuses(n) || v.unable[n] {
 			v.blame("event %d was delivered, which the destination refuses", n)
 		}
 	}
@@ -268,7 +268,7 @@ func (k *keeper) treat(how outcome, batch []sink.Record, rejects []sink.Reject, 
 	k.unknown = ""
 	var bad sink.BatchError
 	for i, r := range batch {
-		if k.bad[index(r.ID)] {
+		if k.refuses(index(r.ID)) {
 			bad = append(bad, sink.RecordError{Index: i, Err: sink.Permanent(errors.New("malformed"))})
 		}
 	}

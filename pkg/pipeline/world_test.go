@@ -38,6 +38,7 @@ type plan struct {
 	queue        int64
 	answers      []answer
 	bad, unable  map[int]bool // records the sink refuses; events the format cannot encode
+	maxRejects   int          // of the lane; 0 is its default, and low enough the lane distrusts the sink until it mends
 	saves, puts  []int        // by call: 0 works, 1 fails before, 2 fails after the effect
 	reads        []bool       // by call: fails
 	kills        []int        // after how many steps of each life the power goes
@@ -68,6 +69,15 @@ type world struct {
 }
 
 var errPower = errors.New("the power is gone")
+
+// mends is how long the sink of a world refuses bad records. A lane that distrusts
+// the sink buries none of them, and waits.
+const mends = 2 * time.Hour
+
+// refuses tells whether the sink refuses a record for good. The mutex is held.
+func (w *world) refuses(n int) bool {
+	return w.bad[n] && (w.maxRejects == 0 || time.Since(w.log.began) < mends)
+}
 
 // step is false once the power is gone. The mutex is held.
 func (w *world) step() bool {
@@ -234,7 +244,7 @@ func (w *world) treat(how answer, batch []sink.Record) error {
 	var bad sink.BatchError
 	for i, r := range batch {
 		all[i] = index(r.ID)
-		if w.bad[all[i]] {
+		if w.refuses(all[i]) {
 			bad = append(bad, sink.RecordError{Index: i, Err: sink.Permanent(errors.New("malformed"))})
 		}
 	}
@@ -271,7 +281,7 @@ func (w *world) treat(how answer, batch []sink.Record) error {
 func (w *world) takeSome(all []int, bad sink.BatchError) error {
 	for i, n := range all {
 		switch {
-		case w.bad[n]:
+		case w.refuses(n):
 		case n%3 == 0:
 			bad = append(bad, sink.RecordError{Index: i, Err: errors.New("busy")})
 			w.alone[n] = true
@@ -288,7 +298,7 @@ func (w *world) takeSome(all []int, bad sink.BatchError) error {
 // take makes records the destination's. A bad one it never takes.
 func (w *world) take(all ...int) {
 	for _, n := range all {
-		if !w.bad[n] {
+		if !w.refuses(n) {
 			w.taken = append(w.taken, n)
 			w.settled[n] = true
 		}
@@ -302,7 +312,7 @@ func (w *world) lane() *pipeline.Lane {
 	}
 	return &pipeline.Lane{
 		Name: "acme/siem", Source: w.log, Transformer: unable, Open: w.openSink,
-		Positions: w, DeadLetters: w, QueueBytes: w.queue,
+		Positions: w, DeadLetters: w, QueueBytes: w.queue, MaxRejects: w.maxRejects,
 	}
 }
 
@@ -335,6 +345,7 @@ func (w *world) judge() {
 		switch {
 		case !w.settled[i]:
 			w.blame("event %d was lost", i)
+		case w.bad[i] && w.maxRejects > 0: // buried while the lane trusted the sink, or taken after it had mended
 		case w.letters[i] != (w.bad[i] || w.unable[i]):
 			w.blame("event %d: in dead letters %t, bad %t, unable %t", i, w.letters[i], w.bad[i], w.unable[i])
 		}
@@ -342,7 +353,7 @@ func (w *world) judge() {
 	newest := -1
 	seen := map[int]bool{}
 	for _, n := range w.taken {
-		if seen[n] || w.alone[n] {
+		if seen[n] || w.alone[n] || w.bad[n] {
 			continue
 		}
 		seen[n] = true
