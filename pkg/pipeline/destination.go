@@ -26,7 +26,7 @@ type destination struct {
 	limits  sink.Limits
 	timeout time.Duration
 
-	abandoned bool // somebody may still read a batch, for nobody knows how long
+	abandoned int // calls that were abandoned, each of which may read its batch for as long as it hangs
 }
 
 // ready opens the sink unless it is open, trying until ctx ends.
@@ -103,7 +103,8 @@ func (d *destination) attempt(ctx context.Context, what string, f func(context.C
 // as long as the Publish that hangs in it.
 func (d *destination) abandon() {
 	old, log := d.sink, d.log
-	d.sink, d.abandoned = nil, true
+	d.sink = nil
+	d.abandoned++
 	go func() {
 		if err := old.Close(); err != nil {
 			log.Warn().Err(err).Msg("close of an abandoned sink failed")

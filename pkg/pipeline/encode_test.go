@@ -115,11 +115,18 @@ func (discard) Load(context.Context, string) (source.Position, error) { return p
 func (discard) Save(context.Context, string, source.Position) error   { return nil }
 func (discard) Put(context.Context, string, []sink.Reject) error      { return nil }
 
-func drain(tb testing.TB, pages int) {
+func drain(tb testing.TB, pages int) { drainTo(tb, pages, discard{}) }
+
+// drainTo has pages published, to sinks that are opened one after the other.
+func drainTo(tb testing.TB, pages int, sinks ...sink.Sink) {
 	b := newRig(&eventLog{}, nil)
 	b.Source, b.Positions, b.DeadLetters, b.Once = newEndless(pages), discard{}, discard{}, true
 	b.QueueBytes = 1 << 20 // so that pages follow one another, however slow the last stage is
-	b.Lane.Open = func(context.Context) (sink.Sink, error) { return discard{}, nil }
+	b.Lane.Open = func(context.Context) (sink.Sink, error) {
+		next := sinks[0]
+		sinks = sinks[1:]
+		return next, nil
+	}
 	if err := b.Run(context.Background()); err != nil {
 		tb.Fatal(err)
 	}

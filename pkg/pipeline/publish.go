@@ -27,12 +27,13 @@ func (p *publisher) run(ctx, grace context.Context, in *queue) error {
 		if len(pages) == 0 {
 			return err
 		}
+		abandoned := p.dest.abandoned
 		if err := p.settle(ctx, grace, pages); err != nil {
 			return err
 		}
 		for _, done := range pages {
 			in.release(done)
-			if !p.dest.abandoned {
+			if p.dest.abandoned == abandoned { // Else a Publish that hangs may still read it.
 				in.reuse(done)
 			}
 		}
@@ -135,7 +136,7 @@ func (p *publisher) buried(rejects []sink.Reject) {
 func (l *Lane) save(ctx, grace context.Context, pos source.Position) error {
 	err := l.saving.until(ctx, func() error { return l.Positions.Save(grace, l.Name, pos) })
 	if err == nil {
-		l.state.saved(pos)
+		l.place.move(pos, l.Source.Describe)
 	}
 	return err
 }

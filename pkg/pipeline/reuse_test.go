@@ -205,12 +205,31 @@ func TestUsedMemoryCounts(t *testing.T) {
 // detector a part of what is left to others is thrown away at random.
 func TestMemoryIsUsedAgain(t *testing.T) {
 	const pages = 1000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	drain(t, pages)
-	runtime.ReadMemStats(&after)
 	bodies := uint64(pages * 100 * len(newEndless(1).page.Events[0].Raw))
-	if got := after.TotalAlloc - before.TotalAlloc; got > bodies {
+	if got := allocated(func() { drain(t, pages) }); got > bodies {
 		t.Errorf("%d bytes were allocated for %d bytes of bodies", got, bodies)
 	}
+}
+
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// An abandoned Publish keeps the memory of its own batch, and of no other.
+func TestMemoryIsUsedAgainAfterAPublishWasAbandoned(t *testing.T) {
+	const pages = 1000
+	bodies := uint64(pages * 100 * len(newEndless(1).page.Events[0].Raw))
+	synctest.Test(t, func(t *testing.T) {
+		stuck := &stuckSink{closed: make(chan struct{})}
+		if got := allocated(func() { drainTo(t, pages, stuck, discard{}) }); got > bodies {
+			t.Errorf("%d bytes were allocated for %d bytes of bodies", got, bodies)
+		}
+		if stuck.closings != 1 {
+			t.Errorf("the sink that hung was closed %d times, want once", stuck.closings)
+		}
+	})
 }

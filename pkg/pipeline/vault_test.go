@@ -77,16 +77,26 @@ func (v *vault) live(epochs []epoch) {
 		v.mu.Unlock()
 		lane := v.lane()
 		lane.Positions, lane.DeadLetters, lane.Open = v, v, v.open
-		if err := lane.Run(ctx); err != nil {
-			v.blame("Run: %v", err)
-		}
-		if !v.dead && v.holds != e.events {
-			v.blame("the lane of %+v ended at %d: %v", e, v.holds, ctx.Err())
-		}
+		v.ended(lane.Run(ctx), ctx.Err())
 		cancel()
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.holds != v.events {
 		v.blame("the last position is %d of %d", v.holds, v.events)
+	}
+}
+
+// ended judges the end of an epoch's lane. A PublishAt that the lane abandoned may be
+// the one that saw the power go, so nothing here is read without the mutex.
+func (v *vault) ended(err, why error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err != nil {
+		v.blame("Run: %v", err)
+	}
+	if !v.dead && v.holds != v.epoch.events {
+		v.blame("the lane of %+v ended at %d: %v", v.epoch, v.holds, why)
 	}
 }
 

@@ -330,17 +330,23 @@ func (p plan) live() *world {
 		w.mu.Lock()
 		w.steps, w.killAt, w.dead, w.power = 0, kill, false, cancel
 		w.mu.Unlock()
-		if err := w.lane().Run(ctx); err != nil {
+		err := w.lane().Run(ctx)
+		cancel()
+		w.mu.Lock()
+		if err != nil {
 			w.blame("Run: %v", err)
 		}
-		cancel()
+		w.mu.Unlock()
 	}
 	w.judge()
 	return w
 }
 
-// judge holds the end of a world against the invariants.
+// judge holds the end of a world against the invariants. It takes the mutex, since
+// the last to write may have been a Publish that the lane abandoned.
 func (w *world) judge() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i := range w.events {
 		switch {
 		case !w.settled[i]:
