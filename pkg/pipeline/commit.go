@@ -102,7 +102,7 @@ func (p *publisher) committed(t transaction) {
 		p.delivered(t.rest.len())
 	}
 	p.buried(t.rejects())
-	p.state.saved(t.next)
+	p.place.move(t.next, p.Source.Describe)
 }
 
 // refused is what is to be tried next, once the sink answered with err: at once,

@@ -90,6 +90,7 @@ type Lane struct {
 	prepared sync.Once
 	log      zerolog.Logger
 	state    state
+	place    place
 
 	taking, starting, reading, opening, publishing, burying, saving operation
 }

@@ -30,7 +30,7 @@ func (l *Lane) resume(ctx, grace context.Context, dest *destination) (source.Rea
 	if err != nil {
 		return nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
 	}
-	l.state.saved(pos)
+	l.place.move(pos, l.Source.Describe)
 	l.log.Info().Bool("resumed", resumed).Msg("lane started")
 	return reader, nil
 }

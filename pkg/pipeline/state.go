@@ -17,10 +17,9 @@ type state struct {
 	last    source.Progress // of the reader before
 	queues  []*queue
 
-	position source.Position
-	moved    time.Time   // when the reader last handed out a page that found room
-	blocked  bool        // the reader waits for room
-	waiting  []time.Time // for each page that was read and is not settled, the time of its oldest event
+	moved   time.Time   // when the reader last handed out a page that found room
+	blocked bool        // the reader waits for room
+	waiting []time.Time // for each page that was read and is not settled, the time of its oldest event
 
 	read, taken, refused uint64
 	filtered, unprepared uint64
@@ -58,12 +57,6 @@ func (s *state) close() (unsettled int) {
 	unsettled = len(s.waiting)
 	s.reader, s.queues, s.waiting, s.blocked = nil, nil, nil, false
 	return unsettled
-}
-
-func (s *state) saved(pos source.Position) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.position = pos
 }
 
 // handing notes a page that the reader handed out, and that now waits for room.
@@ -154,7 +147,6 @@ func (s *state) observe(publish time.Duration) {
 type view struct {
 	running, blocked bool
 	ended            error
-	position         source.Position
 	fresh            time.Time // the last sign that the source can be read
 	oldest           time.Time // of the events that were read and are not settled
 	asked            time.Time // when the Publish under way began; zero if none is
@@ -163,7 +155,7 @@ type view struct {
 func (s *state) snapshot(to *Status) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{running: s.running, ended: s.ended, blocked: s.blocked, position: s.position, fresh: s.moved, asked: s.asked}
+	v := view{running: s.running, ended: s.ended, blocked: s.blocked, fresh: s.moved, asked: s.asked}
 	to.Reader = s.last
 	if s.reader != nil {
 		to.Reader = s.reader.Progress()

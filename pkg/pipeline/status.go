@@ -49,11 +49,9 @@ func (l *Lane) Status() Status {
 	now := time.Now()
 	seen := l.state.snapshot(&s)
 	reasons := l.unready(&s, seen, now)
-	if seen.position != nil {
-		var err error
-		if s.Position, err = l.Source.Describe(seen.position); err != nil {
-			reasons = append(reasons, fmt.Sprintf("describe checkpoint: %v", err))
-		}
+	var err error
+	if s.Position, err = l.place.description(l.Source.Describe); err != nil {
+		reasons = append(reasons, fmt.Sprintf("describe checkpoint: %v", err))
 	}
 	s.Lag = lag(&s, seen.oldest, now)
 	s.Reason = strings.Join(reasons, "; ")
