@@ -98,9 +98,7 @@ func (p *publisher) publishAt(ctx context.Context, t transaction) error {
 func (p *publisher) committed(t transaction) {
 	p.publishing.succeeded()
 	_, p.row = t.rows(p.row)
-	if t.rest.len() > 0 {
-		p.delivered(t.rest.len())
-	}
+	p.delivered(t.rest.len())
 	p.buried(t.rejects())
 	p.place.move(t.next, p.Source.Describe)
 }

@@ -130,6 +130,16 @@ func naming(bad ...int) func(context.Context, int, []sink.Record) error {
 	}
 }
 
+// one names the first only of the records that answer names.
+func one(answer func(context.Context, int, []sink.Record) error) func(context.Context, int, []sink.Record) error {
+	return func(ctx context.Context, n int, batch []sink.Record) error {
+		if named, ok := errors.AsType[sink.BatchError](answer(ctx, n, batch)); ok {
+			return named[:1]
+		}
+		return nil
+	}
+}
+
 // wantCommitted compares what was committed, and that nothing was put elsewhere.
 func wantCommitted(t *testing.T, b *rig, l *ledger, records, rejects []string) {
 	t.Helper()
@@ -209,18 +219,26 @@ func TestRejectsInARowBeforeACommit(t *testing.T) {
 			}
 		})
 	})
-	t.Run("are not those between which there are others", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			bad := numbers(0, 40, 2)
-			l := &ledger{answer: naming(bad...)}
-			b := newExactRig(&eventLog{total: 40, page: 40}, l)
-			b.MaxRejects = 1
-			b.catchUp(t)
-			if records, rejects := l.committed(); len(records) != 20 || len(rejects) != 20 {
-				t.Errorf("%d records and %d dead letters were committed, want 20 of each", len(records), len(rejects))
-			}
+	bad := numbers(0, 40, 2)
+	for name, answer := range map[string]func(context.Context, int, []sink.Record) error{
+		"all named at once": naming(bad...),
+		"each named alone":  one(naming(bad...)),
+	} {
+		t.Run("are not those between which there are others, "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &ledger{answer: answer}
+				b := newExactRig(&eventLog{total: 40, page: 40}, l)
+				b.MaxRejects = 1
+				b.catchUp(t)
+				if records, rejects := l.committed(); len(records) != 20 || len(rejects) != 20 {
+					t.Errorf("%d records and %d dead letters were committed, want 20 of each", len(records), len(rejects))
+				}
+				if got := b.Status().Retries["destination"]; got != 0 {
+					t.Errorf("the destination was distrusted %d times, want never", got)
+				}
+			})
 		})
-	})
+	}
 	t.Run("are counted from one commit to the next", func(t *testing.T) {
 		for _, test := range []struct {
 			name     string

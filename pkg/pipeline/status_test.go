@@ -204,30 +204,39 @@ func TestLagBehindAWalk(t *testing.T) {
 }
 
 func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newRig(&eventLog{total: 1, quiet: 5 * time.Second}, &fakeSink{})
-		b.sink.answer = func(context.Context, int, []sink.Record) error {
+	slow := func(_ context.Context, _ int, batch []sink.Record) error {
+		if len(batch) > 0 { // A lane that begins commits its position alone.
 			pass(20 * time.Second)
-			return nil
 		}
-		stop := start(b.Lane)
-		pass(14 * time.Second)
-		synctest.Wait()
-		if s := b.Status(); !s.Ready {
-			t.Errorf("after 14s: not ready: %s", s.Reason)
-		}
-		pass(2 * time.Second)
-		synctest.Wait()
-		if s := b.Status(); s.Ready || s.Reason != "publish: the sink has taken nothing yet, and has not answered for 16s" {
-			t.Errorf("after 16s: ready %t, reason %q", s.Ready, s.Reason)
-		}
-		pass(5 * time.Second)
-		synctest.Wait()
-		if s := b.Status(); !s.Ready {
-			t.Errorf("once it has answered: not ready: %s", s.Reason)
-		}
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-	})
+		return nil
+	}
+	for name, rigged := range map[string]func(*eventLog) *rig{
+		"publish":              func(log *eventLog) *rig { return newRig(log, &fakeSink{answer: slow}) },
+		"commit of a position": func(log *eventLog) *rig { return newExactRig(log, &ledger{answer: slow}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := rigged(&eventLog{total: 1, quiet: 5 * time.Second})
+				stop := start(b.Lane)
+				pass(14 * time.Second)
+				synctest.Wait()
+				if s := b.Status(); !s.Ready {
+					t.Errorf("after 14s: not ready: %s", s.Reason)
+				}
+				pass(2 * time.Second)
+				synctest.Wait()
+				if s := b.Status(); s.Ready || s.Reason != "publish: the sink has taken nothing yet, and has not answered for 16s" {
+					t.Errorf("after 16s: ready %t, reason %q", s.Ready, s.Reason)
+				}
+				pass(5 * time.Second)
+				synctest.Wait()
+				if s := b.Status(); !s.Ready {
+					t.Errorf("once it has answered: not ready: %s", s.Reason)
+				}
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
 }
