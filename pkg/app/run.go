@@ -26,8 +26,8 @@ func (c *command) run() *cobra.Command {
 		Long: `Deliver events until told to stop.
 
 SIGTERM and SIGINT finish the Publish under way, within shutdown_timeout, save
-the position and exit with 0. Killed in any other way, nothing is lost either:
-what was not saved is read again.`,
+the position and exit with 0. SIGHUP neither ends nor reloads anything. Killed in
+any other way, nothing is lost either: what was not saved is read again.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -59,6 +59,8 @@ func (c *command) load(file string) (*config.Config, error) {
 
 // daemon runs the lanes of a configuration, with the admin server beside them.
 func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
+	surviving := survive()
+	defer surviving.stop()
 	log := newLogger(c.stderr, cfg.Log)
 	if once && cfg.State.Type != "file" {
 		return usageError{errors.New("--once goes with state.type file: among replicas nobody knows when all lanes have caught up"), "sluice run"}
@@ -92,6 +94,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes) },
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes) },
+		func(ctx context.Context) error { return surviving.answer(ctx, log) },
 		func(ctx context.Context) error { return stock.Watch(ctx, log) })
 }
 

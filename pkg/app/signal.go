@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rs/zerolog"
+)
+
+// survival keeps signals from ending a daemon that loses who watches it: its
+// terminal (SIGHUP), or the reader of its log (SIGPIPE).
+//
+// A Go process ends by SIGPIPE when it writes to a broken pipe that is its
+// standard output or error, unless it has asked for the signal; then the write
+// fails with EPIPE, as it does on any other descriptor (os/signal, "SIGPIPE").
+// The daemon goes on without its log: /readyz and the metrics still tell how the
+// lanes are.
+type survival struct {
+	hangUps, pipes chan os.Signal
+}
+
+// survive holds until stop.
+func survive() survival {
+	s := survival{hangUps: make(chan os.Signal, 1), pipes: make(chan os.Signal, 1)}
+	signal.Notify(s.pipes, syscall.SIGPIPE)
+	// nohup starts a process that ignores SIGHUP. Asking for it would undo that.
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(s.hangUps, syscall.SIGHUP)
+	}
+	return s
+}
+
+func (s survival) stop() {
+	signal.Stop(s.hangUps)
+	signal.Stop(s.pipes)
+}
+
+// answer tells whoever sends SIGHUP for a reload that there is none, until ctx
+// ends.
+func (s survival) answer(ctx context.Context, log zerolog.Logger) error {
+	for {
+		select {
+		case <-s.hangUps:
+			log.Info().Msg("SIGHUP has no effect: restart sluice to apply another configuration")
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package app_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+)
+
+// process is a sluice run, with an audit log of its own and a file that it
+// delivers to.
+type process struct {
+	*exec.Cmd
+	api     *simulator.Server
+	archive string
+	stderr  io.ReadCloser // what it logs
+}
+
+// startProcess runs the command that begins with prefix, such as a shell that
+// changes how the process starts.
+func startProcess(t *testing.T, events int, prefix ...string) *process {
+	t.Helper()
+	p := &process{api: simulator.New(simulator.Config{Events: events, Tame: true, AccessToken: "token"})}
+	server := httptest.NewServer(p.api)
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	config, err := os.ReadFile("testdata/sluice.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sluice.yaml"), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append(prefix, "sluice", "run", "-c", "sluice.yaml")
+	p.Cmd = exec.Command(args[0], args[1:]...)
+	p.Dir, p.archive = dir, filepath.Join(dir, "audit.ndjson")
+	p.Env = append(os.Environ(), "URL="+server.URL, "TOKEN=token", "ADMIN=127.0.0.1:0")
+	if p.stderr, err = p.StderrPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Process.Kill() }) // It may have ended.
+	return p
+}
+
+// await waits until n events were delivered.
+func (p *process) await(t *testing.T, n int) {
+	t.Helper()
+	if err := patiently(func() error { return hasLines(p.archive, n) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop ends the process as a service manager does, and expects exit code 0.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}
+
+func TestHangUpEndsNothing(t *testing.T) {
+	p := startProcess(t, 5)
+	p.await(t, 5)
+	p.signal(t, syscall.SIGHUP)
+	log := bufio.NewScanner(p.stderr)
+	for !strings.Contains(log.Text(), "SIGHUP") {
+		if !log.Scan() {
+			t.Fatalf("the log ended without a word about SIGHUP: %v", log.Err())
+		}
+	}
+	if want := `"level":"info"`; !strings.Contains(log.Text(), want) {
+		t.Errorf("got log line %s, want %s in it", log.Text(), want)
+	}
+	p.api.Append(5)
+	p.await(t, 10)
+	p.signal(t, syscall.SIGTERM)
+	if _, err := io.Copy(io.Discard, p.stderr); err != nil {
+		t.Error(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}
+
+// A process started by nohup ignores hang-ups. Handling them would undo that.
+func TestIgnoredHangUpStaysIgnored(t *testing.T) {
+	p := startProcess(t, 5, "sh", "-c", `trap "" HUP; exec "$@"`, "sh")
+	p.await(t, 5)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(status), "SigIgn:\t")
+	var ignored uint64
+	if _, err := fmt.Sscanf(text, "%x", &ignored); !found || err != nil {
+		t.Fatalf("reading the ignored signals: %v", err)
+	}
+	if ignored&(1<<(syscall.SIGHUP-1)) == 0 {
+		t.Errorf("SIGHUP is not among the ignored signals %#x", ignored)
+	}
+	p.stop(t)
+}
+
+// Whoever reads the log goes away, as head does, or a journal that is restarted.
+// SIGHUP then has the process write a line to nobody.
+func TestBrokenStderrEndsNothing(t *testing.T) {
+	p := startProcess(t, 5)
+	p.await(t, 5)
+	if err := p.stderr.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p.signal(t, syscall.SIGHUP)
+	}
+	p.api.Append(5)
+	p.await(t, 10)
+	p.stop(t)
+}
