@@ -69,7 +69,7 @@ func newSplunkSite(t *testing.T) *splunkSite {
 	}
 	const token = "11111111-2222-3333-4444-555555555555"
 	s.hec = hectest.NewServer(hectest.Config{
-		Token: token, Ack: true, AckDelay: 100 * time.Millisecond, Sticky: true,
+		Token: token, Ack: true, AckDelay: 100 * time.Millisecond, Sticky: true, Renew: true, Firewall: true, Strict: true,
 		Refuse: unlucky, Script: s.befalls, Indexed: s.indexed, Confirmed: s.confirm,
 	})
 	s.server = httptest.NewServer(s.hec)

@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -21,100 +25,130 @@ const (
 
 // receipt is what HEC gives for a request that it took.
 type receipt struct {
-	session *session
+	channel string // which carries nothing else; see channels
 	id      int64
 	request request
 }
 
-// confirm asks for the acknowledgements of everything that HEC took, all at once,
-// until they are there. true is given a single time, so that one whose answer was
-// lost never comes again: what is not acknowledged in time is not delivered.
+// confirm asks for the acknowledgements of everything that HEC took until they are
+// there. What is not acknowledged within ack_timeout is not delivered, and neither
+// is what is asked of an indexer that does not know its channel. Nothing else
+// proves that another indexer answers.
 func (p *publication) confirm(ctx context.Context) {
-	p.untangle()
 	overdue := time.Now().Add(p.settings.AckTimeout.Std())
-	var trouble error // of the last question
+	var trouble error // of the last questions
 	for wait := firstPoll; len(p.pending) > 0; wait = min(2*wait, lastPoll) {
-		if a, ok := trouble.(answer); ok {
-			wait = max(wait, a.wait)
-		}
-		pause(ctx, wait)
+		asked, _ := trouble.(answer)
+		pause(ctx, min(max(wait, asked.wait), time.Until(overdue)))
 		switch {
 		case ctx.Err() != nil:
 			p.giveUp(p.posting(context.Cause(ctx)))
-		case p.pending[0].session != p.sessions.now():
-			p.giveUp(p.moved())
-		case time.Now().After(overdue):
+		case !time.Now().Before(overdue):
 			p.giveUp(p.unacknowledged(trouble))
+			p.startAnew()
 		default:
 			trouble = p.ask(ctx)
-		}
-	}
-}
-
-// untangle sorts out what cannot be asked for: receipts of sessions that ended,
-// and all of them where two have one id. Then several indexers answer on the
-// channel, and nobody knows which of them a true comes from.
-func (p *publication) untangle() {
-	now, rest := p.sessions.now(), p.pending[:0]
-	given, twice := map[int64]bool{}, false
-	for _, r := range p.pending {
-		if r.session != now {
-			p.note(r.request, p.moved())
-			continue
-		}
-		twice = twice || given[r.id]
-		given[r.id] = true
-		rest = append(rest, r)
-	}
-	p.pending = rest
-	if twice {
-		p.giveUp(sink.Hint(p.posting(errors.New("several indexers answer on one channel, so that no acknowledgement can be trusted")), stickyHint))
-	}
-}
-
-// ask asks for all that is pending, once. The error is why nothing was learned.
-func (p *publication) ask(ctx context.Context) error {
-	ids := make([]int64, len(p.pending))
-	for i, r := range p.pending {
-		ids[i] = r.id
-	}
-	a, err := p.query(ctx, p.pending[0].session, ids)
-	switch {
-	case err != nil:
-		return err
-	case p.pending[0].session != p.sessions.now():
-		return nil // Another indexer gave this answer, which knows nothing.
-	case a.Acks != nil && a.status == http.StatusOK:
-		rest := p.pending[:0]
-		for _, r := range p.pending {
-			if a.Acks[strconv.FormatInt(r.id, 10)] {
-				p.note(r.request, nil)
-			} else {
-				rest = append(rest, r)
+			if a, ok := trouble.(answer); ok && a.judge().verdict == misled {
+				p.giveUp(p.fault(a))
 			}
 		}
-		p.pending = rest
-		return nil
-	case a.judge().verdict == misled:
-		p.giveUp(p.fault(a))
 	}
-	return a
 }
 
-// giveUp notes that what is pending is not delivered. The channel is not used
-// again, on which an id may mean one of these for ever.
+// round is what is asked about at one time.
+type round struct {
+	mu    sync.Mutex
+	queue []receipt // not yet asked about
+	open  []receipt // asked about, without a result
+}
+
+func (r *round) next() (receipt, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return receipt{}, false
+	}
+	first := r.queue[0]
+	r.queue = r.queue[1:]
+	return first, true
+}
+
+func (r *round) keep(open receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = append(r.open, open)
+}
+
+// ask asks about what is pending, in several lines at once. A line ends with the
+// first request that is not acknowledged yet, since those behind it most likely
+// are not either; that one is asked about last in the next round. The error is why
+// something was not learned.
+func (p *publication) ask(ctx context.Context) error {
+	r := &round{queue: p.pending}
+	var lines errgroup.Group
+	for range concurrency {
+		lines.Go(func() error {
+			for {
+				next, ok := r.next()
+				if !ok {
+					return nil
+				}
+				if settled, err := p.askAbout(ctx, next); !settled {
+					r.keep(next)
+					return err
+				}
+			}
+		})
+	}
+	trouble := lines.Wait()
+	p.pending = slices.Concat(r.queue, r.open)
+	return trouble
+}
+
+// askAbout asks whether a request is acknowledged, and reports whether it is known
+// what became of it. A true is given a single time, so that one whose answer was
+// lost never comes again.
+func (p *publication) askAbout(ctx context.Context, r receipt) (settled bool, err error) {
+	a, err := p.query(ctx, r.channel, r.id)
+	switch {
+	case err != nil:
+		return false, err
+	case a.Acks != nil && a.status == http.StatusOK:
+		if !a.Acks[strconv.FormatInt(r.id, 10)] {
+			return false, nil
+		}
+		p.note(r.request, nil)
+		p.channels.release(r.channel)
+		return true, nil
+	case a.strange():
+		p.note(r.request, p.moved)
+		return true, nil
+	}
+	return false, a
+}
+
+// giveUp notes that what is pending is not delivered.
 func (p *publication) giveUp(err error) {
 	for _, r := range p.pending {
 		p.note(r.request, err)
 	}
 	p.pending = nil
-	p.sessions.renew()
 }
 
-const stickyHint = "with indexer acknowledgement a load balancer must lead all requests of a client to one indexer, by a cookie that stays the same"
+// startAnew has a load balancer choose an indexer again: the one that took events
+// does not acknowledge them, or is not the one that is asked.
+func (h *hec) startAnew() {
+	h.cookies.clear()
+	h.met.Store(false)
+	h.client.CloseIdleConnections()
+}
 
-func (p *publication) moved() error {
-	return sink.Hint(p.posting(errors.New("another indexer answers, which cannot acknowledge what was sent before")), stickyHint)
+const stickyHint = "with indexer acknowledgement a load balancer must lead all requests of a client to one indexer, such as by a cookie"
+
+// anotherIndexer is the error of requests whose channel is not known where it is
+// asked about.
+func (h *hec) anotherIndexer() error {
+	return sink.Hint(h.posting(errors.New("another indexer answers, which cannot acknowledge what was sent before")), stickyHint)
 }
 
 func (p *publication) unacknowledged(trouble error) error {
@@ -122,26 +156,29 @@ func (p *publication) unacknowledged(trouble error) error {
 	if trouble != nil {
 		err = fmt.Errorf("%w: %w", err, trouble)
 	}
-	return sink.Hint(p.posting(err), "see that the indexers write what they take, and raise ack_timeout if they need longer")
+	return sink.Hint(p.posting(err), "see that the indexers write what they take, and raise ack_timeout if they need longer; "+stickyHint)
 }
 
-// query asks what became of ack ids.
-func (h *hec) query(ctx context.Context, in *session, ids []int64) (answer, error) {
-	body, err := json.Marshal(map[string][]int64{"acks": ids})
+// query asks what became of a request.
+func (h *hec) query(ctx context.Context, channel string, id int64) (answer, error) {
+	body, err := json.Marshal(map[string][]int64{"acks": {id}})
 	if err != nil {
 		return answer{}, h.posting(err)
 	}
-	return h.post(ctx, in, ackPath, body, false)
+	return h.post(ctx, channel, ackPath, body, false)
 }
 
 // acknowledges asks whether the token has indexer acknowledgement, by a question
-// about an id of a channel that nothing was sent on.
+// about an id of a channel that nothing may have been sent on. An indexer that
+// refuses the channel has it too: one without would say so.
 func (h *hec) acknowledges(ctx context.Context) (bool, error) {
-	a, err := h.query(ctx, newSession(), []int64{0})
+	channel := h.channels.take()
+	defer h.channels.release(channel)
+	a, err := h.query(ctx, channel, 0)
 	switch {
 	case err != nil:
 		return false, err
-	case a.Acks != nil && a.status == http.StatusOK:
+	case a.Acks != nil && a.status == http.StatusOK, a.Code != nil && *a.Code == 11:
 		h.see(true)
 		return true, nil
 	case a.Code != nil && *a.Code == 14:

@@ -132,6 +132,9 @@ func (a answer) position(n int) (at int, ok bool) {
 	return *a.Number, true
 }
 
+// strange reports whether the channel is unknown where this answer comes from.
+func (a answer) strange() bool { return a.Code != nil && (*a.Code == 10 || *a.Code == 11) }
+
 // crowded reports whether a success came with a plea to slow down.
 func (a answer) crowded() bool { return a.Code != nil && (*a.Code == 24 || *a.Code == 25) }
 

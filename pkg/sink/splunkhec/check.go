@@ -55,7 +55,7 @@ func (h *hec) checkHealth(ctx context.Context) error {
 // checkToken sends no data at all, as Amazon Data Firehose does to see whether a
 // token is good: that alone is then wrong.
 func (h *hec) checkToken(ctx context.Context) error {
-	a, err := h.post(ctx, newSession(), eventPath, nil, false)
+	a, err := h.post(ctx, newChannel(), eventPath, nil, false)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (h *hec) checkIndex(ctx context.Context) error {
 		return nil
 	}
 	envelope := strings.TrimSuffix(string(h.envelope.head), ",")
-	a, err := h.post(ctx, newSession(), eventPath, []byte("{"+envelope+"}"), false)
+	a, err := h.post(ctx, newChannel(), eventPath, []byte("{"+envelope+"}"), false)
 	if err != nil {
 		return err
 	}

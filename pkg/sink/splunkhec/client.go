@@ -3,13 +3,10 @@ package splunkhec
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
-	"sync"
 	"time"
 )
 
@@ -43,95 +40,27 @@ func newTransport() *http.Transport {
 	}
 }
 
-func newClient(over http.RoundTripper) (*http.Client, error) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, fmt.Errorf("making a cookie jar: %w", err)
-	}
+func newClient(over http.RoundTripper, jar http.CookieJar) *http.Client {
 	return &http.Client{
 		Transport: over,
 		Jar:       jar,
 		// A redirect would carry the token to another address.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
-// session is a channel of HEC's on one indexer. Acknowledgements exist on the
-// indexer that took the events, and nowhere else; behind a load balancer cookies
-// lead there. So a cookie that is new in the middle says that another indexer
-// answers from now on, where nothing is known of what was sent before.
-type session struct {
-	channel string // a GUID, in X-Splunk-Request-Channel
-	met     bool   // something answered in it
-}
-
-func newSession() *session {
-	var b [16]byte
-	// It never fails: see package crypto/rand.
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // version 4 (RFC 9562, section 5.4)
-	return &session{channel: fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])}
-}
-
-// sessions hands out the current session, and ends it when a cookie says so.
-type sessions struct {
-	mu      sync.Mutex
-	current *session
-	cookies map[string]string
-}
-
-func (s *sessions) now() *session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current
-}
-
-// met reports whether something answered in the current session, so that its
-// cookies are there.
-func (s *sessions) met() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current.met
-}
-
-// renew ends the current session. Its cookies lead to the next, too.
-func (s *sessions) renew() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current = &session{channel: newSession().channel, met: s.current.met}
-}
-
-// learn takes in the cookies of an answer, which the jar sends from now on. The
-// first answer brings those that belong to the session; a later one that brings
-// others ends it.
-func (s *sessions) learn(cookies []*http.Cookie) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	moved := false
-	for _, c := range cookies {
-		if s.cookies[c.Name] != c.Value {
-			s.cookies[c.Name] = c.Value
-			moved = s.current.met
-		}
 	}
-	if moved {
-		s.current = newSession()
-	}
-	s.current.met = true
 }
 
 // postEvents sends encoded records.
-func (h *hec) postEvents(ctx context.Context, in *session, body []byte) (answer, error) {
+func (h *hec) postEvents(ctx context.Context, channel string, body []byte) (answer, error) {
 	sent, err := h.compress(body)
 	if err != nil {
 		return answer{}, h.posting(err)
 	}
-	return h.post(ctx, in, eventPath, sent, h.settings.Compression == "gzip")
+	return h.post(ctx, channel, eventPath, sent, h.settings.Compression == "gzip")
 }
 
-// post sends a body to a path of HEC in a session, and reads the answer. An error
+// post sends a body to a path of HEC on a channel, and reads the answer. An error
 // means that there was none.
-func (h *hec) post(ctx context.Context, in *session, path string, body []byte, compressed bool) (answer, error) {
+func (h *hec) post(ctx context.Context, channel string, path string, body []byte, compressed bool) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+path, bytes.NewReader(body))
@@ -148,7 +77,7 @@ func (h *hec) post(ctx context.Context, in *session, path string, body []byte, c
 		r.Header.Set("Content-Encoding", "gzip")
 	}
 	if h.settings.Ack != ackOff {
-		r.Header.Set("X-Splunk-Request-Channel", in.channel)
+		r.Header.Set("X-Splunk-Request-Channel", channel)
 	}
 	return h.do(r, token)
 }
@@ -166,7 +95,7 @@ func (h *hec) do(r *http.Request, secret string) (answer, error) {
 	if err != nil {
 		return answer{}, h.unreachable(fmt.Errorf("reading the answer: %w", err))
 	}
-	h.sessions.learn(response.Cookies())
+	h.met.Store(true)
 	if secret != "" {
 		body = bytes.ReplaceAll(body, []byte(secret), []byte("[redacted]"))
 	}

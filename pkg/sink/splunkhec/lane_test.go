@@ -196,8 +196,10 @@ func TestEveryFault(t *testing.T) {
 	}
 	for _, c := range []hectest.Config{
 		{}, {Ack: true, Sticky: true, AckDelay: time.Second}, {Ack: true, OneBased: true, AckDelay: 10 * time.Second}, {Unnumbered: true},
+		{Ack: true, Sticky: true, Scatter: 3, Renew: true, Firewall: true, Strict: true, AckDelay: time.Second},
+		{Ack: true, Scatter: 2, AckDelay: time.Second},
 	} {
-		t.Run(fmt.Sprintf("acknowledgement %v, one-based %v, numbered %v", c.Ack, c.OneBased, !c.Unnumbered), func(t *testing.T) {
+		t.Run(fmt.Sprintf("acknowledgement %v, one-based %v, numbered %v, sticky %v, indexers %d", c.Ack, c.OneBased, !c.Unnumbered, c.Sticky, c.Scatter), func(t *testing.T) {
 			j, random, faults := newJudge(), rand.New(rand.NewPCG(1, 2)), map[string]int{}
 			c.Refuse, c.Indexed, c.Confirmed = unlucky, j.indexed, j.confirm
 			c.Script = func(q hectest.Request) hectest.Fault {

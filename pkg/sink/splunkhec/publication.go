@@ -38,8 +38,8 @@ const enough = 100
 // for less.
 const slowdown = time.Second
 
-// send delivers the batch in requests, several at once. The first of a session
-// goes alone, so that the others have its cookies.
+// send delivers the batch in requests, several at once. The first of all goes
+// alone, so that the others have its cookies.
 func (p *publication) send(ctx context.Context, batch []sink.Record) {
 	for i := range p.errs {
 		p.errs[i] = errUnsettled
@@ -49,7 +49,7 @@ func (p *publication) send(ctx context.Context, batch []sink.Record) {
 	for first := 0; first < len(batch); {
 		q := p.next(batch, first)
 		first += q.len()
-		if !p.sessions.met() {
+		if !p.met.Load() {
 			p.deliver(ctx, q)
 			continue
 		}
@@ -62,7 +62,7 @@ func (p *publication) send(ctx context.Context, batch []sink.Record) {
 // some of its records, until each is taken, refused alone, or failed.
 func (p *publication) deliver(ctx context.Context, q request) {
 	for q.len() > 0 {
-		in, a, v := p.attempt(ctx, q)
+		channel, a, v := p.attempt(ctx, q)
 		switch {
 		case v != refused && v != tooLarge:
 			return
@@ -74,46 +74,46 @@ func (p *publication) deliver(ctx context.Context, q request) {
 			p.deliver(ctx, q.slice(0, half))
 			q = q.slice(half, q.len())
 		default:
-			q = p.isolate(ctx, q, in, a)
+			q = p.isolate(ctx, q, channel, a)
 		}
 	}
 }
 
 // attempt sends a request once. What becomes of its records is noted, unless the
 // answer is about one of them.
-func (p *publication) attempt(ctx context.Context, q request) (*session, answer, verdict) {
+func (p *publication) attempt(ctx context.Context, q request) (channel string, a answer, v verdict) {
 	if err := p.stopped(ctx); err != nil {
 		p.note(q, err)
-		return nil, answer{}, unavailable
+		return "", answer{}, unavailable
 	}
-	in := p.sessions.now()
-	a, err := p.postEvents(ctx, in, q.body)
+	channel = p.channels.take()
+	a, err := p.postEvents(ctx, channel, q.body)
 	if err != nil {
 		p.fail(q, err)
-		return in, a, unavailable
+		return channel, a, unavailable
 	}
-	v := a.judge().verdict
+	v = a.judge().verdict
 	switch v {
 	case accepted:
-		p.accept(ctx, q, in, a)
+		p.accept(ctx, q, channel, a)
 	case unavailable, misled:
 		if n, ok := a.position(q.len()); ok {
 			// Whether the number counts from zero or from one is not certain.
-			if first := max(0, n-1); p.taken(ctx, q.slice(0, first), in, a) {
+			if first := max(0, n-1); p.taken(ctx, q.slice(0, first), channel, a) {
 				q = q.slice(first, q.len())
 			}
 		}
 		p.fail(q, p.fault(a))
 	}
-	return in, a, v
+	return channel, a, v
 }
 
 // accept notes a request that HEC took as a whole.
-func (p *publication) accept(ctx context.Context, q request, in *session, a answer) {
+func (p *publication) accept(ctx context.Context, q request, channel string, a answer) {
 	if p.settings.Ack != ackOff {
 		p.see(a.AckID != nil)
 	}
-	if !p.taken(ctx, q, in, a) {
+	if !p.taken(ctx, q, channel, a) {
 		err := errors.New("the events were taken without an ack id")
 		p.fail(q, sink.Destination(p.posting(err), noAckHint))
 		return
@@ -130,7 +130,7 @@ func (p *publication) accept(ctx context.Context, q request, in *session, a answ
 
 // taken notes that HEC took records, as far as the answer is a proof of it: with
 // acknowledgement an ack id is to be asked for, and nothing else is one.
-func (p *publication) taken(ctx context.Context, q request, in *session, a answer) bool {
+func (p *publication) taken(ctx context.Context, q request, channel string, a answer) bool {
 	switch {
 	case q.len() == 0:
 	case a.AckID != nil && p.settings.Ack != ackOff:
@@ -138,9 +138,10 @@ func (p *publication) taken(ctx context.Context, q request, in *session, a answe
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.row = 0
-		p.pending = append(p.pending, receipt{in, *a.AckID, q})
+		p.pending = append(p.pending, receipt{channel, *a.AckID, q})
 	case p.final(ctx):
 		p.note(q, nil)
+		p.channels.release(channel)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.row = 0
@@ -162,13 +163,13 @@ func (p *publication) refuse(q request, err error) {
 
 // isolate deals with an answer that refuses a record among several, and returns
 // what is still to be sent behind it.
-func (p *publication) isolate(ctx context.Context, q request, in *session, a answer) (rest request) {
+func (p *publication) isolate(ctx context.Context, q request, channel string, a answer) (rest request) {
 	n, ok := a.position(q.len())
 	if !ok {
 		return p.bisect(ctx, q)
 	}
 	first := max(0, n-1)
-	if before := q.slice(0, first); !p.taken(ctx, before, in, a) {
+	if before := q.slice(0, first); !p.taken(ctx, before, channel, a) {
 		p.deliver(ctx, before)
 	}
 	next := min(n+1, q.len())

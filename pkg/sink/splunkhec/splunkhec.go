@@ -11,8 +11,10 @@
 // alone.)
 //
 // What is not confirmed is not delivered. An answer that was lost, a connection
-// reset, an acknowledgement that does not come in time, one that was asked of the
-// wrong indexer: all these are sent again, and so may be indexed twice. Every event
+// reset, an acknowledgement that does not come within ack_timeout, a channel that
+// the indexer which is asked does not know: all these are sent again, and so may be
+// indexed twice. That a cookie changes means nothing; see channels and cookies for
+// what load balancers do. Every event
 // therefore carries its id in an indexed field, by which a search removes
 // duplicates:
 //
@@ -83,7 +85,10 @@ type hec struct {
 	envelope envelope
 	gzips    sync.Pool
 	room     int // how large the body of a request is going to be, by the last one
-	sessions sessions
+	channels channels
+	cookies  cookies
+	met      atomic.Bool  // something answered, so that its cookies are there
+	moved    error        // of a request that the indexer which is asked does not know
 	told     sync.Once    // that nothing is acknowledged
 	offer    atomic.Int32 // what the token was last seen to have: unknown, acknowledged or unacknowledged
 
@@ -99,19 +104,16 @@ func openOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 	for _, warning := range warnings(&s) {
 		env.Log.Warn().Msg(warning)
 	}
-	client, err := newClient(over)
-	if err != nil {
-		return nil, err
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "" // Splunk then takes its own name for it.
 	}
 	h := &hec{
-		settings: s, url: strings.TrimSuffix(s.URL, "/"), log: env.Log, client: client,
+		settings: s, url: strings.TrimSuffix(s.URL, "/"), log: env.Log,
 		envelope: newEnvelope(&s, host), gzips: sync.Pool{New: newGzip},
-		sessions: sessions{current: newSession(), cookies: map[string]string{}},
 	}
+	h.client = newClient(over, &h.cookies)
+	h.moved = h.anotherIndexer()
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h, nil
 }

@@ -50,8 +50,8 @@ type Answer struct {
 	HTML       bool   // a page of Splunk's web server, or of a proxy, in place of all the above
 	Raw        string // a body in place of all the above
 
-	acks   map[string]bool // in place of all the above
-	cookie *http.Cookie
+	acks    map[string]bool // in place of all the above
+	cookies []*http.Cookie
 }
 
 // texts are the codes of HEC, as Splunk words them.
@@ -107,8 +107,8 @@ func reply(w http.ResponseWriter, a Answer) {
 	if a.Location != "" {
 		w.Header().Set("Location", a.Location)
 	}
-	if a.cookie != nil {
-		http.SetCookie(w, a.cookie)
+	for _, c := range a.cookies {
+		http.SetCookie(w, c)
 	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(body) // A client that left is its own affair.

@@ -23,7 +23,6 @@
 package hectest
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -40,7 +39,10 @@ type Config struct {
 
 	MaxBytes   int64 // of a body, compressed or not (max_content_length); default 838,860,800 as Splunk's
 	Sticky     bool  // a load balancer gives each client a cookie that leads it to its indexer
-	Scatter    int   // a load balancer without cookies sends each request to the next of so many indexers; default 1
+	Renew      bool  // with Sticky: the cookie has another value in each answer and leads to the same indexer, as AWSALB of AWS
+	Firewall   bool  // a web application firewall adds cookies to each answer, old ones with new values and new ones
+	Scatter    int   // a load balancer sends each request without its cookie to the next of so many indexers; default 1
+	Strict     bool  // an indexer refuses to be asked about a channel that nothing was sent on, in place of saying false
 	OneBased   bool  // invalid-event-number counts from one instead of zero
 	Unnumbered bool  // there is no invalid-event-number, and nothing of a request with a bad event is indexed
 
@@ -206,7 +208,7 @@ func (s *Server) answer(r *http.Request, asked Request, fault Fault, early *Answ
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle()
-	at := asked.Number % len(s.indexers)
+	at := s.lead(r, asked)
 	if fault.Move {
 		s.moves++
 		s.indexers[at] = newIndexer()
@@ -223,21 +225,8 @@ func (s *Server) answer(r *http.Request, asked Request, fault Fault, early *Answ
 	if fault.Answer != nil {
 		a = *fault.Answer
 	}
-	a.cookie = s.cookie(r)
+	a.cookies = s.cookies(r, asked, at)
 	return a
-}
-
-// cookie is what leads a client to its indexer; nil if it has that, or there is
-// no load balancer that would give it one.
-func (s *Server) cookie(r *http.Request) *http.Cookie {
-	if !s.config.Sticky && s.moves == 0 {
-		return nil
-	}
-	c := &http.Cookie{Name: "hec-indexer", Value: fmt.Sprint(s.moves), Path: "/"}
-	if has, err := r.Cookie(c.Name); err == nil && has.Value == c.Value {
-		return nil
-	}
-	return c
 }
 
 func (s *Server) handle(r *http.Request, asked Request, in *indexer, fault Fault, early *Answer) Answer {

@@ -74,6 +74,9 @@ func (s *Server) acknowledge(asked Request, in *indexer, fault Fault) Answer {
 	case json.Unmarshal(asked.Body, &query) != nil || query.Acks == nil:
 		return Answer{Status: http.StatusBadRequest, Code: 6}
 	}
+	if s.config.Strict && in.channels[asked.Channel] == nil {
+		return Answer{Status: http.StatusBadRequest, Code: 11}
+	}
 	a := Answer{Status: http.StatusOK, acks: map[string]bool{}}
 	c := in.channel(asked.Channel)
 	for _, id := range query.Acks {
