@@ -110,7 +110,9 @@ func (d *Dir) Close() error {
 	return release(d.lock)
 }
 
-// Load is the position that lane saved last, and nil where it never saved one.
+// Load is the position that lane saved last, and nil where it never saved one. An
+// error is source.ErrUnusable where the file is not what this lane saved; any other is
+// about reading it, and may pass.
 func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load checkpoint of lane %s: %w", lane, err)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,6 +219,40 @@ func written(t testing.TB, lane, pos string) []byte {
 	return data
 }
 
+// wantPassing requires an error after which the same file may be loaded.
+func wantPassing(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, source.ErrUnusable) || strings.Contains(hint(err), "checkpoint set") {
+		t.Errorf("error %v with hint %q gives the position up, which may be whole", err, hint(err))
+	}
+}
+
+func TestFilesThatCannotBeReadJustNow(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	save(t, d, lane, `{"floor":3}`)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0 // what is open stays open
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	pos, err := d.Load(t.Context(), lane)
+	if again := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); again != nil {
+		t.Fatal(again)
+	}
+	if pos != nil || !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("got %s, error %v, want %v", pos, err, syscall.EMFILE)
+	}
+	wantPassing(t, err)
+	if got, want := load(t, d, lane), `{"floor":3}`; got != want {
+		t.Errorf("got %s afterwards, want %s", got, want)
+	}
+}
+
 func TestUnusableFiles(t *testing.T) {
 	good := written(t, lane, `{"floor":1}`)
 	replaced := func(old, new string) []byte {
@@ -260,6 +295,9 @@ func TestUnusableFiles(t *testing.T) {
 			if pos != nil || !errors.Is(err, c.want) {
 				t.Fatalf("got %s, error %v, want error %v", pos, err, c.want)
 			}
+			if !errors.Is(err, source.ErrUnusable) {
+				t.Errorf("error %v is not of a position that is unusable", err)
+			}
 			if !strings.Contains(err.Error(), path) {
 				t.Errorf("error %q does not name %s", err, path)
 			}
@@ -277,9 +315,11 @@ func TestUnusableFiles(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "acme+siem.json"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if pos, err := open(t, dir).Load(t.Context(), lane); pos != nil || err == nil || hint(err) == "" {
-			t.Errorf("got %s, error %v with hint %q, want an error with a hint", pos, err, hint(err))
+		pos, err := open(t, dir).Load(t.Context(), lane)
+		if pos != nil || !errors.Is(err, syscall.EISDIR) || hint(err) == "" {
+			t.Errorf("got %s, error %v with hint %q, want %v with a hint", pos, err, hint(err), syscall.EISDIR)
 		}
+		wantPassing(t, err)
 	})
 	t.Run("no prefix and no flipped bit passes", func(t *testing.T) {
 		dir := t.TempDir()

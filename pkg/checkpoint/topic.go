@@ -101,26 +101,15 @@ func (t *Topic) lane(name string) *kept {
 }
 
 // Load takes the lane and returns the position saved last, nil if there is none.
-// Its errors say when to try again.
+// All its errors may pass.
 func (t *Topic) Load(ctx context.Context, lane string) (source.Position, error) {
 	k := t.lane(lane)
 	pos, err := k.Take(ctx)
 	if err != nil {
-		return nil, patient(err)
+		return nil, err
 	}
 	k.position = pos
 	return pos, nil
-}
-
-// patient is err with a time after which to try again.
-func patient(err error) error {
-	if _, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err); ok {
-		return err
-	}
-	return sink.RetryAfter(err, 500*time.Millisecond)
 }
 
 // Save returns nil once the position is committed. sink.ErrMoved says that another

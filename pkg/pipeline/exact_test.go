@@ -471,7 +471,7 @@ func TestWhileALaneIsTaken(t *testing.T) {
 		},
 		"by the state": func() *rig {
 			b := newRig(&eventLog{total: 10}, &fakeSink{})
-			b.stores.loadErr = sink.RetryAfter(open, time.Second)
+			b.stores.loadErr = open
 			time.AfterFunc(time.Hour, func() {
 				b.stores.mu.Lock()
 				defer b.stores.mu.Unlock()

@@ -41,8 +41,9 @@ import (
 
 // Positions keeps the checkpoints of lanes.
 type Positions interface {
-	// Load returns the position saved last, nil if there is none. A checkpoint
-	// that is corrupt, unreadable or foreign is an error, never none.
+	// Load returns the position saved last, nil if there is none. A checkpoint that
+	// is corrupt or foreign is source.ErrUnusable, never none: the lane ends. After
+	// any other error Load is called again, with back-off.
 	Load(ctx context.Context, lane string) (source.Position, error)
 
 	// Save returns nil once pos is on stable storage. After an error Load
@@ -126,9 +127,9 @@ func setDefault[T comparable](field *T, value T) {
 // may still be settled within ShutdownTimeout, and is otherwise left to the next
 // run, which reads it again.
 //
-// An error is returned only where going on would be a guess: the checkpoint
-// cannot be loaded, or the source does not take it for one of its own; or where
-// the reader or the sink could not be closed at the end. Everything else is
+// An error is returned only where going on would be a guess: the checkpoint is
+// not usable, or the source does not take it for one of its own; or where the
+// reader or the sink could not be closed at the end. Everything else is
 // retried. Run may be called again after it returned, but not concurrently.
 func (l *Lane) Run(ctx context.Context) (err error) {
 	l.prepared.Do(l.prepare)

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,14 +85,14 @@ func TestWhereALaneBegins(t *testing.T) {
 }
 
 func TestACheckpointThatCannotBeUsedEndsTheLane(t *testing.T) {
-	corrupt := sink.Hint(errors.New("checksum differs"), "restore the file")
+	corrupt := sink.Hint(fmt.Errorf("checksum differs: %w", source.ErrUnusable), "restore the file")
 	tests := []struct {
 		name string
 		set  func(b *rig)
 		want string
 	}{
 		{"it cannot be loaded", func(b *rig) { b.stores.loadErr = corrupt },
-			"lane acme/siem: checksum differs"},
+			"lane acme/siem: checksum differs: position is not usable"},
 		{"the source does not know it", func(b *rig) { b.stores.saved = []string{`{"of":"another"}`} },
 			`lane acme/siem: resume at checkpoint: strconv.Atoi: parsing "{\"of\":\"another\"}": invalid syntax`},
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -95,12 +96,12 @@ func (l *Lane) release(ctx, grace context.Context, dest *destination) error {
 	})
 }
 
-// load asks the state, again if it says when.
+// load asks the state until it answers, or says that the checkpoint is unusable.
 func (l *Lane) load(ctx context.Context) (pos source.Position, err error) {
 	var fatal error
 	err = l.taking.until(ctx, func() (err error) {
 		pos, err = l.Positions.Load(ctx, l.Name)
-		if err != nil && floor(err) == 0 {
+		if errors.Is(err, source.ErrUnusable) {
 			fatal = err // which names the checkpoint
 			return nil
 		}

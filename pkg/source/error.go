@@ -1,6 +1,14 @@
 package source
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrUnusable is about a saved position that is corrupt, of another version or not of
+// this log. To read it again does not help: a person has to choose where to go on.
+// What keeps a position from being read just now is another error.
+var ErrUnusable = errors.New("position is not usable")
 
 // Class says what kind of trouble an Error is, for metrics and for deciding
 // when to log again. All of them are retried.
