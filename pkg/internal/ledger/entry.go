@@ -69,5 +69,5 @@ func decode(value []byte, lane string) (Entry, error) {
 
 func unusable(lane string, err error) error {
 	return sink.Destination(fmt.Errorf("its position in Kafka cannot be used: %w", err),
-		"say where the lane is to go on: sluice checkpoint set --to TIME "+lane)
+		"say where the lane is to go on: sluice checkpoint set -c FILE --to TIME "+lane)
 }

@@ -16,6 +16,8 @@ var (
 	errClosed = errors.New("ledger is closed")
 	// errNoTopic says that there is no topic of positions, and so no position.
 	errNoTopic = errors.New("there is no such topic")
+	// errGone says that a position is missing that this ledger has seen.
+	errGone = errors.New("its position is gone from the topic, which somebody deleted or emptied")
 )
 
 // openTransactions is why a position cannot be read yet.
@@ -82,6 +84,12 @@ func (r *remote) explain(err error, topic string) error {
 	principal := s.Cluster.Principal()
 	ke, _ := errors.AsType[*kerr.Error](err)
 	switch {
+	case ke == kerr.UnknownTopicOrPartition, ke == kerr.UnknownTopicID:
+		for _, t := range r.topics() {
+			if t.name == topic {
+				return sink.Destination(err, r.byHand(t))
+			}
+		}
 	case errors.Is(err, errNoTransactions), ke == kerr.UnsupportedVersion, ke == kerr.UnsupportedForMessageFormat:
 		return sink.Destination(err, "the cluster has no transactions (Kafka 2.5 or later has): use one that has, or write delivery: at_least_once and state.type: file")
 	case ke == kerr.TransactionalIDAuthorizationFailed:

@@ -411,6 +411,9 @@ func (l *Ledger) retake(ctx context.Context) (done bool, err error) {
 	case l.tried != "" && e.Commit == l.tried:
 		l.known, l.tried = l.tried, ""
 		return true, nil
+	case e.Commit == "" && l.known != "":
+		l.release()
+		return false, l.committing(sink.Destination(errGone, l.setHint()))
 	case e.Commit != l.known:
 		l.release()
 		return false, l.committing(sink.ErrMoved)
@@ -530,7 +533,12 @@ func (l *Ledger) mismatch(e Entry) error {
 	l.release()
 	return l.taking(sink.Destination(
 		fmt.Errorf("its position is about topic %s, and the sink writes to topic %s", e.Topic, l.settings.Topic),
-		fmt.Sprintf("to go on in %s where %s ends, or to begin anew there, set the position: sluice checkpoint set --to TIME %s", l.settings.Topic, e.Topic, l.lane)))
+		fmt.Sprintf("to go on in %s where %s ends, or to begin anew there, set the position: sluice checkpoint set -c FILE --to TIME %s", l.settings.Topic, e.Topic, l.lane)))
+}
+
+// setHint is for a lane that has no position, or not the right one.
+func (l *Ledger) setHint() string {
+	return "say where the lane is to go on: sluice checkpoint set -c FILE --to beginning|now|TIME " + l.lane
 }
 
 // pause is how long a fenced lane waits before it is taken again.

@@ -205,7 +205,9 @@ func (v *view) metadata(ctx context.Context, topic string) (kmsg.MetadataRespons
 	if err != nil {
 		return kmsg.MetadataResponseTopic{}, err
 	}
-	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+	described := resp.(*kmsg.MetadataResponse)
+	v.brokers = len(described.Brokers)
+	for _, t := range described.Topics {
 		return t, kerr.ErrorForCode(t.ErrorCode)
 	}
 	return kmsg.MetadataResponseTopic{}, fmt.Errorf("broker described no topic %s", topic)

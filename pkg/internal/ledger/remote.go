@@ -18,6 +18,7 @@ type remote struct {
 	id       string // transactional.id of the lane, and key of its position
 	index    int32  // partition of its position
 	verified bool   // the topics are as they have to be
+	brokers  int    // in the cluster, as it last said; 0 before that
 }
 
 var errNoTransactions = errors.New("the cluster gives no producer id")
