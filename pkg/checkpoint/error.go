@@ -45,5 +45,8 @@ func failLoad(path, lane string, err error) error {
 	if errors.Is(err, ErrVersion) {
 		advice = "run the version of sluice that wrote it, or a later one; otherwise " + advice
 	}
+	if errors.Is(err, ErrForeign) {
+		advice = "if a rename was interrupted, give `sluice checkpoint rename` again; otherwise " + advice
+	}
 	return &statedir.Error{Class: class, Op: "load checkpoint", Path: path, Err: err, Advice: advice}
 }

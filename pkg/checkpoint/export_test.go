@@ -8,3 +8,6 @@ type (
 
 // OpenOn is Open with Save on another disk.
 func OpenOn(dir string, disk Disk) (*Dir, error) { return open(dir, disk) }
+
+// OSDisk is the disk of Open.
+var OSDisk Disk = osDisk{}

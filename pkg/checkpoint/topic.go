@@ -148,6 +148,27 @@ func (t *Topic) Rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject,
 	return t.lane(lane).Rejects(ctx)
 }
 
+// Traces looks for what earlier runs of the lane left in Kafka. It takes nothing.
+func (t *Topic) Traces(ctx context.Context, lane string) (sink.Traces, error) {
+	return t.lane(lane).Traces(ctx)
+}
+
+// Lanes are the positions that the topic keeps, those of sinks that keep theirs in
+// the same topic included. It takes nothing.
+func (t *Topic) Lanes(ctx context.Context) ([]Checkpoint, error) {
+	entries, err := ledger.New("", t.ledgerSettings(nil)).Lanes(ctx)
+	var all []Checkpoint
+	for _, e := range entries {
+		all = append(all, Checkpoint{Lane: e.Lane, Path: "topic " + t.settings.Positions, Saved: e.Saved, Position: e.Position})
+	}
+	return all, err
+}
+
+// Rename makes the position of lane from that of lane to, which must have none.
+func (t *Topic) Rename(ctx context.Context, from, to string) error {
+	return t.lane(to).Rename(ctx, from)
+}
+
 // Set takes the lane and commits a position that a person chose.
 func (t *Topic) Set(ctx context.Context, lane string, pos source.Position) error {
 	return t.lane(lane).Set(ctx, pos)

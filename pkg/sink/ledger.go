@@ -54,3 +54,18 @@ type Releaser interface {
 	// It does nothing if there is none.
 	Release(ctx context.Context, keep func(pos []byte) error) error
 }
+
+// Renamer is a Ledger that can move a position from one lane to another.
+type Renamer interface {
+	Ledger
+
+	// Lanes returns the names of all lanes that keep a position in the destination. It
+	// takes nothing.
+	Lanes(ctx context.Context) ([]string, error)
+
+	// Rename makes the position that another lane keeps there that of this lane, in
+	// one atomic step, so that never both have it, or neither. It fences whoever runs
+	// either lane. Where the other lane has no position, or this one has, it is an
+	// error and nothing is changed. It can be called again after an error.
+	Rename(ctx context.Context, from string) error
+}

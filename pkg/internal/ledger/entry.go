@@ -19,7 +19,8 @@ type Entry struct {
 	Saved    time.Time       `json:"saved"`
 	Set      bool            `json:"set,omitempty"`      // by a person
 	Released bool            `json:"released,omitempty"` // the position is kept elsewhere, and not here
-	Position json.RawMessage `json:"position,omitempty"` // absent if Released
+	Renamed  string          `json:"renamed,omitempty"`  // the lane that has the position, and not this one
+	Position json.RawMessage `json:"position,omitempty"` // absent if Released or Renamed
 }
 
 const version = 1
@@ -57,8 +58,8 @@ func decode(value []byte, lane string) (Entry, error) {
 		return Entry{}, unusable(lane, fmt.Errorf("is of lane %q", e.Lane))
 	case e.Commit == "":
 		return Entry{}, unusable(lane, fmt.Errorf("has no commit"))
-	case e.Released != (e.Position == nil):
-		return Entry{}, unusable(lane, fmt.Errorf("has a position and is released, or neither"))
+	case (e.Released || e.Renamed != "") != (e.Position == nil):
+		return Entry{}, unusable(lane, fmt.Errorf("has a position and was given away, or neither"))
 	}
 	// A key that is there twice, or in another case, may say something else to others.
 	if again, err := encode(e); err != nil || !bytes.Equal(again, value) {

@@ -122,6 +122,7 @@ type Ledger struct {
 	lane     string
 	settings Settings
 	cluster  cluster
+	made     time.Time
 
 	taken bool   // known is what the topic says, or said when it was last read
 	known string // commit of the newest entry
@@ -174,7 +175,7 @@ func New(lane string, s Settings) *Ledger {
 }
 
 func newLedger(lane string, s Settings, c cluster) *Ledger {
-	return &Ledger{lane: lane, settings: s, cluster: c}
+	return &Ledger{lane: lane, settings: s, cluster: c, made: time.Now()}
 }
 
 // TransactionalID is a lane's in a namespace.
@@ -525,8 +526,14 @@ func (l *Ledger) decree(ctx context.Context, change func(*Entry)) error {
 	return l.commit(ctx, nil, nil, e)
 }
 
-// mismatch refuses a position that tells of records in another topic.
+// mismatch refuses a position that tells of records in another topic, and one that
+// was given to another lane.
 func (l *Ledger) mismatch(e Entry) error {
+	if e.Renamed != "" {
+		l.release()
+		return l.taking(sink.Destination(fmt.Errorf("its position was given to lane %s", e.Renamed),
+			"run the lane under its new name; for a new lane under this name, "+l.setHint()))
+	}
 	if l.settings.Topic == "" || e.Topic == "" || e.Topic == l.settings.Topic || e.Position == nil {
 		return nil
 	}

@@ -20,11 +20,14 @@ import (
 // each other, and put together are the line.
 const (
 	headerID     = "sluice-event-id"
-	headerLane   = "sluice-lane"
 	headerReason = "sluice-reason"
 	headerPart   = "sluice-part" // such as 1/3
 	headerType   = "content-type"
 )
+
+// HeaderLane is the header of records and dead letters that names the lane, such
+// as acme/siem, that wrote them.
+const HeaderLane = "sluice-lane"
 
 const (
 	// partBytes bounds a value: a topic takes 1 MiB unless it was told otherwise.
@@ -57,7 +60,7 @@ func (r *remote) parts(lane string, reject *sink.Reject, line []byte) []kgo.Reco
 			Value: line[i*partBytes : min(len(line), (i+1)*partBytes)],
 			Headers: []kgo.RecordHeader{
 				{Key: headerID, Value: []byte(reject.Record.ID)},
-				{Key: headerLane, Value: []byte(lane)},
+				{Key: HeaderLane, Value: []byte(lane)},
 				{Key: headerReason, Value: bytes.ToValidUTF8([]byte(reason), []byte("\uFFFD"))},
 				{Key: headerPart, Value: fmt.Appendf(nil, "%d/%d", i+1, total)},
 				{Key: headerType, Value: []byte("application/json")},
@@ -114,7 +117,7 @@ func (v *view) rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, 
 				yield(sink.Reject{}, err)
 				return
 			}
-			if header(r, headerLane) != lane {
+			if header(r, HeaderLane) != lane {
 				continue
 			}
 			part, parts, _ := strings.Cut(header(r, headerPart), "/")

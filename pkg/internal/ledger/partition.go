@@ -111,8 +111,14 @@ func (v *view) last(ctx context.Context, end int64) (value []byte, err error) {
 // records reads the partition from its start to end, committed records alone. All
 // transactions below end have ended. An error is the last that it returns.
 func (v *view) records(ctx context.Context, end int64) iter.Seq2[*kgo.Record, error] {
+	return v.newest(ctx, end, end)
+}
+
+// newest is records, of the last offsets below end alone.
+func (v *view) newest(ctx context.Context, end, offsets int64) iter.Seq2[*kgo.Record, error] {
 	return func(yield func(*kgo.Record, error) bool) {
 		at, err := v.offset(ctx, earliest, readUncommitted)
+		at = max(at, end-offsets)
 		for err == nil && at < end {
 			var fetched []*kgo.Record
 			fetched, at, err = v.fetch(ctx, at, end)

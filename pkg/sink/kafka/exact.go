@@ -57,7 +57,7 @@ func (e *exact) Position(ctx context.Context) ([]byte, error) { return e.ledger.
 
 // PublishAt writes all in one transaction.
 func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []sink.Reject, pos []byte) error {
-	records := e.records.encode(batch, e.settings.Topic)
+	records := e.records.encode(batch, e.settings.Topic, e.lane)
 	defer e.records.release()
 	return e.ledger.Commit(ctx, records, rejects, pos)
 }
@@ -75,6 +75,22 @@ func (e *exact) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 
 // Set takes the lane and commits a position that a person chose.
 func (e *exact) Set(ctx context.Context, pos []byte) error { return e.ledger.Set(ctx, pos) }
+
+// Traces looks for records and dead letters of the lane.
+func (k *kafka) Traces(ctx context.Context) (sink.Traces, error) { return k.ledger.Traces(ctx) }
+
+// Lanes are those whose positions are in the topic of positions.
+func (e *exact) Lanes(ctx context.Context) ([]string, error) {
+	entries, err := e.ledger.Lanes(ctx)
+	var lanes []string
+	for _, entry := range entries {
+		lanes = append(lanes, entry.Lane)
+	}
+	return lanes, err
+}
+
+// Rename makes the position of another lane that of this one.
+func (e *exact) Rename(ctx context.Context, from string) error { return e.ledger.Rename(ctx, from) }
 
 // Check asks for what the sink needs, and takes nothing.
 func (e *exact) Check(ctx context.Context) (string, error) {

@@ -89,6 +89,7 @@ func compare(m kafkago.Message) (n int, wrong string) {
 	want := map[string]string{
 		"sluice-event-id": fmt.Sprint(n), "sluice-event-time": "2026-03-04T05:06:07.008Z", "sluice-action": "branch.created",
 		"sluice-format": "ecs", "sluice-schema-version": "1", "content-type": "application/json",
+		"sluice-lane": "acme/siem",
 	}
 	switch {
 	case !cmp.Equal(want, headers):

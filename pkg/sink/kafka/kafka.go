@@ -32,6 +32,7 @@
 //	sluice-format          such as ecs
 //	sluice-schema-version  of this layout: 1
 //	content-type           of the value, such as application/json
+//	sluice-lane            the lane that wrote it, such as acme/siem
 //
 // # Order
 //
@@ -78,6 +79,7 @@ import (
 
 type kafka struct {
 	settings Settings
+	lane     string
 	ledger   *ledger.Ledger // of the lane; with delivery: at_least_once a former one
 	log      zerolog.Logger
 	over     network
@@ -104,7 +106,7 @@ func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 	for _, warning := range s.Cluster.Warnings() {
 		env.Log.Warn().Msg(warning)
 	}
-	k := &kafka{settings: s, log: env.Log, over: over}
+	k := &kafka{settings: s, lane: env.Lane, log: env.Log, over: over}
 	// A client that cannot be made is a mistake in the settings: better told
 	// now than at the first Publish. It does not connect before it is used.
 	if _, err := k.connect(); err != nil {
@@ -144,7 +146,7 @@ func (k *kafka) Publish(ctx context.Context, batch []sink.Record) error {
 	}
 	p := publication{
 		client:  c,
-		records: k.records.encode(batch, k.settings.Topic),
+		records: k.records.encode(batch, k.settings.Topic, k.lane),
 		errs:    make([]error, len(batch)),
 	}
 	defer k.records.release()

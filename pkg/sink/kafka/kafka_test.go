@@ -157,6 +157,7 @@ func TestPublish(t *testing.T) {
 				{Key: "sluice-format", Value: []byte("ecs")},
 				{Key: "sluice-schema-version", Value: []byte("1")},
 				{Key: "content-type", Value: []byte("application/json")},
+				{Key: "sluice-lane", Value: []byte("acme/siem")},
 			}
 			if diff := cmp.Diff(want, r.Headers); diff != "" {
 				t.Fatalf("headers (-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -16,8 +17,9 @@ const (
 	headerFormat  = "sluice-format"
 	headerSchema  = "sluice-schema-version"
 	headerContent = "content-type"
+	headerLane    = ledger.HeaderLane
 
-	headersPerRecord = 6
+	headersPerRecord = 7
 	schemaVersion    = "1"
 )
 
@@ -28,10 +30,11 @@ type records struct {
 	text    []byte // keys and values of headers
 }
 
-// encode turns a batch into what kgo produces. The bodies are not copied, and
+// encode turns a batch of a lane into what kgo produces. The bodies are not copied, and
 // the result is good until release.
-func (m *records) encode(batch []sink.Record, topic string) []kgo.Record {
+func (m *records) encode(batch []sink.Record, topic, lane string) []kgo.Record {
 	now := time.Now()
+	by := m.copy(lane)
 	for i := range batch {
 		r := &batch[i]
 		first := len(m.headers)
@@ -41,6 +44,7 @@ func (m *records) encode(batch []sink.Record, topic string) []kgo.Record {
 		m.header(headerFormat, m.copy(r.Format))
 		m.header(headerSchema, m.copy(schemaVersion))
 		m.header(headerContent, m.copy(r.MediaType))
+		m.header(headerLane, by)
 		m.list = append(m.list, kgo.Record{
 			Topic:     topic,
 			Key:       m.key(r.Key),

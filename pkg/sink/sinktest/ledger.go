@@ -26,6 +26,7 @@ var ledgerRules = []rule{
 	{"moves the position with the records", nil, movesWithRecords},
 	{"lets only who took the lane last commit", nil, fencesThePredecessor},
 	{"looks without taking", nil, looksQuietly},
+	{"proves what its lane delivered before", nil, provesItsHistory},
 	{"tells of a position that a person has set", nil, tellsOfASetPosition},
 	{"commits nothing beside a record that is refused", needsRefused, commitsNothingBesideRefused},
 	{"commits once what a destination that was down was handed", needsBreak, commitsOnce},
@@ -147,6 +148,27 @@ func looksQuietly(s *session) {
 		s.Fatalf("Look: %v", err)
 	}
 	s.commit(running, s.records(1), `2`)
+}
+
+// provesItsHistory looks for traces while the lane runs, which must go on.
+func provesItsHistory(s *session) {
+	running, looking := s.ledger(), s.open()
+	if _, ok := looking.Sink.(sink.History); !ok {
+		s.Logf("not checked: the sink is no sink.History")
+		return
+	}
+	s.expectPosition(running, "")
+	s.commit(running, nil, `1`)
+	if found := s.traces(looking); found.Proof {
+		s.Errorf("proof that the lane delivered, before it did: %+v", found)
+	}
+	batch := s.records(3)
+	s.commit(running, batch, `2`)
+	if found := s.traces(looking); !found.Proof || found.Found == "" {
+		s.Errorf("no proof after %d records were committed: %+v", len(batch), found)
+	}
+	s.commit(running, nil, `3`)
+	s.expectExactly(batch)
 }
 
 func tellsOfASetPosition(s *session) {

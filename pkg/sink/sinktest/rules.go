@@ -18,6 +18,7 @@ var rules = []rule{
 	{"returns when the context has ended", nil, returnsOnEndedContext},
 	{"goes on after Close where another sink ended", nil, goesOnAfterClose},
 	{"closes without having published", nil, closesUnused},
+	{"knows what its lane delivered before", nil, knowsItsHistory},
 	{"retries a destination that is down", needsBreak, outlivesBreak},
 	{"tells what a destination took before it failed", needsFalter, outlivesFalter},
 	{"gives up a record that is refused for good", needsRefused, givesUpRefused},
@@ -125,6 +126,38 @@ func checksQuietly(s *session) {
 	s.publishWell(snk, last)
 	s.close(snk)
 	s.expectExactly(last)
+}
+
+func knowsItsHistory(s *session) {
+	snk := s.open()
+	if _, ok := snk.Sink.(sink.History); !ok {
+		s.Logf("not checked: the sink is no sink.History")
+		return
+	}
+	if found := s.traces(snk); found != (sink.Traces{}) {
+		s.Errorf("traces in a fresh destination: %+v", found)
+	}
+	batch := s.records(3)
+	s.publishWell(snk, batch)
+	s.close(snk)
+	again := s.open()
+	if s.traces(again).Found == "" {
+		s.Errorf("no traces after %d records were delivered", len(batch))
+	}
+	s.close(again)
+	s.expectExactly(batch)
+}
+
+func (s *session) traces(snk *opened) (found sink.Traces) {
+	s.Helper()
+	err := s.within("Traces", func(ctx context.Context) (err error) {
+		found, err = snk.Sink.(sink.History).Traces(ctx)
+		return err
+	})
+	if err != nil {
+		s.Errorf("Traces: %v", err)
+	}
+	return found
 }
 
 func returnsOnEndedContext(s *session) {

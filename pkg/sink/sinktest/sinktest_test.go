@@ -378,8 +378,32 @@ func TestCheckThatPublishesIsCaught(t *testing.T) {
 	}
 }
 
+// forgetful has a history that says always the same.
+type forgetful struct {
+	*good
+	says sink.Traces
+}
+
+func (f forgetful) Traces(context.Context) (sink.Traces, error) { return f.says, nil }
+
+func TestHistoryThatIsWrongIsCaught(t *testing.T) {
+	for says, want := range map[sink.Traces]string{
+		{}:                        "no traces after 3 records were delivered",
+		{Found: "who knows what"}: "traces in a fresh destination",
+	} {
+		h := newDestination().harness(func(d *destination) sink.Sink { return forgetful{newGood(d), says} })
+		r := record(t, func(t testing.TB) { sinktest.RunRule("knows what its lane delivered before", t, h) })
+		if got := strings.Join(r.failures, "\n"); !strings.Contains(got, want) {
+			t.Errorf("of %+v: got %q, want %q in it", says, got, want)
+		}
+	}
+}
+
 func TestEveryRuleCatchesSomething(t *testing.T) {
-	caught := map[string]bool{"checks without publishing": true} // TestCheckThatPublishesIsCaught
+	caught := map[string]bool{
+		"checks without publishing":            true, // TestCheckThatPublishesIsCaught
+		"knows what its lane delivered before": true, // TestHistoryThatIsWrongIsCaught
+	}
 	for _, b := range broken {
 		caught[b.rule] = true
 	}
