@@ -71,14 +71,51 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		failed += c.finding("state", text, err)
 		checks++
 	}
+	var works []config.Lane
 	for _, l := range cfg.Lanes() {
 		text, err := checkSink(ctx, l, sendTest, log)
-		failed += c.finding("lane "+l.Name, text, err)
+		if c.finding("lane "+l.Name, text, err) == 0 {
+			works = append(works, l)
+		}
 	}
+	failed += len(cfg.Lanes()) - len(works)
+	lost, err := c.checkPositions(ctx, cfg, works)
+	if err != nil {
+		return err
+	}
+	failed, checks = failed+lost, checks+lost
 	if failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", failed, checks)
 	}
 	return nil
+}
+
+// checkPositions tells of lanes that have lost their position, and of positions of
+// lanes that the configuration does not have. It is silent where all is well.
+func (c *command) checkPositions(ctx context.Context, cfg *config.Config, lanes []config.Lane) (lost int, err error) {
+	if len(lanes) < len(cfg.Lanes()) {
+		return 0, nil // What keeps a position may not answer: that was told.
+	}
+	kept, err := lookUp(ctx, cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, kept.close()) }()
+	for _, l := range lanes {
+		saved := kept.look(ctx, l)
+		if saved.Err == nil && saved.Position == nil {
+			saved.Err = kept.wasLost(ctx, cfg, l)
+		}
+		if saved.Err != nil {
+			lost += c.finding("position of lane "+l.Name, "", saved.Err)
+		}
+	}
+	former, err := kept.former(ctx, cfg)
+	for _, f := range former {
+		fmt.Fprintf(c.stdout, "note   lane %s: its position is kept in %s, and the configuration does not have it\n       hint: %s\n",
+			printable(f.Lane), printable(f.Path), printable(renameHint(cfg, f.Lane)))
+	}
+	return lost, err
 }
 
 func within(ctx context.Context, check func(context.Context) (string, error)) (string, error) {

@@ -19,11 +19,11 @@ import (
 func (c *command) checkpoint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
-		Short: "Show or set where lanes go on",
+		Short: "Show, set or rename where lanes go on",
 		Args:  usage(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(c.checkpointList(), c.checkpointSet())
+	cmd.AddCommand(c.checkpointList(), c.checkpointSet(), c.checkpointRename())
 	return cmd
 }
 
@@ -72,7 +72,11 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved.Saved), saved.Path, kept.owner(l))
 		}
 	}
-	for _, s := range kept.others(cfg) {
+	former, err := kept.former(ctx, cfg)
+	if err != nil {
+		unusable = append(unusable, err)
+	}
+	for _, s := range former {
 		fmt.Fprintf(table, "%s\tnot in the configuration\t-\t-\t%s\t%s\t-\n", s.Lane, when(s.Saved), s.Path)
 	}
 	return errors.Join(append(unusable, table.Flush())...)

@@ -105,14 +105,6 @@ func (o *lookout) owner(l config.Lane) string {
 	return cmp.Or(owner.InstanceID, owner.MemberID) + owner.Host
 }
 
-// others are positions in the state directory of lanes that are not configured.
-func (o *lookout) others(cfg *config.Config) []checkpoint.Checkpoint {
-	lanes := cfg.Lanes()
-	return slices.DeleteFunc(slices.Clone(o.saved), func(s checkpoint.Checkpoint) bool {
-		return slices.ContainsFunc(lanes, func(l config.Lane) bool { return l.Name == s.Lane })
-	})
-}
-
 // setter sets positions where they are kept.
 type setter struct {
 	cfg   *config.Config

@@ -82,6 +82,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	}
 	boundMemory(cfg, lanes, &stock)
 	for _, l := range lanes {
+		l.Config = quoted(cfg.Path)
 		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = kept, kept, once, kept.patience(cfg.ShutdownTimeout)
 	}
 	listener, err := net.Listen("tcp", cfg.Admin.Listen)
@@ -95,6 +96,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
+		func(ctx context.Context) error { tellFormer(ctx, cfg, log); return nil },
 		func(ctx context.Context) error { return stock.Watch(ctx, log) })
 }
 

@@ -45,6 +45,8 @@ func openState(cfg *config.Config, log zerolog.Logger) (state, error) {
 type files struct {
 	*checkpoint.Dir
 	letters *deadletter.Store
+	cfg     *config.Config
+	before  []string // lanes that had a checkpoint when the directory was opened
 }
 
 func openFiles(cfg *config.Config, log zerolog.Logger) (*files, error) {
@@ -61,7 +63,16 @@ func openFiles(cfg *config.Config, log zerolog.Logger) (*files, error) {
 			log.Warn().Msg(warning)
 		}
 	}
-	return &files{dir, letters}, nil
+	saved, err := checkpoint.List(cfg.State.Dir)
+	if err != nil {
+		return nil, errors.Join(err, letters.Close(), dir.Close())
+	}
+	opened := &files{Dir: dir, letters: letters, cfg: cfg}
+	for _, s := range saved {
+		opened.before = append(opened.before, s.Lane)
+	}
+	logFormer(formerIn(cfg, saved), cfg, log)
+	return opened, nil
 }
 
 func (f *files) Put(ctx context.Context, lane string, rejects []sink.Reject) error {

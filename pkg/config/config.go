@@ -48,6 +48,7 @@ type Kinds struct {
 
 // Config is a configuration without a problem, its defaults filled in.
 type Config struct {
+	Path            string   // that Load read it from
 	Sources         []Source // at least one, names unique
 	State           State
 	DeadLetters     DeadLetters
@@ -137,7 +138,11 @@ func Load(path string, kinds Kinds) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return Parse(path, data, kinds, os.LookupEnv)
+	c, err := Parse(path, data, kinds, os.LookupEnv)
+	if c != nil {
+		c.Path = path
+	}
+	return c, err
 }
 
 func read(path string) (_ []byte, err error) {

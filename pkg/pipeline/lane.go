@@ -65,6 +65,7 @@ type Lane struct {
 	Name       string // such as "acme/siem"; names the lane to stores, logs and metrics
 	SourceName string // as the configuration names it, for Status
 	SinkName   string // as the configuration names it, for Status
+	Config     string // file of the configuration as a shell takes it, for hints; default FILE
 	Format     string // such as "ecs"; for Status, and for rejects that could not be encoded
 
 	Source      source.Source                            // required

@@ -113,21 +113,6 @@ func (l *Lane) load(ctx context.Context) (pos source.Position, err error) {
 	return pos, err
 }
 
-// begin resolves where a lane without a checkpoint begins, and saves that.
-func (l *Lane) begin(ctx, grace context.Context, dest *destination) (pos source.Position, err error) {
-	err = l.starting.until(ctx, func() (err error) {
-		pos, err = l.Source.Start(ctx, l.Start)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := dest.sink.(sink.Ledger); ok {
-		return pos, l.keep(ctx, grace, dest, pos)
-	}
-	return pos, l.save(ctx, grace, pos)
-}
-
 // keep commits a position without records.
 func (l *Lane) keep(ctx, grace context.Context, dest *destination, pos source.Position) error {
 	p := &publisher{Lane: l, dest: dest}

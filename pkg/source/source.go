@@ -86,6 +86,17 @@ type Start struct {
 	Since time.Time // at this time; zero with Now false: at the oldest event there is
 }
 
+// String is as configurations say it.
+func (s Start) String() string {
+	switch {
+	case s.Now:
+		return "now"
+	case s.Since.IsZero():
+		return "beginning"
+	}
+	return s.Since.UTC().Format(time.RFC3339Nano)
+}
+
 // Env is what a Reader is told about the lane it reads for.
 type Env struct {
 	Lane string // such as "acme/siem"

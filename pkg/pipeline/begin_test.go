@@ -1,0 +1,179 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// lasting are stores that outlive the process.
+type lasting struct {
+	*stores
+	found sink.Traces
+}
+
+func (l lasting) Traces(context.Context, string) (sink.Traces, error) { return l.found, nil }
+
+// remembering is a sink that knows what its lane delivered.
+type remembering struct {
+	*fakeSink
+	found func() (sink.Traces, error)
+}
+
+func (r remembering) Traces(context.Context) (sink.Traces, error) { return r.found() }
+
+// rememberingLedger is a ledger that does.
+type rememberingLedger struct {
+	*ledger
+	found sink.Traces
+}
+
+func (r rememberingLedger) Traces(context.Context) (sink.Traces, error) { return r.found, nil }
+
+var newest = time.Date(2026, 3, 4, 5, 6, 7, 8_000_000, time.UTC)
+
+// A lane that has delivered before does not begin anew, wherever the proof is, and
+// the hint is what to type.
+func TestLaneThatLostItsPosition(t *testing.T) {
+	proof := sink.Traces{Found: "topic audit holds records of the lane", Proof: true, Newest: newest}
+	for name, rigged := range map[string]func() *rig{
+		"as the sink proves": func() *rig {
+			b := newRig(&eventLog{total: 10}, &fakeSink{})
+			b.Lane.Open = func(context.Context) (sink.Sink, error) {
+				return remembering{b.sink, func() (sink.Traces, error) { return proof, nil }}, nil
+			}
+			return b
+		},
+		"as the store proves, whatever the sink found": func() *rig {
+			b := newRig(&eventLog{total: 10}, &fakeSink{})
+			b.Lane.Positions = lasting{b.stores, proof}
+			b.Lane.Open = func(context.Context) (sink.Sink, error) {
+				return remembering{b.sink, func() (sink.Traces, error) { return sink.Traces{Found: "a file"}, nil }}, nil
+			}
+			return b
+		},
+		"as a sink that keeps positions proves": func() *rig {
+			l := &ledger{}
+			b := newExactRig(&eventLog{total: 10}, l)
+			b.Lane.Open = func(context.Context) (sink.Sink, error) { return rememberingLedger{l, proof}, nil }
+			return b
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := rigged()
+				b.Config = "sluice.yaml"
+				err := b.Run(t.Context())
+				lost, ok := errors.AsType[*pipeline.Lost](err)
+				if !ok {
+					t.Fatalf("got %v, want a lost position", err)
+				}
+				if !strings.Contains(err.Error(), "lane acme/siem has no saved position, but it has delivered before: topic audit holds") {
+					t.Errorf("got %q", err)
+				}
+				for _, want := range []string{
+					"`sluice checkpoint set -c sluice.yaml --to beginning acme/siem`", "`sluice checkpoint set -c sluice.yaml --to now acme/siem`",
+					"`sluice checkpoint set -c sluice.yaml --to 2026-03-04T05:06:07.008Z acme/siem`",
+				} {
+					if !strings.Contains(lost.Hint(), want) {
+						t.Errorf("hint %q does not have %s", lost.Hint(), want)
+					}
+				}
+				if len(b.sink.taken()) > 0 || len(b.stores.saved) > 0 {
+					t.Errorf("published %q, saved %q, want nothing", b.sink.taken(), b.stores.saved)
+				}
+				b.Lane.Positions = b.stores
+				b.Lane.Open = func(context.Context) (sink.Sink, error) { return b.sink, nil }
+				b.stores.saved = []string{"4"} // A person says where.
+				b.catchUp(t)
+				if diff := cmp.Diff(ids(4, 10), b.sink.taken()); diff != "" {
+					t.Errorf("delivered once it was set (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestLaneThatBegins(t *testing.T) {
+	lineOf := func(t *testing.T, b *rig) string {
+		t.Helper()
+		lines := b.lines.texts(t)
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "lane begins") })
+		if i < 0 {
+			return ""
+		}
+		return lines[i]
+	}
+	run := func(t *testing.T, found sink.Traces, start source.Start) *rig {
+		b := newRig(&eventLog{total: 10}, &fakeSink{})
+		b.Lane.Positions, b.Lane.Start = lasting{b.stores, found}, start
+		b.catchUp(t)
+		return b
+	}
+	t.Run("says so and where", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for want, start := range map[string]source.Start{
+				`"at":"beginning"`: {}, `"at":"now"`: {Now: true}, `"at":"2026-03-04T05:06:07.008Z"`: {Since: newest},
+			} {
+				b := run(t, sink.Traces{}, start)
+				if got := lineOf(t, b); got != "warn lane begins: it has no saved position" {
+					t.Errorf("got %q", got)
+				}
+				if !strings.Contains(b.lines.text.String(), want) {
+					t.Errorf("the log does not have %s:\n%s", want, b.lines.text.String())
+				}
+			}
+		})
+	})
+	t.Run("where it may have run before says what to do", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := run(t, sink.Traces{Found: "file audit.ndjson holds 12 bytes"}, source.Start{})
+			got := lineOf(t, b)
+			for _, want := range []string{"sluice checkpoint set -c FILE --to now acme/siem", "sluice checkpoint rename -c FILE OLD acme/siem"} {
+				if !strings.Contains(got, want) {
+					t.Errorf("got %q, want %q in it", got, want)
+				}
+			}
+			if len(b.sink.taken()) != 10 {
+				t.Errorf("delivered %q, want all", b.sink.taken())
+			}
+		})
+	})
+	t.Run("is calm where nothing is kept", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 10}, &fakeSink{})
+			b.catchUp(t)
+			if got := lineOf(t, b); got != "" {
+				t.Errorf("got %q", got)
+			}
+		})
+	})
+	t.Run("asks again where the sink cannot say", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 10}, &fakeSink{})
+			asked := 0
+			b.Lane.Open = func(context.Context) (sink.Sink, error) {
+				return remembering{b.sink, func() (sink.Traces, error) {
+					if asked++; asked < 3 {
+						return sink.Traces{}, errors.New("no answer")
+					}
+					return sink.Traces{}, nil
+				}}, nil
+			}
+			b.catchUp(t)
+			if asked != 3 || len(b.sink.taken()) != 10 {
+				t.Errorf("asked %d times, delivered %q", asked, b.sink.taken())
+			}
+		})
+	})
+}
