@@ -82,7 +82,6 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 		QueueBytes:     pipeline.QueueBytes(limitsOf(first)),
 		PublishTimeout: l.Sink.PublishTimeout,
 		MaxRejects:     l.Sink.MaxRejects,
-		ReadyAge:       3 * src.Usage().Interval,
 		Log:            log,
 	}, nil
 }

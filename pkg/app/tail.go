@@ -134,7 +134,7 @@ func screenLane(name string, src source.Source, s config.Sink, screen sink.Type,
 			return screen.Open(ctx, sink.Env{Lane: name, Log: log}, screen.Settings())
 		},
 		Positions: &memory{}, DeadLetters: toLog{log},
-		ReadyAge: 3 * src.Usage().Interval, Log: log,
+		Log: log,
 	}, nil
 }
 

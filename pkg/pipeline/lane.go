@@ -84,7 +84,6 @@ type Lane struct {
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
 	MaxRejects      int            // rejects in a row, without a delivery between them, before the destination is taken to be at fault; default 100
-	ReadyAge        time.Duration  // age of the last read from which on the lane is not ready; default 15 seconds, thrice the default poll interval
 	ShutdownTimeout time.Duration  // time for what is under way once Run is told to stop; default 8 seconds
 	Once            bool           // stop once caught up; default false
 	Log             zerolog.Logger // the lane's name is added to what the lane logs; default none
@@ -101,7 +100,6 @@ func (l *Lane) prepare() {
 	setDefault(&l.QueueBytes, defaultQueue)
 	setDefault(&l.PublishTimeout, time.Minute)
 	setDefault(&l.MaxRejects, 100)
-	setDefault(&l.ReadyAge, 15*time.Second)
 	setDefault(&l.ShutdownTimeout, 8*time.Second)
 	l.log = l.Log.With().Str("lane", l.Name).Logger()
 	for name, op := range l.operations() {

@@ -26,6 +26,8 @@ type eventLog struct {
 	reads bool                // a Next that fails by next has read before
 	fails bool                // a Next that fails by next discards its walk
 	open  func(pos int) error // asked before Open answers; may be nil
+	age   time.Duration       // of a read that is still fresh; 0 is 15 seconds
+	held  string              // why reads are held back
 	walk  source.Progress     // what Progress tells besides what the reader knows
 }
 
@@ -66,7 +68,10 @@ func (l *eventLog) Describe(pos source.Position) (source.Description, error) {
 
 func (l *eventLog) Check(context.Context) (string, error) { return "", nil }
 func (l *eventLog) Usage() source.Usage                   { return source.Usage{} }
-func (l *eventLog) Close() error                          { return nil }
+func (l *eventLog) Freshness() source.Freshness {
+	return source.Freshness{Age: cmp.Or(l.age, 15*time.Second), Reason: l.held}
+}
+func (l *eventLog) Close() error { return nil }
 
 func (l *eventLog) time(i int) time.Time {
 	return l.began.Add(time.Duration(i) * max(l.every, time.Millisecond))

@@ -85,17 +85,23 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 		}
 		return append(reasons, "not running")
 	}
-	age := now.Sub(seen.fresh)
-	if seen.blocked || age < l.ReadyAge {
+	age, fresh := now.Sub(seen.fresh), l.Source.Freshness()
+	if seen.blocked || age < fresh.Age {
 		return reasons
 	}
-	switch trouble := l.reading.trouble(); {
-	case trouble != "":
-		return append(reasons, trouble)
+	stale := l.reading.trouble()
+	switch {
+	case stale != "":
 	case seen.fresh.IsZero():
-		return append(reasons, "read: nothing was read yet")
+		stale = "read: nothing was read yet"
+	default:
+		stale = fmt.Sprintf("read: the last one was %s ago", age.Round(time.Second))
 	}
-	return append(reasons, fmt.Sprintf("read: the last one was %s ago", age.Round(time.Second)))
+	// Another lane may have met what holds this one back.
+	if !strings.Contains(stale, fresh.Reason) {
+		stale += "; " + fresh.Reason
+	}
+	return append(reasons, stale)
 }
 
 // lag is how old the oldest event is that waits in the lane, else that of the

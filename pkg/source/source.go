@@ -120,6 +120,10 @@ type Source interface {
 	// Check asks for one page, publishes nothing, and says in a line what it saw.
 	Check(ctx context.Context) (string, error)
 
+	// Freshness says how old the last read of a reader may be while all is well. It
+	// may change from call to call.
+	Freshness() Freshness
+
 	// Usage is a snapshot for metrics.
 	Usage() Usage
 
@@ -165,9 +169,14 @@ type Progress struct {
 	WalksFailed uint64        // walks discarded
 }
 
+// Freshness is what a source says about the age of reads.
+type Freshness struct {
+	Age    time.Duration // of a read that comes as late as everything that delays reads allows; an older one is a reason for alarm
+	Reason string        // why requests are being held back, for people; empty if they are not
+}
+
 // Usage is what a source's client has done since it was made.
 type Usage struct {
 	Answers    map[string]uint64 // answers by HTTP status, "error" where there was none
 	BudgetLeft float64           // requests that may be sent at once; +Inf if there is no limit
-	Interval   time.Duration     // between two polls
 }

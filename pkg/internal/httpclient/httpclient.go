@@ -5,6 +5,7 @@
 package httpclient
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,20 +43,33 @@ func loopback(host string) bool {
 	return err == nil && net.IP(ip.AsSlice()).IsLoopback()
 }
 
-// maxRetryAfter is how long a server is believed to want to be left alone.
-const maxRetryAfter = time.Hour
+// MaxRetryAfter is the longest pause that a server is granted. A larger
+// Retry-After would keep events from the SIEM for hours after the server has
+// recovered, and one request a minute is no burden for any server.
+const MaxRetryAfter = time.Minute
 
-// RetryAfter reads the header of that name (RFC 9110, section 10.2.3), seconds or a
-// date, up to an hour. It is 0 where there is none that can be read.
+// minRetryAfter is the pause where the server says that none is needed.
+const minRetryAfter = time.Second
+
+// RetryAfter reads the header of that name (RFC 9110, section 10.2.3): seconds, or
+// a date in one of the three forms of HTTP, which is compared with the server's own
+// Date. The pause is at least a second and at most MaxRetryAfter. It is 0 where
+// there is no header that can be read.
 func RetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(0, seconds), int(maxRetryAfter/time.Second))) * time.Second
+	seconds, err := strconv.ParseUint(value, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return max(minRetryAfter, time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second)))*time.Second)
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(at)), maxRetryAfter)
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
 	}
-	return 0
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(minRetryAfter, at.Sub(now)), MaxRetryAfter)
 }
 
 // Printable bounds a text to so many characters, and leaves out what could drive a

@@ -49,13 +49,34 @@ func TestCheckURL(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
-		for value, want := range map[string]time.Duration{
-			"": 0, "soon": 0, "-5": 0, "7": 7 * time.Second, "86400": time.Hour, "99999999999999": time.Hour,
-			in(time.Minute): time.Minute, in(-time.Minute): 0, in(48 * time.Hour): time.Hour,
+		in := func(d time.Duration, form string) string { return time.Now().Add(d).UTC().Format(form) }
+		rfc850, asctime := "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC
+		for _, test := range []struct {
+			value, date string
+			want        time.Duration
+		}{
+			{value: "", want: 0},
+			{value: "soon", want: 0},
+			{value: "-5", want: 0},
+			{value: "1.5", want: 0},
+			{value: "0", want: time.Second},
+			{value: "7", want: 7 * time.Second},
+			{value: "60", want: time.Minute},
+			{value: "3600", want: time.Minute},
+			{value: "99999999999999", want: time.Minute},
+			{value: "99999999999999999999999999", want: time.Minute},
+			{value: in(30*time.Second, http.TimeFormat), want: 30 * time.Second},
+			{value: in(30*time.Second, rfc850), want: 30 * time.Second},
+			{value: in(30*time.Second, asctime), want: 30 * time.Second},
+			{value: in(-time.Minute, http.TimeFormat), want: time.Second},
+			{value: in(48*time.Hour, http.TimeFormat), want: time.Minute},
+			// The clocks of the two sides differ by an hour.
+			{value: in(time.Hour+20*time.Second, http.TimeFormat), date: in(time.Hour, http.TimeFormat), want: 20 * time.Second},
+			{value: in(20*time.Second-time.Hour, http.TimeFormat), date: in(-time.Hour, http.TimeFormat), want: 20 * time.Second},
+			{value: in(20*time.Second, http.TimeFormat), date: "noon", want: 20 * time.Second},
 		} {
-			if got := httpclient.RetryAfter(http.Header{"Retry-After": {value}}); got != want {
-				t.Errorf("%q: got %s, want %s", value, got, want)
+			if got := httpclient.RetryAfter(http.Header{"Retry-After": {test.value}, "Date": {test.date}}); got != test.want {
+				t.Errorf("%q at %q: got %s, want %s", test.value, test.date, got, test.want)
 			}
 		}
 	})

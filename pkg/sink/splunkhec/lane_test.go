@@ -75,7 +75,7 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 		Name: "acme/splunk", SourceName: "acme", SinkName: "splunk", Format: ecs.Format.Name,
 		Source: src, Transformer: format, Positions: kept, DeadLetters: kept, Once: true,
 		Open:       func(context.Context) (sink.Sink, error) { return r.open(t), nil },
-		QueueBytes: pipeline.QueueBytes(limits), ReadyAge: 3 * time.Minute,
+		QueueBytes: pipeline.QueueBytes(limits),
 	}, kept
 }
 

@@ -10,13 +10,17 @@ import (
 // TestPollsLeaveRequestsToACatchUp polls faster than the budget allows.
 func TestPollsLeaveRequestsToACatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(60)
+		b := &budget{}
+		b.join(60)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		polls := 0
 		for range 2 {
 			go func() {
-				for b.take(ctx, poll) == nil {
+				for {
+					if _, err := b.take(ctx, poll); err != nil {
+						return
+					}
 					polls++
 				}
 			}()
@@ -25,7 +29,7 @@ func TestPollsLeaveRequestsToACatchUp(t *testing.T) {
 		start := time.Now()
 		for range 10 {
 			limited, stop := context.WithTimeout(ctx, 10*time.Minute)
-			err := b.take(limited, catchUp)
+			_, err := b.take(limited, catchUp)
 			stop()
 			if err != nil {
 				t.Fatalf("a catch-up got no request in %s", time.Since(start))

@@ -25,6 +25,11 @@ const (
 	requestTimeout = 30 * time.Second // for an answer with its body
 	slowRetry      = 30 * time.Second // where a person must act first
 	blindPause     = 10 * time.Second // after a 429 without Retry-After
+
+	// maxPause is the longest pause after a 429, whatever its Retry-After says. The
+	// API documents a limit of requests a minute, so a client that sent none for a
+	// minute is within it again. Whoever asks for more is probed once a minute.
+	maxPause = httpclient.MaxRetryAfter
 )
 
 // client sends requests and says what the answers mean. It knows the API's
@@ -37,6 +42,8 @@ type client struct {
 
 	mu      sync.Mutex
 	answers map[string]uint64
+	limit   int // of the last page that was not too large; 0 before there was one
+	smaller int // answers that were too large, of the pages being requested
 }
 
 // errCursor is an answer that refuses a cursor, or may: an API that no longer
@@ -48,22 +55,88 @@ func (e errCursor) Unwrap() error { return e.error }
 var errTooLarge = fmt.Errorf("the answer exceeds %d bytes", maxBody)
 
 // list requests one page, from the top where cursor is empty. A page too large
-// is asked for again with half the limit, down to a single event.
+// is requested again with half the limit, down to a single event. The next page
+// begins with twice the limit that was small enough.
 func (c *client) list(ctx context.Context, cursor string, u urgency) (*page, error) {
-	for limit := pageLimit; ; limit /= 2 {
+	retried := 0
+	defer func() { c.sawSmaller(-retried) }()
+	for limit := c.firstLimit(); ; limit /= 2 {
 		p, err := c.request(ctx, cursor, limit, u)
+		if err == nil {
+			c.sawLimit(limit)
+		}
 		if !errors.Is(err, errTooLarge) || limit == 1 {
 			return p, err
 		}
+		retried++
+		c.sawSmaller(1)
 	}
 }
 
+func (c *client) firstLimit() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit == 0 {
+		return pageLimit
+	}
+	return min(2*c.limit, pageLimit)
+}
+
+func (c *client) sawLimit(limit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = limit
+}
+
+func (c *client) sawSmaller(more int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.smaller += more
+}
+
+// retriedSmaller is how many answers were too large of the pages being requested.
+func (c *client) retriedSmaller() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.smaller
+}
+
 func (c *client) request(ctx context.Context, cursor string, limit int, u urgency) (*page, error) {
-	if err := c.budget.take(ctx, u); err != nil {
+	g, err := c.budget.take(ctx, u)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	sent := time.Now()
+	answer, err := c.send(ctx, cursor, limit)
+	if err != nil {
+		c.budget.answered(g, false)
+		return nil, err
+	}
+	defer answer.Body.Close()
+	pause := c.settle(g, answer)
+	body, err := readBody(answer)
+	switch {
+	case pause != nil:
+		pause.Err = fmt.Errorf("%w%s", pause.Err, excerpt(redact(answer.Request, body)))
+		return nil, pause
+	case answer.StatusCode != http.StatusOK:
+		return nil, c.refusal(answer, redact(answer.Request, body), cursor)
+	case err != nil:
+		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
+	case len(body) > maxBody:
+		return nil, fault(source.Malformed, errTooLarge, "")
+	}
+	p, err := skim(body, serverTime(answer, sent), time.Now().UTC())
+	if err != nil {
+		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
+	}
+	return p, nil
+}
+
+// send requests up to limit events behind cursor.
+func (c *client) send(ctx context.Context, cursor string, limit int) (*http.Response, error) {
 	query := "?limit=" + strconv.Itoa(limit)
 	if cursor != "" {
 		query += "&starting_after=" + url.QueryEscape(cursor)
@@ -75,28 +148,30 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	if err := c.authorize(r); err != nil {
 		return nil, fault(source.Refused, err, "the credential cannot be read on this machine")
 	}
-	sent := time.Now()
 	answer, err := c.http.Do(r)
 	if err != nil {
 		c.count("error")
 		return nil, fault(source.Unavailable, err, "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
 	}
-	defer answer.Body.Close()
 	c.count(strconv.Itoa(answer.StatusCode))
-	body, err := readBody(answer)
-	switch {
-	case answer.StatusCode != http.StatusOK:
-		return nil, c.refusal(answer, redact(r, body), cursor)
-	case err != nil:
-		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
-	case len(body) > maxBody:
-		return nil, fault(source.Malformed, errTooLarge, "")
+	answer.Request = r // A RoundTripper need not say it.
+	return answer, nil
+}
+
+// settle tells the budget what the server answered. After a 429 it returns what
+// the pause means for the reader.
+func (c *client) settle(g *grant, answer *http.Response) *source.Error {
+	if answer.StatusCode != http.StatusTooManyRequests {
+		c.budget.answered(g, true)
+		return nil
 	}
-	p, err := skim(body, serverTime(answer, sent), time.Now().UTC())
-	if err != nil {
-		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
+	wait := httpclient.RetryAfter(answer.Header)
+	if wait == 0 {
+		wait = blindPause
 	}
-	return p, nil
+	refusal := c.budget.pause(wait)
+	c.budget.answered(g, false)
+	return &source.Error{Op: op, Class: source.Throttled, Err: errors.New(refusal), Patience: wait}
 }
 
 // readBody reads an answer up to a byte more than may be. Where the server says
@@ -153,10 +228,6 @@ func serverTime(answer *http.Response, sent time.Time) time.Time {
 func (c *client) refusal(answer *http.Response, body []byte, cursor string) error {
 	err := fmt.Errorf("%d %s%s", answer.StatusCode, http.StatusText(answer.StatusCode), excerpt(body))
 	switch code := answer.StatusCode; {
-	case code == http.StatusTooManyRequests:
-		wait := retryAfter(answer)
-		c.budget.pause(wait)
-		return &source.Error{Op: op, Class: source.Throttled, Err: err, Patience: wait}
 	case code == http.StatusUnauthorized:
 		return fault(source.Refused, err, "the token is not accepted: it may be mistyped, deleted or expired; check service_token_id and service_token, or access_token")
 	case code == http.StatusForbidden:
@@ -181,13 +252,6 @@ func fault(class source.Class, err error, hint string) error {
 		e.Patience = slowRetry
 	}
 	return e
-}
-
-func retryAfter(answer *http.Response) time.Duration {
-	if d := httpclient.RetryAfter(answer.Header); d > 0 {
-		return d
-	}
-	return blindPause
 }
 
 // excerpt is what a body says for people, without what could drive a terminal.
@@ -222,5 +286,5 @@ func (c *client) count(answer string) {
 func (c *client) usage() source.Usage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return source.Usage{Answers: maps.Clone(c.answers), BudgetLeft: c.budget.left(), Interval: c.settings.PollInterval.Std()}
+	return source.Usage{Answers: maps.Clone(c.answers), BudgetLeft: c.budget.left()}
 }

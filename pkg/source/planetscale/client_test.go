@@ -72,7 +72,7 @@ func TestAnswersAreClassified(t *testing.T) {
 		{"403", answer(403, `{"code":"forbidden","message":"Forbidden"}`), source.Refused, 30 * time.Second, "read_audit_logs"},
 		{"404", answer(404, `{"code":"not_found","message":"Not Found"}`), source.Refused, 30 * time.Second, "read_audit_logs"},
 		{"429 with seconds", answer(429, "", "Retry-After", "17"), source.Throttled, 17 * time.Second, ""},
-		{"429 with a date", answer(429, "", "Retry-After", time.Date(2000, 1, 1, 0, 0, 40, 0, time.UTC).Format(http.TimeFormat)), source.Throttled, 39 * time.Second, ""},
+		{"429 with a date", answer(429, "", "Retry-After", time.Date(2000, 1, 1, 0, 0, 40, 0, time.UTC).Format(http.TimeFormat), "Date", time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Format(http.TimeFormat)), source.Throttled, 39 * time.Second, ""},
 		{"429 without", answer(429, ""), source.Throttled, time.Second, ""},
 		{"500", answer(500, ""), source.Unavailable, 0, ""},
 		{"503 with HTML", answer(503, "<html><script>"), source.Unavailable, 0, ""},

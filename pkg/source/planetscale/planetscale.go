@@ -14,7 +14,7 @@
 // parameter ending_before, about which nobody says what it returns, is not used.
 //
 // All lanes of a source share its requests, and sources with one credential
-// share its budget of requests.
+// share its budget of requests, at the slowest of their rates.
 package planetscale
 
 import (
@@ -25,7 +25,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -57,6 +56,7 @@ type Source struct {
 	shared   *shared
 	log      zerolog.Logger
 	stop     context.CancelFunc
+	leave    func() // the budget
 }
 
 // New returns a source. It asks nothing of the network.
@@ -83,9 +83,9 @@ func New(settings Settings, o Options) (*Source, error) {
 		},
 		endpoint: u.Scheme + "://" + u.Host + "/v1/organizations/" + url.PathEscape(settings.Organization) + "/audit-log",
 		settings: &s.settings,
-		budget:   o.Budgets.of(&s.settings),
 		answers:  map[string]uint64{},
 	}
+	s.client.budget, s.leave = o.Budgets.join(&s.settings, u)
 	s.shared = &shared{
 		ctx: ctx, list: s.client.list, interval: settings.PollInterval.Std(),
 		flights: map[string]*flight{}, polls: map[string]*flight{},
@@ -100,33 +100,6 @@ func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxConnsPerHost = 4
 	return t
-}
-
-// Budgets holds the budget of each credential.
-type Budgets struct {
-	mu   sync.Mutex
-	list []credential
-}
-
-type credential struct {
-	Settings
-	budget *budget
-}
-
-// of returns the budget of a credential, which is as slow as the slowest source
-// that was opened first with it asked for.
-func (b *Budgets) of(s *Settings) *budget {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.list {
-		if c.URL == s.URL && c.ServiceTokenID == s.ServiceTokenID &&
-			c.ServiceToken.Equal(s.ServiceToken) && c.AccessToken.Equal(s.AccessToken) {
-			return c.budget
-		}
-	}
-	c := credential{*s, newBudget(s.RequestsPerMinute)}
-	b.list = append(b.list, c)
-	return c.budget
 }
 
 // Start resolves where to begin. For "now" it lists what is visible within the
@@ -157,7 +130,7 @@ func (s *Source) startNow(ctx context.Context, pos *position) (source.Position, 
 	for {
 		p, err := r.Next(ctx)
 		if err != nil || p.CaughtUp {
-			return p.Next, err
+			return p.Next, errors.Join(err, r.Close())
 		}
 	}
 }
@@ -177,6 +150,7 @@ func (s *Source) open(p *position, env source.Env) *reader {
 		p.gap.saved = true
 	}
 	r.progress.Overlap = s.settings.Overlap.Std()
+	s.client.budget.reading(1)
 	return r
 }
 
@@ -237,6 +211,7 @@ func (s *Source) Usage() source.Usage { return s.client.usage() }
 func (s *Source) Close() error {
 	s.stop()
 	s.shared.running.Wait()
+	s.leave()
 	s.client.http.CloseIdleConnections()
 	return nil
 }

@@ -293,6 +293,7 @@ func (r *reader) Progress() source.Progress {
 // Close forgets what the reader holds. Requests it shares go on for others.
 func (r *reader) Close() error {
 	r.walk, r.hand = nil, nil
+	r.source.client.budget.reading(-1)
 	return nil
 }
 

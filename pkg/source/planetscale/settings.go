@@ -22,7 +22,7 @@ type Settings struct {
 	URL               string           `yaml:"url"`                 // scheme and host; default https://api.planetscale.com
 	PollInterval      setting.Duration `yaml:"poll_interval"`       // default 5s
 	Overlap           setting.Duration `yaml:"overlap"`             // how late an event may become visible; default 10m
-	RequestsPerMinute int              `yaml:"requests_per_minute"` // default 500, 0 is no limit; the API's own limit is 600
+	RequestsPerMinute int              `yaml:"requests_per_minute"` // default 500, 0 is no limit; sources with one credential share the slowest; the API's own limit is 600
 	Retention         setting.Duration `yaml:"retention"`           // how far back the log reaches; default 360h (15 days)
 	WalkBuffer        setting.Size     `yaml:"walk_buffer"`         // compressed pages that a long walk of one lane keeps; default 48MiB
 	AllowHTTP         bool             `yaml:"allow_http"`          // send the token in clear text to a host that is not loopback; default false
