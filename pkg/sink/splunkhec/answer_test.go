@@ -89,7 +89,7 @@ func TestAnswers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d %d %v %s", test.answer.Status, test.answer.Code, test.answer.HTML, test.answer.Raw), func(t *testing.T) {
-			for _, retryAfter := range []int{0, 70} {
+			for _, retryAfter := range []int{0, 50} {
 				test.answer.RetryAfter = retryAfter
 				bubble(t, hectest.Config{Script: only(hectest.Fault{Answer: &test.answer}, 1)}, func(t *testing.T, r *rig) {
 					r.settings.Index = "security"
