@@ -140,16 +140,16 @@ func TestReadyWhileReading(t *testing.T) {
 	})
 	t.Run("not with a reader that waits for longer than its source says, and why", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newRig(&eventLog{total: 10, poll: 5 * time.Minute, age: 2 * time.Minute, held: "429, no requests until noon"}, &fakeSink{})
+			b := newRig(&eventLog{total: 10, poll: 45 * time.Second, age: 30 * time.Second, held: "429, no requests until noon"}, &fakeSink{})
 			stop := start(b.Lane)
-			pass(2*time.Minute - time.Second)
+			pass(30*time.Second - time.Second)
 			synctest.Wait()
 			if s := b.Status(); !s.Ready {
 				t.Errorf("not ready within the age of a fresh read: %s", s.Reason)
 			}
 			pass(time.Second)
 			synctest.Wait()
-			if s := b.Status(); s.Ready || s.Reason != "read: the last one was 2m0s ago; 429, no requests until noon" {
+			if s := b.Status(); s.Ready || s.Reason != "read: the last one was 30s ago; 429, no requests until noon" {
 				t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
 			}
 			if err := stop(); err != nil {
