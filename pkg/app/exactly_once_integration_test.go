@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-var ordeal = flag.Bool("ordeal", false, "TestExactlyOnceIntoKafka with 100,000 events, 100 kills and 5 restarts of the broker")
+var ordeal = flag.Bool("ordeal", false, "TestExactlyOnceIntoKafka with 100,000 events, 100 kills and 5 restarts of the broker; TestExactlyOnceIntoThreeBrokers with 50,000 events and 30 kills of either side")
 
 // The process is killed at any moment, the broker as well, and connections are cut,
 // also after a request that is then carried out and never answered. Two readers
@@ -57,7 +57,7 @@ func TestExactlyOnceIntoKafka(t *testing.T) {
 	}
 	t.Logf("%d kills, %d restarts of the broker and %d cuts in %s; %d events were committed by the last kill",
 		kills, restarts, stop(), time.Since(began).Round(time.Second), len(records))
-	v.judgeExactlyOnce(t, b)
+	v.judgeExactlyOnce(t, b.address)
 }
 
 // cutAtRandom cuts all connections every few moments, until it is stopped and tells
@@ -157,9 +157,9 @@ func header(r committed.Record, key string) string {
 	return ""
 }
 
-func (v *victim) judgeExactlyOnce(t *testing.T, b *broker) {
+func (v *victim) judgeExactlyOnce(t *testing.T, broker string) {
 	t.Helper()
-	records, open := readCommitted(t, b.address, "audit")
+	records, open := readCommitted(t, broker, "audit")
 	if len(open) > 0 {
 		t.Errorf("transactions are open: %+v", open)
 	}
@@ -167,7 +167,7 @@ func (v *victim) judgeExactlyOnce(t *testing.T, b *broker) {
 	for _, r := range records {
 		first = append(first, seen{r.Partition, r.Offset, printable([]byte(header(r, "sluice-event-id"))), printable(r.Key)})
 	}
-	second := console(t, b.address, "audit")
+	second := console(t, broker, "audit")
 	slices.SortStableFunc(second, func(x, y seen) int { return cmp.Compare(x.partition, y.partition) })
 	if !slices.Equal(first, second) {
 		t.Errorf("the judges do not agree (-kafka-go, %d +console, %d):\n%.2000s", len(first), len(second),
@@ -177,7 +177,7 @@ func (v *victim) judgeExactlyOnce(t *testing.T, b *broker) {
 	once(t, "kafka-go", first, place)
 	once(t, "the console consumer", second, place)
 	v.inOrder(t, records, place)
-	v.positionNames(t, b, records)
+	v.positionNames(t, broker, records)
 }
 
 // once holds what a judge saw against the log.
@@ -235,9 +235,9 @@ func (v *victim) inOrder(t *testing.T, records []committed.Record, place map[str
 
 // positionNames compares the lane's position with the records: it names those at or
 // above its floor, and no others.
-func (v *victim) positionNames(t *testing.T, b *broker, records []committed.Record) {
+func (v *victim) positionNames(t *testing.T, broker string, records []committed.Record) {
 	t.Helper()
-	last, open, err := committed.Last(t.Context(), []string{b.address}, "sluice.positions")
+	last, open, err := committed.Last(t.Context(), []string{broker}, "sluice.positions")
 	if err != nil || len(open) > 0 {
 		t.Fatalf("positions: got %+v open and %v", open, err)
 	}

@@ -1,14 +1,17 @@
 // Package kafkabroker runs a real Apache Kafka for a test, of its own and on the
 // loopback interface: a broker from its published jars, as .ci/kafka/kafka starts
-// it. It can be killed at any moment and started again with what it had written.
+// it, or a cluster of three. A broker can be killed at any moment and started again
+// with what it had written.
 //
-// A directory may hold what the script takes up: more.properties and server.pem.
+// A directory may hold what the script takes up: more.properties, server.pem and
+// cluster.id.
 // What a test then asks of the broker is its own affair.
 package kafkabroker
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,7 +20,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
@@ -68,6 +75,35 @@ func (b *Broker) Kill() error {
 		return fmt.Errorf("killing broker: %w", err)
 	}
 	return nil
+}
+
+// Stop ends the broker as its operator does, with SIGTERM, and returns when the
+// process is gone: it hands over what it leads before.
+func (b *Broker) Stop(ctx context.Context) error {
+	if err := b.process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stopping broker: %w", err)
+	}
+	gone := func() error {
+		if !ended(b.process.Pid) {
+			return errors.New("it runs on")
+		}
+		return nil
+	}
+	if err := backoff.Retry(gone, backoff.WithContext(backoff.NewConstantBackOff(50*time.Millisecond), ctx)); err != nil {
+		return fmt.Errorf("stopping broker: %w", err)
+	}
+	return nil
+}
+
+// ended reports whether a process is gone, or waits to be reaped by whoever has
+// adopted it. Its state follows its name in parentheses: proc_pid_stat(5).
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	behind := stat[bytes.LastIndexByte(stat, ')')+1:]
+	return bytes.HasPrefix(behind, []byte(" Z"))
 }
 
 // Address is that of the plaintext listener.
