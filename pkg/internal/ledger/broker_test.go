@@ -36,12 +36,12 @@ type broker struct {
 // users may log in, with their name as password.
 var users = []string{"creator", "tenant"}
 
-func startBroker(t *testing.T) *broker {
+func startBroker(t *testing.T, more ...string) *broker {
 	t.Helper()
 	ports, dir := kafkabroker.FreePorts(t, 4), t.TempDir()
 	b := &broker{plain: kafkabroker.Loopback(ports[0]), sasl: kafkabroker.Loopback(ports[2]), far: kafkabroker.Loopback(ports[3])}
 	b.proxy = startProxy(t, b.far)
-	if err := os.WriteFile(filepath.Join(dir, "more.properties"), []byte(b.properties(ports[1])), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "more.properties"), []byte(b.properties(ports[1])+strings.Join(more, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.Broker = kafkabroker.Start(t, dir, ports[:2]...)

@@ -41,20 +41,33 @@ func (e *openTransactions) Hint() string {
 // fenced says that another has taken the lane.
 type fenced struct{ cause error }
 
-func (e *fenced) Error() string {
-	if errors.Is(e.cause, kerr.InvalidTxnState) {
-		return "another has taken the lane, or its transaction timed out: " + e.cause.Error()
-	}
-	return "another has taken the lane: " + e.cause.Error()
-}
-
+func (e *fenced) Error() string      { return "another has taken the lane: " + e.cause.Error() }
 func (e *fenced) Unwrap() error      { return e.cause }
 func (e *fenced) ErrorClass() string { return "fenced" }
+
+// expired says that Kafka let go of the producer by itself.
+type expired struct{ cause error }
+
+func (e *expired) Error() string {
+	if errors.Is(e.cause, kerr.InvalidTxnState) {
+		return "the transaction timed out, and Kafka aborted it: " + e.cause.Error()
+	}
+	return "the transactional id expired, since the lane was idle for too long: " + e.cause.Error()
+}
+
+func (e *expired) Unwrap() error      { return e.cause }
+func (e *expired) ErrorClass() string { return "expired" }
 
 // endError is about the end of a transaction.
 type endError struct{ error }
 
 func (e endError) Unwrap() error { return e.error }
+
+// isExpired reports whether Kafka may have let go of the producer by itself. It says
+// the same to one whose expired id another has taken.
+func isExpired(err error) bool {
+	return errors.Is(err, kerr.InvalidProducerIDMapping) || errors.Is(err, kerr.InvalidTxnState)
+}
 
 // isFenced reports whether Kafka no longer takes the producer for the lane's. At
 // the end of a transaction every code that is not to be tried again says so, other

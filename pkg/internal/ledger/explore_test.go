@@ -19,7 +19,7 @@ const (
 	switches = iota // from an instance that could have gone on
 	crashes
 	losses   // of a request or its answer, delays of them, waiting in vain
-	expiries // of transactions that nobody waits for
+	expiries // of transactions that nobody waits for, and of transactional ids
 	sets     // of the position, by a person
 	moves    // of the lane, by a group; 0: there is no group
 	kinds
@@ -98,6 +98,7 @@ const (
 	mark
 	arrive
 	expire
+	forget
 	move
 )
 
@@ -116,6 +117,8 @@ func (w *world) words(o option) string {
 		return "the delayed request arrives"
 	case expire:
 		return "the transaction of " + laneNames[o.who] + " times out"
+	case forget:
+		return "Kafka forgets the transactional id of " + laneNames[o.who]
 	}
 	return "the group moves the lane"
 }
@@ -139,6 +142,8 @@ func (w *world) do(o option) {
 		w.model.arrive()
 	case expire:
 		w.model.expire(o.who)
+	case forget:
+		w.model.forget(o.who)
 	case move:
 		w.group.owner = map[string]string{"first": "second", "second": "first"}[w.group.owner]
 	}
@@ -220,6 +225,9 @@ func (w *world) surroundings(stuck bool) []option {
 			all = append(all, o)
 		}
 	}
+	if w.model.idle(shared) {
+		all = append(all, option{act: forget, who: shared, cost: expiries})
+	}
 	if w.model.due() {
 		all = append(all, option{act: arrive, cost: free})
 	}
@@ -281,7 +289,7 @@ func (i *instance) digest(h *maphash.Hash) {
 	sum(h, int(i.call), int(i.after), i.reads, int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
 		m.depth(i.upTo), m.depth(i.early.upTo), len(i.early.value),
 		m.rank(i.lane, l.known), m.rank(i.lane, l.tried), truth(l.taken), truth(l.producer != nil),
-		truth(i.epoch == m.ids[i.lane].epoch))
+		truth(i.epoch == m.ids[i.lane].epoch), truth(i.epoch == m.ids[i.lane].epoch-1), truth(i.epoch < m.ids[i.lane].born))
 	if i.step == watermark || i.step == waiting || i.step == reading {
 		sum(h, i.fence)
 	}
@@ -406,6 +414,9 @@ func TestCommittedPositionIsCommittedRecords(t *testing.T) {
 		"requests and answers that are lost": {switches: 1, losses: 2},
 		"a crash and a loss":                 {switches: 1, crashes: 1, losses: 1},
 		"a loss and an expiry":               {switches: 1, losses: 1, expiries: 1},
+		"expiries":                           {switches: 1, expiries: 2},
+		"a crash and an expiry":              {switches: 1, crashes: 1, expiries: 1},
+		"a group moves the lane, and expiry": {switches: 1, expiries: 1, moves: 2},
 		"a person sets the position":         {switches: 1, sets: 1},
 		"a group moves the lane":             {switches: 1, crashes: 1, moves: 2},
 		"a group moves the lane, and a loss": {switches: 1, losses: 1, moves: 2},

@@ -45,8 +45,24 @@
 // decides who owns the lane, its taker may be an instance that runs by mistake; if
 // both took the lane again at once they would only fence each other. So Commit
 // asks for a pause of a minute or more, twice as long each time. Where a group
-// owns lanes, Owner.Confirm asks it before each taking. A position that a person
+// owns lanes, Settings.Confirm asks it before each taking. A position that a person
 // has set is marked, and taken up at once.
+//
+// # Being forgotten
+//
+// Kafka also lets go of a producer by itself. It forgets a transactional.id that
+// was idle for transactional.id.expiration.ms, a week by default, and then answers
+// INVALID_PRODUCER_ID_MAPPING: to what adds partitions to a transaction or ends one
+// (TransactionCoordinator), and to a produce request whose transaction the broker
+// verifies with the coordinator (KIP-890). It aborts a transaction that was open
+// for longer than its time-out, and answers its end with INVALID_TXN_STATE. The
+// first is also the answer to whoever held the id before it expired, once another
+// has taken it. So Commit looks at the position: where nobody has moved it, it
+// takes the lane again at once, and only otherwise it pauses. Whoever is fenced by
+// that is told so in another manner (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED), and
+// pauses: two instances do not take turns. What partitions know of a producer
+// expires too (producer.id.expiration.ms), without consequence: a transaction
+// begins with an epoch of its own.
 //
 // # What it does not do
 //
@@ -59,7 +75,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -352,7 +367,18 @@ func (l *Ledger) entry(pos []byte) Entry {
 	return Entry{Lane: l.lane, Topic: l.settings.Topic, Commit: newCommit(), Saved: time.Now().UTC(), Position: pos}
 }
 
+// commit takes the lane again, and writes once more, where Kafka let go of the
+// producer by itself: there is nobody else to leave the lane to.
 func (l *Ledger) commit(ctx context.Context, records []kgo.Record, rejects []sink.Reject, e Entry) error {
+	err := l.write(ctx, records, rejects, e)
+	if _, ok := errors.AsType[*expired](err); ok {
+		l.settings.Log.Info().AnErr("cause", err).Msg("taking the lane again")
+		err = l.write(ctx, records, rejects, e)
+	}
+	return err
+}
+
+func (l *Ledger) write(ctx context.Context, records []kgo.Record, rejects []sink.Reject, e Entry) error {
 	if l.holder() == nil {
 		if done, err := l.retake(ctx); done || err != nil {
 			return err
@@ -427,27 +453,38 @@ func (l *Ledger) committing(err error) error {
 	return fmt.Errorf("committing lane %s: %w", l.lane, err)
 }
 
-// failed says how a commit failed. The producer is gone.
+// failed says how a commit failed. The producer is gone. Kafka says the same of an
+// id that expired and of one that somebody took after that: who took it shows in
+// the position.
 func (l *Ledger) failed(ctx context.Context, err error) error {
-	if !isFenced(err) {
+	over := isExpired(err)
+	switch {
+	case !over && !isFenced(err):
 		return l.committing(err)
-	}
-	if l.settings.Confirm != nil {
+	case l.settings.Confirm != nil && over:
+		return l.committing(&expired{cause: err})
+	case l.settings.Confirm != nil:
 		return l.committing(sink.Hint(&fenced{cause: err}, "another replica has taken the lane; it is taken again only if the group says that it is owned here"))
 	}
-	if l.wasSet(ctx) {
+	moved, set := l.moved(ctx)
+	switch {
+	case set:
 		return l.committing(sink.ErrMoved)
+	case over && !moved:
+		return l.committing(&expired{cause: err})
 	}
 	return l.committing(sink.Hint(sink.RetryAfter(&fenced{cause: err}, l.pause.next()), anotherInstance))
 }
 
 const anotherInstance = "another instance runs this lane: stop one of them, or give one its own namespace; to share lanes among replicas set state.type to kafka"
 
-// wasSet looks whether a person has set the position since it was last read.
-// Nobody runs the lane then but this one. It takes nothing.
-func (l *Ledger) wasSet(ctx context.Context) bool {
+// moved looks whether another has moved the position since it was last read, and
+// whether that was a person: then nobody runs the lane but this one. It takes
+// nothing. Where it cannot see the position, the next taking will.
+func (l *Ledger) moved(ctx context.Context) (moved, set bool) {
 	e, err := l.Look(ctx)
-	return err == nil && e.Set && e.Commit != l.known
+	moved = err == nil && e.Commit != l.known && e.Commit != l.tried
+	return moved, moved && e.Set
 }
 
 // Look returns the lane's newest entry without taking the lane. One without a
@@ -546,28 +583,4 @@ func (l *Ledger) mismatch(e Entry) error {
 // setHint is for a lane that has no position, or not the right one.
 func (l *Ledger) setHint() string {
 	return "say where the lane is to go on: sluice checkpoint set -c FILE --to beginning|now|TIME " + l.lane
-}
-
-// pause is how long a fenced lane waits before it is taken again.
-type pause struct {
-	length time.Duration
-	since  time.Time // the lane has been held
-}
-
-const (
-	firstPause   = time.Minute
-	longestPause = 30 * time.Minute
-)
-
-func (p *pause) held() { p.since = time.Now() }
-
-// next is twice the one before, with jitter above it, and starts anew after the
-// lane was held for long.
-func (p *pause) next() time.Duration {
-	if p.length == 0 || time.Since(p.since) > 4*p.length {
-		p.length = firstPause
-	} else {
-		p.length = min(2*p.length, longestPause)
-	}
-	return p.length + rand.N(p.length/2)
 }

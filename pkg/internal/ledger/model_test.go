@@ -38,6 +38,8 @@ var laneNames = [lanes]string{"acme/siem", "acme/archive"}
 // coordination is what the coordinator of transactions knows of a transactional.id.
 type coordination struct {
 	epoch int
+	born  int          // the first epoch since it was forgotten: those before are of another producer id
+	ended bool         // the newest transaction timed out, and nobody has taken the id since
 	last  *transaction // nil: none, or it is over
 }
 
@@ -99,14 +101,26 @@ func (m *model) initialise(lane int) (epoch int) {
 	if m.flaw != fencesNobody {
 		id.epoch++
 	}
+	id.ended = false
 	m.decide(lane, aborted)
 	m.mark(lane)
 	return id.epoch
 }
 
+// forget is what the coordinator does with a transactional.id that is idle for too
+// long.
+func (m *model) forget(lane int) { m.ids[lane].born = m.ids[lane].epoch + 1 }
+
+// idle reports whether the coordinator may forget a transactional.id.
+func (m *model) idle(lane int) bool {
+	id := &m.ids[lane]
+	return id.last == nil && id.epoch > 0 && id.born <= id.epoch
+}
+
 // expire is what the coordinator does with a transaction that is open for too long.
 func (m *model) expire(lane int) {
 	m.ids[lane].epoch++
+	m.ids[lane].ended = true
 	m.decide(lane, aborted)
 }
 
@@ -143,7 +157,10 @@ func (m *model) open(lane int) bool {
 // begin only when the markers of the one before are written.
 func (m *model) begun(lane, epoch int) (*transaction, error) {
 	id := &m.ids[lane]
-	if epoch != id.epoch {
+	switch {
+	case epoch < id.born:
+		return nil, kerr.InvalidProducerIDMapping
+	case epoch != id.epoch:
 		return nil, kerr.InvalidProducerEpoch
 	}
 	m.mark(lane)
@@ -176,7 +193,13 @@ func (m *model) write(lane, epoch, batch int) error {
 // commit decides that the transaction of a producer is committed. To be asked
 // again by the same producer is no error.
 func (m *model) commit(lane, epoch int) error {
-	if epoch != m.ids[lane].epoch {
+	id := &m.ids[lane]
+	switch {
+	case epoch < id.born:
+		return kerr.InvalidProducerIDMapping
+	case id.ended && epoch == id.epoch-1: // KIP-890: as if it asked again
+		return kerr.InvalidTxnState
+	case epoch != id.epoch:
 		return kerr.ProducerFenced
 	}
 	m.decide(lane, committing)
@@ -186,7 +209,7 @@ func (m *model) commit(lane, epoch int) error {
 // due reports whether a request is on its way that is not too late to change anything.
 func (m *model) due() bool {
 	r := m.delayed
-	return r != nil && r.epoch == m.ids[r.lane].epoch && m.open(r.lane)
+	return r != nil && r.epoch == m.ids[r.lane].epoch && r.epoch >= m.ids[r.lane].born && m.open(r.lane)
 }
 
 // arrive is the end of the way of a request that is due. Nobody hears the answer.
@@ -322,7 +345,7 @@ func (m *model) digest(h *maphash.Hash) {
 				sum(h, -1-lane, int(r.of.outcome), r.batch)
 			}
 		}
-		sum(h, truth(m.open(lane)), truth(m.unmarked(lane)))
+		sum(h, truth(m.open(lane)), truth(m.unmarked(lane)), truth(m.idle(lane)), truth(m.ids[lane].ended))
 	}
 	sum(h, truth(m.due()))
 }

@@ -1,0 +1,163 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// expiries are the answers of Kafka to a producer that it has let go of by itself.
+var expiries = []struct {
+	name string
+	key  kmsg.Key
+	code *kerr.Error
+}{
+	{"an id that expired, told when records are produced", kmsg.Produce, kerr.InvalidProducerIDMapping},
+	{"an id that expired, told when the transaction ends", kmsg.EndTxn, kerr.InvalidProducerIDMapping},
+	{"a transaction that timed out", kmsg.EndTxn, kerr.InvalidTxnState},
+}
+
+// Nobody has moved the position, so there is nobody to leave the lane to.
+func TestExpiredProducerTakesTheLaneAgainAtOnce(t *testing.T) {
+	for _, tt := range expiries {
+		t.Run(tt.name, func(t *testing.T) {
+			c := cluster(t, kfake.SleepOutOfOrder())
+			l := open(t, settings(c.ListenAddrs()))
+			take(t, l, "")
+			commit(t, l, `1`, "a")
+			answer(t, c, tt.key, tt.code)
+			commit(t, l, `2`, "b")
+			commit(t, l, `3`, "c")
+			committed(t, c.ListenAddrs(), audit, 3)
+			take(t, open(t, settings(c.ListenAddrs())), `3`)
+		})
+	}
+}
+
+// The group says who owns the lane, and is asked again.
+func TestExpiredProducerOfAGroup(t *testing.T) {
+	for _, tt := range expiries {
+		t.Run(tt.name, func(t *testing.T) {
+			c := cluster(t, kfake.SleepOutOfOrder())
+			s := settings(c.ListenAddrs())
+			asked, stranger := 0, errors.New("another owns the lane")
+			var refusal error
+			s.Confirm = func(context.Context) error { asked++; return refusal }
+			l := open(t, s)
+			take(t, l, "")
+			commit(t, l, `1`, "a")
+			answer(t, c, tt.key, tt.code)
+			commit(t, l, `2`, "b")
+			if asked != 2 {
+				t.Errorf("the group was asked %d times, want 2: before each taking", asked)
+			}
+			refusal = stranger
+			answer(t, c, tt.key, tt.code)
+			if err := l.Commit(within(t), records("c"), nil, []byte(`3`)); !errors.Is(err, stranger) {
+				t.Errorf("got %v, want %v", err, stranger)
+			}
+			committed(t, c.ListenAddrs(), audit, 2)
+		})
+	}
+}
+
+// Another has taken the id after it expired: what Kafka answers is the same, but the
+// position has moved.
+func TestRivalAfterAnExpiry(t *testing.T) {
+	for _, tt := range expiries {
+		t.Run(tt.name, func(t *testing.T) {
+			c := cluster(t, kfake.SleepOutOfOrder())
+			l, rival := open(t, settings(c.ListenAddrs())), open(t, settings(c.ListenAddrs()))
+			take(t, l, "")
+			commit(t, l, `1`, "a")
+			take(t, rival, `1`)
+			commit(t, rival, `2`, "b")
+			answer(t, c, tt.key, tt.code)
+			expectPause(t, l.Commit(within(t), records("never"), nil, []byte(`2`)))
+			commit(t, rival, `3`, "c")
+			committed(t, c.ListenAddrs(), audit, 3)
+		})
+	}
+}
+
+// A person has set the position after the id expired.
+func TestSetAfterAnExpiry(t *testing.T) {
+	for _, tt := range expiries {
+		t.Run(tt.name, func(t *testing.T) {
+			c := cluster(t, kfake.SleepOutOfOrder())
+			l, person := open(t, settings(c.ListenAddrs())), open(t, settings(c.ListenAddrs()))
+			take(t, l, "")
+			commit(t, l, `1`, "a")
+			if err := person.Set(within(t), []byte(`"chosen"`)); err != nil {
+				t.Fatal(err)
+			}
+			answer(t, c, tt.key, tt.code)
+			if err := l.Commit(within(t), records("never"), nil, []byte(`2`)); !errors.Is(err, sink.ErrMoved) {
+				t.Fatalf("got %v, want %v", err, sink.ErrMoved)
+			}
+			take(t, l, `"chosen"`)
+		})
+	}
+}
+
+// The rival has taken the lane and committed nothing, so that it does not show: it is
+// fenced, and pauses, and the two do not go on like that.
+func TestRivalThatDoesNotShowPauses(t *testing.T) {
+	c := cluster(t, kfake.SleepOutOfOrder())
+	l, rival := open(t, settings(c.ListenAddrs())), open(t, settings(c.ListenAddrs()))
+	take(t, l, "")
+	commit(t, l, `1`, "a")
+	take(t, rival, `1`)
+	answer(t, c, kmsg.Produce, kerr.InvalidProducerIDMapping)
+	commit(t, l, `2`, "b")
+	expectPause(t, rival.Commit(within(t), records("never"), nil, []byte(`2`)))
+	commit(t, l, `3`, "c")
+	committed(t, c.ListenAddrs(), audit, 3)
+}
+
+// answer has the cluster answer the next request of a kind with a code, whatever it
+// would have answered. No transaction is open then that this one would have ended.
+func answer(t *testing.T, c *kfake.Cluster, key kmsg.Key, code *kerr.Error) {
+	t.Helper()
+	if key != kmsg.EndTxn {
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: code, Count: 1})
+		return
+	}
+	coordinator, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(coordinator.Close)
+	c.ControlKey(key.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		abort := *req.(*kmsg.EndTxnRequest)
+		if !abort.Commit {
+			return nil, nil, false
+		}
+		abort.Commit = false
+		c.SleepControl(func() {
+			if _, err := abort.RequestWith(within(t), coordinator); err != nil {
+				t.Error(err)
+			}
+		})
+		resp := req.ResponseKind().(*kmsg.EndTxnResponse)
+		resp.ErrorCode = code.Code
+		return resp, nil, true
+	})
+}
+
+// expectPause expects a lane to be left to another for a minute or more.
+func expectPause(t *testing.T, err error) {
+	t.Helper()
+	var again interface{ RetryAfter() time.Duration }
+	if class(err) != "fenced" || !errors.As(err, &again) || again.RetryAfter() < time.Minute || hint(err) == "" {
+		t.Fatalf("got %v of class %q, want to be fenced, with a pause of a minute and a hint", err, class(err))
+	}
+}
