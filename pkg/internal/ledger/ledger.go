@@ -466,7 +466,7 @@ func (l *Ledger) failed(ctx context.Context, err error) error {
 	case l.settings.Confirm != nil:
 		return l.committing(sink.Hint(&fenced{cause: err}, "another replica has taken the lane; it is taken again only if the group says that it is owned here"))
 	}
-	moved, set := l.moved(ctx)
+	moved, set := l.overtaken(ctx)
 	switch {
 	case set:
 		return l.committing(sink.ErrMoved)
@@ -478,10 +478,10 @@ func (l *Ledger) failed(ctx context.Context, err error) error {
 
 const anotherInstance = "another instance runs this lane: stop one of them, or give one its own namespace; to share lanes among replicas set state.type to kafka"
 
-// moved looks whether another has moved the position since it was last read, and
+// overtaken looks whether another has moved the position since it was last read, and
 // whether that was a person: then nobody runs the lane but this one. It takes
 // nothing. Where it cannot see the position, the next taking will.
-func (l *Ledger) moved(ctx context.Context) (moved, set bool) {
+func (l *Ledger) overtaken(ctx context.Context) (moved, set bool) {
 	e, err := l.Look(ctx)
 	moved = err == nil && e.Commit != l.known && e.Commit != l.tried
 	return moved, moved && e.Set
