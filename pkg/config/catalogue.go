@@ -20,7 +20,8 @@ func (t *tree) catalogue(name string) *transform.Catalogue {
 		return nil
 	}
 	data, err := read(name)
-	if !t.check(err == nil, path, "%v; write the path of a file that can be read", err) {
+	if err != nil {
+		t.check(false, path, "%s; write the path of a file that can be read", withoutQuotations(err))
 		return nil
 	}
 	file := newTree(name, "actions", t.env)
@@ -58,5 +59,5 @@ func (t *tree) named(path, what, name string, known []string) {
 	if s := suggest(name, known); s != "" {
 		hint = "did you mean " + s + "?"
 	}
-	t.check(name == "" || slices.Contains(known, name), path, "unknown %s %q; %s", what, name, hint)
+	t.check(name == "" || slices.Contains(known, name), path, "unknown %s; %s", what, hint)
 }

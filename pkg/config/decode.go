@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -70,16 +72,19 @@ func (t *tree) decodeKind(path string, n ast.Node, v reflect.Value) {
 }
 
 func (t *tree) decodeStruct(path string, n ast.Node, v reflect.Value) {
-	pairs, ok := t.mapping(path, n)
+	slots := slotsOf(v)
+	known := slices.Collect(maps.Keys(slots))
+	pairs, ok := t.mapping(path, n, func(key string, _ ast.Node) bool {
+		return slices.Contains(known, key) || suggest(key, known) != ""
+	})
 	if !ok {
 		return
 	}
-	slots := slotsOf(v)
 	secrets := map[*setting.Secret]string{}
 	for _, p := range pairs {
-		s, known := slots[p.key]
-		if !known {
-			t.unknownKey(path, p, slots)
+		s, ok := slots[p.key]
+		if !ok {
+			t.unknownKey(path, p, known)
 			continue
 		}
 		secret, isSecret := s.value.Addr().Interface().(*setting.Secret)
@@ -100,11 +105,7 @@ func (t *tree) decodeStruct(path string, n ast.Node, v reflect.Value) {
 
 // unknownKey takes the key that was probably meant for told, lest it be called
 // missing too.
-func (t *tree) unknownKey(path string, p pair, slots map[string]slot) {
-	known := make([]string, 0, len(slots))
-	for key := range slots {
-		known = append(known, key)
-	}
+func (t *tree) unknownKey(path string, p pair, known []string) {
 	t.blame(p.at, p.path, "unknown key; %s", advice(p.key, known))
 	meant := join(path, suggest(p.key, known))
 	if _, given := t.places[meant]; !given {
@@ -130,7 +131,7 @@ func (t *tree) decodeSecret(path string, n ast.Node, secret *setting.Secret, fil
 		hint = "write the path of a file that holds the secret"
 	}
 	if _, err := secret.Value(); err != nil {
-		t.blame(at(n), path, "%v; %s", err, hint)
+		t.blame(at(n), path, "%s; %s", withoutQuotations(err), hint)
 	}
 }
 
@@ -140,7 +141,7 @@ func (t *tree) decodeText(path string, n ast.Node, target encoding.TextUnmarshal
 		return
 	}
 	if err := target.UnmarshalText([]byte(s.text)); err != nil {
-		t.blame(at(n), path, "%v", err)
+		t.blame(at(n), path, "%s", withoutQuotations(err))
 	}
 }
 
@@ -162,7 +163,7 @@ func (t *tree) decodeSlice(path string, n ast.Node, v reflect.Value) {
 
 // decodeMap replaces the default. A key that is wrong is left out.
 func (t *tree) decodeMap(path string, n ast.Node, v reflect.Value) {
-	pairs, ok := t.mapping(path, n)
+	pairs, ok := t.mapping(path, n, isName)
 	if !ok {
 		return
 	}

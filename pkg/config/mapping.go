@@ -17,8 +17,9 @@ type pair struct {
 }
 
 // mapping returns the pairs of a mapping, the first of each key. An absent
-// value ("settings:" with nothing under it) is an empty mapping.
-func (t *tree) mapping(path string, n ast.Node) ([]pair, bool) {
+// value ("settings:" with nothing under it) is an empty mapping. Messages show
+// the keys that presentable accepts.
+func (t *tree) mapping(path string, n ast.Node, presentable func(key string, value ast.Node) bool) ([]pair, bool) {
 	if _, null := n.(*ast.NullNode); null {
 		return nil, true
 	}
@@ -35,6 +36,9 @@ func (t *tree) mapping(path string, n ast.Node) ([]pair, bool) {
 			continue
 		}
 		p := pair{key: key, path: join(path, key), at: at(it.Key()), value: it.Value()}
+		if !presentable(key, p.value) {
+			t.hidden[p.path] = path
+		}
 		if before, twice := first[key]; twice {
 			t.blame(p.at, p.path, "given twice, first in line %d; remove one of them", before.line)
 			continue

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"path/filepath"
 	"reflect"
@@ -39,16 +38,22 @@ func among[T any](t *tree, path, what, word string, all []T, name func(T) string
 	for i, a := range all {
 		known[i] = name(a)
 	}
+	known = slices.DeleteFunc(known, func(k string) bool { return !goodName.MatchString(k) })
 	if word == "" {
 		t.check(false, path, "missing; name the %s: %s", what, strings.Join(slices.Sorted(slices.Values(known)), ", "))
 	} else {
-		t.check(false, path, "unknown %s %q; %s", what, word, advice(word, known))
+		t.check(false, path, "unknown %s; %s", what, advice(word, known))
 	}
 	var none T
 	return none, false
 }
 
 func itself(s string) string { return s }
+
+// allNames reports whether the words are names, which messages may show.
+func allNames(words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !goodName.MatchString(w) })
+}
 
 func (t *tree) state(e stateEntry, kinds Kinds) State {
 	path := "state"
@@ -86,7 +91,7 @@ func (t *tree) admin(e adminEntry) Admin {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	t.check(err == nil, "admin.listen", "%q is not host:port; write one such as 127.0.0.1:9876", e.Listen)
+	t.check(err == nil, "admin.listen", "is not host:port; write one such as 127.0.0.1:9876")
 	return Admin(e)
 }
 
@@ -169,11 +174,11 @@ func (t *tree) settings(path string, d deferred, settings any) any {
 func (t *tree) name(path, what, name string, seen map[string]string) {
 	key := join(path, "name")
 	if !t.check(name != "", key, "missing; give every %s a name", what) ||
-		!t.check(goodName.MatchString(name), key, "%q is not a name; write 1 to 64 of a-z 0-9 - _ . beginning with a letter or digit", name) {
+		!t.check(goodName.MatchString(name), key, "is not a name; write 1 to 64 of a-z 0-9 - _ . beginning with a letter or digit") {
 		return
 	}
 	if other, twice := seen[name]; twice {
-		t.check(false, key, "%q is also the name of %s; give every %s a name of its own", name, other, what)
+		t.check(false, key, "is also the name of %s; give every %s a name of its own", other, what)
 		return
 	}
 	seen[name] = path
@@ -195,7 +200,7 @@ func (t *tree) follows(path string, names *[]string, sources []Source) []string 
 	for i, name := range *names {
 		p := index(path, i)
 		if _, ok := among(t, p, "source", name, known, itself); ok {
-			t.check(!slices.Contains((*names)[:i], name), p, "%q is named twice; remove one of them", name)
+			t.check(!slices.Contains((*names)[:i], name), p, "is named twice; remove one of them")
 		}
 	}
 	return *names
@@ -209,7 +214,7 @@ func (t *tree) start(path, text string) source.Start {
 		return source.Start{Now: true}
 	}
 	since, err := time.Parse(time.RFC3339, text)
-	t.check(err == nil, path, "%q is no start; write beginning, now or a time such as 2026-01-31T00:00:00Z", text)
+	t.check(err == nil, path, "is no start; write beginning, now or a time such as 2026-01-31T00:00:00Z")
 	return source.Start{Since: since}
 }
 
@@ -238,7 +243,7 @@ func (t *tree) exclusive(sinks []Sink) {
 	for i, s := range sinks {
 		path := join(index("sinks", i), "settings")
 		settings, ok := s.Settings.(sink.Exclusive)
-		if !ok || !t.sound(path) {
+		if !ok || !t.sound(path) || !allNames(append(s.Sources, s.Name)) {
 			continue
 		}
 		for _, name := range s.Sources {
@@ -247,7 +252,7 @@ func (t *tree) exclusive(sinks []Sink) {
 				continue
 			}
 			if other, taken := claims[claim]; taken {
-				t.check(other == lane, path, "%s", conflict(other, lane, claim))
+				t.check(other == lane, path, "lanes %s and %s would both write there; put {source} in the path where sources share a sink, or give each sink its own", other, lane)
 				continue
 			}
 			claims[claim] = lane
@@ -255,15 +260,14 @@ func (t *tree) exclusive(sinks []Sink) {
 	}
 }
 
-func conflict(a, b, claim string) string {
-	return fmt.Sprintf("lanes %s and %s would both write %s; put {source} in the path where sources share a sink, or give each sink its own", a, b, claim)
-}
-
 // distinct refuses lanes whose names are one where Kafka's transactions name them,
 // with a dot in the place of the slash.
 func (t *tree) distinct(sinks []Sink) {
 	lanes := map[string]string{}
 	for i, s := range sinks {
+		if !allNames(append(s.Sources, s.Name)) {
+			continue
+		}
 		for _, name := range s.Sources {
 			lane := laneName(name, s.Name)
 			id := strings.Replace(lane, "/", ".", 1)

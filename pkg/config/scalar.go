@@ -73,9 +73,9 @@ func (t *tree) decodeScalar(path string, n ast.Node, v reflect.Value) {
 	case s.quoted:
 		t.blame(at(n), path, "is text in quotes; write %s without quotes", want)
 	case errors.Is(err, strconv.ErrRange):
-		t.blame(at(n), path, "%q is out of range; write %s that fits", s.text, want)
+		t.blame(at(n), path, "is out of range; write %s that fits", want)
 	case err != nil:
-		t.blame(at(n), path, "%q does not fit; write %s", s.text, want)
+		t.blame(at(n), path, "does not fit; write %s", want)
 	}
 }
 

@@ -1,14 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
@@ -21,12 +19,16 @@ type tree struct {
 	least    string // what a file holds that is not empty
 	env      func(string) (string, bool)
 	problems Errors
-	places   map[string]place // where each key stands, by its path
-	blamed   map[string]bool  // paths whose value could not be had: nothing more is said of them
+	places   map[string]place  // where each key stands, by its path
+	blamed   map[string]bool   // paths whose value could not be had: nothing more is said of them
+	hidden   map[string]string // paths whose last key is not shown, and what is shown instead
 }
 
 func newTree(file, least string, env func(string) (string, bool)) *tree {
-	return &tree{file: file, least: least, env: env, places: map[string]place{}, blamed: map[string]bool{}}
+	return &tree{
+		file: file, least: least, env: env,
+		places: map[string]place{}, blamed: map[string]bool{}, hidden: map[string]string{},
+	}
 }
 
 type place struct{ line, column int }
@@ -46,7 +48,17 @@ func (t *tree) reject(path, format string, args ...any) {
 
 func (t *tree) add(at place, path, text string) {
 	text = strings.ReplaceAll(text, "\n", " ")
-	t.problems = append(t.problems, Problem{File: t.file, Line: at.line, Column: at.column, Key: path, Text: text})
+	t.problems = append(t.problems, Problem{File: t.file, Line: at.line, Column: at.column, Key: t.shown(path), Text: text})
+}
+
+// shown is a path up to the first key in it that may not be shown.
+func (t *tree) shown(path string) string {
+	for p := path; p != ""; p = parent(p) {
+		if around, hidden := t.hidden[p]; hidden {
+			path = around
+		}
+	}
+	return path
 }
 
 // near is the place of a key, or of the nearest one around it if it is absent.
@@ -128,22 +140,6 @@ func (t *tree) parse(data []byte) ast.Node {
 		return nil
 	}
 	return file.Docs[0].Body
-}
-
-// syntax tells what the parser could not read. Its own text quotes the source
-// line, which may hold a secret, so only the message is used.
-func (t *tree) syntax(text string, err error) {
-	var e yaml.Error
-	if !errors.As(err, &e) || e.GetToken() == nil {
-		t.blame(top, "", "not YAML; check indentation and quotes")
-		return
-	}
-	at := placeOf(e.GetToken())
-	hint := "check indentation and quotes"
-	if lines := strings.Split(text, "\n"); at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
-		hint = `write ${…} in quotes inside [ ] and { }`
-	}
-	t.blame(at, "", "not YAML: %s; %s", e.GetMessage(), hint)
 }
 
 func placeOf(tk *token.Token) place {

@@ -53,7 +53,7 @@ func (t *tree) judged(path string, err error) {
 		path, err = path+separator(path, key.Key)+key.Key, key.Err
 	}
 	if !t.settled(path) {
-		t.reject(path, "%v", err)
+		t.reject(path, "%s", withoutQuotations(err))
 	}
 }
 

@@ -56,7 +56,7 @@ func (s Secret) Value() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading secret: %w", err)
 	}
-	return value, plausible("secret file "+c.path, value)
+	return value, plausible(fmt.Sprintf("secret file %q", c.path), value)
 }
 
 func readSecret(path string) (_ string, err error) {
@@ -70,7 +70,7 @@ func readSecret(path string) (_ string, err error) {
 		return "", err
 	}
 	if len(b) > maxSecret {
-		return "", fmt.Errorf("%s holds more than %d bytes", path, maxSecret)
+		return "", fmt.Errorf("%q holds more than %d bytes", path, maxSecret)
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }

@@ -26,6 +26,11 @@
 // It should report every problem at once, and leave to Validate of a nested
 // struct, which is called for itself, what that can judge. Nothing in this
 // package depends on how a configuration is read.
+//
+// Errors of Validate and UnmarshalText do not show what was configured, since any
+// value may be a secret that was written in the wrong place: file, line and key
+// lead to it. A configuration takes out what stands in double quotes, and what an
+// fs.PathError or a net.AddrError is about.
 package setting
 
 // KeyError is an error about one key of some settings.

@@ -99,7 +99,7 @@ func (t *TLS) Validate() []error {
 func (t *TLS) certificate() (*tls.Certificate, error) {
 	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading client certificate %s with key %s: %w", t.CertFile, t.KeyFile, err)
+		return nil, fmt.Errorf("reading client certificate %q with key %q: %w", t.CertFile, t.KeyFile, err)
 	}
 	return &cert, nil
 }
@@ -111,7 +111,7 @@ func readPool(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading certificate authorities: no PEM certificate in %s", path)
+		return nil, fmt.Errorf("reading certificate authorities: no PEM certificate in %q", path)
 	}
 	return pool, nil
 }

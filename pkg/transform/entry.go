@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Entries are the content of a catalogue file, as settings are decoded. A key that
@@ -65,7 +66,7 @@ func (e *Entry) Validate() []error {
 	for _, k := range texts(e.Types) {
 		// What is no word at all has been told where it stands.
 		if k != "" && !slices.Contains(categories, "") && !expected(k, categories) {
-			errs = append(errs, fmt.Errorf("type %s is not expected by any of the categories %q (ECS); change one of them", k, categories))
+			errs = append(errs, fmt.Errorf("type %s is not expected by any of the categories %s (ECS); change one of them", k, strings.Join(categories, ", ")))
 		}
 	}
 	return errs
@@ -89,7 +90,8 @@ func (t techniques) Validate() []error {
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(t)) {
 		if !goodTechnique.MatchString(id) {
-			errs = append(errs, fmt.Errorf("%q is no id of a technique; write one such as T1098.001", id))
+			errs = append(errs, errors.New("a key is no id of a technique; write one such as T1098.001"))
+			continue
 		}
 		if t[id] == "" {
 			errs = append(errs, fmt.Errorf("%s has no name; write that of MITRE ATT&CK", id))

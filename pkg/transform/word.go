@@ -29,7 +29,7 @@ type category string
 
 func (c *category) UnmarshalText(text []byte) error {
 	if _, known := typesOf[string(text)]; !known {
-		return unknown("category", string(text), slices.Collect(maps.Keys(typesOf)))
+		return unknown("category", slices.Collect(maps.Keys(typesOf)))
 	}
 	*c = category(text)
 	return nil
@@ -41,7 +41,7 @@ type kind string
 func (k *kind) UnmarshalText(text []byte) error {
 	all := slices.Concat(slices.Collect(maps.Values(typesOf))...)
 	if !slices.Contains(all, string(text)) {
-		return unknown("type", string(text), all)
+		return unknown("type", all)
 	}
 	*k = kind(text)
 	return nil
@@ -52,7 +52,7 @@ type attribute string
 
 func (a *attribute) UnmarshalText(text []byte) error {
 	if string(text) != "roles" {
-		return unknown("attribute", string(text), []string{"roles"})
+		return unknown("attribute", []string{"roles"})
 	}
 	*a = attribute(text)
 	return nil
@@ -93,7 +93,7 @@ type apiWord string
 
 func (a *apiWord) UnmarshalText(text []byte) error {
 	if _, known := classes[apiActivity+string(text)]; !known {
-		return unknown("activity", string(text), []string{"create", "read", "update", "delete", "other"})
+		return unknown("activity", []string{"create", "read", "update", "delete", "other"})
 	}
 	*a = apiWord(text)
 	return nil
@@ -114,13 +114,13 @@ func (i *iamWord) UnmarshalText(text []byte) error {
 				all = append(all, w)
 			}
 		}
-		return unknown("class and activity", string(text), all)
+		return unknown("class and activity", all)
 	}
 	*i = iamWord(text)
 	return nil
 }
 
-func unknown(what, word string, all []string) error {
+func unknown(what string, all []string) error {
 	slices.Sort(all)
-	return fmt.Errorf("unknown %s %q; write one of %s", what, word, strings.Join(slices.Compact(all), ", "))
+	return fmt.Errorf("unknown %s; write one of %s", what, strings.Join(slices.Compact(all), ", "))
 }

@@ -73,11 +73,11 @@ func (s *Settings) Validate() []error {
 			invalid(key+".field", err)
 		}
 		if f.How != byHash && f.How != byMask && f.How != byRemoval {
-			invalid(key+".how", fmt.Errorf("%q is unknown; write hash, mask or remove", f.How))
+			invalid(key+".how", errors.New("is unknown; write hash, mask or remove"))
 		}
-		for _, other := range s.Fields[:i] {
+		for j, other := range s.Fields[:i] {
 			if f.Name == other.Name || f.within(other) || other.within(f) {
-				invalid(key+".field", fmt.Errorf("%q is also covered by %q; keep one of them", f.Name, other.Name))
+				invalid(key+".field", fmt.Errorf("is also covered by fields[%d]; keep one of them", j))
 			}
 		}
 	}
@@ -119,8 +119,7 @@ func (f Field) known() error {
 	for _, known := range fields {
 		names = append(names, known.name)
 	}
-	return fmt.Errorf("%q is an unknown field; known: %s, metadata, and metadata.NAME for a member of it",
-		f.Name, strings.Join(names, ", "))
+	return fmt.Errorf("is an unknown field; known: %s, metadata, and metadata.NAME for a member of it", strings.Join(names, ", "))
 }
 
 // within reports whether f is a part of other.

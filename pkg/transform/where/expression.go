@@ -3,12 +3,10 @@ package where
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -42,31 +40,6 @@ func (x Expression) String() string { return x.text }
 
 // Equal reports whether both were written alike.
 func (x Expression) Equal(other Expression) bool { return x.text == other.text }
-
-// explain tells an error of the language on one line. Its own text draws the
-// expression, with an arrow.
-func explain(err error) string {
-	var at *file.Error
-	if !errors.As(err, &at) {
-		return err.Error()
-	}
-	told := at.Message
-	if at.Line > 0 {
-		told = fmt.Sprintf("%s at line %d, column %d", told, at.Line, at.Column+1)
-	}
-	if strings.HasPrefix(at.Message, "unknown name") {
-		told += "; the fields are " + strings.Join(fieldNames(), ", ")
-	}
-	return told
-}
-
-func fieldNames() []string {
-	var names []string
-	for field := range reflect.TypeFor[Fields]().Fields() {
-		names = append(names, field.Tag.Get("expr"))
-	}
-	return names
-}
 
 // mention is which members of metadata an expression asks for, so that no others
 // are decoded.
