@@ -36,7 +36,8 @@ VOLUME /var/lib/sluice
 EXPOSE 9876
 
 # That the process answers, not that it delivers: restarting it would not help a
-# SIEM that is down. /readyz tells about that.
-HEALTHCHECK --interval=10s --timeout=6s --start-period=10s --retries=3 CMD ["/sluice", "health"]
+# SIEM that is down. /readyz tells about that. It asks where admin.listen of this
+# file says: who runs with another file gives it to the health check, too.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=10s --retries=3 CMD ["/sluice", "health", "-c", "/etc/sluice/sluice.yaml"]
 ENTRYPOINT ["/sluice"]
 CMD ["run", "-c", "/etc/sluice/sluice.yaml"]

@@ -2,47 +2,104 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-siem/sluice/pkg/config"
 )
 
+// healthTimeout is for the whole question. The image's health check waits longer.
+const healthTimeout = 5 * time.Second
+
 func (c *command) health() *cobra.Command {
-	var url string
+	var file, address string
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running sluice whether it is alive: a container's health check",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
+			if cmd.Flags().Changed("config") {
+				if cmd.Flags().Changed("url") {
+					return usageError{errors.New("-c and --url both say where to ask; keep one of them"), cmd.CommandPath()}
+				}
+				var err error
+				if address, err = healthURL(file); err != nil {
+					return err
+				}
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
-			return c.askHealth(ctx, url)
+			return c.askHealth(ctx, address)
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", "http://127.0.0.1:9876/healthz", "address to ask")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file` whose admin.listen is asked")
+	cmd.Flags().StringVar(&address, "url", "http://127.0.0.1:9876/healthz", "address to ask")
 	return cmd
 }
 
-func (c *command) askHealth(ctx context.Context, url string) (err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// healthURL is where the sluice that runs by this file answers. It reads nothing
+// but the admin server's key, so that it needs no secret and no other setting.
+func healthURL(file string) (string, error) {
+	admin, err := config.LoadAdmin(file)
 	if err != nil {
-		return err
+		return "", err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	host, port, err := net.SplitHostPort(admin.Listen)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("admin.listen: %w", err)
+	}
+	if port == "0" {
+		return "", healthError{errors.New("admin.listen: the system chooses the port"), "write a port under admin.listen, or ask with --url"}
+	}
+	u := url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), port), Path: "/healthz"}
+	return u.String(), nil
+}
+
+// reachable is a host that a server which listens on host answers at: this machine
+// for one that listens on every address.
+func reachable(host string) string {
+	switch ip := net.ParseIP(host); {
+	case host == "", ip.Equal(net.IPv4zero):
+		return "127.0.0.1"
+	case ip.Equal(net.IPv6zero):
+		return "::1"
+	}
+	return host
+}
+
+func (c *command) askHealth(ctx context.Context, address string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return usageError{errors.New("--url: is no address; write such as http://127.0.0.1:9876/healthz"), ""}
+	}
+	// The server is on this machine or beside it: no proxy is asked.
+	answer, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+	if err != nil {
+		return healthError{err, "is sluice running there? health -c FILE asks at admin.listen of that file"}
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", url, answer.Status, body)
+		return fmt.Errorf("%s: %s: %s", r.URL.Redacted(), answer.Status, body)
 	}
 	_, err = fmt.Fprint(c.stdout, printable(string(body)))
 	return err
 }
+
+type healthError struct {
+	error
+	hint string
+}
+
+func (e healthError) Unwrap() error { return e.error }
+func (e healthError) Hint() string  { return e.hint }

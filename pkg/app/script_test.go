@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("ADMIN", address)
+			env.Setenv("PORT", address[strings.LastIndexByte(address, ':')+1:])
 			env.Setenv("TOKEN", "token")
 			env.Values[scripted{}] = &scripted{}
 			config, err := os.ReadFile("testdata/sluice.yaml")

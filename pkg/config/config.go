@@ -145,6 +145,21 @@ func Load(path string, kinds Kinds) (*Config, error) {
 	return c, err
 }
 
+// LoadAdmin reads no more of a file than the settings of the admin server. So it
+// works where secrets and other settings are not at hand, as for a health check.
+func LoadAdmin(path string) (Admin, error) {
+	data, err := read(path)
+	if err != nil {
+		return Admin{}, fmt.Errorf("reading configuration: %w", err)
+	}
+	t := newTree(path, "sources and sinks", os.LookupEnv)
+	admin := t.adminAlone(data)
+	if len(t.problems) > 0 {
+		return Admin{}, t.problems.sorted()
+	}
+	return admin, nil
+}
+
 func read(path string) (_ []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {

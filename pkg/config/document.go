@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
@@ -83,6 +85,24 @@ func defaultDocument() document {
 		Log:             logEntry{Level: "info", Format: "auto"},
 		ShutdownTimeout: defaultShutdown,
 	}
+}
+
+// adminAlone reads what is said of the admin server. The result is of use if there
+// is no problem.
+func (t *tree) adminAlone(data []byte) Admin {
+	root := t.parse(data)
+	if root == nil {
+		return Admin{}
+	}
+	doc := defaultDocument()
+	pairs, _ := t.mapping("", root, func(string, ast.Node) bool { return false })
+	for _, p := range pairs {
+		if p.key == "admin" {
+			delete(t.hidden, p.path)
+			t.decode(p.path, p.value, reflect.ValueOf(&doc.Admin).Elem())
+		}
+	}
+	return t.admin(doc.Admin)
 }
 
 // config reads the whole file. Its result is of use if there is no problem.
