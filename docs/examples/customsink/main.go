@@ -22,6 +22,12 @@ type Webhook struct {
 	Token setting.Secret `yaml:"token"` // or token_file, which is read anew for each record
 }
 
+// Without pings, HTTP/2 would use a connection on and on whose other side is gone.
+var transport = &http.Transport{
+	Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+	HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second},
+}
+
 func (w Webhook) Limits() sink.Limits { return sink.Limits{Records: 1} }
 func (w Webhook) Close() error        { return nil }
 
@@ -33,7 +39,7 @@ func (w Webhook) Publish(ctx context.Context, batch []sink.Record) error {
 			return err
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := http.DefaultTransport.RoundTrip(req) // not a Client, which may take the token elsewhere by a redirect
+		resp, err := transport.RoundTrip(req) // not a Client, which may take the token elsewhere by a redirect
 		if err != nil {
 			return err
 		}

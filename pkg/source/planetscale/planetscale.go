@@ -96,12 +96,6 @@ func New(settings Settings, o Options) (*Source, error) {
 	return s, nil
 }
 
-func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxConnsPerHost = 4
-	return t
-}
-
 // Start resolves where to begin. For "now" it lists what is visible within the
 // overlap, so that an event which becomes visible after this moment is
 // delivered even though its time is before it.
