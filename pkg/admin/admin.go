@@ -15,8 +15,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -34,6 +32,7 @@ type Deps struct {
 	Sources     func() map[string]source.Usage // by name
 	DeadLetters DeadLetters                    // nil: they are not kept in files
 	Group       func() error                   // why it is not known which lanes this replica owns; nil if it is, or if there are no replicas
+	Hosts       []string                       // names that the server answers to beside localhost and IP addresses
 	Version     string                         // of Sluice
 	Log         zerolog.Logger
 }
@@ -53,20 +52,22 @@ type DeadLetters interface {
 	MaxBytes() int64                // that they may take
 }
 
-// Limits of a request, far above what a scrape or a person needs.
+// Limits of requests and connections, far above what a scrape or a person needs.
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 10 * time.Second
 	answerTimeout   = 30 * time.Second
 	idleTimeout     = 2 * time.Minute
 	maxHeaderBytes  = 16 << 10
+	maxConnections  = 64
 	scrapesAtOnce   = 4
 	shutdownTimeout = 3 * time.Second
 )
 
 // Serve answers requests on listener until ctx ends, and then lets answers under
 // way finish for up to three seconds. It closes listener. The error is of a
-// listener that failed; that ctx ended is none.
+// listener that failed; that ctx ended is none. Of 64 connections that are open the
+// next one waits until one of them ends, which an idle one does after two minutes.
 func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	server := &http.Server{
 		Handler:           Handler(deps),
@@ -79,7 +80,7 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(limit(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
@@ -110,45 +111,7 @@ func Handler(deps Deps) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", deps.serveReady)
 	mux.HandleFunc("GET /{$}", deps.servePage)
-	return guard(mux)
-}
-
-// guard keeps a web page that a person happens to visit from reading the answers
-// of a server on loopback: the page can make its own name point to 127.0.0.1, but
-// its requests still carry that name as their Host.
-func guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if onLoopback(r) && !isLocalName(r.Host) {
-			http.Error(w, "this server listens on loopback and answers to localhost and IP addresses only", http.StatusForbidden)
-			return
-		}
-		header := w.Header()
-		header.Set("Cache-Control", "no-store")
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		header.Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func onLoopback(r *http.Request) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	addr, err := netip.ParseAddrPort(local.String())
-	return err == nil && addr.Addr().IsLoopback()
-}
-
-func isLocalName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	_, err := netip.ParseAddr(host)
-	return err == nil
+	return guard(mux, deps.Hosts)
 }
 
 func (d Deps) answer(w http.ResponseWriter, status int, mediaType string, body []byte) {

@@ -108,9 +108,15 @@ func wantGolden(t *testing.T, name, got string) {
 	}
 }
 
+func ask(method, path string) *http.Request {
+	r := httptest.NewRequest(method, path, nil)
+	r.Host = "localhost"
+	return r
+}
+
 func get(d admin.Deps, path string) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	admin.Handler(d).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	admin.Handler(d).ServeHTTP(answer, ask(http.MethodGet, path))
 	return answer
 }
 
@@ -265,7 +271,7 @@ func TestRequests(t *testing.T) {
 				http.MethodPost: 405, http.MethodPut: 405, http.MethodDelete: 405, http.MethodOptions: 405,
 			} {
 				answer := httptest.NewRecorder()
-				handler.ServeHTTP(answer, httptest.NewRequest(method, path, nil))
+				handler.ServeHTTP(answer, ask(method, path))
 				if answer.Code != want {
 					t.Errorf("%s: got status %d, want %d", method, answer.Code, want)
 				}
@@ -287,36 +293,45 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-func TestHostOnLoopback(t *testing.T) {
-	loopback := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9876}
-	private := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 9876}
+// The address that the server listens on says nothing about who asks: a container
+// listens on all of its interfaces, and its port is published on loopback.
+func TestHost(t *testing.T) {
 	for _, c := range []struct {
-		local net.Addr
-		host  string
-		want  int
+		host string
+		want int
 	}{
-		{loopback, "localhost:9876", 200},
-		{loopback, "LOCALHOST", 200},
-		{loopback, "127.0.0.1:9876", 200},
-		{loopback, "[::1]:9876", 200},
-		{loopback, "[::1]", 200},
-		{loopback, "evil.example:9876", 403},
-		{loopback, "evil.example", 403},
-		{loopback, "localhost.evil.example", 403},
-		{loopback, "127.0.0.1.evil.example:9876", 403},
-		{loopback, "", 403},
-		{&net.TCPAddr{IP: net.IPv6loopback, Port: 9876}, "evil.example", 403},
-		{&net.TCPAddr{IP: net.ParseIP("::ffff:127.0.0.1"), Port: 9876}, "evil.example", 403},
-		{private, "sluice:9876", 200},
-		{private, "10.0.0.7:9876", 200},
+		{"localhost:9876", 200},
+		{"LOCALHOST", 200},
+		{"127.0.0.1:9876", 200},
+		{"[::1]:9876", 200},
+		{"[::1]", 200},
+		{"10.0.0.7:9876", 200}, // a probe of Kubernetes
+		{"sluice:9876", 200},   // Prometheus in the same network of containers
+		{"Sluice", 200},
+		{"evil.example:9876", 403},
+		{"evil.example", 403},
+		{"localhost.evil.example", 403},
+		{"localhost.", 403},
+		{"127.0.0.1.evil.example:9876", 403},
+		{"sluice.evil.example", 403},
+		{"evil.sluice", 403},
+		{"evil.example@sluice", 403},
+		{"", 403},
 	} {
-		request := httptest.NewRequest(http.MethodGet, "/readyz", nil)
-		request.Host = c.host
-		request = request.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, c.local))
-		answer := httptest.NewRecorder()
-		admin.Handler(deps(pipeline.Status{Ready: true})).ServeHTTP(answer, request)
-		if answer.Code != c.want {
-			t.Errorf("host %q at %v: got status %d, want %d", c.host, c.local, answer.Code, c.want)
+		for _, local := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.7", "172.17.0.2"} {
+			request := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+			request.Host = c.host
+			request = request.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.ParseIP(local), Port: 9876})))
+			answer := httptest.NewRecorder()
+			d := deps(pipeline.Status{Ready: true})
+			d.Hosts = []string{"sluice", ""}
+			admin.Handler(d).ServeHTTP(answer, request)
+			if answer.Code != c.want {
+				t.Errorf("host %q at %v: got status %d, want %d", c.host, local, answer.Code, c.want)
+			}
+			if refused := answer.Code == http.StatusForbidden; refused != strings.Contains(answer.Body.String(), "admin.hosts") {
+				t.Errorf("host %q: got %q, want what to do", c.host, answer.Body)
+			}
 		}
 	}
 }
@@ -426,6 +441,85 @@ func TestServe(t *testing.T) {
 			}
 		})
 	})
+	t.Run("serves no more than 64 connections at once, and those that wait afterwards", func(t *testing.T) {
+		listener := listen(t)
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- admin.Serve(ctx, listener, deps()) }()
+		ask := func() (net.Conn, error) {
+			conn, err := net.Dial("tcp", listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			_, err = conn.Read(make([]byte, 1))
+			return conn, err
+		}
+		var open []net.Conn
+		for {
+			conn, err := ask()
+			open = append(open, conn)
+			if errors.Is(err, os.ErrDeadlineExceeded) || len(open) > 100 {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := len(open)-1, 64; got != want {
+			t.Errorf("got %d connections served at once, want %d", got, want)
+		}
+		waiting := open[len(open)-1]
+		for _, conn := range open[:len(open)-1] {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := waiting.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := waiting.Read(make([]byte, 1)); err != nil {
+			t.Errorf("the connection that waited: got error %v, want an answer", err)
+		}
+		if err := waiting.Close(); err != nil {
+			t.Error(err)
+		}
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("got error %v, want nil", err)
+		}
+	})
+	t.Run("stops while all places are taken", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			conns := make([]net.Conn, 65)
+			listener := newPipeListener(nil)
+			listener.conns = make(chan net.Conn, len(conns))
+			for i := range conns {
+				client, server := net.Pipe()
+				listener.conns <- server
+				conns[i] = client
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			go func() { served <- admin.Serve(ctx, listener, deps()) }()
+			synctest.Wait()
+			if got := len(listener.conns); got != 1 {
+				t.Errorf("got %d connections waiting, want 1", got)
+			}
+			stop()
+			if err := <-served; err != nil {
+				t.Errorf("got error %v, want nil", err)
+			}
+			if err := (<-listener.conns).Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
 	t.Run("tells that its listener failed", func(t *testing.T) {
 		listener := listen(t)
 		if err := listener.Close(); err != nil {
@@ -445,7 +539,9 @@ type pipeListener struct {
 
 func newPipeListener(conn net.Conn) *pipeListener {
 	l := &pipeListener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
-	l.conns <- conn
+	if conn != nil {
+		l.conns <- conn
+	}
 	return l
 }
 

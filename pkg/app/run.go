@@ -91,6 +91,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	}
 	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes)).Msg("sluice started")
 	deps := admin.Deps{Lanes: statuses(lanes), Sources: opened.usage, Version: buildVersion(), Log: log}
+	deps.Hosts = adminHosts(cfg.Admin)
 	kept.tell(&deps)
 	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes) },
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
@@ -152,4 +153,14 @@ func runBeside(ctx context.Context, lanes func(context.Context) error, beside ..
 // ends them all.
 func runLanes(ctx context.Context, lanes []*pipeline.Lane, beside ...func(context.Context) error) error {
 	return runBeside(ctx, func(ctx context.Context) error { return runAll(ctx, lanes) }, beside...)
+}
+
+// adminHosts are the names that the admin server answers to: that which it listens
+// on is one.
+func adminHosts(a config.Admin) []string {
+	host, _, err := net.SplitHostPort(a.Listen)
+	if err != nil {
+		return a.Hosts // config has checked it
+	}
+	return append([]string{host}, a.Hosts...)
 }

@@ -97,7 +97,8 @@ type Sink struct {
 
 // Admin is the HTTP server for metrics, health and status.
 type Admin struct {
-	Listen string // host:port; default 127.0.0.1:9876
+	Listen string   // host:port; default 127.0.0.1:9876
+	Hosts  []string // names that it answers to beside localhost, IP addresses and the host of Listen; default none
 }
 
 // Log is what is logged, to stderr.

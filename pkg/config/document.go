@@ -57,7 +57,8 @@ type sinkEntry struct {
 }
 
 type adminEntry struct {
-	Listen string `yaml:"listen"`
+	Listen string   `yaml:"listen"`
+	Hosts  []string `yaml:"hosts"`
 }
 
 type logEntry struct {

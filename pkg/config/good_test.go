@@ -112,7 +112,7 @@ func TestEveryKey(t *testing.T) {
 				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},
 		},
-		Admin:           config.Admin{Listen: ":9000"},
+		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},
 		Log:             config.Log{Level: zerolog.DebugLevel, Format: "json"},
 		ShutdownTimeout: 10 * time.Second,
 	}, c)
