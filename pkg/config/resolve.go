@@ -94,7 +94,7 @@ func (t *tree) admin(e adminEntry) Admin {
 	t.check(err == nil, "admin.listen", "is not host:port; write one such as 127.0.0.1:9876")
 	for i, host := range e.Hosts {
 		// A Host header with a port, a scheme or a pattern never equals one of these.
-		t.check(host != "" && !strings.ContainsAny(host, ":/*@ "), fmt.Sprintf("admin.hosts[%d]", i),
+		t.check(host != "" && !strings.ContainsAny(host, ":/*@ "), "admin.hosts["+strconv.Itoa(i)+"]",
 			"is not a name; write one without scheme and port, such as sluice.example.com")
 	}
 	return Admin(e)
