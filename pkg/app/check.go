@@ -213,7 +213,7 @@ func testEvent(l config.Lane) *source.Event {
 	id := fmt.Sprintf("test:%d", now.UnixMilli())
 	raw := fmt.Sprintf(`{"id":%q,"audit_action":"sluice.test","action":"test","lane":%q,"created_at":%q,"text":"A test of Sluice, not an audit event."}`,
 		id, l.Name, now.Format("2006-01-02T15:04:05.000Z07:00"))
-	return &source.Event{ID: id, Time: now, Read: now, Organization: organization(l.Source), Action: "sluice.test", Verb: "test", Raw: []byte(raw)}
+	return &source.Event{ID: id, Time: now, Read: now, Organization: organization(l.Source), Action: sink.TestAction, Verb: "test", Raw: []byte(raw)}
 }
 
 // organization is what the source's records name; empty if its type has none.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
@@ -41,6 +42,7 @@ import (
 //	await text FILE TEXT waits until the file has that text
 //	await ready          waits until the sluice at $ADMIN says that it is ready
 //	terminate            sends SIGTERM to what runs in the background
+//	kafka start TOPIC    runs a cluster, see kafka
 //	exits N COMMAND...   runs a command that must end with that exit code
 func TestScripts(t *testing.T) {
 	city, asn := enrichtest.City(t, "Linköping", enrichtest.Built), enrichtest.ASN(t)
@@ -65,13 +67,16 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "sluice.yaml"), config, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"api": serveAPI, "append": appendEvents, "await": await, "terminate": terminate, "exits": exits,
+			"api": serveAPI, "append": appendEvents, "await": await, "terminate": terminate, "exits": exits, "kafka": kafka,
 		},
 	})
 }
 
 // scripted is what the commands of a script share.
-type scripted struct{ api *simulator.Server }
+type scripted struct {
+	api   *simulator.Server
+	kafka *kfake.Cluster
+}
 
 func freeAddress() (string, error) {
 	port, err := freeport.Loopback()

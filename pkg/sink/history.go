@@ -21,3 +21,7 @@ type Traces struct {
 	Proof  bool      // nobody but this lane left it; a lane does not begin anew then until a person says where
 	Newest time.Time // of the event of the newest record found; zero if not known
 }
+
+// TestAction is the action of the event that `sluice check --send-test` writes. It
+// is of no lane's log, and so no trace of a lane.
+const TestAction = "sluice.test"

@@ -221,6 +221,16 @@ func TestTraces(t *testing.T) {
 		}
 		expect(t, "acme/rejects", sink.Traces{Found: "topic audit.dead-letters holds records of the lane", Proof: true})
 	})
+	t.Run("are not the events of tests", func(t *testing.T) {
+		test := by("acme/tested")
+		test[0].Headers = append(test[0].Headers, kgo.RecordHeader{Key: "sluice-action", Value: []byte(sink.TestAction)})
+		if err := first.Commit(within(t), test, nil, []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := at(t, "acme/tested", s).Traces(within(t)); err != nil || got.Proof {
+			t.Errorf("got %+v and %v, want no proof", got, err)
+		}
+	})
 	t.Run("are taken from nobody", func(t *testing.T) {
 		if err := first.Commit(within(t), by(lane), nil, []byte(`2`)); err != nil {
 			t.Error(err)

@@ -19,8 +19,11 @@ import (
 // of a lane.
 const tail = 1000
 
-// headerTime is the header of a record that holds the time of its event.
-const headerTime = "sluice-event-time"
+// These headers of a record hold the time and the action of its event.
+const (
+	headerTime   = "sluice-event-time"
+	headerAction = "sluice-action"
+)
 
 // Traces looks for what earlier runs of the lane left in Kafka. Records and dead
 // letters that name the lane are proof: the lane had a position when it wrote
@@ -94,7 +97,7 @@ func (v *view) search(ctx context.Context, f func(*kgo.Record)) error {
 
 // trace adds what a record says to what was found.
 func (v *view) trace(found sink.Traces, r *kgo.Record, lane string) sink.Traces {
-	if header(r, HeaderLane) != lane {
+	if header(r, HeaderLane) != lane || header(r, headerAction) == sink.TestAction {
 		return found
 	}
 	found.Proof, found.Found = true, fmt.Sprintf("topic %s holds records of the lane", v.topic)
