@@ -25,7 +25,8 @@ func (l *Lane) begin(ctx, grace context.Context, dest *destination) (pos source.
 		return nil, err
 	}
 	if found.Proof {
-		return nil, &Lost{Lane: l.Name, Config: l.Config, Traces: found}
+		l.lost = &Lost{Lane: l.Name, Config: l.Config, Traces: found}
+		return nil, l.lost
 	}
 	err = l.starting.until(ctx, func() (err error) {
 		pos, err = l.Source.Start(ctx, l.Start)
@@ -39,6 +40,35 @@ func (l *Lane) begin(ctx, grace context.Context, dest *destination) (pos source.
 		return pos, l.keep(ctx, grace, dest, pos)
 	}
 	return pos, l.save(ctx, grace, pos)
+}
+
+// stillLost looks whether a person has given the lane a position since it was
+// refused. To take the lane for that would fence who is just doing so.
+func (l *Lane) stillLost(ctx context.Context, dest *destination) error {
+	if l.lost == nil {
+		return nil
+	}
+	var pos source.Position
+	err := l.taking.until(ctx, func() error {
+		if err := dest.ready(ctx); err != nil {
+			return err
+		}
+		ledger := dest.sink.(sink.Ledger)
+		found := new(source.Position) // not shared with an attempt that was abandoned
+		err := dest.attempt(ctx, "looking for a position", func(ctx context.Context) (err error) {
+			*found, _, err = ledger.Look(ctx)
+			return err
+		})
+		if err == nil {
+			pos = *found
+		}
+		return err
+	})
+	if err == nil && pos == nil {
+		return l.lost
+	}
+	l.lost = nil
+	return err
 }
 
 // tellBeginning is calm where positions are not kept, and each run is a first one.
@@ -74,8 +104,11 @@ func (l *Lane) tracesOnce(ctx context.Context, dest *destination) (found sink.Tr
 			*seen, err = history.Traces(ctx)
 			return err
 		})
-		if err != nil || seen.Proof {
-			return *seen, err
+		if err != nil {
+			return found, err
+		}
+		if seen.Proof {
+			return *seen, nil
 		}
 		found = *seen
 	}

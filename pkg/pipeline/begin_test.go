@@ -38,6 +38,15 @@ type rememberingLedger struct {
 	found sink.Traces
 }
 
+func (r rememberingLedger) Look(context.Context) ([]byte, time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.position == "" {
+		return nil, time.Time{}, nil
+	}
+	return []byte(r.position), time.Now(), nil
+}
+
 func (r rememberingLedger) Traces(context.Context) (sink.Traces, error) { return r.found, nil }
 
 var newest = time.Date(2026, 3, 4, 5, 6, 7, 8_000_000, time.UTC)
@@ -102,6 +111,29 @@ func TestLaneThatLostItsPosition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A lane that was refused takes nothing when it is tried again, which would fence
+// the person who sets its position.
+func TestRefusedLaneIsNotTakenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{}
+		b := newExactRig(&eventLog{total: 10}, l)
+		b.Lane.Open = func(context.Context) (sink.Sink, error) {
+			return rememberingLedger{l, sink.Traces{Found: "records", Proof: true}}, nil
+		}
+		for range 3 {
+			taken := l.taken
+			if _, ok := errors.AsType[*pipeline.Lost](b.Run(t.Context())); !ok || taken > 0 && l.taken != taken {
+				t.Errorf("lost %t, taken %d times before and %d after", ok, taken, l.taken)
+			}
+		}
+		l.position = "4" // A person says where.
+		b.catchUp(t)
+		if records, _ := l.committed(); cmp.Diff(ids(4, 10), records) != "" {
+			t.Errorf("committed %q", records)
+		}
+	})
 }
 
 func TestLaneThatBegins(t *testing.T) {

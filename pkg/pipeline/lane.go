@@ -91,6 +91,7 @@ type Lane struct {
 	prepared sync.Once
 	log      zerolog.Logger
 	state    state
+	lost     *Lost // why the lane was refused when it last ran; nil if it was not
 	place    place
 
 	taking, starting, reading, opening, publishing, burying, saving operation

@@ -46,6 +46,9 @@ func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.P
 		}
 		return l.load(ctx)
 	}
+	if err := l.stillLost(ctx, dest); err != nil {
+		return nil, err
+	}
 	pos, err := l.take(ctx, dest)
 	if pos != nil || err != nil {
 		return pos, err
