@@ -38,6 +38,8 @@ func TestRealBroker(t *testing.T) {
 			"topics":                           verifiesTopics,
 			"permissions":                      needsPermissions,
 			"connections are cut":              isCut,
+			"a lane is renamed":                isRenamed,
+			"what a lane left behind":          leavesTraces,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

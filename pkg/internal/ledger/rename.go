@@ -62,39 +62,46 @@ func (l *Ledger) moved(ctx context.Context, former *Ledger) (Entry, error) {
 // both looks at both lanes before it takes them: a lane that runs is not fenced
 // where nothing can be done.
 func (l *Ledger) both(ctx context.Context, former *Ledger) (found, own Entry, err error) {
-	for _, read := range []func(*Ledger) (Entry, error){
-		func(l *Ledger) (Entry, error) { return l.glimpse(ctx) },
-		func(l *Ledger) (Entry, error) { return l.take(ctx) },
-	} {
-		if found, err = read(former); err == nil {
-			own, err = read(l)
-		}
-		if err != nil || found.Position == nil || own.Position != nil {
-			return found, own, err
-		}
+	found, settled, err := former.glimpse(ctx)
+	if err != nil {
+		return found, own, err
 	}
-	return found, own, nil
+	own, _, err = l.glimpse(ctx)
+	if err != nil || own.Position != nil || settled && found.Position == nil {
+		return found, own, err
+	}
+	if found, err = former.take(ctx); err != nil || found.Position == nil {
+		return found, own, err
+	}
+	own, err = l.take(ctx)
+	return found, own, err
 }
 
-// glimpse is Look, but that it waits for no transaction to end.
-func (l *Ledger) glimpse(ctx context.Context) (Entry, error) {
+// glimpse is Look, but that it waits for no transaction to end: while one is open
+// in the partition, a newer entry may lie behind it, and nothing is settled.
+func (l *Ledger) glimpse(ctx context.Context) (e Entry, settled bool, err error) {
 	view, err := l.cluster.open()
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, false, err
 	}
 	defer view.close()
-	stable, err := view.stable(ctx)
+	end, err := view.end(ctx)
 	if errors.Is(err, errNoTopic) {
-		return Entry{}, nil
+		return Entry{}, true, nil
 	}
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, false, err
+	}
+	stable, err := view.stable(ctx)
+	if err != nil {
+		return Entry{}, false, err
 	}
 	value, err := view.last(ctx, stable)
 	if err != nil || value == nil {
-		return Entry{}, err
+		return Entry{}, stable >= end, err
 	}
-	return decode(value, l.lane)
+	e, err = decode(value, l.lane)
+	return e, stable >= end, err
 }
 
 // exchange commits the entries of two lanes in one transaction of this one.
