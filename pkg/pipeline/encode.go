@@ -66,6 +66,10 @@ func (e *encoder) encode(p, out *page) *page {
 		if event == nil {
 			continue
 		}
+		if event.Reject {
+			out.rejects = append(out.rejects, e.reject(event, event.Problem))
+			continue
+		}
 		if cap(buf)-len(buf) < e.body {
 			buf = make([]byte, 0, e.room(len(p.events)-i))
 			out.bytes += int64(cap(buf))
@@ -73,7 +77,7 @@ func (e *encoder) encode(p, out *page) *page {
 		room := buf[len(buf):]
 		record, err := e.transformer.Transform(room, event)
 		if err != nil {
-			out.rejects = append(out.rejects, e.reject(event, err))
+			out.rejects = append(out.rejects, e.reject(event, "transform: "+err.Error()))
 			continue
 		}
 		if size := len(record.Body); size <= cap(room) {
@@ -113,14 +117,14 @@ func (e *encoder) prepared(event *source.Event, out *page) *source.Event {
 	return prepared
 }
 
-func (e *encoder) reject(event *source.Event, err error) sink.Reject {
+func (e *encoder) reject(event *source.Event, reason string) sink.Reject {
 	return sink.Reject{
 		Record: sink.Record{
 			ID: event.ID, Organization: event.Organization, Action: event.Action,
 			Format: e.format, Time: event.Time, Late: event.Late,
 		},
 		Raw:    event.Raw,
-		Reason: "transform: " + err.Error(),
+		Reason: reason,
 		Time:   time.Now(),
 	}
 }

@@ -43,6 +43,7 @@ type Event struct {
 	Late         bool      // events with a later time were delivered before it
 	Gap          bool      // no event of the API's: Sluice tells that events are missing
 	Problem      string    // what could not be read, for people; empty if all could
+	Reject       bool      // no record is made of it: it becomes a dead letter, with Problem as the reason and the beginning of the event as Raw
 }
 
 // Party is an actor or an object. A null in the API is an empty string here.

@@ -40,6 +40,8 @@ type client struct {
 	settings *Settings
 	budget   *budget
 
+	mostBytes int64 // that are read of an answer with an oversized event
+
 	mu      sync.Mutex
 	answers map[string]uint64
 	limit   int // of the last page that was not too large; 0 before there was one
@@ -55,7 +57,8 @@ func (e errCursor) Unwrap() error { return e.error }
 var errTooLarge = fmt.Errorf("the answer exceeds %d bytes", maxBody)
 
 // list requests one page, from the top where cursor is empty. A page too large
-// is requested again with half the limit, down to a single event. The next page
+// is requested again with half the limit, down to a single event, of which an
+// outline is enough. The next page
 // begins with twice the limit that was small enough.
 func (c *client) list(ctx context.Context, cursor string, u urgency) (*page, error) {
 	retried := 0
@@ -106,7 +109,11 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	parent, timeout := ctx, requestTimeout
+	if limit == 1 {
+		timeout += requestTimeout // The event may be oversized.
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	sent := time.Now()
 	answer, err := c.send(ctx, cursor, limit)
@@ -125,6 +132,8 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 		return nil, c.refusal(answer, redact(answer.Request, body), cursor)
 	case err != nil:
 		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
+	case len(body) > maxBody && limit == 1:
+		return c.outline(parent, ctx, body, answer, serverTime(answer, sent), u)
 	case len(body) > maxBody:
 		return nil, fault(source.Malformed, errTooLarge, "")
 	}

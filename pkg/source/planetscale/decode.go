@@ -54,6 +54,9 @@ func skim(body []byte, date, read time.Time) (*page, error) {
 // not fail the page: it becomes an event of its raw bytes. The events stand as
 // listed does. Both reuse the memory of what is handed in.
 func decode(p *page, events []source.Event, organization string) ([]source.Event, error) {
+	if len(p.body) > 0 && p.body[0] == mark {
+		return decodeOversized(p, events, organization)
+	}
 	d := newDecoder(p)
 	d.full, d.events, d.organization = true, slices.Grow(events[:0], pageLimit), organization
 	if err := d.envelope(); err != nil {

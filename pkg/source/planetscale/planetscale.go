@@ -82,8 +82,8 @@ func New(settings Settings, o Options) (*Source, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		endpoint: u.Scheme + "://" + u.Host + "/v1/organizations/" + url.PathEscape(settings.Organization) + "/audit-log",
-		settings: &s.settings,
-		answers:  map[string]uint64{},
+		settings: &s.settings, mostBytes: maxOversized,
+		answers: map[string]uint64{},
 	}
 	s.client.budget, s.leave = o.Budgets.join(&s.settings, u)
 	s.shared = &shared{

@@ -37,7 +37,28 @@ func contentScenarios() []Scenario {
 				s.Insert(e)
 			}
 		}},
+		{"oversized-events", "Two events exceed 16 MiB each, one of them with its id behind the rest, and ordinary ones lie around them; pages have data first or last.", func(s *Server) {
+			insertAmong(s, []func(string) string{
+				Oversized,
+				func(raw string) string { return raw },
+				func(raw string) string {
+					id, rest, _ := strings.Cut(strings.TrimPrefix(raw, "{"), ",")
+					return strings.TrimSuffix(Oversized("{"+rest), "}") + "," + id + "}"
+				},
+			})
+			s.Script(func(r Request) Fault {
+				if r.N%5 > 0 {
+					return Fault{}
+				}
+				return altered(func(p *Listing) { p.DataFirst = true })
+			})
+		}},
 	}
+}
+
+// Oversized is an event of more than 16 MiB, made of another.
+func Oversized(raw string) string {
+	return string(rewritten([]byte(raw), "location", `"`+strings.Repeat("0123456789abcdef", (16<<20)/16+1)+`"`))
 }
 
 // insertAmong puts altered events among the latest of the log.

@@ -1,0 +1,270 @@
+package planetscale
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"hash"
+	"io"
+)
+
+// stream reads JSON of any length with little memory. It goes by brackets and
+// quotes alone: what it passes over is judged by nobody.
+type stream struct {
+	in    *bufio.Reader
+	left  int64    // bytes that may still be read
+	event *outline // takes the bytes of an event while one is read
+}
+
+var (
+	errEnough  = errors.New("no more is read of an answer")
+	errSyntax  = errors.New("not JSON")
+	errSeveral = errors.New("one event was asked for, and the answer holds several")
+)
+
+func newStream(head []byte, rest io.Reader, most int64) *stream {
+	return &stream{in: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(head), rest), 64<<10), left: most}
+}
+
+// peek returns the next byte without reading it.
+func (s *stream) peek() (byte, error) {
+	if s.left <= 0 {
+		return 0, errEnough
+	}
+	next, err := s.in.Peek(1)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return 0, err
+	}
+	return next[0], nil
+}
+
+// skip reads the byte that peek returned.
+func (s *stream) skip() {
+	c, _ := s.in.ReadByte() // Peek has it in the buffer.
+	s.left--
+	if s.event != nil {
+		s.event.take(c)
+	}
+}
+
+// space skips white space and returns the byte behind it without reading it.
+func (s *stream) space() (byte, error) {
+	for {
+		c, err := s.peek()
+		if err != nil || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c, err
+		}
+		s.skip()
+	}
+}
+
+// value reads a value, or the rest of one whose brackets are open depth deep. It
+// returns the value's text, nil if that is longer than most bytes.
+func (s *stream) value(depth, most int) ([]byte, error) {
+	text := make([]byte, 0, min(most, 64))
+	quoted, escaped := false, false
+	for {
+		c, err := s.peek()
+		if err != nil {
+			return nil, err
+		}
+		ends := c == '}' || c == ']'
+		if depth == 0 && !quoted && (ends || c == ',' || c == ':') {
+			return bounded(text, most), nil
+		}
+		s.skip()
+		if len(text) <= most {
+			text = append(text, c)
+		}
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+			ends = true
+		case quoted:
+			ends = false
+		case c == '{' || c == '[':
+			depth++
+		case ends:
+			depth--
+		}
+		if ends && depth == 0 && !quoted {
+			return bounded(text, most), nil
+		}
+	}
+}
+
+func bounded(text []byte, most int) []byte {
+	if len(text) > most {
+		return nil
+	}
+	return bytes.TrimSpace(text)
+}
+
+// object reads an object and calls member with the stream before each value.
+func (s *stream) object(member func(key string) error) error {
+	s.skip()
+	for {
+		c, err := s.space()
+		switch {
+		case err != nil:
+			return err
+		case c == '}':
+			s.skip()
+			return nil
+		case c == ',':
+			s.skip()
+			continue
+		case c != '"':
+			return errSyntax
+		}
+		key, err := s.value(0, maxText)
+		if err != nil {
+			return err
+		}
+		if c, err = s.space(); err != nil {
+			return err
+		}
+		if c != ':' {
+			return errSyntax
+		}
+		s.skip()
+		if _, err := s.space(); err != nil {
+			return err
+		}
+		var name string
+		if json.Unmarshal(key, &name) != nil {
+			name = "" // Too long for a key that matters.
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+}
+
+// maxText is the longest text of a large answer that is of interest.
+const maxText = 1 << 10
+
+// outline is what a large answer to a request for one event says.
+type outline struct {
+	isList, hasData, saysNext, hasNext bool
+	cursorStart, cursorEnd             string
+	events                             int
+	complete                           bool // the answer was read to its end
+
+	fields    map[string]json.RawMessage // of the event, the short ones
+	beginning []byte
+	size      int64
+	sum       hash.Hash
+	unhashed  []byte
+}
+
+// take adds a byte to the event.
+func (o *outline) take(c byte) {
+	o.size++
+	if len(o.beginning) < beginning {
+		o.beginning = append(o.beginning, c)
+	}
+	if o.unhashed = append(o.unhashed, c); len(o.unhashed) == cap(o.unhashed) {
+		o.flush()
+	}
+}
+
+func (o *outline) flush() {
+	o.sum.Write(o.unhashed) // A hash takes everything.
+	o.unhashed = o.unhashed[:0]
+}
+
+// read reads an answer. After an error the outline holds what was read until then.
+func (o *outline) read(s *stream) error {
+	o.fields, o.sum, o.unhashed = map[string]json.RawMessage{}, sha256.New(), make([]byte, 0, 32<<10)
+	defer o.flush()
+	if c, err := s.space(); err != nil || c != '{' {
+		return errors.Join(err, errSyntax)
+	}
+	return s.object(func(key string) error {
+		if key == "data" {
+			return o.data(s)
+		}
+		text, err := s.value(0, maxText)
+		switch key {
+		case "type":
+			o.isList = string(text) == `"list"`
+		case "has_next":
+			o.saysNext = string(text) == "true" || string(text) == "false"
+			o.hasNext = string(text) == "true"
+		case "cursor_start":
+			o.cursorStart = cursorOf(text)
+		case "cursor_end":
+			o.cursorEnd = cursorOf(text)
+		}
+		return err
+	})
+}
+
+func cursorOf(text []byte) string {
+	var cursor string
+	if json.Unmarshal(text, &cursor) != nil {
+		return ""
+	}
+	return cursor
+}
+
+// data reads the list of events, which has one at most.
+func (o *outline) data(s *stream) error {
+	c, err := s.space()
+	if err != nil || c != '[' {
+		return errors.Join(err, errSyntax)
+	}
+	s.skip()
+	for {
+		c, err := s.space()
+		switch {
+		case err != nil:
+			return err
+		case c == ']':
+			s.skip()
+			o.hasData = true
+			return nil
+		case c == ',':
+			s.skip()
+			continue
+		case o.events > 0:
+			return errSeveral
+		}
+		if err := o.event(s, c); err != nil {
+			return err
+		}
+	}
+}
+
+// event reads an event that begins with c. One that is no valid object is passed
+// over by its brackets.
+func (o *outline) event(s *stream, c byte) error {
+	o.events++
+	s.event = o
+	defer func() { s.event = nil }()
+	if c != '{' {
+		_, err := s.value(0, 0)
+		return err
+	}
+	err := s.object(func(key string) error {
+		text, err := s.value(0, maxText)
+		if json.Valid(text) {
+			o.fields[key] = text
+		}
+		return err
+	})
+	if errors.Is(err, errSyntax) {
+		_, err = s.value(1, 0)
+	}
+	return err
+}
