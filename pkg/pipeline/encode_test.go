@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -145,4 +146,49 @@ func BenchmarkLane(b *testing.B) {
 	b.ReportAllocs()
 	drain(b, b.N)
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
+}
+
+// An event that the source calls a reject is not encoded. It becomes a dead letter
+// where dead letters go, and those around it are delivered.
+func TestRejectOfTheSourceIsBuried(t *testing.T) {
+	check := func(t *testing.T, l *pipeline.Lane, rejects []sink.Reject) {
+		t.Helper()
+		if len(rejects) != 2 || rejects[0].Record.ID != id(3) || rejects[1].Record.ID != id(4) ||
+			rejects[0].Reason != "too large" || string(rejects[0].Raw) != `{"n":3,"pad":""}` || rejects[0].Record.Action != "branch.created" {
+			t.Errorf("dead letters %+v", rejects)
+		}
+		if s := l.Status(); s.Rejected != 2 || s.Published != 18 || s.Read != 20 || s.Filtered != 0 {
+			t.Errorf("read %d, rejected %d, published %d, filtered %d", s.Read, s.Rejected, s.Published, s.Filtered)
+		}
+	}
+	large := map[int]bool{3: true, 4: true}
+	t.Run("in the store", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 20, large: large}, &fakeSink{})
+			b.MaxRejects = 1 // A reject of the source says nothing about the destination.
+			b.catchUp(t)
+			check(t, b.Lane, b.stores.rejects)
+		})
+	})
+	t.Run("in the sink that keeps the position", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 20, large: large}, &fakeSink{})
+			keeper := &rejecting{}
+			b.Open = func(context.Context) (sink.Sink, error) { return keeper, nil }
+			b.MaxRejects = 1
+			b.catchUp(t)
+			check(t, b.Lane, keeper.rejects)
+		})
+	})
+}
+
+// rejecting is a ledger that keeps the dead letters.
+type rejecting struct {
+	ledger
+	rejects []sink.Reject
+}
+
+func (r *rejecting) PublishAt(ctx context.Context, batch []sink.Record, rejects []sink.Reject, pos []byte) error {
+	r.rejects = append(r.rejects, rejects...)
+	return r.ledger.PublishAt(ctx, batch, rejects, pos)
 }

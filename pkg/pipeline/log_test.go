@@ -26,6 +26,7 @@ type eventLog struct {
 	reads bool                // a Next that fails by next has read before
 	fails bool                // a Next that fails by next discards its walk
 	open  func(pos int) error // asked before Open answers; may be nil
+	large map[int]bool        // events of which no record is made
 	age   time.Duration       // of a read that is still fresh; 0 is 15 seconds
 	held  string              // why reads are held back
 	walk  source.Progress     // what Progress tells besides what the reader knows
@@ -79,7 +80,11 @@ func (l *eventLog) time(i int) time.Time {
 
 func (l *eventLog) event(i int) source.Event {
 	raw := fmt.Appendf(nil, `{"n":%d,"pad":"%s"}`, i, bytes.Repeat([]byte("x"), l.size))
-	return source.Event{ID: id(i), Time: l.time(i), Organization: "acme", Action: "branch.created", Raw: raw}
+	e := source.Event{ID: id(i), Time: l.time(i), Organization: "acme", Action: "branch.created", Raw: raw}
+	if l.large[i] {
+		e.Reject, e.Problem = true, "too large"
+	}
+	return e
 }
 
 type logReader struct {

@@ -39,7 +39,7 @@ func oversizedFrom(t *testing.T, most int64, body func(r *http.Request) io.Reade
 	return src.client.list(t.Context(), "", poll)
 }
 
-var pad = strings.Repeat("0123456789ab\\n\\\"", 16<<20/16+1)
+var pad = strings.Repeat(strings.Repeat("0123456789 {[,]}", 64)+"\\n\\\"\\\\", 16<<20/1024)
 
 // An oversized event becomes a small one, whatever the order of the keys, and what
 // the answer says behind it is found.

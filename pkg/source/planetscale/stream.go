@@ -44,12 +44,25 @@ func (s *stream) peek() (byte, error) {
 }
 
 // skip reads the byte that peek returned.
-func (s *stream) skip() {
-	c, _ := s.in.ReadByte() // Peek has it in the buffer.
-	s.left--
+func (s *stream) skip() { s.advance(1) }
+
+// advance reads n bytes that are in the buffer.
+func (s *stream) advance(n int) {
 	if s.event != nil {
-		s.event.take(c)
+		read, _ := s.in.Peek(n) // It does not fail on what is in the buffer.
+		s.event.take(read)
 	}
+	s.left -= int64(n)
+	s.in.Discard(n) // Nor does this.
+}
+
+// plain returns what is in the buffer of a string up to its end or an escape.
+func (s *stream) plain() []byte {
+	text, _ := s.in.Peek(int(min(int64(s.in.Buffered()), s.left)))
+	if end := bytes.IndexAny(text, `"\\`); end >= 0 {
+		text = text[:end]
+	}
+	return text
 }
 
 // space skips white space and returns the byte behind it without reading it.
@@ -77,6 +90,12 @@ func (s *stream) value(depth, most int) ([]byte, error) {
 		if depth == 0 && !quoted && (ends || c == ',' || c == ':') {
 			return bounded(text, most), nil
 		}
+		if quoted && !escaped && c != '"' && c != '\\' {
+			run := s.plain()
+			text = append(text, run[:min(len(run), max(0, most+1-len(text)))]...)
+			s.advance(len(run))
+			continue
+		}
 		s.skip()
 		if len(text) <= most {
 			text = append(text, c)
@@ -89,8 +108,6 @@ func (s *stream) value(depth, most int) ([]byte, error) {
 		case c == '"':
 			quoted = !quoted
 			ends = true
-		case quoted:
-			ends = false
 		case c == '{' || c == '[':
 			depth++
 		case ends:
@@ -164,29 +181,18 @@ type outline struct {
 	beginning []byte
 	size      int64
 	sum       hash.Hash
-	unhashed  []byte
 }
 
-// take adds a byte to the event.
-func (o *outline) take(c byte) {
-	o.size++
-	if len(o.beginning) < beginning {
-		o.beginning = append(o.beginning, c)
-	}
-	if o.unhashed = append(o.unhashed, c); len(o.unhashed) == cap(o.unhashed) {
-		o.flush()
-	}
-}
-
-func (o *outline) flush() {
-	o.sum.Write(o.unhashed) // A hash takes everything.
-	o.unhashed = o.unhashed[:0]
+// take adds bytes to the event.
+func (o *outline) take(read []byte) {
+	o.size += int64(len(read))
+	o.beginning = append(o.beginning, read[:min(len(read), beginning-len(o.beginning))]...)
+	o.sum.Write(read) // A hash takes everything.
 }
 
 // read reads an answer. After an error the outline holds what was read until then.
 func (o *outline) read(s *stream) error {
-	o.fields, o.sum, o.unhashed = map[string]json.RawMessage{}, sha256.New(), make([]byte, 0, 32<<10)
-	defer o.flush()
+	o.fields, o.sum = map[string]json.RawMessage{}, sha256.New()
 	if c, err := s.space(); err != nil || c != '{' {
 		return errors.Join(err, errSyntax)
 	}
