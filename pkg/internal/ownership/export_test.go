@@ -19,3 +19,28 @@ func NewOver(dial kafkaclient.Dial, s Settings, log zerolog.Logger) *Ownership {
 func OwnersOver(ctx context.Context, dial kafkaclient.Dial, s Settings, log zerolog.Logger) (map[int32]Owner, error) {
 	return owners(ctx, s, log, dial)
 }
+
+// As is the partition as it was started for another member.
+func (p *Partition) As(member string) *Partition {
+	other := *p
+	other.member = member
+	return &other
+}
+
+// In is the partition with another context.
+func (p *Partition) In(ctx context.Context) *Partition {
+	other := *p
+	other.ctx = ctx
+	return &other
+}
+
+// Suspend lets go of everything, without giving it up.
+func (o *Ownership) Suspend() { o.suspend("") }
+
+// StartAs runs what is owned for another member.
+func (o *Ownership) StartAs(ctx context.Context, member string) { o.start(ctx, member) }
+
+// Revoke gives up partitions.
+func (o *Ownership) Revoke(numbers ...int32) {
+	o.revoked(nil, nil, map[string][]int32{o.settings.Topic: numbers})
+}

@@ -1,0 +1,107 @@
+package ownership_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What was started for another member is not confirmed, although the coordinator
+// knows the one that we are: others may have run it meanwhile.
+func TestConfirmOfAnotherMember(t *testing.T) {
+	virtual(t, func(t *testing.T, c *cluster) {
+		j := newJournal(t)
+		join(t, c.network.DialContext, c.settings(), j.run("a", 0))
+		j.await(3*time.Second, "all on a", shared("a"))
+		p := j.any("a")
+		if err := p.Confirm(t.Context()); err != nil {
+			t.Errorf("got %v, want the owner confirmed", err)
+		}
+		if err := p.As("another").Confirm(t.Context()); !isNotOwner(err) {
+			t.Errorf("got %v, want it not confirmed", err)
+		}
+	})
+}
+
+// What was let go of is not confirmed, although the coordinator still says that it is
+// ours.
+func TestConfirmOfWhatWasLetGo(t *testing.T) {
+	virtual(t, func(t *testing.T, c *cluster) {
+		j := newJournal(t)
+		join(t, c.network.DialContext, c.settings(), j.run("a", 0))
+		j.await(3*time.Second, "all on a", shared("a"))
+		over, end := context.WithCancel(t.Context())
+		end()
+		if err := j.any("a").In(over).Confirm(t.Context()); !isNotOwner(err) {
+			t.Errorf("got %v, want it not confirmed", err)
+		}
+	})
+}
+
+// Whoever comes back as another member ends what it ran as the former one before it
+// runs that again.
+func TestAnotherMemberStartsAnew(t *testing.T) {
+	virtual(t, func(t *testing.T, c *cluster) {
+		j := newJournal(t)
+		r := join(t, c.network.DialContext, c.settings(), j.run("a", time.Second))
+		j.await(3*time.Second, "all on a", shared("a"))
+		synctest.Wait()
+		before := j.any("a")
+		began := time.Now()
+		r.StartAs(t.Context(), "another")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it waited for %v, want a second: until what ran had ended", took)
+		}
+		synctest.Wait()
+		if diff := cmp.Diff(all(2), j.begun()); diff != "" {
+			t.Errorf("how often partitions were run (-want +got):\n%s", diff)
+		}
+		if j.held[before.Number] == before {
+			t.Error("what the former member ran is still held")
+		}
+	})
+}
+
+// What was given up is not run again, however often what is left is suspended and
+// started.
+func TestWhatWasGivenUpIsNotRunAgain(t *testing.T) {
+	virtual(t, func(t *testing.T, c *cluster) {
+		j := newJournal(t)
+		r := join(t, c.network.DialContext, c.settings(), j.run("a", 0))
+		j.await(3*time.Second, "all on a", shared("a"))
+		r.Revoke(3, 7)
+		for range 2 {
+			r.Suspend()
+			<-time.After(5 * time.Second)
+		}
+		want := all(3)
+		want[3], want[7] = 1, 1
+		if diff := cmp.Diff(want, j.begun()); diff != "" {
+			t.Errorf("how often partitions were run (-want +got):\n%s", diff)
+		}
+		if n := len(r.State().Owned); n != partitions-2 {
+			t.Errorf("got %d partitions owned, want %d", n, partitions-2)
+		}
+	})
+}
+
+// What is suspended stays owned: it runs again, once, when the coordinator answers.
+func TestWhatIsSuspendedRunsAgain(t *testing.T) {
+	virtual(t, func(t *testing.T, c *cluster) {
+		j := newJournal(t)
+		r := join(t, c.network.DialContext, c.settings(), j.run("a", 0))
+		j.await(3*time.Second, "all on a", shared("a"))
+		r.Suspend()
+		if n := len(r.State().Owned); n != 0 {
+			t.Errorf("got %d partitions that run, want none", n)
+		}
+		j.await(2*time.Second, "all on a again", shared("a"))
+		<-time.After(time.Minute)
+		if diff := cmp.Diff(all(2), j.begun()); diff != "" {
+			t.Errorf("how often partitions were run (-want +got):\n%s", diff)
+		}
+	})
+}
