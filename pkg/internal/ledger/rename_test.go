@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -220,6 +222,46 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, "acme/rejects", sink.Traces{Found: "topic audit.dead-letters holds records of the lane", Proof: true})
+	})
+	t.Run("are sought among the newest records alone", func(t *testing.T) {
+		l := at(t, "acme/busy", s)
+		take(t, l, "")
+		all := by("acme/early")
+		for range 1000 {
+			all = append(all, by("acme/busy")...)
+		}
+		if err := l.Commit(within(t), all, nil, []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]bool{"acme/busy": true, "acme/early": false} {
+			if got, err := at(t, name, s).Traces(within(t)); err != nil || got.Proof != want {
+				t.Errorf("lane %s: got %+v and %v, want proof: %t", name, got, err, want)
+			}
+		}
+	})
+	t.Run("are no positions of lanes that begin at the same time", func(t *testing.T) {
+		s := settings(start(t))
+		one, other := at(t, "acme/one", s), at(t, "acme/other", s)
+		take(t, one, "")
+		if err := one.Commit(within(t), nil, nil, []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := other.Traces(within(t)); err != nil || got != (sink.Traces{}) {
+			t.Errorf("got %+v and %v, want none", got, err)
+		}
+	})
+	t.Run("that may not be read are told of", func(t *testing.T) {
+		c := cluster(t)
+		s := settings(c.ListenAddrs())
+		l := at(t, lane, s)
+		take(t, l, "")
+		if err := l.Commit(within(t), by(lane), nil, []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+		if got, err := at(t, lane, s).Traces(within(t)); err != nil || got.Proof || !strings.Contains(got.Found, "topic audit may not be read") {
+			t.Errorf("got %+v and %v, want to be told", got, err)
+		}
 	})
 	t.Run("are not the events of tests", func(t *testing.T) {
 		test := by("acme/tested")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -136,34 +137,40 @@ func (l *Ledger) Lanes(ctx context.Context) ([]Entry, error) {
 }
 
 // entries are the positions that the topic keeps, one a lane, of the namespace.
+// Where there is no topic, or none that may be read, there are none: a lane that
+// needs it says so itself.
 func (v *view) entries(ctx context.Context) ([]Entry, error) {
+	newest := make(map[string]Entry)
 	described, err := v.metadata(ctx, v.topic)
-	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.TopicAuthorizationFailed) {
-		return nil, nil // A lane that needs the topic says so itself.
+	for _, p := range described.Partitions {
+		if err != nil {
+			break
+		}
+		v.number = p.Partition
+		err = v.gather(ctx, newest)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.TopicAuthorizationFailed):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
-	newest := make(map[string]Entry)
-	for _, p := range described.Partitions {
-		v.number = p.Partition
-		end, err := v.stable(ctx)
+	return slices.SortedFunc(maps.Values(newest), func(a, b Entry) int { return strings.Compare(a.Lane, b.Lane) }), nil
+}
+
+// gather adds the entries of a partition.
+func (v *view) gather(ctx context.Context, newest map[string]Entry) error {
+	end, err := v.stable(ctx)
+	if err != nil {
+		return err
+	}
+	for r, err := range v.records(ctx, end) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for r, err := range v.records(ctx, end) {
-			if err != nil {
-				return nil, err
-			}
-			v.keep(newest, r)
-		}
+		v.keep(newest, r)
 	}
-	var all []Entry
-	for _, e := range newest {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Lane, b.Lane) })
-	return all, nil
+	return nil
 }
 
 // keep makes a record the newest of its lane. One that is no entry, or of another
