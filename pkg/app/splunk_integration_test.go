@@ -170,13 +170,18 @@ func (s *splunkSite) deal(q hectest.Request) hectest.Fault {
 			continue
 		}
 		s.faults[c.name]++
-		if c.fault.Answer != nil && c.fault.Answer.Number != nil {
-			half := q.Events / 2
-			c.fault.Answer = &hectest.Answer{Status: 503, Code: 9, Number: &half}
-			c.fault.Taken = half
-		}
-		return c.fault
+		return halfWay(c.fault, q.Events)
 	}
+}
+
+// halfWay puts the number of the event in the middle into an answer that has one.
+func halfWay(f hectest.Fault, events int) hectest.Fault {
+	if f.Answer != nil && f.Answer.Number != nil {
+		half := events / 2
+		f.Answer = &hectest.Answer{Status: 503, Code: 9, Number: &half}
+		f.Taken = half
+	}
+	return f
 }
 
 // cards are all faults that a server knows.
