@@ -63,8 +63,8 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%d: got %d and %v, want %d", in, got, err, want)
 		}
 	}
-	if _, err := (transform.Options{MaxBytes: -1}).Limit(); err == nil {
-		t.Error("a negative limit gave no error")
+	if _, err := (transform.Options{MaxBytes: -1}).Limit(); err == nil || err.Error() != "largest record: -1 bytes is negative" {
+		t.Errorf("got %v, want that the limit is negative", err)
 	}
 	if err := transform.TooLarge(9, 8); !errors.Is(err, transform.ErrTooLarge) {
 		t.Errorf("got %v, want ErrTooLarge", err)

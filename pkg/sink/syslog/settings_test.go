@@ -102,7 +102,7 @@ func TestFacilities(t *testing.T) {
 		}
 	}
 	var f syslog.Facility
-	if err := f.UnmarshalText([]byte("13")); err == nil {
-		t.Error("a number was taken for a name")
+	if err := f.UnmarshalText([]byte("13")); err == nil || !strings.Contains(err.Error(), "is none of ") {
+		t.Errorf("got %v for a number, want the names there are", err)
 	}
 }

@@ -392,8 +392,8 @@ func TestLimit(t *testing.T) {
 		}
 	})
 	t.Run("a negative limit is refused", func(t *testing.T) {
-		if _, err := cef.Format.New(transform.Options{MaxBytes: -1}); err == nil {
-			t.Error("no error")
+		if _, err := cef.Format.New(transform.Options{MaxBytes: -1}); err == nil || !strings.Contains(err.Error(), "largest record: -1 bytes is negative") {
+			t.Errorf("got %v, want that the limit is negative", err)
 		}
 	})
 }

@@ -311,8 +311,8 @@ func TestDelimiter(t *testing.T) {
 		if errs := (&leef.Settings{Delimiter: bad}).Validate(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "write") {
 			t.Errorf("%q: got %v, want a problem that says what to write", bad, errs)
 		}
-		if _, err := leef.Format.New(parting(bad)); err == nil {
-			t.Errorf("%q: no error", bad)
+		if _, err := leef.Format.New(parting(bad)); err == nil || !strings.HasPrefix(err.Error(), "leef: delimiter: ") {
+			t.Errorf("%q: got %v, want an error about the delimiter", bad, err)
 		}
 	}
 }

@@ -134,8 +134,8 @@ func TestLimit(t *testing.T) {
 	if !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
 		t.Errorf("above the limit: got error %v, want one of size that names the event", err)
 	}
-	if _, err := raw.Format.New(transform.Options{MaxBytes: -1}); err == nil {
-		t.Error("a negative limit gave no error")
+	if _, err := raw.Format.New(transform.Options{MaxBytes: -1}); err == nil || !strings.Contains(err.Error(), "largest record: -1 bytes is negative") {
+		t.Errorf("got %v, want that the limit is negative", err)
 	}
 }
 

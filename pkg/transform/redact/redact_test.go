@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -230,6 +232,33 @@ func TestWhatEnrichmentFoundIsSearchedToo(t *testing.T) {
 	}
 }
 
+// Each text of what enrichment found is searched by itself; codes, which say what a
+// text of the event can not, stay.
+func TestEachTextOfEnrichmentIsSearched(t *testing.T) {
+	const found = "SE"
+	texts := map[string]func(*source.Origin) *string{
+		"city":           func(o *source.Origin) *string { return &o.City },
+		"region":         func(o *source.Origin) *string { return &o.RegionName },
+		"country":        func(o *source.Origin) *string { return &o.CountryName },
+		"postal code":    func(o *source.Origin) *string { return &o.Postal },
+		"holder":         func(o *source.Origin) *string { return &o.SystemHolder },
+		"code, which is": nil,
+	}
+	for words, text := range texts {
+		t.Run(words, func(t *testing.T) {
+			e := parse(t, `{"id":"q7","location":"`+found+`"}`)
+			e.Origin = &source.Origin{Country: found}
+			want := source.Origin{Country: found}
+			if text != nil {
+				*text(e.Origin), *text(&want) = found, "[masked]"
+			}
+			if diff := cmp.Diff(&want, open(t, "location", "mask").Redact(&e).Origin); diff != "" {
+				t.Errorf("want (-), got (+):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 	r := open(t, everything("hash")...)
 	for _, c := range corpus.Cases() {
@@ -320,8 +349,8 @@ func TestTheKeyIsReadAgain(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}}); err == nil {
-		t.Error("a redactor was made without a key")
+	if _, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}}); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "redact.key: ") {
+		t.Errorf("got %v, want redact.key: and that the file does not exist", err)
 	}
 }
 
