@@ -218,7 +218,6 @@ func TestTheSlowestRateHoldsForAll(t *testing.T) {
 func TestAWalkBeganWhenItsFirstRequestWasSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, date := range map[string]string{"at the end": "", "missing": "none", "no time": "0", "before the epoch": "Mon, 01 Jan 1968 00:00:00 GMT"} {
-			sent := time.Now()
 			src, err := ask(t, defaults, func(*http.Request) *http.Response {
 				time.Sleep(20 * time.Second)
 				a := answer(200, empty)
@@ -233,7 +232,7 @@ func TestAWalkBeganWhenItsFirstRequestWasSent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sent = time.Now()
+			sent := time.Now()
 			pos, err := src.Start(t.Context(), source.Start{Now: true})
 			if err != nil {
 				t.Fatal(err)
@@ -243,6 +242,43 @@ func TestAWalkBeganWhenItsFirstRequestWasSent(t *testing.T) {
 			if last := sent.Add(25 * time.Second); err != nil || d.Through.After(last.Add(time.Second)) || d.Through.Before(sent.Add(-time.Second)) {
 				t.Errorf("Date %s: through %s, want the start of the second request, %s at most; %v", name, d.Through, last, err)
 			}
+		}
+	})
+}
+
+// After an answer that was too large the next page begins with twice the limit
+// that was small enough. While a page is requested again and again, a fresh read
+// may be older.
+func TestASmallLimitIsRememberedAndGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var limits []string
+		var ages []time.Duration
+		huge := strings.Repeat(" ", 16<<20)
+		s := defaults
+		s.RequestsPerMinute = 2
+		var src *planetscale.Source
+		src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: server(func(r *http.Request) *http.Response {
+			limits = append(limits, r.URL.Query().Get("limit"))
+			ages = append(ages, src.Freshness().Age)
+			if len(limits) < 3 {
+				return answer(200, empty+huge)
+			}
+			return answer(200, empty)
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		for range 3 {
+			if _, err := src.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := strings.Join(limits, " "), "100 50 25 50 100"; got != want {
+			t.Errorf("got limits %s, want %s", got, want)
+		}
+		if ages[1] != ages[0]+time.Minute || ages[2] != ages[0]+2*time.Minute || ages[3] != ages[0] {
+			t.Errorf("got ages %s, want a minute more with each answer that was too large: 30 s for the budget, 30 s for the request", ages)
 		}
 	})
 }

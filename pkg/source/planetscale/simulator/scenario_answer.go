@@ -27,6 +27,21 @@ func answerScenarios() []Scenario {
 				return Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {until}}}
 			}, 1, 4))
 		}},
+		faulty("throttled-for-a-day", "429 with Retry-After: 86400.", Fault{
+			Status: http.StatusTooManyRequests,
+			Header: http.Header{"Retry-After": {"86400"}},
+		}, 2, 6),
+		faulty("throttled-for-no-time", "429 with Retry-After: 0.", Fault{
+			Status: http.StatusTooManyRequests,
+			Header: http.Header{"Retry-After": {"0"}},
+		}, 1, 3, 4, 9),
+		{"throttled-until-an-old-date", "429 with Retry-After as a date that has passed, in the forms of RFC 850 and asctime.", func(s *Server) {
+			s.Script(at(func(r Request) Fault {
+				form := []string{"Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC}[r.N%2]
+				until := r.Time.Add(-time.Hour).UTC().Format(form)
+				return Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {until}}}
+			}, 2, 5))
+		}},
 		faulty("throttled-without-retry-after", "429 as plain text, without Retry-After.", Fault{
 			Status: http.StatusTooManyRequests,
 			Header: http.Header{"Content-Type": {"text/plain"}},
