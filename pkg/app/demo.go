@@ -53,7 +53,9 @@ interrupted.`,
 			}
 			fmt.Fprintf(c.stderr, "sluice: an invented audit log of 20 events and %g more a second follows as %s; end with Ctrl-C\n", rate, f.Name)
 			lanes := []*pipeline.Lane{lane}
-			err = runLanes(ctx, lanes, func(ctx context.Context) error { return c.progress(ctx, log, lanes) })
+			err = runLanes(ctx, lanes, func(ctx context.Context) error {
+				return c.progress(ctx, log, func() []pipeline.Status { return []pipeline.Status{lane.Status()} })
+			})
 			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n", show.shown.Load())
 			return errors.Join(err, src.Close())
 		},

@@ -22,13 +22,21 @@ type sources map[string]source.Source
 func openSources(ctx context.Context, cfg *config.Config, log zerolog.Logger) (sources, error) {
 	opened := sources{}
 	for _, s := range cfg.Sources {
-		src, err := s.Type.Open(ctx, source.OpenEnv{Source: s.Name, Log: log}, s.Settings)
+		src, err := openSource(ctx, s, log)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("source %s: %w", s.Name, err), opened.close())
+			return nil, errors.Join(err, opened.close())
 		}
 		opened[s.Name] = src
 	}
 	return opened, nil
+}
+
+func openSource(ctx context.Context, s config.Source, log zerolog.Logger) (source.Source, error) {
+	src, err := s.Type.Open(ctx, source.OpenEnv{Source: s.Name, Log: log}, s.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	return src, nil
 }
 
 func (s sources) close() error {

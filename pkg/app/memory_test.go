@@ -11,7 +11,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
-	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 // vast is a sink that wants to be handed much at once.
@@ -40,27 +39,25 @@ sinks:
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := openSources(t.Context(), cfg, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newWorks(t.Context(), cfg, &files{}, zerolog.Nop())
 	t.Cleanup(func() {
-		if err := opened.close(); err != nil {
+		if err := w.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	var stock prepare.Stock
-	lanes, err := newLanes(t.Context(), cfg, opened, func(string) func(context.Context) error { return nil }, &stock, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
+	for _, l := range cfg.Lanes() {
+		if _, err := w.build(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
 	}
+	lanes := w.built
 	small, large := lanes[0].QueueBytes, lanes[1].QueueBytes
 	if small != 16<<20 || large != pipeline.QueueBytes(vast{}.Limits()) {
 		t.Errorf("queues of %d and %d bytes, want 16 MiB, and what QueueBytes says", small, large)
 	}
 	const walks = 2 * 48 << 20
 	databases := 2 * int64(len(enrichtest.ASN(t)))
-	if got, want := memoryFor(cfg, lanes, &stock), baseMemory+2*laneMemory+small+large+walks+databases; got != want {
+	if got, want := memoryFor(cfg, lanes, &w.stock), baseMemory+2*laneMemory+small+large+walks+databases; got != want {
 		t.Errorf("memory of %d bytes, want %d", got, want)
 	}
 }

@@ -18,14 +18,15 @@ const (
 
 // progress tells of lanes that catch up: on a terminal in a line that is
 // rewritten, else in the log now and then. It ends with ctx.
-func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes []*pipeline.Lane) error {
+func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes func() []pipeline.Status) error {
 	every, terminal := progressEvery, isTerminal(c.stderr) && !isTerminal(c.stdout)
 	if terminal {
 		every = progressLine
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	meters := make([]meter, len(lanes))
+	meters := map[string]*meter{}
+	shown := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,16 +34,21 @@ func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes []*pip
 		case <-ticker.C:
 		}
 		var lines []string
-		for i, l := range lanes {
-			if text := meters[i].line(l.Status(), time.Now()); text != "" {
-				lines = append(lines, l.Name+": "+text)
+		for _, s := range lanes() {
+			if meters[s.Lane] == nil {
+				meters[s.Lane] = &meter{}
+			}
+			if text := meters[s.Lane].line(s, time.Now()); text != "" {
+				lines = append(lines, s.Lane+": "+text)
 			}
 		}
 		switch {
 		case terminal && len(lines) > 0:
 			fmt.Fprintf(c.stderr, "\r\x1b[K%s", strings.Join(lines, "; "))
-		case terminal && meters[0].erase():
+			shown = true
+		case terminal && shown: // a line stands that is true no more
 			fmt.Fprint(c.stderr, "\r\x1b[K")
+			shown = false
 		case !terminal:
 			for _, line := range lines {
 				log.Info().Msg(line)
@@ -56,7 +62,6 @@ type meter struct {
 	at     time.Time
 	pages  int
 	events uint64
-	shown  bool
 }
 
 // line is how far a lane is in catching up; empty if it has.
@@ -70,7 +75,6 @@ func (m *meter) line(s pipeline.Status, now time.Time) string {
 	if !s.CatchingUp || !waiting {
 		return ""
 	}
-	m.shown = true
 	if !s.Reader.WalkDone {
 		text := fmt.Sprintf("listing the log: %s pages, %s events to deliver once it is listed", count(uint64(s.Reader.WalkPages)), count(uint64(s.Reader.WalkEvents)))
 		if !s.Reader.Oldest.IsZero() {
@@ -89,11 +93,4 @@ func (m *meter) line(s pipeline.Status, now time.Time) string {
 		text += fmt.Sprintf(", %.0f/s, %s left", rate, time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
 	}
 	return text
-}
-
-// erase tells whether a line stands that is true no more.
-func (m *meter) erase() bool {
-	shown := m.shown
-	m.shown = false
-	return shown
 }

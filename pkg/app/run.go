@@ -7,14 +7,12 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
-	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 func (c *command) run() *cobra.Command {
@@ -70,35 +68,24 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.close()) }()
-	opened, err := openSources(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, opened.close()) }()
-	var stock prepare.Stock
-	lanes, err := newLanes(ctx, cfg, opened, kept.confirm, &stock, log)
-	if err != nil {
-		return err
-	}
-	boundMemory(cfg, lanes, &stock)
-	for _, l := range lanes {
-		l.Config = quoted(cfg.Path)
-		l.Positions, l.DeadLetters, l.Once, l.ShutdownTimeout = kept, kept, once, kept.patience(cfg.ShutdownTimeout)
-	}
 	listener, err := net.Listen("tcp", cfg.Admin.Listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", listenError{err})
 	}
-	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes)).Msg("sluice started")
-	deps := admin.Deps{Lanes: statuses(lanes), Sources: opened.usage, Version: buildVersion(), Log: log}
+	w := newWorks(ctx, cfg, kept, log)
+	w.once = once
+	defer func() { err = errors.Join(err, w.close()) }()
+	lanes, names := w.lanes()
+	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(names)).Msg("sluice started")
+	deps := admin.Deps{Lanes: lanes.Statuses, Sources: w.usage, Version: buildVersion(), Log: log}
 	deps.Hosts = adminHosts(cfg.Admin)
 	kept.tell(&deps)
-	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes) },
+	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes, names) },
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
-		func(ctx context.Context) error { return c.progress(ctx, log, lanes) },
+		func(ctx context.Context) error { return c.progress(ctx, log, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
 		func(ctx context.Context) error { tellFormer(ctx, cfg, log); return nil },
-		func(ctx context.Context) error { return stock.Watch(ctx, log) })
+		func(ctx context.Context) error { return w.stock.Watch(ctx, log) })
 }
 
 // listenError is why nobody can be told how the lanes are.
@@ -111,28 +98,6 @@ func (e listenError) Hint() string {
 		return "another process listens there, perhaps another sluice; write another host:port under admin.listen"
 	}
 	return "write a host:port of this machine under admin.listen"
-}
-
-func newLanes(ctx context.Context, cfg *config.Config, opened sources, confirm func(lane string) func(context.Context) error, stock *prepare.Stock, log zerolog.Logger) ([]*pipeline.Lane, error) {
-	var lanes []*pipeline.Lane
-	for _, l := range cfg.Lanes() {
-		lane, err := newLane(ctx, l, opened[l.Source.Name], confirm(l.Name), stock, log)
-		if err != nil {
-			return nil, err
-		}
-		lanes = append(lanes, lane)
-	}
-	return lanes, nil
-}
-
-func statuses(lanes []*pipeline.Lane) func() []pipeline.Status {
-	return func() []pipeline.Status {
-		list := make([]pipeline.Status, len(lanes))
-		for i, l := range lanes {
-			list[i] = l.Status()
-		}
-		return list
-	}
 }
 
 // runBeside runs the lanes until they are done, and what goes beside them as long.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +42,7 @@ import (
 //	append until FILE    appends events one by one until the file has a line
 //	await lines FILE N   waits until the file has so many lines or more
 //	await text FILE TEXT waits until the file has that text
+//	await status REGEXP  waits until /readyz says 503 and matches, and keeps it in readyz
 //	await ready          waits until the sluice at $ADMIN says that it is ready
 //	terminate            sends SIGTERM to what runs in the background
 //	kafka start TOPIC    runs a cluster, see kafka
@@ -129,6 +132,8 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		attempt = func() error { return hasLines(ts.MkAbs(args[1]), n) }
+	case "status":
+		attempt = func() error { return keepUnready(ts.Getenv("ADMIN"), args[1], ts.MkAbs("readyz")) }
 	case "text":
 		attempt = func() error { return hasText(ts.MkAbs(args[1]), args[2]) }
 	}
@@ -144,6 +149,23 @@ func isReady(address string) error {
 		err = errors.New(answer.Status)
 	}
 	return errors.Join(err, answer.Body.Close())
+}
+
+// keepUnready requires that a sluice is not ready, and that its answer matches. It keeps
+// the answer in a file.
+func keepUnready(address, pattern, path string) error {
+	answer, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close(), os.WriteFile(path, body, 0o600)); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusServiceUnavailable || !regexp.MustCompile(pattern).Match(body) {
+		return fmt.Errorf("%s: %s, want %s", answer.Status, body, pattern)
+	}
+	return nil
 }
 
 func hasLines(path string, n int) error {

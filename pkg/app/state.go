@@ -27,10 +27,11 @@ import (
 type state interface {
 	pipeline.Positions
 	pipeline.DeadLetters
-	confirm(lane string) func(context.Context) error       // before the lane is taken; nil: nobody asks
-	patience(shutdown time.Duration) time.Duration         // for a Publish under way when a lane is to end
-	run(ctx context.Context, lanes []*pipeline.Lane) error // those that this instance is to run
-	tell(*admin.Deps)                                      // what the admin server is to know
+	confirm(lane string) func(context.Context) error                    // before the lane is taken; nil: nobody asks
+	patience(shutdown time.Duration) time.Duration                      // for a Publish under way when a lane is to end
+	ended(lane string)                                                  // called each time a lane ended
+	run(ctx context.Context, lanes *pipeline.Set, names []string) error // those that this instance is to run
+	tell(*admin.Deps)                                                   // what the admin server is to know
 	close() error
 }
 
@@ -83,9 +84,15 @@ func (f *files) confirm(string) func(context.Context) error { return nil }
 
 func (f *files) patience(shutdown time.Duration) time.Duration { return shutdown }
 
-// run ends all lanes where one cannot go on: the others save where they are, and
-// somebody must look.
-func (f *files) run(ctx context.Context, lanes []*pipeline.Lane) error { return runAll(ctx, lanes) }
+func (f *files) ended(string) {}
+
+// run runs all lanes.
+func (f *files) run(ctx context.Context, lanes *pipeline.Set, names []string) error {
+	for _, name := range names {
+		lanes.Start(ctx, name)
+	}
+	return lanes.Wait()
+}
 
 func runAll(ctx context.Context, lanes []*pipeline.Lane) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -156,22 +163,23 @@ func (r *replica) patience(shutdown time.Duration) time.Duration {
 }
 
 // run joins the group, and runs lanes for as long as their partition is owned.
-func (r *replica) run(ctx context.Context, lanes []*pipeline.Lane) error {
+func (r *replica) run(ctx context.Context, lanes *pipeline.Set, names []string) error {
 	if err := r.prepare(ctx); err != nil {
 		return nil // It is that of ctx.
 	}
-	return r.group.Run(ctx, func(ctx context.Context, p *ownership.Partition) error {
+	err := r.group.Run(ctx, func(ctx context.Context, p *ownership.Partition) error {
 		r.own(p.Number, p)
 		defer r.own(p.Number, nil)
-		var running sync.WaitGroup
-		for _, l := range lanes {
-			if partitionOf(l.Name) == p.Number {
-				running.Go(func() { r.keepRunning(ctx, l) })
+		for _, name := range names {
+			if partitionOf(name) == p.Number {
+				lanes.Start(ctx, name)
+				defer lanes.End(name)
 			}
 		}
-		running.Wait()
+		<-ctx.Done()
 		return nil
 	})
+	return errors.Join(err, lanes.Wait())
 }
 
 // prepare sees to the topics, for as long as it takes.
@@ -195,26 +203,7 @@ func (r *replica) prepare(ctx context.Context) error {
 	return nil
 }
 
-// laneRest is how long a lane that cannot go on rests. Other than with files it
-// does not end the others: all replicas would end like that, one after the other.
-const laneRest = time.Minute
-
-func (r *replica) keepRunning(ctx context.Context, l *pipeline.Lane) {
-	for ctx.Err() == nil {
-		err := l.Run(ctx)
-		r.Drop(l.Name)
-		if err == nil {
-			return
-		}
-		r.log.Error().Err(err).Str("lane", l.Name).Str("hint", hintOf(err)).Stringer("again_in", laneRest).Msg("lane ended")
-		timer := time.NewTimer(laneRest)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
-}
+func (r *replica) ended(lane string) { r.Drop(lane) }
 
 func (r *replica) own(number int32, p *ownership.Partition) {
 	r.mu.Lock()

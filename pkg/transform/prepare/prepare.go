@@ -74,6 +74,8 @@ func (p *Preparer) Prepare(e *source.Event) (*source.Event, error) {
 // New makes the preparer of a lane. The error is of a database or a key that
 // cannot be read.
 func (s *Stock) New(settings Settings, catalogue *transform.Catalogue) (*Preparer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := &Preparer{}
 	if settings.Where.IsSet() {
 		p.filter = settings.Where.Filter(catalogue)

@@ -275,10 +275,32 @@ func (l *lines) take() string {
 	return l.buf.String()
 }
 
-func TestNothingToWatchIsDone(t *testing.T) {
-	if err := new(prepare.Stock).Watch(t.Context(), zerolog.Nop()); err != nil {
-		t.Error(err)
-	}
+// A sink whose database cannot be read yet makes its preparer later.
+func TestWhatIsAddedLaterIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "asn.mmdb")
+		enrichtest.Put(t, path, enrichtest.ASN(t), enrichtest.Built)
+		var stock prepare.Stock
+		var log lines
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- stock.Watch(ctx, zerolog.New(&log)) }()
+		time.Sleep(time.Minute)
+		if _, err := stock.New(prepare.Settings{Enrich: enrich.Settings{ASN: path}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("broken"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := log.take(); !strings.Contains(got, "a file cannot be read again") {
+			t.Errorf("logged %q, want that the database cannot be read", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func BenchmarkPrepare(b *testing.B) {

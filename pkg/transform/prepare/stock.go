@@ -3,6 +3,8 @@ package prepare
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -11,9 +13,10 @@ import (
 )
 
 // Stock is what the preparers of a process share: databases, each in memory once
-// however many sinks name it. The zero value is empty and ready for use. New is
-// not called concurrently, nor once Watch runs.
+// however many sinks name it. The zero value is empty and ready for use. Its methods
+// may be called concurrently.
 type Stock struct {
+	mu        sync.Mutex
 	databases map[string]*enrich.Database // by path
 	watched   []refresher                 // what is read from files, also the keys of redactors
 }
@@ -32,6 +35,7 @@ const (
 	repeatAfter = 5 * time.Minute
 )
 
+// database is called with the mutex held.
 func (s *Stock) database(path string, open func(string) (*enrich.Database, error)) (*enrich.Database, error) {
 	if path == "" {
 		return nil, nil
@@ -54,7 +58,7 @@ func (s *Stock) database(path string, open func(string) (*enrich.Database, error
 // Databases are those that are open.
 func (s *Stock) Databases() []*enrich.Database {
 	var all []*enrich.Database
-	for _, w := range s.watched {
+	for _, w := range s.files() {
 		if d, ok := w.(*enrich.Database); ok {
 			all = append(all, d)
 		}
@@ -62,13 +66,17 @@ func (s *Stock) Databases() []*enrich.Database {
 	return all
 }
 
+// files are those that are read again as they change.
+func (s *Stock) files() []refresher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.watched)
+}
+
 // Watch reads files again as they change, until ctx ends. What fails is logged,
 // and what was read before stays in use.
 func (s *Stock) Watch(ctx context.Context, log zerolog.Logger) error {
-	if len(s.watched) == 0 {
-		return nil
-	}
-	told := make([]time.Time, len(s.watched))
+	told := map[refresher]time.Time{}
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
@@ -77,14 +85,14 @@ func (s *Stock) Watch(ctx context.Context, log zerolog.Logger) error {
 			return nil
 		case <-ticker.C:
 		}
-		for i, w := range s.watched {
+		for _, w := range s.files() {
 			changed, err := w.Refresh()
 			switch {
-			case err != nil && time.Since(told[i]) >= repeatAfter:
-				told[i] = time.Now()
+			case err != nil && time.Since(told[w]) >= repeatAfter:
+				told[w] = time.Now()
 				log.Error().Err(err).Msg("a file cannot be read again")
 			case changed:
-				told[i] = time.Time{}
+				told[w] = time.Time{}
 				log.Info().Stringer("file", w).Msg("a file was read again")
 			}
 		}

@@ -1,0 +1,242 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// LaneRest is how long a lane rests that cannot go on, until it is tried again.
+const LaneRest = time.Minute
+
+// Member is a lane of a Set. Its fields are not changed once it is in one.
+type Member struct {
+	Lane, Source, Sink, Format string // for Status while there is no lane yet
+
+	// Build makes the lane. It is called when the lane is started, and again after
+	// each rest until it succeeds; what it opened before an error it closed.
+	Build func(context.Context) (*Lane, error)
+	Ended func() // called each time the lane ended; nil: nobody asks
+}
+
+// Set is the lanes of a process, each run by itself: started, replaced and ended one
+// by one, by whoever decides. A lane that cannot be built, or cannot go on, rests for
+// a minute, is not ready and says why, and is tried again. No other lane notices.
+// With Once it is a failure instead, which Wait returns.
+type Set struct {
+	Once bool
+	Log  zerolog.Logger
+
+	mu    sync.Mutex
+	order []string
+	lanes map[string]*running
+}
+
+// running is a member, and its run if it has one.
+type running struct {
+	Member
+	log  zerolog.Logger
+	once bool
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil: it was not started
+	done   chan struct{}      // closed once it ended; nil: it was not started
+	lane   *Lane              // nil: not built yet
+	rest   error              // why it rests; nil: it does not
+	due    time.Time          // when it is tried again
+	err    error              // why it ended by itself
+}
+
+// Put adds a member, or takes the place of the one with its name, which is ended
+// first. It does not start it.
+func (s *Set) Put(m Member) {
+	s.End(m.Lane)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lanes == nil {
+		s.lanes = map[string]*running{}
+	}
+	if s.lanes[m.Lane] == nil {
+		s.order = append(s.order, m.Lane)
+	}
+	s.lanes[m.Lane] = &running{Member: m, log: s.Log.With().Str("lane", m.Lane).Logger(), once: s.Once}
+}
+
+// Start runs a member, which is in the set, until ctx ends, End is called, or, with Once, it has caught up.
+// It does not start one that runs.
+func (s *Set) Start(ctx context.Context, name string) {
+	r := s.member(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done != nil {
+		select {
+		case <-r.done:
+		default:
+			return
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	r.cancel, r.done = cancel, done
+	go func() {
+		defer close(done)
+		defer cancel()
+		r.run(ctx)
+	}()
+}
+
+// member is nil if there is none of that name.
+func (s *Set) member(name string) *running {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lanes[name]
+}
+
+// End ends a member, and returns once it has ended.
+func (s *Set) End(name string) {
+	r := s.member(name)
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	cancel, done := r.cancel, r.done
+	r.mu.Unlock()
+	if done == nil {
+		return
+	}
+	cancel()
+	<-done
+}
+
+// Wait returns once all members that were started have ended, with what ended those
+// that failed.
+func (s *Set) Wait() error {
+	var errs []error
+	for _, r := range s.all() {
+		r.mu.Lock()
+		done := r.done
+		r.mu.Unlock()
+		if done == nil {
+			continue
+		}
+		<-done
+		r.mu.Lock()
+		errs = append(errs, r.err)
+		r.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// Statuses are snapshots of all members, in the order in which they were put.
+func (s *Set) Statuses() []Status {
+	var list []Status
+	for _, r := range s.all() {
+		list = append(list, r.status())
+	}
+	return list
+}
+
+func (s *Set) all() []*running {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*running, len(s.order))
+	for i, name := range s.order {
+		list[i] = s.lanes[name]
+	}
+	return list
+}
+
+// run tries the lane until ctx ends.
+func (r *running) run(ctx context.Context) {
+	for {
+		err := r.attempt(ctx)
+		if err == nil || ctx.Err() != nil || r.once {
+			r.mu.Lock()
+			r.err = err
+			r.mu.Unlock()
+			return
+		}
+		if r.pause(ctx, err) != nil {
+			return
+		}
+	}
+}
+
+// attempt builds the lane if there is none yet, and runs it.
+func (r *running) attempt(ctx context.Context) error {
+	r.mu.Lock()
+	lane := r.lane
+	r.mu.Unlock()
+	if lane == nil {
+		var err error
+		if lane, err = r.Build(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil // It is told to stop, which is no failure.
+			}
+			return fmt.Errorf("lane %s: %w", r.Lane, err)
+		}
+		r.mu.Lock()
+		r.lane = lane
+		r.mu.Unlock()
+	}
+	if r.Ended != nil {
+		defer r.Ended()
+	}
+	return lane.Run(ctx)
+}
+
+// pause rests the lane because of err. It returns an error if ctx ends meanwhile.
+func (r *running) pause(ctx context.Context, err error) error {
+	line := r.log.Error().Err(err).Stringer("again_in", LaneRest)
+	if hint := hint(err); hint != "" {
+		line = line.Str("hint", hint)
+	}
+	line.Msg("lane rests")
+	r.resting(err, time.Now().Add(LaneRest))
+	defer r.resting(nil, time.Time{})
+	timer := time.NewTimer(LaneRest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *running) resting(err error, until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rest, r.due = err, until
+}
+
+// status is that of the lane, and why it rests.
+func (r *running) status() Status {
+	r.mu.Lock()
+	lane, rest, due, failed := r.lane, r.rest, r.due, r.err
+	r.mu.Unlock()
+	s := Status{Lane: r.Lane, Source: r.Source, Sink: r.Sink, Format: r.Format, Reason: "not running"}
+	if lane != nil {
+		s = lane.Status()
+	}
+	switch {
+	case rest != nil:
+		s.Ready, s.Resting = false, true
+		s.Reason = fmt.Sprintf("rests, and is tried again at %s: %s", due.UTC().Format(time.RFC3339), withHint(rest))
+	case lane == nil && failed != nil:
+		s.Reason = fmt.Sprintf("not running: %s", withHint(failed))
+	}
+	return s
+}
+
+// withHint is an error for people.
+func withHint(err error) string {
+	if hint := hint(err); hint != "" {
+		return fmt.Sprintf("%v; hint: %s", err, hint)
+	}
+	return err.Error()
+}
