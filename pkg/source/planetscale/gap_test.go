@@ -56,6 +56,35 @@ func TestNothingExpiresUntold(t *testing.T) {
 	}
 }
 
+// A lane that is to end once it has caught up need not wait after a gap behind which
+// there is nothing.
+func TestAfterAGapNothingIsWaitedFor(t *testing.T) {
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 500, Retention: defaults.Retention.Std(), Order: order})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(time.Minute)
+				f.crash()
+				time.Sleep(20 * 24 * time.Hour)
+				began := time.Now()
+				for caughtUp := false; !caughtUp; {
+					p, ok := f.page(t.Context())
+					if !ok {
+						t.Fatal("no page")
+					}
+					f.save(p)
+					caughtUp = p.CaughtUp
+				}
+				if took, most := time.Since(began), 3*defaults.PollInterval.Std(); f.gaps() != 1 || took > most {
+					t.Errorf("%d gaps were told, and it took %s to have caught up, want one and at most %s", f.gaps(), took, most)
+				}
+			})
+		})
+	}
+}
+
 // wantExpiredTold requires that what left the log undelivered lies in an
 // interval that a gap event told.
 func (f *follower) wantExpiredTold() {

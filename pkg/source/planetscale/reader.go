@@ -37,6 +37,7 @@ type reader struct {
 	end      [2]string // of a log that lists the oldest first: its last two events
 	fullDue  time.Time // when a walk must go down to the floor again
 	returned time.Time // when Next last returned a page; zero before it did
+	behind   bool      // that page said that more waits
 	warned   time.Time
 
 	mu       sync.Mutex
@@ -175,7 +176,7 @@ func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
 		r.hand = nil
 	}
 	r.sawHandout(events, caughtUp)
-	if len(events) == 0 && time.Since(r.returned) < idleSave {
+	if len(events) == 0 && !(caughtUp && r.behind) && time.Since(r.returned) < idleSave {
 		return source.Page{}, false, nil
 	}
 	page, err := r.page(events, caughtUp)
@@ -184,7 +185,7 @@ func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
 
 func (r *reader) page(events []source.Event, caughtUp bool) (source.Page, error) {
 	next, err := r.pos.encode()
-	r.returned = time.Now()
+	r.returned, r.behind = time.Now(), !caughtUp
 	return source.Page{Events: events, Next: next, CaughtUp: caughtUp}, err
 }
 
