@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 func (c *command) run() *cobra.Command {
 	var file string
 	var once bool
+	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
 		Short: "Deliver events until told to stop",
@@ -25,18 +27,27 @@ func (c *command) run() *cobra.Command {
 
 SIGTERM and SIGINT finish the Publish under way, within shutdown_timeout, save
 the position and exit with 0. SIGHUP neither ends nor reloads anything. Killed in
-any other way, nothing is lost either: what was not saved is read again.`,
+any other way, nothing is lost either: what was not saved is read again.
+
+With --once it ends when all lanes have caught up. A lane that cannot go on is a
+failure, told when the others are done. With --timeout it ends by then, and a
+shutdown_timeout later at most: it names each lane that is not done, and why, and
+exits with 1.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
 			if err != nil {
 				return err
 			}
-			return c.daemon(cmd.Context(), cfg, once)
+			if cmd.Flags().Changed("timeout") && (!once || limit <= 0) {
+				return usageError{errors.New("--timeout is a time above 0, and goes with --once"), cmd.CommandPath()}
+			}
+			return c.daemon(cmd.Context(), cfg, once, limit)
 		},
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().BoolVar(&once, "once", false, "end when all lanes have caught up")
+	cmd.Flags().DurationVar(&limit, "timeout", 0, "with --once: end by then, and fail if a lane is not done; default never")
 	return cmd
 }
 
@@ -56,7 +67,7 @@ func (c *command) load(file string) (*config.Config, error) {
 }
 
 // daemon runs the lanes of a configuration, with the admin server beside them.
-func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (err error) {
+func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, limit time.Duration) (err error) {
 	surviving := survive()
 	defer surviving.stop()
 	log := newLogger(c.stderr, cfg.Log)
@@ -80,7 +91,9 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool) (er
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: w.usage, Version: buildVersion(), Log: log}
 	deps.Hosts = adminHosts(cfg.Admin)
 	kept.tell(&deps)
-	return runBeside(ctx, func(ctx context.Context) error { return kept.run(ctx, lanes, names) },
+	return runBeside(ctx, func(ctx context.Context) error {
+		return endBy(ctx, limit, lanes, func(ctx context.Context) error { return kept.run(ctx, lanes, names) })
+	},
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },

@@ -70,6 +70,7 @@ func (s *stage) wantClosed(t *testing.T, least int) {
 
 type props struct {
 	Name  string `yaml:"name"`
+	Most  int    `yaml:"most"`  // bytes of the largest record; 0 is the default
 	Small bool   `yaml:"small"` // the largest record is too small for any format
 }
 
@@ -78,16 +79,23 @@ type stagedSink struct {
 	props
 }
 
-func (s *stagedSink) Publish(context.Context, []sink.Record) error { return nil }
-func (s *stagedSink) Close() error                                 { return s.close("sink " + s.Name) }
+func (s *stagedSink) Publish(context.Context, []sink.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fails["publish to "+s.Name]
+}
+func (s *stagedSink) Close() error { return s.close("sink " + s.Name) }
 func (s *stagedSink) Limits() sink.Limits {
 	if s.Small {
 		return sink.Limits{RecordBytes: 1}
 	}
+	if s.Most > 0 {
+		return sink.Limits{RecordBytes: s.Most, Bytes: 64 << 20}
+	}
 	return sink.Limits{}
 }
 
-// stagedSource is a log without an event.
+// stagedSource is a log of one event.
 type stagedSource struct {
 	*stage
 	name string
@@ -120,7 +128,8 @@ type stagedReader struct {
 }
 
 func (r *stagedReader) Next(ctx context.Context) (source.Page, error) {
-	if !r.read.IsZero() {
+	first := r.read.IsZero()
+	if !first {
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
@@ -130,7 +139,11 @@ func (r *stagedReader) Next(ctx context.Context) (source.Page, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.read = time.Now()
-	return source.Page{Next: source.Position("0"), CaughtUp: true}, nil
+	page := source.Page{Next: source.Position("0"), CaughtUp: true}
+	if first {
+		page.Events = []source.Event{{ID: "e", Time: r.read, Action: "branch.created", Raw: []byte(`{"id":"e"}`)}}
+	}
+	return page, nil
 }
 func (r *stagedReader) Progress() source.Progress {
 	r.mu.Lock()

@@ -164,7 +164,7 @@ func (l *Lane) follow(ctx, grace context.Context, dest *destination) error {
 	stages.Go(func() error { return l.transform(running, read, encoded) })
 	stages.Go(func() error { return pub.run(running, grace, encoded) })
 	err = stages.Wait()
-	unsettled := l.state.close()
+	unsettled := l.state.close(err == nil)
 	l.log.Info().Int("pages_left_to_next_run", unsettled).Msg("lane stopped")
 	if ctx.Err() != nil {
 		err = nil

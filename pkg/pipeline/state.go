@@ -12,6 +12,7 @@ import (
 type state struct {
 	mu      sync.Mutex
 	running bool
+	done    bool            // with Once: it caught up, and all is settled
 	ended   error           // why the lane last ended by itself; nil while it runs
 	reader  source.Reader   // nil while none is open
 	last    source.Progress // of the reader before
@@ -32,7 +33,7 @@ type state struct {
 func (s *state) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running, s.ended = true, nil
+	s.running, s.done, s.ended = true, false, nil
 }
 
 // end notes that a lane ended, and why if nobody told it to.
@@ -48,11 +49,13 @@ func (s *state) open(r source.Reader, queues ...*queue) {
 	s.reader, s.queues, s.waiting = r, queues, nil
 }
 
-// close is called before the reader is closed, since that is not asked after. It
-// returns how many pages were read and not settled.
-func (s *state) close() (unsettled int) {
+// close is called before the reader is closed, since that is not asked after. done
+// says that the stages ended because nothing waits behind them. It returns how many
+// pages were read and not settled.
+func (s *state) close(done bool) (unsettled int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.done = done
 	s.last = s.reader.Progress()
 	unsettled = len(s.waiting)
 	s.reader, s.queues, s.waiting, s.blocked = nil, nil, nil, false
@@ -174,6 +177,7 @@ func (s *state) snapshot(to *Status) view {
 		to.QueuedPages[i] = len(q.pages)
 		to.QueuedBytes += q.held.Load()
 	}
+	to.Done = s.done
 	to.Read, to.Published, to.Rejected = s.read, s.taken, s.refused
 	to.Filtered, to.Unprepared = s.filtered, s.unprepared
 	to.Unmapped, to.Truncated = s.unmapped, s.truncated

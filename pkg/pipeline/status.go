@@ -15,6 +15,7 @@ type Status struct {
 
 	Elsewhere  bool   // another replica runs the lane; set by who knows that
 	Ready      bool   // the last read is fresh and the last publish was accepted
+	Done       bool   // with Once: it caught up, and all is settled
 	Resting    bool   // it cannot go on, and is tried again after a rest; Reason says why
 	Reason     string // why not ready, for people; empty if ready
 	CatchingUp bool   // older events are known to wait
