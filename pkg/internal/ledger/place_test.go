@@ -227,3 +227,32 @@ func (s signal) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
+
+// Lanes of a source share a partition, and each finds its own position.
+func TestLanesOfASourceFindTheirOwn(t *testing.T) {
+	brokers := start(t)
+	l, other := open(t, settings(brokers)), ledger.New("acme/other", settings(brokers))
+	t.Cleanup(other.Close)
+	take(t, l, "")
+	take(t, other, "")
+	commit(t, l, `1`, "a")
+	commit(t, other, `2`, "b")
+	take(t, open(t, settings(brokers)), `1`)
+}
+
+// What is refused is no record of the lane's, so that there is none to bury.
+func TestRefusedDeadLetterIsNoRecord(t *testing.T) {
+	c := cluster(t)
+	l := open(t, settings(c.ListenAddrs()))
+	take(t, l, "")
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: audit + ".dead-letters", Err: kerr.MessageTooLarge})
+	letters := []sink.Reject{{Record: sink.Record{ID: "x"}, Raw: []byte("x"), Reason: "bad"}}
+	err := l.Commit(within(t), records("a"), letters, []byte(`1`))
+	if _, named := errors.AsType[sink.BatchError](err); named || !errors.Is(err, kerr.MessageTooLarge) {
+		t.Errorf("got %v, want the topic of dead letters to be at fault", err)
+	}
+	if err := l.Commit(within(t), records("a"), letters, []byte(`1`)); err != nil {
+		t.Fatal(err)
+	}
+	committed(t, c.ListenAddrs(), audit, 1)
+}

@@ -2,11 +2,15 @@ package ownership_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // What was started for another member is not confirmed, although the coordinator
@@ -104,4 +108,27 @@ func TestWhatIsSuspendedRunsAgain(t *testing.T) {
 			t.Errorf("how often partitions were run (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// These answers of a coordinator say that we are not the owner; others say neither
+// that nor the opposite (OffsetCommitResponse in Kafka's protocol guide).
+func TestConfirmReadsTheCode(t *testing.T) {
+	for code, no := range map[*kerr.Error]bool{
+		kerr.IllegalGeneration: true, kerr.UnknownMemberID: true, kerr.FencedInstanceID: true,
+		kerr.RebalanceInProgress: false, kerr.GroupAuthorizationFailed: false, kerr.UnknownTopicOrPartition: false,
+	} {
+		t.Run(code.Message, func(t *testing.T) {
+			virtual(t, func(t *testing.T, c *cluster) {
+				j := newJournal(t)
+				join(t, c.network.DialContext, c.settings(), j.run("a", 0))
+				j.await(3*time.Second, "all on a", shared("a"))
+				fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: code, Count: -1})
+				err := j.any("a").Confirm(t.Context())
+				if !errors.Is(err, code) || isNotOwner(err) != no {
+					t.Errorf("got %v, want %v, and that it says no: %t", err, code, no)
+				}
+				fault.Remove()
+			})
+		})
+	}
 }
