@@ -417,3 +417,11 @@ func everything(how string) []string {
 	}
 	return pairs
 }
+
+func TestAGapIsHandedOn(t *testing.T) {
+	e := parse(t, `{"id":"q7","location":"Linköping"}`)
+	e.Gap = true
+	if got := open(t, "location", "mask").Redact(&e); got != &e {
+		t.Errorf("got %+v, want the gap itself", got)
+	}
+}

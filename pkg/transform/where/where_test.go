@@ -195,3 +195,14 @@ func BenchmarkWhere(b *testing.B) {
 		})
 	}
 }
+
+// TestNoExpressionIsShown sees to it that messages that are not listed show nothing.
+func TestNoExpressionIsShown(t *testing.T) {
+	for _, text := range []string{
+		"let id = 1; TopSecret7", "let TopSecret7 = 1; let TopSecret7 = 2; late", "TopSecret7()", "[1] | map(#TopSecret7)", "id.TopSecret7()", "late | TopSecret7()", "len(id, 'TopSecret7')", "'\\TopSecret7'", "action matches '[TopSecret7'", "severity['TopSecret7'] == 1", "0xTopSecret7", "1TopSecret7", "TopSecret7 § late", "actor?.TopSecret7", "{TopSecret7: 1}.x.TopSecret7",
+	} {
+		if err := new(where.Expression).UnmarshalText([]byte(text)); err != nil && strings.Contains(err.Error(), "opSecret7") {
+			t.Errorf("%s: shows in %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,6 @@
+package config
+
+var (
+	WithoutQuotations = withoutQuotations
+	Explain           = explain
+)
