@@ -25,6 +25,8 @@ func explain(err error, path string) error {
 		return sink.Destination(err, fmt.Sprintf("name a file in it, such as %s", filepath.Join(path, "audit.ndjson")))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return sink.Destination(err, fmt.Sprintf("see that %s exists, owned by the user that runs sluice (uid %d), and that no link there leads nowhere", filepath.Dir(path), os.Geteuid()))
+	case errors.Is(err, errAbsent):
+		return sink.Destination(err, fmt.Sprintf("start sluice with %s open; to discard records on purpose, write /dev/null", path))
 	case errors.Is(err, errNotOurs):
 		return sink.Destination(err, fmt.Sprintf("name another path, or move %s away if it is not needed", path))
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

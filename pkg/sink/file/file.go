@@ -39,7 +39,9 @@
 //
 // Named pipes and devices, /dev/stdout and /dev/null among them, are written
 // to as they are: no lock, fsync, rotation or repair, and nil of Publish means
-// only that the kernel took the bytes. For a terminal there is package stdout,
+// only that the kernel took the bytes. The null device is used with a warning, and
+// refused behind a path such as /dev/stdout: there it stands for an output that was
+// closed. For a terminal there is package stdout,
 // which makes records harmless to look at; this one does not.
 package file
 

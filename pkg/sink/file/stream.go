@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 )
 
 // openStream opens a pipe or a device. It does not wait for a pipe to have a
@@ -18,9 +20,23 @@ func (a *archive) openStream() error {
 	if err != nil {
 		return err
 	}
+	null, err := stdio.Null(f)
+	if err == nil && null && borrowed(a.path) {
+		err = errAbsent
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if null {
+		a.log.Warn().Str("path", a.path).Msg("the path is the null device: records are discarded and count as delivered")
+	}
 	a.f, a.stream, a.dirty = f, true, false
 	return nil
 }
+
+// errAbsent is about a path such as /dev/stdout. The Go runtime puts the null
+// device in the place of a standard descriptor that was closed.
+var errAbsent = errors.New("leads to the null device, so records would go nowhere")
 
 // pour writes to a stream. What has gone into it cannot be taken back: where a
 // write stopped within a line the next one begins with a line end, so that the

@@ -172,6 +172,31 @@ func TestDevicesAreOnlyWrittenTo(t *testing.T) {
 	}
 }
 
+// TestOutputThatIsAbsent has /dev/fd lead to the null device, which the runtime puts
+// in the place of a standard descriptor that was closed.
+func TestOutputThatIsAbsent(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	path := fmt.Sprint("/dev/fd/", null.Fd())
+	snk := open(t, file.On(untouched(t)), at(path))
+	wantHint(t, snk.Publish(t.Context(), batch("a")), "leads to the null device", "start sluice with "+path+" open")
+}
+
+func TestNullDeviceIsToldOf(t *testing.T) {
+	var log strings.Builder
+	snk := openUnclosed(t, file.On(untouched(t)), zerolog.New(&log), at(os.DevNull))
+	publish(t, snk, "a")
+	if err := snk.Close(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "records are discarded") {
+		t.Errorf("got log %q, want a warning", log.String())
+	}
+}
+
 // TestFileThatWasHandedOver writes to a regular file by /dev/fd, as where a shell
 // redirected /dev/stdout.
 func TestFileThatWasHandedOver(t *testing.T) {

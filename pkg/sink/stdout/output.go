@@ -1,12 +1,17 @@
 package stdout
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
+	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 // output is a writer that lanes share. Who has a token in turn may write.
@@ -17,6 +22,7 @@ type output struct {
 	opening  sync.Mutex
 	w        io.Writer // nil until opened, not changed after
 	terminal bool
+	null     bool // what is written is discarded
 }
 
 func (o *output) open(w io.Writer) error {
@@ -26,8 +32,11 @@ func (o *output) open(w io.Writer) error {
 		return nil
 	}
 	if f, ok := w.(*os.File); ok {
-		var err error
-		if f, err = unsignalled(f); err != nil {
+		f, err := usable(f)
+		if err != nil {
+			return err
+		}
+		if o.null, err = stdio.Null(f); err != nil {
 			return err
 		}
 		o.terminal = term.IsTerminal(int(f.Fd()))
@@ -35,6 +44,22 @@ func (o *output) open(w io.Writer) error {
 	}
 	o.w = w
 	return nil
+}
+
+var errAbsent = errors.New("was closed when the process was started, so records would go nowhere")
+
+// usable returns a file that records can be written to and still exist. Its hint
+// is for the standard output, which is where the sink writes.
+func usable(f *os.File) (*os.File, error) {
+	closed, err := stdio.Closed(f)
+	if err != nil {
+		return nil, err
+	}
+	if closed {
+		return nil, sink.Hint(&os.PathError{Op: "open", Path: f.Name(), Err: errAbsent},
+			"start sluice with its standard output open, or remove the sink of type stdout; to discard records on purpose, redirect the output with >/dev/null")
+	}
+	return unsignalled(f)
 }
 
 // unsignalled returns the file under another descriptor if it is standard output
@@ -67,6 +92,9 @@ func (o *output) write(buf []byte) error {
 	if !o.midline {
 		buf = buf[1:]
 	}
+	if err := o.kept(); err != nil {
+		return err
+	}
 	n, err := o.w.Write(buf)
 	if n > 0 {
 		o.midline = buf[n-1] != '\n'
@@ -75,6 +103,24 @@ func (o *output) write(buf []byte) error {
 		return io.ErrShortWrite
 	}
 	return err
+}
+
+var errDeleted = errors.New("the file behind the output was deleted, so records would go with the process")
+
+// kept returns an error if what is written would be in no directory.
+func (o *output) kept() error {
+	f, ok := o.w.(*os.File)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().IsRegular() && s.Nlink == 0 {
+		return errDeleted
+	}
+	return nil
 }
 
 func (o *output) describe() (string, error) {
@@ -89,6 +135,8 @@ func (o *output) describe() (string, error) {
 	switch {
 	case o.terminal:
 		return "a terminal; control characters in records are shown escaped", nil
+	case o.null:
+		return "the null device; records are discarded", nil
 	case info.Mode().IsRegular():
 		return "a file, written without fsync; the file sink makes records durable", nil
 	case info.Mode()&os.ModeNamedPipe != 0:

@@ -6,6 +6,10 @@
 // and nothing is stored. For a file there is package file, which is: redirecting
 // the standard output gets no fsync.
 //
+// A standard output that was closed when the process was started is refused, and
+// so is a batch for a file that was deleted: both would lose the records without
+// an error. The null device is used with a warning.
+//
 // All lanes that publish here share one output. Each Publish is a single write
 // under a lock that they have in common, so that lines of several lanes never
 // run into each other. Where a write failed within a line, the next one begins
@@ -43,9 +47,12 @@ type Settings struct{}
 // would leave the file as other processes know it.
 func To(w io.Writer) sink.Type {
 	out := &output{turn: make(chan struct{}, 1)}
-	return sink.NewType("stdout", Settings{}, func(context.Context, sink.Env, Settings) (sink.Sink, error) {
+	return sink.NewType("stdout", Settings{}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
 		if err := out.open(w); err != nil {
 			return nil, fmt.Errorf("opening output: %w", err)
+		}
+		if out.null {
+			env.Log.Warn().Msg("standard output is /dev/null: records are discarded and count as delivered")
 		}
 		return &lane{out: out, closed: make(chan struct{})}, nil
 	})
@@ -117,8 +124,11 @@ func (l *lane) write(ctx context.Context, buf []byte) error {
 // describe adds what a person can do.
 func describe(err error) error {
 	err = fmt.Errorf("writing to output: %w", err)
-	if errors.Is(err, syscall.EPIPE) {
+	switch {
+	case errors.Is(err, syscall.EPIPE):
 		return sink.Destination(err, "the program that read the output has ended; start both again, or leave this sink out")
+	case errors.Is(err, errDeleted):
+		return sink.Destination(err, "start sluice again with its output redirected to a file that exists; a sink of type file follows a file that is rotated")
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -297,6 +298,71 @@ func TestClosedStandardOutputIsAnErrorOfOpen(t *testing.T) {
 	}
 }
 
+// TestOutputThatWasClosedFromTheStart runs this binary without a standard output:
+// the runtime puts the null device there.
+func TestOutputThatWasClosedFromTheStart(t *testing.T) {
+	for redirection, want := range map[string]string{
+		">&-":             "opening output: open /dev/stdout: was closed when the process was started, so records would go nowhere; broken pipe: false",
+		"<&- >&- ":        "opening output: open /dev/stdout: was closed when the process was started, so records would go nowhere; broken pipe: false",
+		"</dev/null":      "<nil>; broken pipe: false",
+		">/dev/null":      "<nil>; broken pipe: false",
+		"<&- | cat":       "<nil>; broken pipe: false",
+		">>$OUT":          "<nil>; broken pipe: false",
+		">$OUT; cat $OUT": "<nil>; broken pipe: false",
+	} {
+		t.Run(redirection, func(t *testing.T) {
+			cmd := exec.Command("sh", "-c", `"$0" `+redirection, os.Args[0])
+			cmd.Env = append(os.Environ(), asSink+"=1", "OUT="+t.TempDir()+"/records")
+			var said strings.Builder
+			cmd.Stderr = &said
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			if got := said.String(); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestNullDeviceIsToldOf(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, null) })
+	var log strings.Builder
+	typ := stdout.To(null)
+	for range 2 { // Lanes share the output, and each is told of it.
+		log.Reset()
+		if _, err := typ.Open(t.Context(), sink.Env{Log: zerolog.New(&log)}, typ.Settings()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(log.String(), "records are discarded") {
+			t.Errorf("got log %q, want a warning", log.String())
+		}
+	}
+}
+
+func TestDeletedFileTakesNothing(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, file) })
+	snk := open(stdout.To(file))(t)
+	if err := snk.Publish(t.Context(), batch("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		t.Fatal(err)
+	}
+	err = snk.Publish(t.Context(), batch("b"))
+	if err == nil || sink.IsPermanent(err) || !strings.Contains(err.Error(), "was deleted") {
+		t.Errorf("got error %v, want that the file was deleted", err)
+	}
+}
+
 func TestCheckSaysWhatTheOutputIs(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -319,7 +385,7 @@ func TestCheckSaysWhatTheOutputIs(t *testing.T) {
 		{io.Discard, "a writer within this program"},
 		{writer, "a pipe"},
 		{file, "a file, written without fsync; the file sink makes records durable"},
-		{null, "a device or socket"},
+		{null, "the null device; records are discarded"},
 	} {
 		got, err := open(stdout.To(c.w))(t).(sink.Checker).Check(t.Context())
 		if err != nil || got != c.want {
