@@ -132,13 +132,17 @@ func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
 }
 
 // Save makes pos, a JSON value of at most 512 kB, the position of lane. Once it
-// has returned nil, a power loss cannot undo it. After an error either position
+// has returned nil, a power loss cannot undo it. If the lock of the directory was
+// removed or replaced, another process may run the lane, and nothing is saved. After an error either position
 // may be the one on disk, and each is whole.
 func (d *Dir) Save(ctx context.Context, lane string, pos source.Position) error {
 	path := d.file(lane)
 	err := ctx.Err()
 	if err == nil && d.closed.Load() {
 		err = fs.ErrClosed
+	}
+	if err == nil {
+		err = statedir.Held(d.lock)
 	}
 	if err != nil {
 		return fail("save checkpoint", path, err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // holdVariable makes the test binary a process that holds the directory it names
@@ -75,6 +77,35 @@ func TestHold(t *testing.T) {
 			t.Fatal("the first process ended before it was killed")
 		}
 		open(t, dir)
+	})
+	t.Run("nothing is saved once the directory was removed and made again", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "state")
+		first := open(t, dir)
+		save(t, first, lane, `1`)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		second := open(t, dir)
+		err := first.Save(t.Context(), lane, source.Position(`2`))
+		if !errors.Is(err, statedir.ErrLost) || !strings.Contains(hint(err), "no other sluice") {
+			t.Errorf("got error %v, hint %q, want ErrLost and what to look for", err, hint(err))
+		}
+		if got := load(t, second, lane); got != "" {
+			t.Errorf("the first process wrote %s over the second's position", got)
+		}
+	})
+	t.Run("a lock that is a symbolic link is refused, and its target untouched", func(t *testing.T) {
+		dir := t.TempDir()
+		target := filepath.Join(t.TempDir(), "target")
+		if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, filepath.Join(dir, "lock"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := checkpoint.Open(dir); err == nil || !strings.Contains(hint(err), "symbolic link") {
+			t.Errorf("got error %v, hint %q, want a refusal of the link", err, hint(err))
+		}
+		if got, err := os.ReadFile(target); err != nil || string(got) != "precious" {
+			t.Errorf("the target holds %q, error %v", got, err)
+		}
 	})
 	t.Run("a directory is free once it is closed", func(t *testing.T) {
 		dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -18,18 +19,44 @@ var ErrLocked = errors.New("is locked")
 // to hear of it.
 const patience = 10 * time.Second
 
+// ErrLost is about a lock whose file was removed or replaced. Another process can
+// then lock the file that is there, so the lock excludes nobody.
+var ErrLost = errors.New("the lock was removed or replaced while this process held it")
+
 // TryLock opens the file at path, creating it with mode 0600, and takes its
 // lock, or fails with ErrLocked. The lock ends when the file is closed, and so
-// with the process at the latest, however that dies.
+// with the process at the latest, however that dies. A symbolic link is refused
+// (open(2), O_NOFOLLOW): whoever can write to the directory could have made it
+// lead to a file that the holder then overwrites.
 func TryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := TryLockFile(f); err != nil {
+	err = TryLockFile(f)
+	if err == nil {
+		err = Held(f)
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// Held returns ErrLost unless the file of a lock is still the one at its path.
+func Held(f *os.File) error {
+	ours, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Lstat(f.Name())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil || !os.SameFile(ours, there) {
+		return &os.PathError{Op: "lock", Path: f.Name(), Err: ErrLost}
+	}
+	return nil
 }
 
 // TryLockFile takes the lock of an open file, or fails with ErrLocked. Two

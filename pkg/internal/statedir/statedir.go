@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Open makes dir a directory that only its owner can use. Where it has to be
@@ -72,6 +74,10 @@ func Sync(dir string) error {
 // empty if nothing is known.
 func Advice(err error, path string) string {
 	switch {
+	case errors.Is(err, ErrLost):
+		return fmt.Sprintf("see that no other sluice uses %s and that no clean-up removes files there, then restart this one", filepath.Dir(path))
+	case errors.Is(err, unix.ELOOP):
+		return fmt.Sprintf("remove the symbolic link in %s, and let only the user that runs sluice write there", path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("let the user that runs sluice (uid %d) own %s", os.Getuid(), path)
 	case isFull(err):

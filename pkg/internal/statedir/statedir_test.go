@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,41 @@ func TestLock(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("is lost once its file is removed or replaced", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		first, err := statedir.TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer first.Close()
+		if err := statedir.Held(first); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := statedir.Held(first); !errors.Is(err, statedir.ErrLost) {
+			t.Errorf("removed: got error %v, want ErrLost", err)
+		}
+		second, err := statedir.TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		if err := statedir.Held(first); !errors.Is(err, statedir.ErrLost) {
+			t.Errorf("replaced: got error %v, want ErrLost", err)
+		}
+	})
+	t.Run("a symbolic link is refused and its target untouched", func(t *testing.T) {
+		dir := t.TempDir()
+		target, path := filepath.Join(dir, "target"), filepath.Join(dir, "lock")
+		if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, path)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := statedir.TryLock(path); !errors.Is(err, syscall.ELOOP) {
+			t.Errorf("got error %v, want ELOOP", err)
+		}
+	})
 	t.Run("is waited for", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "lock")
 		synctest.Test(t, func(t *testing.T) {
@@ -158,4 +194,12 @@ func TestLock(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestSyncReachesTheKernel has a directory whose file system cannot sync: the error
+// proves that the kernel was asked (fsync(2), EINVAL).
+func TestSyncReachesTheKernel(t *testing.T) {
+	if err := statedir.Sync("/proc"); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("got error %v, want EINVAL", err)
+	}
 }
