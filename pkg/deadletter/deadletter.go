@@ -90,7 +90,8 @@ func (s *Store) Close() error {
 
 // Put buries rejects. Once it has returned nil, a power loss cannot undo it.
 // After an error some of them may be buried; putting them again is harmless. If
-// they do not all fit, none is buried and the error is ErrFull.
+// they do not all fit, none is buried and the error is ErrFull. An empty store
+// takes all, also if they are larger than maxBytes.
 func (s *Store) Put(ctx context.Context, lane string, rejects []sink.Reject) error {
 	if len(rejects) == 0 {
 		return nil
@@ -117,7 +118,9 @@ func (s *Store) bury(ctx context.Context, lane string, lines *bytes.Buffer) (err
 	if err != nil {
 		return err
 	}
-	if used+int64(lines.Len()) > s.maxBytes {
+	// An empty store takes whatever comes at once: a letter that is larger than
+	// maxBytes would otherwise stop its lane for ever.
+	if used > 0 && used+int64(lines.Len()) > s.maxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used and %d more do not fit", ErrFull, used, s.maxBytes, lines.Len())
 	}
 	return s.append(s.path(lane, extension), lines)

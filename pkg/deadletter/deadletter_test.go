@@ -244,6 +244,63 @@ func TestPut(t *testing.T) {
 			t.Errorf("got error %v, want ErrFull", err)
 		}
 	})
+	t.Run("an empty store takes letters that are larger than it may be, and is full then", func(t *testing.T) {
+		dir := t.TempDir()
+		s := open(t, dir, 10)
+		put(t, s, lane, "a", "b")
+		wantIDs(t, dir, lane, "a b")
+		if err := s.Put(t.Context(), lane, rejects("c")); !errors.Is(err, deadletter.ErrFull) {
+			t.Errorf("got error %v, want ErrFull", err)
+		}
+		wantIDs(t, dir, lane, "a b")
+	})
+	t.Run("a redrive that died takes room, and its letters are counted", func(t *testing.T) {
+		dir := t.TempDir()
+		s := open(t, dir, large)
+		put(t, s, lane, "a")
+		size, err := s.Size()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "acme+siem.ndjson")
+		if err := os.Rename(file, file+".redrive"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Size(); err != nil || got != size {
+			t.Errorf("got size %d, error %v, want %d", got, err, size)
+		}
+		if got, err := s.Count(lane); err != nil || got != 1 {
+			t.Errorf("got %d letters, error %v, want 1", got, err)
+		}
+	})
+	t.Run("what a dead process left of a line is cut off, and nothing before it", func(t *testing.T) {
+		dir := t.TempDir()
+		s := open(t, dir, large)
+		put(t, s, lane, "a")
+		file := filepath.Join(dir, "acme+siem.ndjson")
+		whole, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, append(whole, `{"version":1,"lane":"`+strings.Repeat("x", 10_000)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, lane, "b")
+		wantIDs(t, dir, lane, "a b")
+	})
+	t.Run("a symbolic link is not written through", func(t *testing.T) {
+		dir := t.TempDir()
+		target := filepath.Join(t.TempDir(), "target")
+		if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, filepath.Join(dir, "acme+siem.ndjson"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, dir, large).Put(t.Context(), lane, rejects("a")); !errors.Is(err, syscall.ELOOP) {
+			t.Errorf("got error %v, want ELOOP", err)
+		}
+		if got, err := os.ReadFile(target); err != nil || string(got) != "precious" {
+			t.Errorf("the target holds %q, error %v", got, err)
+		}
+	})
 	t.Run("lanes and processes may bury at the same time", func(t *testing.T) {
 		dir := t.TempDir()
 		var group sync.WaitGroup

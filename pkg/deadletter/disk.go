@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
@@ -27,7 +29,9 @@ type diskFile interface {
 type osDisk struct{}
 
 func (osDisk) OpenFile(path string) (diskFile, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// A link could lead to a file that is then cut and appended to (open(2),
+	// O_NOFOLLOW).
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 }
 func (osDisk) Remove(path string) error { return os.Remove(path) }
 func (osDisk) SyncDir(dir string) error { return statedir.Sync(dir) }
