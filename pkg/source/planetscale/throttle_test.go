@@ -165,6 +165,9 @@ func TestAnEarlierAnswerDoesNotEndAPause(t *testing.T) {
 		if err := <-slow; err != nil {
 			t.Error(err)
 		}
+		if got := sources[1].Freshness().Reason; !strings.HasPrefix(got, "429 ") {
+			t.Errorf("an answer to an earlier request ended the pause: reason %q", got)
+		}
 		if _, err := sources[1].Check(t.Context()); err != nil {
 			t.Error(err)
 		}
