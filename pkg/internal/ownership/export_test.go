@@ -42,5 +42,5 @@ func (o *Ownership) StartAs(ctx context.Context, member string) { o.start(ctx, m
 
 // Revoke gives up partitions.
 func (o *Ownership) Revoke(numbers ...int32) {
-	o.revoked(nil, nil, map[string][]int32{o.settings.Topic: numbers})
+	o.revoked(context.Background(), nil, map[string][]int32{o.settings.Topic: numbers})
 }
