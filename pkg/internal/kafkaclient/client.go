@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 )
 
 // Client is a connection to a cluster that knows why it does not come about.
@@ -34,7 +36,8 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 	if dial == nil {
 		dial = s.dial
 	}
-	c := &Client{trouble: trouble{refused: make(chan struct{})}, gate: newGate()}
+	sent := &echo.Filter{}
+	c := &Client{trouble: trouble{echo: sent, refused: make(chan struct{})}, gate: newGate()}
 	id := s.ClientID
 	if id == "" {
 		id = DefaultClientID
@@ -50,12 +53,12 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 			return gatedConn{conn, c.gate}, nil
 		}),
 		kgo.WithHooks(&c.trouble),
-		kgo.WithLogger(logger{log}),
+		kgo.WithLogger(logger{log, sent}),
 		// Client metrics (KIP-714) would be one more thing to wait for on Close.
 		kgo.DisableClientMetrics(),
 	}
 	if s.SASL != nil {
-		base = append(base, kgo.SASL(s.SASL.mechanism()))
+		base = append(base, kgo.SASL(s.SASL.mechanism(sent)))
 	}
 	kc, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
@@ -88,6 +91,7 @@ func (c *Client) Trouble() error {
 // trouble is told by kgo of each attempt to connect.
 type trouble struct {
 	mu      sync.Mutex
+	echo    *echo.Filter // of what was sent
 	last    error
 	settled bool // a broker let us in, or refused is closed
 	refused chan struct{}
@@ -104,7 +108,7 @@ func (t *trouble) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	if errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) {
 		return
 	}
-	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), err)
+	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), t.echo.Error(err))
 	if !t.settled && refusal(err) {
 		t.settled = true
 		close(t.refused)
@@ -136,21 +140,24 @@ func (e *handshakeError) Unwrap() error { return e.error }
 
 // mechanism asks for the secret at each authentication, since it may be one of
 // a file that changes.
-func (s *SASL) mechanism() sasl.Mechanism {
+func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {
 	switch s.Mechanism {
 	case OAuthBearer:
 		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
 			token, err := s.Token.Value()
+			sent.Sent(token)
 			return oauth.Auth{Token: token}, unreadable("sasl.token", err)
 		})
 	case Plain:
 		return plain.Plain(func(context.Context) (plain.Auth, error) {
 			password, err := s.Password.Value()
+			sent.Sent(password)
 			return plain.Auth{User: s.Username, Pass: password}, unreadable("sasl.password", err)
 		})
 	}
 	auth := func(context.Context) (scram.Auth, error) {
 		password, err := s.Password.Value()
+		sent.Sent(password)
 		return scram.Auth{User: s.Username, Pass: password}, unreadable("sasl.password", err)
 	}
 	if s.Mechanism == SCRAM256 {
@@ -177,7 +184,10 @@ func unreadable(key string, err error) error {
 
 // logger passes on what kgo tells, for those who set the level to debug. What
 // matters to others comes back as an error.
-type logger struct{ log zerolog.Logger }
+type logger struct {
+	log  zerolog.Logger
+	echo *echo.Filter
+}
 
 func (l logger) Level() kgo.LogLevel {
 	if l.log.GetLevel() > zerolog.DebugLevel || zerolog.GlobalLevel() > zerolog.DebugLevel {
@@ -187,5 +197,10 @@ func (l logger) Level() kgo.LogLevel {
 }
 
 func (l logger) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
+	for i, v := range keyvals {
+		if err, ok := v.(error); ok {
+			keyvals[i] = l.echo.Error(err)
+		}
+	}
 	l.log.Debug().Str("client", "kgo").Fields(keyvals).Msg(msg)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -25,6 +27,7 @@ func (s *Settings) Explain(err error, topic string) error {
 	if err == nil {
 		return nil
 	}
+	err = s.SASL.clean(err)
 	if hint := s.fatal(err, topic); hint != "" {
 		return sink.Destination(err, hint)
 	}
@@ -32,6 +35,21 @@ func (s *Settings) Explain(err error, topic string) error {
 		return sink.Hint(err, hint)
 	}
 	return err
+}
+
+// clean takes the credentials out of an error that may quote what a broker says. One
+// that cannot be read is in no error.
+func (s *SASL) clean(err error) error {
+	if s == nil {
+		return err
+	}
+	var sent echo.Filter
+	for _, secret := range []setting.Secret{s.Password, s.Token} {
+		if value, unreadable := secret.Value(); unreadable == nil {
+			sent.Sent(value)
+		}
+	}
+	return sent.Error(err)
 }
 
 // passing is a hint at what may well mend itself; empty if there is none.

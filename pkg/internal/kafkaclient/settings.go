@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
@@ -59,6 +60,9 @@ func (s *Settings) Validate() []error {
 
 // address accepts what kgo.SeedBrokers does: host:port, or a host alone.
 func address(broker string) error {
+	if strings.ContainsAny(broker, "@/") {
+		return errors.New("has more than host:port; write such as kafka:9092, and credentials under sasl")
+	}
 	host, port, err := net.SplitHostPort(broker)
 	if addr, ok := errors.AsType[*net.AddrError](err); ok && addr.Err == "missing port in address" {
 		host, port, err = broker, "9092", nil

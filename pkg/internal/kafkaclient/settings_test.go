@@ -1,9 +1,13 @@
 package kafkaclient_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
@@ -33,6 +37,13 @@ func TestSettingsValidate(t *testing.T) {
 			`brokers[5]: "" is not host:port, such as kafka:9092`,
 		}},
 	}
+	const more = "has more than host:port; write such as kafka:9092, and credentials under sasl"
+	tests = append(tests, struct {
+		name    string
+		brokers []string
+		want    []string
+	}{"credentials, which are not quoted", []string{"user:secret@kafka:9092", "user@kafka:9092", "kafka://user:secret@kafka:9092", "secret@kafka"},
+		[]string{"brokers[0]: " + more, "brokers[1]: " + more, "brokers[2]: " + more, "brokers[3]: " + more}})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := kafkaclient.Settings{Brokers: tt.brokers}
@@ -89,5 +100,15 @@ func TestPrincipal(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// A broker's message may quote the credentials of a client that it refuses.
+func TestExplainQuotesNoCredentials(t *testing.T) {
+	cause := fmt.Errorf("%w: %s", kerr.SaslAuthenticationFailed, `no user u with canary-secret\/42`)
+	s := kafkaclient.Settings{SASL: &kafkaclient.SASL{Mechanism: "PLAIN", Username: "u", Password: setting.NewSecret("canary-secret/42")}}
+	err := s.Explain(cause, "audit")
+	if !errors.Is(err, kerr.SaslAuthenticationFailed) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v, want the error without the password", err)
 	}
 }

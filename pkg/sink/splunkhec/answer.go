@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -27,15 +28,16 @@ type answer struct {
 	Acks   map[string]bool `json:"acks"`
 }
 
-func readAnswer(r *http.Response, body []byte) answer {
+func readAnswer(r *http.Response, body []byte, sent *echo.Filter) answer {
 	a := answer{status: r.StatusCode, wait: httpclient.RetryAfter(r.Header)}
 	said := a
 	if err := json.Unmarshal(body, &said); err != nil {
 		// A word of another type leaves 0 where it should stand, which as a code means
 		// success: an answer that cannot be read as a whole is none of HEC's.
-		a.excerpt = excerpt(body)
+		a.excerpt = excerpt(body, sent)
 		return a
 	}
+	said.Text = sent.Text(said.Text)
 	return said
 }
 
@@ -177,14 +179,18 @@ func (h *hec) indexHint() string {
 	return fmt.Sprintf("index %s does not exist or the token may not write to it; create it, or add it to the token's allowed indexes", h.settings.Index)
 }
 
-// shown is how much of an answer's text, in characters.
-const shown = 200
+const (
+	// shown is how much of an answer's text, in characters.
+	shown = 200
+	// lookedAt is how much of a body may become that, in bytes.
+	lookedAt = 64 << 10
+)
 
 // excerpt is what a body that is none of HEC's says for people.
-func excerpt(body []byte) string {
-	text := strings.TrimSpace(string(body))
+func excerpt(body []byte, sent *echo.Filter) string {
+	text := strings.TrimSpace(string(body[:min(len(body), lookedAt)]))
 	if strings.HasPrefix(text, "<") {
 		return "HTML"
 	}
-	return httpclient.Printable(text, shown)
+	return httpclient.Printable(sent.Text(text), shown)
 }

@@ -42,7 +42,7 @@ func (h *hec) checkHealth(ctx context.Context) error {
 	if err != nil {
 		return h.posting(err)
 	}
-	a, err := h.do(r, "")
+	a, err := h.do(r)
 	if err != nil {
 		return err
 	}

@@ -79,10 +79,11 @@ func (h *hec) post(ctx context.Context, channel string, path string, body []byte
 	if h.settings.Ack != ackOff {
 		r.Header.Set("X-Splunk-Request-Channel", channel)
 	}
-	return h.do(r, token)
+	return h.do(r)
 }
 
-func (h *hec) do(r *http.Request, secret string) (answer, error) {
+func (h *hec) do(r *http.Request) (answer, error) {
+	h.echo.Request(r)
 	// Without one Splunk falls back to HTTP/1.0 (forceHttp10 in inputs.conf), and
 	// each request takes a connection of its own.
 	r.Header.Set("User-Agent", "sluice")
@@ -96,10 +97,7 @@ func (h *hec) do(r *http.Request, secret string) (answer, error) {
 		return answer{}, h.unreachable(fmt.Errorf("reading the answer: %w", err))
 	}
 	h.met.Store(true)
-	if secret != "" {
-		body = bytes.ReplaceAll(body, []byte(secret), []byte("[redacted]"))
-	}
-	a := readAnswer(response, body)
+	a := readAnswer(response, body, &h.echo)
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusBadGateway || a.status == http.StatusServiceUnavailable {
 		// Over a new connection a load balancer may choose another indexer.
 		h.client.CloseIdleConnections()

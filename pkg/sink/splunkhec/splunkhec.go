@@ -74,6 +74,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -87,6 +88,7 @@ type hec struct {
 	room     int // how large the body of a request is going to be, by the last one
 	channels channels
 	cookies  cookies
+	echo     echo.Filter  // of what was sent
 	met      atomic.Bool  // something answered, so that its cookies are there
 	moved    error        // of a request that the indexer which is asked does not know
 	told     sync.Once    // that nothing is acknowledged
@@ -186,7 +188,7 @@ func (h *hec) unreachable(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return sink.Hint(h.posting(err), "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
+	return sink.Hint(h.posting(h.echo.Error(err)), "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
 }
 
 func (h *hec) unreadable(err error) error {

@@ -80,13 +80,17 @@ func (l Addresses) String() string {
 
 func parseAddress(text string) (Address, error) {
 	bad := func(why string) (Address, error) {
+		if strings.ContainsAny(text, "@?#") || strings.Count(text, "/") > 2 {
+			// It may be a credential.
+			return Address{}, errors.New("the address " + why + "; write such as tls://siem.example.com:6514, and no credentials, which syslog has no place for")
+		}
 		return Address{}, fmt.Errorf("%q %s; write such as tls://siem.example.com:6514", text, why)
 	}
 	u, err := url.Parse(text)
 	var reason *url.Error
 	switch {
 	case errors.As(err, &reason):
-		return bad("is no address: " + reason.Err.Error())
+		return bad("is no address")
 	case !slices.Contains(schemes, u.Scheme):
 		return bad("does not begin with one of " + strings.Join(schemes, "://, ") + "://")
 	case u.Hostname() == "":

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -39,6 +40,7 @@ type client struct {
 	endpoint string
 	settings *Settings
 	budget   *budget
+	echo     echo.Filter // of what was sent
 
 	mostBytes int64 // that are read of an answer with an oversized event
 
@@ -126,12 +128,12 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	body, err := readBody(answer)
 	switch {
 	case pause != nil:
-		pause.Err = fmt.Errorf("%w%s", pause.Err, excerpt(redact(answer.Request, body)))
+		pause.Err = fmt.Errorf("%w%s", pause.Err, c.excerpt(body))
 		return nil, pause
 	case answer.StatusCode != http.StatusOK:
-		return nil, c.refusal(answer, redact(answer.Request, body), cursor)
+		return nil, c.refusal(answer, body, cursor)
 	case err != nil:
-		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", err), "")
+		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", c.echo.Error(err)), "")
 	case len(body) > maxBody && limit == 1:
 		return c.outline(parent, ctx, body, answer, serverTime(answer, sent), u)
 	case len(body) > maxBody:
@@ -139,7 +141,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	}
 	p, err := skim(body, serverTime(answer, sent), time.Now().UTC())
 	if err != nil {
-		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", err), "")
+		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", c.echo.Error(err)), "")
 	}
 	return p, nil
 }
@@ -157,13 +159,14 @@ func (c *client) send(ctx context.Context, cursor string, limit int) (*http.Resp
 	if err := c.authorize(r); err != nil {
 		return nil, fault(source.Refused, err, "the credential cannot be read on this machine")
 	}
+	c.echo.Request(r)
 	answer, err := c.http.Do(r)
 	if err != nil {
+		err = c.echo.Error(err)
 		c.count("error")
 		return nil, fault(source.Unavailable, err, "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
 	}
 	c.count(strconv.Itoa(answer.StatusCode))
-	answer.Request = r // A RoundTripper need not say it.
 	return answer, nil
 }
 
@@ -209,19 +212,6 @@ func (c *client) authorize(r *http.Request) error {
 	return err
 }
 
-// redact takes the token out of a body that echoes what was sent.
-func redact(r *http.Request, body []byte) []byte {
-	credential := r.Header.Get("Authorization")
-	token, isBearer := strings.CutPrefix(credential, "Bearer ")
-	if !isBearer {
-		_, token, _ = strings.Cut(credential, ":")
-	}
-	if token == "" {
-		return body
-	}
-	return bytes.ReplaceAll(body, []byte(token), []byte("[redacted]"))
-}
-
 // serverTime is the server's clock at the latest when it looked at the log: its
 // Date header, less the time the request took, since the header may have been
 // written when the answer was complete. Without one our clock must do.
@@ -235,7 +225,7 @@ func serverTime(answer *http.Response, sent time.Time) time.Time {
 
 // refusal says what a status other than 200 means.
 func (c *client) refusal(answer *http.Response, body []byte, cursor string) error {
-	err := fmt.Errorf("%d %s%s", answer.StatusCode, http.StatusText(answer.StatusCode), excerpt(body))
+	err := fmt.Errorf("%d %s%s", answer.StatusCode, http.StatusText(answer.StatusCode), c.excerpt(body))
 	switch code := answer.StatusCode; {
 	case code == http.StatusUnauthorized:
 		return fault(source.Refused, err, "the token is not accepted: it may be mistyped, deleted or expired; check service_token_id and service_token, or access_token")
@@ -263,14 +253,17 @@ func fault(class source.Class, err error, hint string) error {
 	return e
 }
 
+// maxRefusal is how much of a refusal is looked at; a part of it is shown.
+const maxRefusal = 64 << 10
+
 // excerpt is what a body says for people, without what could drive a terminal.
-func excerpt(body []byte) string {
+func (c *client) excerpt(body []byte) string {
 	var known struct {
 		Message     string `json:"message"`
 		Description string `json:"error_description"`
 		Error       string `json:"error"`
 	}
-	text := string(body[:min(len(body), 512)])
+	text := string(body[:min(len(body), maxRefusal)])
 	if json.Unmarshal(body, &known) == nil {
 		text = known.Message
 		if text == "" {
@@ -280,6 +273,7 @@ func excerpt(body []byte) string {
 	if strings.HasPrefix(strings.TrimSpace(text), "<") {
 		return " (HTML)"
 	}
+	text = c.echo.Text(text)
 	if text = httpclient.Printable(text, 120); text == "" {
 		return ""
 	}

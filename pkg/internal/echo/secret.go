@@ -1,0 +1,94 @@
+package echo
+
+import (
+	"bytes"
+	"encoding/base64"
+	"slices"
+	"strings"
+)
+
+// secret is a value with the base64 that stands for it inside other base64.
+type secret struct {
+	value string
+	inner []string
+}
+
+// least is the length of base64 that is not found by chance.
+const least = 4
+
+// newSecret encodes a value at each of the three places that it can have in the
+// bytes before it, and keeps what these and the bytes behind it do not change.
+func newSecret(value string) secret {
+	s := secret{value: value}
+	for before := range 3 {
+		whole := strings.Repeat("\x00", before) + value
+		// The characters at the borders hold bits of the neighbours, too.
+		first, end := (before*8+5)/6, len(whole)*8/6
+		if end-first < least {
+			continue
+		}
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			s.inner = append(s.inner, alphabet.EncodeToString([]byte(whole))[first:end])
+		}
+	}
+	slices.Sort(s.inner)
+	s.inner = slices.Compact(s.inner)
+	return s
+}
+
+// redact replaces the secret in all of its forms. Of base64 it replaces the whole
+// run, since the rest of it may be the other half of a credential.
+func (s secret) redact(text string) string {
+	text = replace(text, s.value, nil)
+	for _, inner := range s.inner {
+		text = replace(text, inner, isBase64)
+	}
+	return text
+}
+
+// replace replaces every place where value stands, escaped or not. A place grows in
+// both directions over bytes that belong.
+func replace(text, value string, belongs func(byte) bool) string {
+	var out []byte
+	for i := 0; i < len(text); {
+		n, ok := match(text[i:], value)
+		if !ok {
+			out = append(out, text[i])
+			i++
+			continue
+		}
+		i += n
+		if belongs != nil {
+			out = bytes.TrimRightFunc(out, func(r rune) bool { return r < 0x80 && belongs(byte(r)) })
+			for i < len(text) && belongs(text[i]) {
+				i++
+			}
+		}
+		out = append(out, redacted...)
+	}
+	return string(out)
+}
+
+// isBase64 reports whether a byte can stand in base64, its escapes included.
+func isBase64(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte(`+/-_=\%`, b) >= 0
+}
+
+// match reports whether text begins with value, each character of it escaped or
+// not, and how many bytes of text that takes.
+func match(text, value string) (n int, ok bool) {
+	if value == "" {
+		return 0, true
+	}
+	if text == "" || text[0] != value[0] && strings.IndexByte(`\%&`, text[0]) < 0 {
+		return 0, false
+	}
+	for _, u := range units(text) {
+		if rest, ok := strings.CutPrefix(value, u.means); ok {
+			if n, ok := match(text[u.size:], rest); ok {
+				return u.size + n, true
+			}
+		}
+	}
+	return 0, false
+}
