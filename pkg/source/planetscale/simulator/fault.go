@@ -27,6 +27,10 @@ type Fault struct {
 	// Alter changes the page before it is rendered.
 	Alter func(*Listing)
 
+	// Date changes the time in the Date header, which is the server's clock. A
+	// zero time leaves the header out.
+	Date func(time.Time) time.Time
+
 	// Cut ends the body in the middle of what its Content-Length promises.
 	Cut bool
 

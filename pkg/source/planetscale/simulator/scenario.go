@@ -23,7 +23,7 @@ const Lateness = time.Minute
 
 // Scenarios lists all that are at hand.
 func Scenarios() []Scenario {
-	return slices.Concat(answerScenarios(), cursorScenarios(), historyScenarios(), contentScenarios())
+	return slices.Concat(answerScenarios(), cursorScenarios(), clockScenarios(), historyScenarios(), contentScenarios(), []Scenario{third})
 }
 
 // faulty is a fault at some requests.

@@ -106,9 +106,18 @@ func cursorScenarios() []Scenario {
 			s.Script(at(always(altered(func(p *Listing) { p.HasNext, p.End = true, "" })), 1, 3, 6))
 		}},
 		{"next-without-data", "A page says that more follows and holds nothing.", func(s *Server) {
-			s.Script(at(always(altered(func(p *Listing) {
-				*p = Listing{HasNext: true}
-			})), 2, 5))
+			s.Script(at(always(altered(emptied)), 2, 5))
+		}},
+		{"empty-pages", "One in six pages behind a cursor says that more follows and holds nothing.", func(s *Server) {
+			s.Script(laterPages(func(n int, r Request) Fault {
+				if n%6 != 3 || r.N > 90 {
+					return Fault{}
+				}
+				return altered(emptied)
+			}))
+		}},
+		{"ends-too-early", "Pages say that nothing follows, although something does.", func(s *Server) {
+			s.Script(at(always(altered(ended)), 1, 3, 8, 13))
 		}},
 		{"repeated-event", "An event stands twice on one page.", func(s *Server) {
 			s.Script(at(always(altered(func(p *Listing) {
@@ -127,3 +136,7 @@ func cursorScenarios() []Scenario {
 		}},
 	}
 }
+
+func emptied(p *Listing) { *p = Listing{HasNext: true} }
+
+func ended(p *Listing) { p.HasNext = false }

@@ -103,6 +103,12 @@ func removalScenarios() []Scenario {
 				return Fault{}
 			}))
 		}},
+		{"purged-while-read", "The whole log, however young, is purged after it was read; events follow.", func(s *Server) {
+			s.Script(settled(1, func() {
+				s.Purge(s.present())
+				s.Append(120)
+			}))
+		}},
 		{"quiet-log", "After it was read, the whole log passes retention, and later there are events again.", func(s *Server) {
 			quiet := true
 			s.Script(settled(2, func() {

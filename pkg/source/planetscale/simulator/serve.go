@@ -79,10 +79,21 @@ func (s *Server) answer(r *http.Request) (answer, error) {
 	if a.header.Get("Content-Type") == "" {
 		a.header.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	a.header.Set("Date", time.Unix(0, s.log.now).UTC().Format(http.TimeFormat))
+	setDate(a.header, time.Unix(0, s.log.now).UTC(), fault.Date)
 	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	s.requests.answered(request.N, a.status)
 	return a, nil
+}
+
+func setDate(h http.Header, now time.Time, change func(time.Time) time.Time) {
+	if change != nil {
+		now = change(now)
+	}
+	if now.IsZero() {
+		h["Date"] = nil // net/http writes a Date of its own unless the key is there
+		return
+	}
+	h.Set("Date", now.Format(http.TimeFormat))
 }
 
 // record notes that a request arrived.
