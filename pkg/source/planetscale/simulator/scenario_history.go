@@ -103,13 +103,7 @@ func removalScenarios() []Scenario {
 				return Fault{}
 			}))
 		}},
-		{"purged-while-read", "The whole log, however young, is purged after it was read; events follow.", func(s *Server) {
-			s.Script(settled(1, func() {
-				s.Purge(s.present())
-				s.Append(120)
-			}))
-		}},
-		{"quiet-log", "After it was read, the whole log passes retention, and later there are events again.", func(s *Server) {
+		{"purged-beyond-retention", "After it was read, the whole log is purged, however young it is, and later there are events again.", func(s *Server) {
 			quiet := true
 			s.Script(settled(2, func() {
 				if quiet {
