@@ -41,6 +41,7 @@ type client struct {
 	settings *Settings
 	budget   *budget
 	echo     echo.Filter // of what was sent
+	clock    *clock
 
 	mostBytes int64 // that are read of an answer with an oversized event
 
@@ -117,7 +118,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	sent := time.Now()
+	sent, machine := time.Now(), c.clock.now()
 	answer, err := c.send(ctx, cursor, limit)
 	if err != nil {
 		c.budget.answered(g, false)
@@ -139,7 +140,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	case len(body) > maxBody:
 		return nil, fault(source.Malformed, errTooLarge, "")
 	}
-	p, err := skim(body, serverTime(answer, sent), time.Now().UTC())
+	p, err := c.clock.skim(body, reading{sent: sent, machine: machine, date: serverTime(answer, sent)})
 	if err != nil {
 		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", c.echo.Error(err)), "")
 	}
@@ -214,11 +215,11 @@ func (c *client) authorize(r *http.Request) error {
 
 // serverTime is the server's clock at the latest when it looked at the log: its
 // Date header, less the time the request took, since the header may have been
-// written when the answer was complete. Without one our clock must do.
+// written when the answer was complete. It is zero where there is none.
 func serverTime(answer *http.Response, sent time.Time) time.Time {
 	date, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil || date.Unix() <= 0 {
-		return sent.UTC()
+		return time.Time{}
 	}
 	return date.Add(-time.Since(sent)).UTC()
 }

@@ -20,7 +20,8 @@ type page struct {
 	listed    []listed
 	hasNext   bool
 	cursorEnd string    // "" if null
-	date      time.Time // the server's clock before it answered
+	clocks    reading   // before the server answered
+	ahead     int64     // a time later than this decides nothing
 	read      time.Time // when the answer came
 	body      []byte    // what the strings and slices of listed point into
 }
@@ -29,15 +30,16 @@ type page struct {
 // in whole milliseconds of its created_at where that can be trusted.
 type listed struct {
 	id       string
-	at       int64 // milliseconds since the epoch, if dated
-	dated    bool
-	nameless bool // without an id of its own: its bytes stand for it, which others may share
+	at       int64 // milliseconds since the epoch, if timed
+	timed    bool  // created_at can be read
+	dated    bool  // and is not ahead of all clocks
+	nameless bool  // without an id of its own: its bytes stand for it, which others may share
 	raw      []byte
 }
 
-// future is how far ahead of the server's clock a created_at may be before it
-// stops deciding anything.
-const future = 5 * time.Minute
+// below tells whether the event claims a time below the floor. What is below is
+// settled, whatever a clock says of it.
+func (l *listed) below(floor int64) bool { return l.timed && l.at < floor }
 
 // maxID bounds what a position and every record carry. The API's ids have 12
 // bytes.
@@ -45,8 +47,8 @@ const maxID = 255
 
 // skim reads of the body of a 200 what a walk needs. It accepts what decode
 // does.
-func skim(body []byte, date, read time.Time) (*page, error) {
-	p := &page{date: date, read: read, body: body}
+func skim(body []byte, clocks reading, ahead int64, read time.Time) (*page, error) {
+	p := &page{clocks: clocks, ahead: ahead, read: read, body: body}
 	return p, newDecoder(p).envelope()
 }
 
@@ -208,12 +210,18 @@ func (d *decoder) event(l *listed, e *source.Event) error {
 	if l.id == "" || len(l.id) > maxID {
 		return fmt.Errorf("an event has an id of 1 to %d bytes", maxID)
 	}
-	var doubt string
-	if e.Time, doubt = timeOf(created, d.page.date); doubt != "" {
+	at, doubt := timeOf(created)
+	if doubt == "" {
+		l.at, l.timed = at.UnixMilli(), true
+		if l.at > d.page.ahead {
+			doubt = fmt.Sprintf("%.40q is ahead of the clocks", created)
+		}
+	}
+	if doubt != "" {
 		note(e, "created_at "+doubt)
 		return nil
 	}
-	l.at, l.dated = e.Time.UnixMilli(), true
+	e.Time, l.dated = at, true
 	return nil
 }
 
@@ -285,7 +293,7 @@ func (d *decoder) metadata(e *source.Event) error {
 }
 
 // timeOf reads created_at. Of a time that decides nothing, doubt says why.
-func timeOf(created string, date time.Time) (t time.Time, doubt string) {
+func timeOf(created string) (t time.Time, doubt string) {
 	t, ok := timestamp.Parse(created)
 	switch {
 	case created == "":
@@ -294,8 +302,6 @@ func timeOf(created string, date time.Time) (t time.Time, doubt string) {
 		return time.Time{}, fmt.Sprintf("%.40q is not a time", created)
 	case t.UnixMilli() <= 0:
 		return time.Time{}, fmt.Sprintf("%.40q is before the API was", created)
-	case t.After(date.Add(future)):
-		return time.Time{}, fmt.Sprintf("%.40q is ahead of the server's clock", created)
 	}
 	return t.UTC(), ""
 }
@@ -308,7 +314,7 @@ func note(e *source.Event, problem string) {
 }
 
 // placeUndated gives an event without a time of its own that of the next dated
-// one in the list, else of the one before it, else the server's.
+// one in the list, else of the one before it, else when it was read.
 func (d *decoder) placeUndated() {
 	near := time.Time{}
 	for i := len(d.events) - 1; i >= 0; i-- {
@@ -318,7 +324,7 @@ func (d *decoder) placeUndated() {
 			e.Time = near
 		}
 	}
-	near = d.page.date
+	near = d.page.read
 	for i := range d.events {
 		if e := &d.events[i]; e.Time.IsZero() {
 			e.Time = near

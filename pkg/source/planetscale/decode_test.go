@@ -19,6 +19,8 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
+var noonAhead = noon.Add(future).UnixMilli()
+
 // simulated is a page of hostile events as the API sends it.
 func simulated(tb testing.TB) []byte {
 	tb.Helper()
@@ -84,15 +86,15 @@ func (r *reference) fields() []string {
 // read decodes a body, and requires that skimming it sees the same.
 func read(t *testing.T, body []byte) (*page, []source.Event, error) {
 	t.Helper()
-	p := &page{date: noon, read: noon, body: body}
+	p := &page{ahead: noonAhead, read: noon, body: body}
 	events, err := decode(p, nil, "acme")
-	skimmed, skimErr := skim(body, noon, noon)
+	skimmed, skimErr := skim(body, reading{}, noonAhead, noon)
 	if (err == nil) != (skimErr == nil) {
 		t.Fatalf("decode: %v, skim: %v", err, skimErr)
 	}
 	// Bodies are compared as a whole: byte by byte, cmp takes seconds for a large one.
 	same := cmp.Options{
-		cmp.AllowUnexported(page{}, listed{}), cmpopts.EquateEmpty(),
+		cmp.AllowUnexported(page{}, reading{}, listed{}), cmpopts.EquateEmpty(),
 		cmp.FilterValues(func(a, b []byte) bool { return len(a)+len(b) > 0 }, cmp.Comparer(bytes.Equal)),
 	}
 	if diff := cmp.Diff(p, skimmed, same); err == nil && diff != "" {
@@ -298,7 +300,7 @@ func BenchmarkSkim(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if _, err := skim(body, noon, noon); err != nil {
+		if _, err := skim(body, reading{}, noonAhead, noon); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -306,7 +308,7 @@ func BenchmarkSkim(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	p := &page{date: noon, read: noon, body: simulated(b)}
+	p := &page{ahead: noonAhead, read: noon, body: simulated(b)}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(p.body)))
 	var events []source.Event

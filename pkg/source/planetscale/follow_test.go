@@ -34,6 +34,7 @@ type follower struct {
 	published []source.Event
 	seen      map[string]int
 	failures  []error
+	patience  int // failures before the test gives up; default 500
 }
 
 var defaults = func() planetscale.Settings {
@@ -45,9 +46,14 @@ var defaults = func() planetscale.Settings {
 }()
 
 func newSource(t tester, server *simulator.Server, s planetscale.Settings) *planetscale.Source {
+	return newSourceAt(t, server, s, time.Now)
+}
+
+// newSourceAt is newSource on a machine with a clock of its own.
+func newSourceAt(t tester, server *simulator.Server, s planetscale.Settings, now func() time.Time) *planetscale.Source {
 	t.Helper()
 	var transport http.RoundTripper = server.Transport()
-	src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: transport})
+	src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: transport, Now: now})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -84,7 +90,7 @@ func (f *follower) open() {
 func (f *follower) fail(err error) {
 	f.t.Helper()
 	f.failures = append(f.failures, err)
-	if len(f.failures) > 500 {
+	if len(f.failures) > max(500, f.patience) {
 		f.t.Fatalf("no progress: %v", err)
 	}
 	wait := 500 * time.Millisecond
@@ -237,5 +243,23 @@ func (f *follower) wantNearlyAll(yet time.Duration) {
 		if n := f.seen[e.ID]; n > 1 || n == 0 && time.Since(e.Listed) > yet {
 			f.t.Errorf("event %s of %s, listed %s, was delivered %d times", e.ID, e.Created, e.Listed, n)
 		}
+	}
+}
+
+// wantAllBut is wantAll, exactly once, for a log from which events were deleted
+// before they were read.
+func (f *follower) wantAllBut(deleted int) {
+	f.t.Helper()
+	missing := 0
+	for e := range f.server.Ever() {
+		switch n := f.seen[e.ID]; {
+		case n > 1 || n == 0 && e.Gone.IsZero():
+			f.t.Errorf("event %s was delivered %d times", e.ID, n)
+		case n == 0:
+			missing++
+		}
+	}
+	if missing > deleted {
+		f.t.Errorf("%d events that are gone were not delivered, want at most %d", missing, deleted)
 	}
 }

@@ -81,7 +81,7 @@ func (r *reader) handNext(ctx context.Context, h *handout, events []source.Event
 		l := &listed[i]
 		// The floor may have risen since the walk, over what is listed here again
 		// because the end of its page is gone.
-		if r.pos.knows(l) || l.dated && l.at < r.pos.floor || slices.Contains(settled, l.id) {
+		if r.pos.knows(l) || l.below(r.pos.floor) || slices.Contains(settled, l.id) {
 			continue
 		}
 		late := l.dated && l.at < r.pos.newest
@@ -101,19 +101,20 @@ func (r *reader) handNext(ctx context.Context, h *handout, events []source.Event
 func (r *reader) settle(w *walk, waits int64) {
 	p := r.pos
 	if w.complete {
-		floor := min(w.horizon(), waits)
+		w.lookAtClock()
+		floor := min(w.horizon, waits)
 		if p.newest != never {
 			floor = min(floor, p.newest)
 		}
 		p.raise(floor)
-		through := w.start.UnixMilli()
+		through := w.clock.real(w.start)
 		if waits != math.MaxInt64 {
 			through = min(p.newest, waits, through)
 		}
 		p.through = max(p.through, through)
 	}
 	if p.bound(waits) {
-		r.shrunk(w.start)
+		r.shrunk(w.clock.real(w.start))
 	} else if w.complete {
 		r.overlap(r.source.settings.Overlap.Std())
 	}
@@ -151,7 +152,7 @@ func (r *reader) recall(ctx context.Context, w *walk, st *stretch) ([]listed, []
 		}
 	}
 	p := &r.room
-	p.date, p.read, p.body = st.date, st.read, body
+	p.clocks, p.ahead, p.read, p.body = st.clocks, st.ahead, st.read, body
 	events, err := decode(p, r.events, r.source.settings.Organization)
 	if err != nil {
 		return nil, nil, errWalk{fmt.Errorf("a page kept in memory: %w", err)}
@@ -189,9 +190,11 @@ func (r *reader) readAgain(ctx context.Context, w *walk, st *stretch) (found []l
 		}
 		found, events = append(found, own.listed[:n]...), append(events, decoded[:n]...)
 		switch {
-		case ended || !p.hasNext:
+		case ended:
 			return found, events, nil
-		case p.cursorEnd == "":
+		case !p.hasNext && r.doubts+1 == tries: // The log ends here: what followed is gone.
+			return found, events, nil
+		case !p.hasNext || p.cursorEnd == "":
 			return nil, nil, errChanged
 		}
 		cursor = p.cursorEnd

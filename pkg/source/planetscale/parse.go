@@ -20,7 +20,7 @@ func Parse(data []byte, organization string) ([]source.Event, error) {
 	if !isAnswer(body) {
 		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
 	}
-	return decode(&page{date: now, read: now, body: body}, nil, organization)
+	return decode(&page{ahead: now.Add(future).UnixMilli(), read: now, body: body}, nil, organization)
 }
 
 var errAnswer = errors.New("is an answer")

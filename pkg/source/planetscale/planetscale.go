@@ -46,6 +46,7 @@ type Options struct {
 	Log       zerolog.Logger
 	Transport http.RoundTripper // default: by the settings, with the proxies of the environment
 	Budgets   *Budgets          // default: one of its own
+	Now       func() time.Time  // the machine's clock; default time.Now
 }
 
 // Source is the audit log of one organization.
@@ -53,6 +54,7 @@ type Source struct {
 	settings Settings
 	host     string
 	client   *client
+	clock    *clock
 	shared   *shared
 	log      zerolog.Logger
 	stop     context.CancelFunc
@@ -74,8 +76,11 @@ func New(settings Settings, o Options) (*Source, error) {
 	if o.Budgets == nil {
 		o.Budgets = &Budgets{}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Source{settings: settings, host: u.Host, log: o.Log, stop: stop}
+	s := &Source{settings: settings, host: u.Host, log: o.Log, stop: stop, clock: newClock(o.Now, o.Log)}
 	s.client = &client{
 		http: &http.Client{
 			Transport:     o.Transport,
@@ -83,6 +88,7 @@ func New(settings Settings, o Options) (*Source, error) {
 		},
 		endpoint: u.Scheme + "://" + u.Host + "/v1/organizations/" + url.PathEscape(settings.Organization) + "/audit-log",
 		settings: &s.settings, mostBytes: maxOversized,
+		clock:   s.clock,
 		answers: map[string]uint64{},
 	}
 	s.client.budget, s.leave = o.Budgets.join(&s.settings, u)
@@ -119,7 +125,10 @@ func (s *Source) startNow(ctx context.Context, pos *position) (source.Position, 
 	if err != nil {
 		return nil, err
 	}
-	pos.floor = top.date.Add(-s.settings.Overlap.Std()).UnixMilli()
+	// In a log that lists nothing everything comes later.
+	if at := s.clock.settled(top.clocks); at != never {
+		pos.floor = at - s.settings.Overlap.Std().Milliseconds()
+	}
 	r := s.open(pos, source.Env{Log: s.log})
 	for {
 		p, err := r.Next(ctx)
@@ -142,6 +151,9 @@ func (s *Source) open(p *position, env source.Env) *reader {
 	r := &reader{source: s, log: env.Log, lane: env.Lane, pos: p}
 	if p.gap != nil {
 		p.gap.saved = true
+	}
+	if p.newest != never {
+		s.clock.saw(p.newest, time.Now())
 	}
 	r.progress.Overlap = s.settings.Overlap.Std()
 	s.client.budget.reading(1)
@@ -182,7 +194,7 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w := newWalk(newPosition(s.host, s.settings.Organization), true, undecided, 0, 0)
+	w := newWalk(newPosition(s.host, s.settings.Organization), true, undecided, &s.settings, s.clock)
 	if _, err := w.add(top); err != nil {
 		return "", fault(source.Malformed, err, "")
 	}

@@ -1,13 +1,8 @@
 package planetscale
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,10 +21,12 @@ type position struct {
 	newest             int64 // the latest time delivered
 	through            int64 // the server's clock at the start of the last complete walk; while one is being handed out, the time up to which it was
 	named              []name
-	undated            []string // delivered, without a time that decides
-	forgot             bool     // undated ones had to be forgotten
+	undated            []name // delivered, without a time that decides: never, or ahead of all clocks
+	forgot             bool   // undated ones had to be forgotten
 	anchor             [2]string
-	gap                *gap // found, and to be told before anything else
+	gap                *gap  // found, and to be told before anything else
+	gone               int64 // up to this time what is named had left the log when a gap was found
+	edge               *edge // nil while the log reaches back as far as retention says
 
 	index map[string]uint64 // digests of what is named; 0 if not seen since the start
 	owed  int64             // floor that bound could not raise yet
@@ -61,7 +58,7 @@ const (
 func newPosition(host, organization string) *position {
 	return &position{
 		host: host, organization: organization,
-		floor: never, newest: never, through: never, owed: never,
+		floor: never, newest: never, through: never, gone: never, owed: never,
 		index: map[string]uint64{},
 	}
 }
@@ -78,7 +75,11 @@ func (p *position) deliver(l *listed, digest uint64) {
 	id := strings.Clone(l.id) // outlives the page
 	p.index[id] = digest
 	if !l.dated {
-		p.undated = append(p.undated, id)
+		at := int64(never)
+		if l.timed {
+			at = l.at
+		}
+		p.undated = append(p.undated, name{id, at})
 		return
 	}
 	p.named = append(p.named, name{id, l.at})
@@ -91,12 +92,15 @@ func (p *position) raise(floor int64) {
 		return
 	}
 	p.floor = floor
-	p.named = slices.DeleteFunc(p.named, func(n name) bool {
-		if n.at < floor {
-			delete(p.index, n.id)
+	settled := func(n name) bool {
+		if n.at == never || n.at >= floor {
+			return false
 		}
-		return n.at < floor
-	})
+		delete(p.index, n.id)
+		return true
+	}
+	p.named = slices.DeleteFunc(p.named, settled)
+	p.undated = slices.DeleteFunc(p.undated, settled)
 }
 
 // bound keeps the position within what it may name. waits is the earliest time
@@ -144,8 +148,11 @@ func (p *position) excess() int {
 			size++
 		}
 	}
-	for _, id := range p.undated {
-		size += len(id) + len(`"",`)
+	for _, n := range p.undated {
+		size += len(n.id) + len(`"",`)
+		if n.at != never {
+			size += len(`{"id":,"at":}`) + len(time.RFC3339Nano)
+		}
 	}
 	if size > maxBytes {
 		mean := size / (len(p.named) + len(p.undated))
@@ -155,8 +162,8 @@ func (p *position) excess() int {
 }
 
 func (p *position) forgetUndated(n int) {
-	for _, id := range p.undated[:n] {
-		delete(p.index, id)
+	for _, m := range p.undated[:n] {
+		delete(p.index, m.id)
 	}
 	p.undated = slices.Delete(p.undated, 0, n)
 	p.forgot = true
@@ -171,115 +178,10 @@ func (p *position) forgetNamed(n int) {
 	p.named = slices.Delete(p.named, 0, n)
 }
 
-// wire is a position as it is saved. The names' times are milliseconds after
-// the floor, which keeps 20,000 of them under 512 kB; where there is no floor
-// they are after the epoch.
-type wire struct {
-	Version      int       `json:"v"`
-	Host         string    `json:"host"`
-	Organization string    `json:"organization"`
-	Floor        time.Time `json:"floor,omitzero"`
-	Newest       time.Time `json:"newest,omitzero"`
-	Through      time.Time `json:"through,omitzero"`
-	Anchor       []string  `json:"anchor,omitempty"`
-	Gap          *gap      `json:"gap,omitempty"`
-	Forgot       bool      `json:"forgot_undated,omitempty"`
-	Undated      []string  `json:"undated,omitempty"`
-}
-
-// encode is appended by hand where it is long: it is done once a page.
-func (p *position) encode() (source.Position, error) {
-	w := wire{
-		Version: version, Host: p.host, Organization: p.organization,
-		Floor: moment(p.floor), Newest: moment(p.newest), Through: moment(p.through),
-		Gap: p.gap, Forgot: p.forgot, Undated: p.undated,
-	}
-	if p.anchor[0] != "" {
-		w.Anchor = p.anchor[:]
-	}
-	head, err := json.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("position: %w", err)
-	}
-	out := make([]byte, 0, len(head)+16+32*len(p.named))
-	out = append(out, head[:len(head)-1]...)
-	out = append(out, `,"named":{`...)
-	for i, n := range p.named {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = appendName(out, n.id)
-		out = append(out, ':')
-		out = strconv.AppendInt(out, n.at-max(p.floor, 0), 10)
-	}
-	return append(out, '}', '}'), nil
-}
-
-// appendName quotes an id. Those of the API are plain; one that is not was sent
-// by a server that breaks the contract, and takes the slow way.
-func appendName(out []byte, id string) []byte {
-	for i := range len(id) {
-		if c := id[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, _ := json.Marshal(id) // a string always marshals
-			return append(out, quoted...)
-		}
-	}
-	out = append(out, '"')
-	out = append(out, id...)
-	return append(out, '"')
-}
-
-func parsePosition(data []byte) (*position, error) {
-	var w struct {
-		wire
-		Named json.RawMessage `json:"named"`
-	}
-	if err := json.Unmarshal(data, &w); err != nil {
-		return nil, fmt.Errorf("position: %w", err)
-	}
-	if w.Version != version {
-		return nil, fmt.Errorf("position: version %d is not %d", w.Version, version)
-	}
-	p := newPosition(w.Host, w.Organization)
-	p.floor, p.newest, p.through = millis(w.Floor), millis(w.Newest), millis(w.Through)
-	p.gap, p.forgot, p.undated = w.Gap, w.Forgot, w.Undated
-	if len(w.Anchor) == 2 {
-		p.anchor = [2]string(w.Anchor)
-	}
-	for _, id := range p.undated {
-		p.index[id] = 0
-	}
-	return p, p.parseNamed(w.Named)
-}
-
-// parseNamed reads the names in the order in which they were delivered.
-func (p *position) parseNamed(data []byte) error {
-	if len(data) == 0 {
-		return errors.New("position: named is missing")
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("position: named is not an object")
-	}
-	for dec.More() {
-		id, err := dec.Token()
-		if err != nil {
-			return fmt.Errorf("position: %w", err)
-		}
-		var after int64
-		if err := dec.Decode(&after); err != nil {
-			return fmt.Errorf("position: time of %q: %w", id, err)
-		}
-		p.named = append(p.named, name{id.(string), after + max(p.floor, 0)})
-		p.index[id.(string)] = 0
-	}
-	return nil
-}
-
 func (p *position) describe(retention time.Duration) source.Description {
 	d := source.Description{Event: moment(p.newest), Floor: moment(p.floor), Through: moment(p.through)}
 	if !d.Through.IsZero() {
-		d.Expires = d.Through.Add(retention)
+		d.Expires = d.Through.Add(time.Duration(p.reach(retention)) * time.Millisecond)
 	}
 	return d
 }

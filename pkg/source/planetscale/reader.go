@@ -3,7 +3,6 @@ package planetscale
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -34,6 +33,9 @@ type reader struct {
 	room     page      // of the stretch handed out before: memory to be used again
 	events   []source.Event
 	order    order     // as far as known
+	ending   *string   // the last id of a walk that met the end of the log and nothing known; nil after any other walk
+	again    bool      // the next walk is to confirm that end
+	doubts   int       // answers in a row that may be hiccups
 	end      [2]string // of a log that lists the oldest first: its last two events
 	fullDue  time.Time // when a walk must go down to the floor again
 	returned time.Time // when Next last returned a page; zero before it did
@@ -69,32 +71,31 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 // step requests one page and goes on with the walk, or begins one.
 func (r *reader) step(ctx context.Context) error {
 	if r.walk == nil {
-		full := !time.Now().Before(r.fullDue)
+		bottom := r.pos.bottom(r.source.clock.now().UnixMilli())
+		full := !time.Now().Before(r.fullDue) || bottom < r.pos.floor
 		settings := &r.source.settings
-		r.walk = newWalk(r.pos, full, r.order, settings.Overlap.Std(), settings.WalkBuffer.Bytes())
+		r.walk = newWalk(r.pos, full, r.order, settings, r.source.clock)
+		r.walk.bottom = bottom
+		if r.ending != nil {
+			r.walk.former = *r.ending
+		}
 		if !full && r.order == oldestFirst && r.end[0] != "" {
 			r.walk.jump(r.end)
 		}
 	}
 	w := r.walk
 	p, err := r.request(ctx, w)
-	if err != nil && w.expect != "" && errors.As(err, new(errCursor)) {
-		r.fromTheTop()
-		return nil
-	}
 	if err != nil {
-		return r.failed(err)
+		return r.doubt(w, err)
 	}
 	r.sawAnswer()
 	r.watch(p)
 	st, err := w.add(p)
-	switch {
-	case errors.Is(err, errAnchor):
-		r.fromTheTop()
-		return nil
-	case err != nil:
-		return r.failed(errWalk{err})
-	case !w.done:
+	if err != nil {
+		return r.doubt(w, errWalk{err})
+	}
+	r.doubts = 0
+	if !w.done {
 		// The next page is on its way while this one is compressed.
 		r.ahead = r.source.shared.start(w.cursor, catchUp)
 	}
@@ -114,20 +115,33 @@ func (r *reader) fromTheTop() {
 	r.walk, r.ahead, r.fullDue = nil, nil, time.Time{}
 }
 
-// listed turns from listing to handing out.
+// listed turns from listing to handing out, unless the walk's end is to be
+// confirmed by another walk.
 func (r *reader) listed(w *walk) {
 	r.walk, r.order = nil, w.order()
+	stands := r.stands(w)
+	r.ending = nil
+	if w.lost() {
+		r.ending = &w.last
+	}
+	if r.again = !stands; r.again {
+		r.fullDue = time.Time{}
+		return
+	}
+	r.pos.mend(w)
+	r.pos.gap = w.gap(&r.source.settings)
 	if w.complete {
 		r.fullDue = time.Now().Add(r.source.settings.Overlap.Std() / 4)
+		r.pos.learn(w, r.pos.gap, r.source.settings.Retention.Std())
 	}
 	r.hand = newHandout(w)
-	if r.pos.gap = w.gap(r.source.settings.Retention.Std()); r.pos.gap != nil {
+	if r.pos.gap != nil {
 		r.foundGap(r.pos.gap)
 	}
 }
 
 func (r *reader) request(ctx context.Context, w *walk) (*page, error) {
-	if w.pages == 0 {
+	if w.pages == 0 && !r.again {
 		return r.source.shared.poll(ctx, w.cursor)
 	}
 	if r.ahead == nil {
@@ -140,35 +154,14 @@ func (r *reader) request(ctx context.Context, w *walk) (*page, error) {
 	return p, err
 }
 
-// errWalk is a contradiction within a walk.
-type errWalk struct{ error }
-
-func (e errWalk) Unwrap() error { return e.error }
-
-// failed discards the walk if what it saw cannot be gone on from: a page that
-// was merely not to be had is asked for again. Positions only ever cover what
-// was handed out, so nothing is lost with a walk.
-func (r *reader) failed(err error) error {
-	var cursor errCursor
-	var walk errWalk
-	if !errors.As(err, &cursor) && !errors.As(err, &walk) && !errors.Is(err, errChanged) {
-		return err
-	}
-	r.walk, r.hand, r.ahead = nil, nil, nil
-	r.fullDue = time.Time{}
-	r.mu.Lock()
-	r.progress.WalksFailed++
-	r.mu.Unlock()
-	return fault(source.Malformed, fmt.Errorf("the walk over the log starts anew: %w", err), "")
-}
-
 // handOut returns the next page of a walk, if it holds anything worth returning.
 func (r *reader) handOut(ctx context.Context) (source.Page, bool, error) {
 	h := r.hand
 	events, err := r.collect(ctx, h)
 	if err != nil {
-		return source.Page{}, false, r.failed(err)
+		return source.Page{}, false, r.doubt(nil, err)
 	}
+	r.doubts = 0
 	caughtUp := len(h.next) == 0
 	if caughtUp {
 		r.settle(h.walk, math.MaxInt64)
@@ -240,8 +233,8 @@ func (r *reader) watch(p *page) {
 }
 
 // shrunk tells that the position cannot name everything within the overlap.
-func (r *reader) shrunk(now time.Time) {
-	effective := max(0, now.Sub(time.UnixMilli(r.pos.floor)))
+func (r *reader) shrunk(now int64) {
+	effective := max(0, time.Duration(now-r.pos.floor)*time.Millisecond)
 	r.overlap(min(effective, r.source.settings.Overlap.Std()))
 	if time.Since(r.warned) < warnAgain {
 		return

@@ -44,6 +44,15 @@ func TestEveryUnknownOfTheAPI(t *testing.T) {
 							s.WalkBuffer = buffer
 							s.PollInterval = setting.Duration(interval)
 							f := survive(t, server, s)
+							// A log that is emptied while its events are young holds less than
+							// retention says: what came between the last walk and then is lost.
+							most := 0
+							if scenario.Name == "purged-beyond-retention" {
+								most = 1
+							}
+							if f.gaps() > most {
+								t.Errorf("got %d gaps, want at most %d", f.gaps(), most)
+							}
 							if scenario.Name != "repeated-event" { // which the log has in two places
 								f.wantOldestFirst()
 							}
@@ -79,8 +88,5 @@ func survive(t *testing.T, server *simulator.Server, s planetscale.Settings) *fo
 		}
 	}
 	f.wantNoEndingBefore()
-	if f.gaps() != 0 {
-		t.Errorf("got %d gaps where retention never passed the lane", f.gaps())
-	}
 	return f
 }

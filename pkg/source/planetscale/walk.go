@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/s2"
 )
 
 // order is how the API lists events.
@@ -31,13 +28,16 @@ func (o order) String() string {
 type walk struct {
 	pos      *position
 	floor    int64 // of the position, when the walk set out
+	bottom   int64 // how far down to go, if that is below the floor
+	clock    *clock
 	full     bool  // go down to the floor, even past pages that are known
 	assumed  order // of earlier walks
 	overlap  time.Duration
 	budget   int64 // bytes of compressed pages to keep
 	anchored bool  // the walk did not list everything from the top
 
-	start      time.Time // the server's clock before the earliest page
+	start      reading // of the clocks before the earliest page
+	horizon    int64   // before it no event may become visible any more
 	pages      int
 	cursor     string // what to ask for next
 	expect     string // the id that must come first there; "" if any may
@@ -54,32 +54,24 @@ type walk struct {
 	first      map[string]bool // ids of the first page
 	previous   map[string]bool // ids of the page before
 	cursors    map[string]bool
-	metKnown   bool // something was known, or below the floor
-	metFloor   bool // something was at or above the floor
-	sawUndated bool // one that is named
+	metKnown   bool   // something was known, or below the floor
+	metFloor   bool   // something was at or above the floor
+	sawUndated bool   // one that is named
+	listed     int64  // time of the oldest event that was listed; MaxInt64 if there was none
+	last       string // id of the last event before the end of the log
+	asked      int    // how often it was asked what is behind that
+	former     string // last of the walk before, which this one is to confirm
+	sawFormer  bool
 	done       bool
 	ended      bool // at the end of the log
 	complete   bool // down to the floor, or at the end of the log
 }
 
-// stretch is a page that holds something unknown, as far as it is remembered.
-type stretch struct {
-	cursor         string // the page was asked for with it
-	date, read     time.Time
-	last           string   // id of its last event; "" if that has none
-	after          string   // id of an event listed behind that, the next one if it has an id; "" at the end of the log
-	oldest         int64    // time of what is not below the floor: also what is known must stay known until then
-	before, behind []string // where undated ones were forgotten: ids of those listed before and behind the first that is named
-	body           []byte   // of the top page only
-	data           []byte   // the body compressed; nil, with body, if the page is to be read again
-}
-
-// remembered tells whether the stretch need not be read again.
-func (st *stretch) remembered() bool { return st.body != nil || st.data != nil }
-
-func newWalk(pos *position, full bool, assumed order, overlap time.Duration, budget int64) *walk {
+func newWalk(pos *position, full bool, assumed order, s *Settings, c *clock) *walk {
 	return &walk{
-		pos: pos, floor: pos.floor, full: full, assumed: assumed, overlap: overlap, budget: budget,
+		pos: pos, floor: pos.floor, full: full, assumed: assumed, clock: c,
+		overlap: s.Overlap.Std(), budget: s.WalkBuffer.Bytes(), horizon: never,
+		bottom: math.MaxInt64, listed: math.MaxInt64,
 		cursors: map[string]bool{},
 	}
 }
@@ -101,10 +93,12 @@ func (w *walk) add(p *page) (*stretch, error) {
 	if err := w.check(p); err != nil {
 		return nil, err
 	}
-	if w.pages == 0 || p.date.Before(w.start) {
-		w.start = p.date // of a page that another lane asked for, before this walk set out
+	w.expect = ""
+	if w.pages == 0 || p.clocks.sent.Before(w.start.sent) {
+		w.start = p.clocks // of a page that another lane asked for, before this walk set out
 	}
 	w.pages++
+	w.lookAtClock()
 	ids := make(map[string]bool, len(p.listed))
 	st, contrary := w.survey(p, ids)
 	w.link(p)
@@ -125,14 +119,13 @@ func (w *walk) check(p *page) error {
 		return errAnchor
 	case n == 0 && p.hasNext:
 		return errors.New("has_next with no events")
-	case n == 0 && w.pages > 0:
+	case n == 0 && w.pages > 0 && w.asked == 0:
 		return errors.New("no events where has_next promised some")
 	case p.hasNext && p.cursorEnd == "":
 		return errors.New("has_next without cursor_end")
 	case p.hasNext && (w.cursors[p.cursorEnd] || p.cursorEnd == w.cursor):
 		return fmt.Errorf("cursor %q comes a second time", p.cursorEnd)
 	}
-	w.expect = ""
 	fresh := 0
 	for i := range p.listed {
 		id := p.listed[i].id
@@ -154,7 +147,7 @@ func (w *walk) check(p *page) error {
 // It returns a stretch if something is unknown, and whether events of the page
 // contradict the order.
 func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
-	st := &stretch{cursor: w.cursor, date: p.date, read: p.read, oldest: math.MaxInt64}
+	st := &stretch{cursor: w.cursor, clocks: p.clocks, ahead: p.ahead, read: p.read, oldest: math.MaxInt64}
 	votes := [3]int{}
 	unknown := 0
 	for i := range p.listed {
@@ -163,6 +156,10 @@ func (w *walk) survey(p *page, ids map[string]bool) (*stretch, bool) {
 			ids[e.id] = true
 		}
 		w.vote(e, &votes)
+		w.sawFormer = w.sawFormer || w.former != "" && e.id == w.former
+		if e.dated {
+			w.listed = min(w.listed, e.at)
+		}
 		switch {
 		case w.isUnknown(e):
 			unknown++
@@ -204,10 +201,10 @@ func (w *walk) isUnknown(e *listed) bool {
 		w.sawUndated = w.sawUndated || !e.dated
 		return false
 	}
-	if !e.dated {
-		return !(w.pos.forgot && w.sawUndated && w.order() != oldestFirst)
+	if e.below(w.floor) {
+		return false
 	}
-	return e.at >= w.floor
+	return e.dated || !(w.pos.forgot && w.sawUndated && w.order() != oldestFirst)
 }
 
 // settled is the undated events of a stretch that were delivered and forgotten.
@@ -235,7 +232,7 @@ func (w *walk) vote(e *listed, votes *[3]int) {
 			votes[newestFirst]++
 		case e.at > *w.lastDated:
 			votes[oldestFirst]++
-			if w.tail[1].at < w.horizon() && w.tail[0].id != "" {
+			if w.tail[1].at < w.horizon && w.tail[0].id != "" {
 				w.anchor = [2]string{strings.Clone(w.tail[0].id), strings.Clone(w.tail[1].id)}
 			}
 		}
@@ -248,8 +245,13 @@ func (w *walk) vote(e *listed, votes *[3]int) {
 	}
 }
 
-// horizon is the time before which no event may become visible any more.
-func (w *walk) horizon() int64 { return w.start.Add(-w.overlap).UnixMilli() }
+// lookAtClock follows what the pages prove about the time at which the walk
+// began.
+func (w *walk) lookAtClock() {
+	if at := w.clock.settled(w.start); at != never {
+		w.horizon = at - w.overlap.Milliseconds()
+	}
+}
 
 // order is decided by most pairs of neighbours with distinct times.
 func (w *walk) order() order {
@@ -269,38 +271,6 @@ func (w *walk) link(p *page) {
 	}
 }
 
-// keep remembers a page. The top page stays as it is: an idle lane has no other,
-// and it is the one page that cannot be asked for again.
-func (w *walk) keep(st *stretch, p *page) {
-	w.stretches = append(w.stretches, st)
-	if w.pages == 1 {
-		st.body = p.body
-		return
-	}
-	if most := s2.MaxEncodedLen(len(p.body)); most > len(w.scratch) {
-		w.scratch = make([]byte, most)
-	}
-	st.data = slices.Clone(s2.Encode(w.scratch, p.body))
-	w.kept += int64(cap(st.data))
-	w.shed()
-}
-
-// shed forgets the newest pages beyond the budget, which are handed out last.
-func (w *walk) shed() {
-	if w.order() == oldestFirst && w.kept > w.budget {
-		w.forget(len(w.stretches) - 1)
-	}
-	for w.kept > w.budget && w.forgotten < len(w.stretches) {
-		w.forget(w.forgotten)
-		w.forgotten++
-	}
-}
-
-func (w *walk) forget(i int) {
-	w.kept -= int64(cap(w.stretches[i].data))
-	w.stretches[i].data = nil
-}
-
 // decide tells whether the walk goes on behind the page.
 func (w *walk) decide(p *page, unknown, contrary bool) {
 	// A walk from the end of the log cannot become one that looks at all of it.
@@ -309,15 +279,15 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 		w.cursor = p.cursorEnd
 		w.cursors[p.cursorEnd] = true
 	}
+	w.ended = false
 	switch o := w.order(); {
-	case !p.hasNext:
-		// A poll that began at the end of the log did not look at what is before.
-		w.done, w.ended, w.complete = true, true, w.full || !w.anchored
-	case o == newestFirst && p.below(w.floor, contrary) && (w.metFloor || !contrary):
+	case o == newestFirst && p.below(min(w.floor, w.bottom), contrary) && (w.metFloor || !contrary):
 		// A log that lists the newest first has the event that the floor follows
 		// from above the floor. Where none was met and the page contradicts itself,
 		// the log may as well list the oldest first.
 		w.done, w.complete = true, true
+	case !p.hasNext:
+		w.meetEnd(p)
 	case o == newestFirst && !unknown && !w.full:
 		w.done = true
 	case o == oldestFirst && w.pages == 1 && !w.anchored && !unknown && !contrary && w.pos.anchor[0] != "" && !w.first[w.pos.anchor[0]]:
@@ -343,24 +313,4 @@ func (p *page) below(floor int64, contrary bool) bool {
 		}
 	}
 	return run > 0
-}
-
-// gap is the interval that may be missing, nil if none is: the walk met the end
-// of the log, found nothing there that it knew or that was below the floor, the
-// last complete walk is older than retention, and the log does not reach back to
-// it.
-func (w *walk) gap(retention time.Duration) *gap {
-	through := w.pos.through
-	if !w.ended || w.anchored || w.metKnown || through == never ||
-		w.start.UnixMilli()-through <= retention.Milliseconds() {
-		return nil
-	}
-	to := w.start.UnixMilli()
-	for _, st := range w.stretches {
-		to = min(to, st.oldest)
-	}
-	if to <= through {
-		return nil
-	}
-	return &gap{From: moment(through), To: moment(to)}
 }

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // listing makes a page: ids of events a second apart, newest first, with the
@@ -14,19 +18,31 @@ func listing(t *testing.T, cursor string, ids ...int) *page {
 	t.Helper()
 	var elements []string
 	for _, id := range ids {
-		at := noon.Add(time.Duration(id-1000) * time.Second).Format(time.RFC3339)
-		elements = append(elements, fmt.Sprintf(`{"id":"%d","created_at":%q}`, id, at))
+		created := noon.Add(time.Duration(id-1000) * time.Second).Format(time.RFC3339)
+		elements = append(elements, fmt.Sprintf(`{"id":"%d","created_at":%q}`, id, created))
 	}
 	body := string(answerOf(elements...))
 	if cursor != "" {
 		body = strings.Replace(body, `"has_next":false`, `"has_next":true`, 1)
 		body = strings.Replace(body, `"cursor_end":null`, fmt.Sprintf(`"cursor_end":%q`, cursor), 1)
 	}
-	p, err := skim([]byte(body), noon, noon)
+	p, err := skim([]byte(body), at(noon), noonAhead, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// at is when both clocks say t.
+func at(t time.Time) reading { return reading{sent: t, machine: t, date: t} }
+
+var walkSettings = Settings{Overlap: setting.Duration(time.Minute), WalkBuffer: 1 << 20}
+
+// testClock has seen an event of noon at noon.
+func testClock() *clock {
+	c := newClock(time.Now, zerolog.Nop())
+	c.saw(noon.UnixMilli(), noon)
+	return c
 }
 
 // down counts n ids down.
@@ -48,7 +64,7 @@ func TestListingsThatContradictTheContract(t *testing.T) {
 		"the top again, with a new event":    {listing(t, "6", 9, 8, 7, 6), listing(t, "4", 5, 4), listing(t, "3", 10, 9, 8)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWalk(newPosition("host", "acme"), true, undecided, time.Minute, 1<<20)
+			w := newWalk(newPosition("host", "acme"), true, undecided, &walkSettings, testClock())
 			for i, p := range pages {
 				_, err := w.add(p)
 				if last := i == len(pages)-1; (err != nil) != last {
@@ -73,9 +89,9 @@ func TestWalkGoesOnWhileSomethingIsUnknown(t *testing.T) {
 		{"one unknown", 0, []int{8, 7, 6}, false, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "", 5)}, 2, false},
 		{"nothing unknown, down to the floor", 6, []int{9, 8, 7, 6}, true, []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 3, true},
 		{"the floor on the page", 508, []int{509, 508}, false, []*page{listing(t, "408", down(509, 100)...), listing(t, "", 407)}, 1, true},
-		{"a few below the floor at the end of the page", 508, []int{}, false, []*page{listing(t, "6", append(down(599, 20), 8, 7, 6)...), listing(t, "", 570, 569)}, 2, true},
+		{"a few below the floor at the end of the page", 508, []int{}, false, []*page{listing(t, "6", append(down(599, 20), 8, 7, 6)...), listing(t, "", 570, 569), listing(t, "")}, 3, true},
 		{"the floor on the page, out of order", 8, []int{9, 8}, true, []*page{listing(t, "7", 9, 7, 8, 6), listing(t, "4", 5, 4), listing(t, "", 3)}, 2, true},
-		{"the end of the log", 0, []int{9}, true, []*page{listing(t, "", 9)}, 1, true},
+		{"the end of the log", 0, []int{9}, true, []*page{listing(t, "", 9), listing(t, "")}, 2, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pos := newPosition("host", "acme")
@@ -83,7 +99,7 @@ func TestWalkGoesOnWhileSomethingIsUnknown(t *testing.T) {
 			for _, id := range c.known {
 				pos.index[fmt.Sprint(id)] = 0
 			}
-			w := newWalk(pos, c.full, newestFirst, time.Minute, 1<<20)
+			w := newWalk(pos, c.full, newestFirst, &walkSettings, testClock())
 			for i, p := range c.pages {
 				if _, err := w.add(p); err != nil {
 					t.Fatal(err)
@@ -190,15 +206,15 @@ func TestFloorAfterNamesWereForgotten(t *testing.T) {
 // TestHorizonIsOfTheEarliestPage takes a page that another lane had asked for
 // before the walk set out.
 func TestHorizonIsOfTheEarliestPage(t *testing.T) {
-	w := newWalk(newPosition("host", "acme"), true, newestFirst, time.Minute, 1<<20)
+	w := newWalk(newPosition("host", "acme"), true, newestFirst, &walkSettings, testClock())
 	second := listing(t, "", 7, 6)
-	second.date = noon.Add(-20 * time.Second)
+	second.clocks = at(noon.Add(-20 * time.Second))
 	for _, p := range []*page{listing(t, "8", 9, 8), second} {
 		if _, err := w.add(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := w.horizon(), noon.Add(-80*time.Second).UnixMilli(); got != want {
+	if got, want := w.horizon, noon.Add(-80*time.Second-20*time.Second/drift).UnixMilli(); got != want {
 		t.Errorf("got %d, want %d", got, want)
 	}
 }
@@ -206,7 +222,7 @@ func TestHorizonIsOfTheEarliestPage(t *testing.T) {
 // TestWalkFromTheEndIsNeverComplete finds events out of order behind the end of
 // a log that lists the oldest first: what lies before was not looked at.
 func TestWalkFromTheEndIsNeverComplete(t *testing.T) {
-	w := newWalk(newPosition("host", "acme"), false, oldestFirst, time.Minute, 1<<20)
+	w := newWalk(newPosition("host", "acme"), false, oldestFirst, &walkSettings, testClock())
 	w.jump([2]string{"4", "5"})
 	if _, err := w.add(listing(t, "", 5, 7, 6)); err != nil {
 		t.Fatal(err)
@@ -221,7 +237,7 @@ func TestAnchorOnTheTopPageIsNotJumpedTo(t *testing.T) {
 	for anchor, want := range map[string]string{"6": "7", "8": "8"} {
 		pos := newPosition("host", "acme")
 		pos.floor, pos.anchor = noon.UnixMilli(), [2]string{anchor, "9"}
-		w := newWalk(pos, true, oldestFirst, time.Minute, 1<<20)
+		w := newWalk(pos, true, oldestFirst, &walkSettings, testClock())
 		if _, err := w.add(listing(t, "7", 5, 6, 7)); err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +251,7 @@ func TestAnchorOnTheTopPageIsNotJumpedTo(t *testing.T) {
 // handed out at once.
 func TestErrorBehindEventsThatWereTaken(t *testing.T) {
 	pos := newPosition("host", "acme")
-	w := newWalk(pos, true, newestFirst, time.Minute, 1<<20)
+	w := newWalk(pos, true, newestFirst, &walkSettings, testClock())
 	for _, p := range []*page{listing(t, "8", 9, 8), listing(t, "6", 7, 6), listing(t, "", 5, 4)} {
 		st, err := w.add(p)
 		if err != nil {
@@ -262,7 +278,7 @@ func TestErrorBehindEventsThatWereTaken(t *testing.T) {
 func TestPagesAreHandedOutTogether(t *testing.T) {
 	const pages = 25
 	pos := newPosition("host", "acme")
-	w := newWalk(pos, true, newestFirst, time.Minute, 1<<20)
+	w := newWalk(pos, true, newestFirst, &walkSettings, testClock())
 	for i := range pages {
 		cursor := ""
 		if i < pages-1 {
@@ -307,7 +323,7 @@ func TestPageBelowTheFloorThatContradictsItself(t *testing.T) {
 		t.Run(words, func(t *testing.T) {
 			pos := newPosition("host", "acme")
 			pos.raise(noon.Add(-500 * time.Second).UnixMilli())
-			w := newWalk(pos, true, undecided, time.Minute, 1<<20)
+			w := newWalk(pos, true, undecided, &walkSettings, testClock())
 			for _, p := range c.pages {
 				if _, err := w.add(p); err != nil {
 					t.Fatal(err)
