@@ -107,8 +107,8 @@ func oddTime(i int) simulator.Draft {
 }
 
 // TestWhateverTheClocksSay draws what both clocks say at each request, beside
-// late events, odd times, purges of the log, and stops and crashes of the lane:
-// nothing is lost or repeated, and each gap is told.
+// late events, odd times, and stops and crashes of the lane: nothing is lost or
+// repeated, and no gap is told where the log holds what the lane saw.
 func TestWhateverTheClocksSay(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		config := simulator.Config{
@@ -120,11 +120,11 @@ func TestWhateverTheClocksSay(t *testing.T) {
 		}
 		settings := defaults
 		settings.PollInterval = setting.Duration(15 * time.Second)
-		bubble(t, func() { clocks(rt, simulator.New(config), settings) })
+		bubble(t, func() { clocks(rt, simulator.New(config), settings, config.Events == 0) })
 	})
 }
 
-func clocks(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
+func clocks(t *rapid.T, server *simulator.Server, s planetscale.Settings, empty bool) {
 	draw := rapid.SampledFrom([]time.Duration{0, 0, 0, -400 * day, -day, -20 * time.Minute, -time.Minute, time.Minute, 20 * time.Minute, day})
 	dates := rapid.SliceOfN(draw, 1, 12).Draw(t, "Date is off by")
 	machine := rapid.SliceOfN(draw, 1, 12).Draw(t, "the machine's clock is off by")
@@ -174,7 +174,8 @@ func clocks(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 			t.Fatalf("event %s of %s was delivered %d times without a crash", e.ID, e.Created, n)
 		}
 	}
-	if f.gaps() != 0 {
+	// A lane that never saw an event cannot tell a Date long ago from a long stop.
+	if f.gaps() != 0 && !empty {
 		t.Fatalf("got %d gaps in a log that was whole", f.gaps())
 	}
 }
