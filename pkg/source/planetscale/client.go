@@ -127,6 +127,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	defer answer.Body.Close()
 	pause := c.settle(g, answer)
 	body, err := readBody(answer)
+	clocks := reading{sent: sent, machine: machine, date: serverTime(answer, sent)}
 	switch {
 	case pause != nil:
 		pause.Err = fmt.Errorf("%w%s", pause.Err, c.excerpt(body))
@@ -136,11 +137,11 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	case err != nil:
 		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", c.echo.Error(err)), "")
 	case len(body) > maxBody && limit == 1:
-		return c.outline(parent, ctx, body, answer, serverTime(answer, sent), u)
+		return c.outline(parent, ctx, body, answer, clocks, u)
 	case len(body) > maxBody:
 		return nil, fault(source.Malformed, errTooLarge, "")
 	}
-	p, err := c.clock.skim(body, reading{sent: sent, machine: machine, date: serverTime(answer, sent)})
+	p, err := c.clock.skim(body, clocks)
 	if err != nil {
 		return nil, fault(source.Malformed, fmt.Errorf("the answer is not a list of events: %w", c.echo.Error(err)), "")
 	}

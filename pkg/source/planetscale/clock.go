@@ -66,22 +66,32 @@ func newClock(now func() time.Time, log zerolog.Logger) *clock {
 	return &clock{now: now, log: log, newest: never}
 }
 
-// skim reads the body of an answer and learns from the events in it what time it
-// is at least.
+// skim reads the body of an answer and learns from it.
 func (c *clock) skim(body []byte, r reading) (*page, error) {
-	latest := max(r.latest(), c.proven(r.sent))
-	p, err := skim(body, r, latest+future.Milliseconds(), time.Now().UTC())
+	p, err := skim(body, r, c.ahead(r), time.Now().UTC())
 	if err != nil {
 		return nil, err
 	}
+	c.learn(p)
+	return p, nil
+}
+
+// latest is the time that the latest of all witnesses tells.
+func (c *clock) latest(r reading) int64 { return max(r.latest(), c.proven(r.sent)) }
+
+// ahead is the latest created_at that decides anything.
+func (c *clock) ahead(r reading) int64 { return c.latest(r) + future.Milliseconds() }
+
+// learn takes from the events of a page what time it is at least. One a little
+// ahead of all witnesses proves no more than they do.
+func (c *clock) learn(p *page) {
+	latest := c.latest(p.clocks)
 	for i := range p.listed {
-		// An event a little ahead of all clocks proves no more than they do.
 		if l := &p.listed[i]; l.dated {
 			c.saw(min(l.at, latest), p.read)
 		}
 	}
 	c.compare(p)
-	return p, nil
 }
 
 // saw learns that an event of a time was listed at an instant.

@@ -156,7 +156,7 @@ func (p *position) bottom(now int64) int64 {
 // mend sets a time back that lies ahead of the clocks and of the log: they lied
 // when it was taken. The newest event delivered is what the log proves.
 func (p *position) mend(w *walk) {
-	latest := max(w.start.latest(), w.clock.proven(w.start.sent))
+	latest := w.clock.latest(w.start)
 	if p.through == never || p.through <= latest+disagreement.Milliseconds() {
 		return
 	}

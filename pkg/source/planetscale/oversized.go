@@ -35,7 +35,7 @@ const mark = '\x00'
 
 // outline reads the rest of an answer to a request for one event, of which the
 // first bytes are in head, and returns the page that stands for it.
-func (c *client) outline(parent, ctx context.Context, head []byte, answer *http.Response, date time.Time, u urgency) (*page, error) {
+func (c *client) outline(parent, ctx context.Context, head []byte, answer *http.Response, clocks reading, u urgency) (*page, error) {
 	var o outline
 	err := o.read(newStream(head, answer.Body, c.mostBytes))
 	switch {
@@ -50,11 +50,12 @@ func (c *client) outline(parent, ctx context.Context, head []byte, answer *http.
 	if err != nil {
 		return nil, err
 	}
-	p := &page{date: date, read: time.Now().UTC()}
+	p := &page{clocks: clocks, ahead: c.clock.ahead(clocks), read: time.Now().UTC()}
 	if p.body, err = o.body(); err != nil {
 		return nil, fault(source.Malformed, err, "")
 	}
 	_, err = decode(p, nil, c.settings.Organization)
+	c.clock.learn(p)
 	return p, err
 }
 
@@ -164,7 +165,7 @@ func decodeOversized(p *page, events []source.Event, organization string) ([]sou
 	if err := json.Unmarshal(p.body[1:], &o); err != nil {
 		return nil, fmt.Errorf("an oversized event: %w", err)
 	}
-	inner := page{date: p.date, read: p.read, body: o.Answer}
+	inner := page{clocks: p.clocks, ahead: p.ahead, read: p.read, body: o.Answer}
 	events, err := decode(&inner, events, organization)
 	if err != nil {
 		return nil, err
