@@ -181,10 +181,11 @@ func clocks(t *rapid.T, server *simulator.Server, s planetscale.Settings, empty 
 }
 
 // TestGapUnderLyingClocks purges the log behind a lane that stopped, where one
-// clock, at the last walk or at the first after the stop, lies.
+// clock, at the last walk or at the first after the stop, lies, or both at the
+// last walk.
 func TestGapUnderLyingClocks(t *testing.T) {
 	for _, by := range []time.Duration{-day, day} {
-		for _, words := range []string{"Date before", "Date after", "machine before", "machine after"} {
+		for _, words := range []string{"Date before", "Date after", "machine before", "machine after", "both before"} {
 			t.Run(name(words, " ", by), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					server := simulator.New(simulator.Config{Events: 300, Rate: 0.1})
@@ -200,6 +201,9 @@ func TestGapUnderLyingClocks(t *testing.T) {
 						case "Date " + when:
 							date.Store(int64(by))
 						case "machine " + when:
+							machine.Store(int64(by))
+						case "both " + when:
+							date.Store(int64(by))
 							machine.Store(int64(by))
 						}
 					}
@@ -218,6 +222,32 @@ func TestGapUnderLyingClocks(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestOneClockFarAheadIsNoGap deletes the only event that a lane saw, under one
+// clock that is ahead by more than retention.
+func TestOneClockFarAheadIsNoGap(t *testing.T) {
+	for _, words := range []string{"Date", "machine"} {
+		t.Run(words, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 1})
+				var date, machine atomic.Int64
+				server.Script(lies(func(int) (time.Duration, bool) { return time.Duration(date.Load()), true }).script)
+				f := follow(t, server, defaults)
+				f.source = newSourceAt(t, server, defaults, func() time.Time { return time.Now().Add(time.Duration(machine.Load())) })
+				defer f.close()
+				f.run(time.Minute)
+				server.Delete(f.published[0].ID)
+				server.Append(1)
+				map[string]*atomic.Int64{"Date": &date, "machine": &machine}[words].Store(int64(400 * day))
+				f.run(time.Hour)
+				f.wantAll(1)
+				if f.gaps() != 0 {
+					t.Errorf("got %d gaps", f.gaps())
+				}
+			})
+		})
 	}
 }
 

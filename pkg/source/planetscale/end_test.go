@@ -54,6 +54,42 @@ func TestAnEndThatComesTooEarlyIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestAnEndThatIsConfirmedByALieIsNotBelieved answers what a stopped lane asks
+// first with a page that says that nothing follows, and what it asks behind that
+// with nothing. Only the second walk shows that both were wrong.
+func TestAnEndThatIsConfirmedByALieIsNotBelieved(t *testing.T) {
+	for _, order := range orders {
+		for page := 1; page <= 13; page += 4 {
+			t.Run(name("page ", page, " ", order), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server := simulator.New(simulator.Config{Events: 300, Rate: 0.1, Order: order})
+					f := follow(t, server, defaults)
+					defer f.close()
+					f.run(time.Minute)
+					f.crash()
+					time.Sleep(4 * time.Hour)
+					first := server.RequestCount() + page
+					server.Script(func(r simulator.Request) simulator.Fault {
+						return simulator.Fault{Alter: func(p *simulator.Listing) {
+							switch r.N {
+							case first:
+								p.HasNext = false
+							case first + 1:
+								*p = simulator.Listing{}
+							}
+						}}
+					})
+					f.run(20 * time.Minute)
+					f.wantNearlyAll(11 * time.Second)
+					if f.gaps() != 0 {
+						t.Errorf("got %d gaps", f.gaps())
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestAnEarlyEndThatMetSomethingKnownHidesNoLateEvent ends the walks for late
 // events too early: only what was listed down to the floor may raise it.
 func TestAnEarlyEndThatMetSomethingKnownHidesNoLateEvent(t *testing.T) {
