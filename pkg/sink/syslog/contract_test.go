@@ -49,12 +49,14 @@ func harness(r *receiver) sinktest.Harness {
 func TestContractOverUDP(t *testing.T) {
 	sinktest.Run(t, func(t testing.TB) sinktest.Harness {
 		d, url := newDatagrams(t)
+		s := settings(t, url)
+		s.Settle = settle
 		return sinktest.Harness{
-			Open: func(t testing.TB) sink.Sink { return unclosed(t, settings(t, url), quiet) },
+			Open: func(t testing.TB) sink.Sink { return unclosed(t, s, quiet) },
 			Received: func(t testing.TB) [][]byte {
 				var bodies [][]byte
 				for _, message := range d.all() {
-					bodies = append(bodies, []byte(one(t, settings(t, url), counted(message)).Text))
+					bodies = append(bodies, []byte(one(t, s, counted(message)).Text))
 				}
 				return bodies
 			},

@@ -1,7 +1,9 @@
 package syslog
 
 import (
+	"context"
 	"net"
+	"net/netip"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -30,3 +32,10 @@ var Unacknowledged = unacknowledged
 
 // Beneath is TCP as the sink uses it, of the connection that there must be.
 func Beneath(s sink.Sink) *net.TCPConn { return s.(*syslog).link.(*stream).beneath }
+
+// Through has the sink, which sends over UDP, resolve names and open sockets so.
+func Through(s sink.Sink, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error), dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	for _, n := range s.(*syslog).names {
+		n.net = &network{lookup, dial}
+	}
+}

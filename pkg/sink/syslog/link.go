@@ -45,18 +45,19 @@ const (
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // dial opens a link to an address.
-func dial(ctx context.Context, a Address, s *Settings) (link, error) {
+func (s *syslog) dial(ctx context.Context, a Address) (link, error) {
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	settle := s.settings.Settle.Std()
 	if a.Scheme == udp {
-		return dialDatagram(within, a)
+		return dialDatagram(within, s.names[a], s.pace, settle)
 	}
-	conn, beneath, err := dialTCP(within, a, &s.TLS)
+	conn, beneath, err := dialTCP(within, a, &s.settings.TLS)
 	if err != nil {
 		return nil, err
 	}
 	if a.stream() {
-		return newStream(conn, beneath, s.Settle.Std()), nil
+		return newStream(conn, beneath, settle), nil
 	}
 	return dialRELP(within, conn)
 }

@@ -21,6 +21,7 @@ var Type = sink.NewType("syslog", Settings{
 	SDID:            "planetscale@32473",
 	MaxMessageBytes: 8000,
 	Settle:          setting.Duration(time.Second),
+	Rate:            defaultRate,
 }, open)
 
 // Settings are what a configuration says about the sink.
@@ -50,8 +51,13 @@ type Settings struct {
 
 	// Settle is how long a connection must outlive the last byte of a batch before
 	// the batch counts as delivered. Of tcp and tls; default 1s, at most 1m; 0s
-	// waits for the receiver's kernel alone.
+	// waits for the receiver's kernel alone. Of udp: how long no ICMP error may come
+	// after the first batch on a new socket.
 	Settle setting.Duration `yaml:"settle"`
+
+	// Rate is how many datagrams a lane sends in a second. Of udp; default 500; 0 is
+	// no limit.
+	Rate int `yaml:"rate"`
 
 	TLS setting.TLS `yaml:"tls"` // of tls and relp+tls
 }
@@ -70,7 +76,8 @@ const (
 	maxAppName  = 48
 	maxSDName   = 32
 
-	maxSettle = time.Minute
+	maxSettle   = time.Minute
+	defaultRate = 500
 )
 
 // Smallest and largest messages. What identifies an event, in the tersest of
@@ -122,6 +129,12 @@ func (s *Settings) validateTransport() []error {
 	}
 	if s.Framing == Newline && !first.stream() {
 		errs = append(errs, setting.Invalid("framing", fmt.Errorf("%s has a framing of its own; remove the key", first.Scheme)))
+	}
+	if s.Rate < 0 {
+		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%d is less than 0, which is no limit", s.Rate)))
+	}
+	if s.Rate != defaultRate && first.Scheme != udp {
+		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%s goes at the receiver's pace; remove the key", first.Scheme)))
 	}
 	if s.TLS != (setting.TLS{}) && !first.encrypted() {
 		errs = append(errs, setting.Invalid("tls", fmt.Errorf("%s is not encrypted; write an address with tls:// or relp+tls://, or remove the key", first)))

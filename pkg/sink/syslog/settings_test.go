@@ -46,6 +46,11 @@ func TestValidate(t *testing.T) {
 			[]string{"max_message_bytes: 131073 is not between 2KiB and 128KiB, as rfc5424 over relp allows"}},
 		{"framing where there is none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Framing = "relp+tls", syslog.Newline },
 			[]string{"framing: relp+tls has a framing of its own; remove the key"}},
+		{"a rate below none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Rate = "udp", -1 },
+			[]string{"rate: -1 is less than 0, which is no limit"}},
+		{"no rate", func(s *syslog.Settings) { s.Address[0].Scheme, s.Rate = "udp", 0 }, nil},
+		{"a rate where there is none", func(s *syslog.Settings) { s.Rate = 100 },
+			[]string{"rate: tcp goes at the receiver's pace; remove the key"}},
 		{"TLS that is not spoken", func(s *syslog.Settings) { s.TLS.ServerName = "siem" },
 			[]string{"tls: tcp://siem:514 is not encrypted; write an address with tls:// or relp+tls://, or remove the key"}},
 	} {

@@ -15,7 +15,9 @@
 //     connection leaves the whole batch unpublished, and it is sent again. What
 //     is lost is what a receiver acknowledged, kept unread for longer than settle
 //     and took along when it died. Behind a proxy all this is about the proxy.
-//   - udp: nothing. The datagrams were handed to the kernel.
+//   - udp: nothing. The datagrams were handed to the kernel, and no ICMP error came
+//     back: on a new socket for as long as settle, on another until the batch was
+//     written.
 //
 // # Messages
 //
@@ -40,6 +42,10 @@
 // last. It stays there until that breaks. Certificates and authorities are read
 // anew for each.
 //
+// Names are resolved for each connection. For UDP, which has none that could end,
+// they are resolved every minute and after each error, too: the socket stays where
+// its address is still among the answers, or where the lookup fails.
+//
 // # What it does not do
 //
 // Listen, compress, sign messages (RFC 5848), use DTLS, or speak to the local
@@ -54,6 +60,7 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -65,7 +72,9 @@ type syslog struct {
 	log      zerolog.Logger
 	encoder  encoder
 	frame    framing
-	life     context.Context // ends with Close
+	names    map[Address]*name // of udp
+	pace     *rate.Limiter     // of udp
+	life     context.Context   // ends with Close
 	end      context.CancelFunc
 
 	busy     sync.Mutex // held by what uses the fields below
@@ -87,8 +96,12 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 	if e.legacy {
 		env.Log.Info().Str("zone", e.zone.String()).Msg("the header of rfc3164 gives times in the local zone, without saying so")
 	}
+	names, err := newNames(s.Address, system(), env.Log)
+	if err != nil {
+		return nil, err
+	}
 	life, end := context.WithCancel(context.Background())
-	return &syslog{settings: s, log: env.Log, encoder: e, frame: s.framing(), life: life, end: end}, nil
+	return &syslog{settings: s, log: env.Log, encoder: e, frame: s.framing(), names: names, pace: newPace(s.Rate), life: life, end: end}, nil
 }
 
 // Limits leaves room for the largest header, so that it is the format that
@@ -109,6 +122,9 @@ func (s *syslog) Limits() sink.Limits {
 		// As much as a socket has room for (udp(7), rmem_default), with what the
 		// kernel adds to each datagram.
 		l.Records, l.Bytes = 50, mostInDatagram
+		if perSecond := s.settings.Rate; perSecond > 0 {
+			l.Records = min(l.Records, perSecond) // A batch takes no longer than a second.
+		}
 	}
 	return l
 }
@@ -163,7 +179,7 @@ func (s *syslog) connect(ctx context.Context) error {
 	for i := range s.settings.Address {
 		s.at = (s.first + i) % len(s.settings.Address)
 		address := s.settings.Address[s.at]
-		l, err := dial(ctx, address, &s.settings)
+		l, err := s.dial(ctx, address)
 		if err == nil {
 			s.link = l
 			if s.at != 0 {
@@ -235,7 +251,7 @@ var promises = map[string]string{
 }
 
 func (s *syslog) try(ctx context.Context, a Address) error {
-	l, err := dial(ctx, a, &s.settings)
+	l, err := s.dial(ctx, a)
 	if err != nil {
 		return err
 	}
