@@ -20,7 +20,7 @@
 // what a server refused comes behind what it took after that.
 //
 // No error here is about a message. A server answers 500 when its queue refuses,
-// and nothing tells that from a message it does not like.
+// and nothing in one session tells that from a message it does not like.
 //
 // # What it does not do
 //
@@ -44,10 +44,11 @@ const (
 	drainTime = time.Second // for answers that are there when a write fails
 )
 
-var (
-	errServerClosed = errors.New("server closes the session")
-	errClosed       = errors.New("session is closed")
-)
+// ErrServerClosed is the server's hint that it closes. librelp's sends it when it
+// stops, and also when it ends a session over a message that it does not take.
+var ErrServerClosed = errors.New("server closes the session")
+
+var errClosed = errors.New("session is closed")
 
 // Session is an open RELP session. Send and Close must not be called by several
 // at once, except that Close may be called while a Send hangs, which ends it.
@@ -239,7 +240,7 @@ func (s *Session) take(frames []frame) error {
 func (s *Session) takeOne(f frame) error {
 	switch {
 	case f.number == 0 && f.command == "serverclose":
-		return errServerClosed
+		return ErrServerClosed
 	case f.number == 0 && f.command != answer:
 		return nil // A hint is for those who understand it.
 	case f.command != answer:

@@ -36,6 +36,7 @@ type Fault struct {
 	Hint   bool          // serverclose is sent, and the connection closed, after the answer
 	Silent bool          // there is no answer
 	Close  bool          // the connection is closed, without an answer unless there is Raw or a Status
+	Abort  bool          // the message is not taken; the connection is closed, after serverclose if Hint is set, and answers that were not sent are lost
 	Hold   bool          // the answer is sent behind the next that is not held
 }
 
@@ -114,7 +115,7 @@ func (s *Server) Messages() []string {
 // Serve serves one connection until its end. What the client does wrong fails the
 // test and ends the connection; that it breaks off is not wrong.
 func (s *Server) Serve(conn net.Conn) {
-	c := &connection{server: s, in: bufio.NewReader(conn), out: bufio.NewWriter(conn)}
+	c := &connection{server: s, conn: conn, in: bufio.NewReader(conn), out: bufio.NewWriter(conn)}
 	err := c.serve()
 	_ = conn.Close() // The client may have been the first.
 	var wrong violation
@@ -142,7 +143,7 @@ func (s *Server) take(number int, name, message string) Fault {
 	if s.Script != nil {
 		f = s.Script(Command{s.commands, number, name, message})
 	}
-	if name == "syslog" && f.Status == 0 {
+	if name == "syslog" && f.Status == 0 && !f.Abort {
 		s.messages = append(s.messages, message)
 	}
 	return f
@@ -150,6 +151,7 @@ func (s *Server) take(number int, name, message string) Fault {
 
 type connection struct {
 	server *Server
+	conn   net.Conn
 	in     *bufio.Reader
 	out    *bufio.Writer
 	last   int      // transaction
@@ -217,6 +219,9 @@ func checkOffers(offers string) error {
 }
 
 func (c *connection) answer(number int, name string, f Fault) error {
+	if f.Abort {
+		return c.abort(f.Hint)
+	}
 	if f.Delay > 0 {
 		if err := c.out.Flush(); err != nil {
 			return err
@@ -241,6 +246,17 @@ func (c *connection) answer(number int, name string, f Fault) error {
 		return errEnd
 	}
 	return nil
+}
+
+// abort ends the connection over a message, as librelp does with the hint.
+func (c *connection) abort(hint bool) error {
+	c.out.Reset(c.conn)
+	if hint {
+		if _, err := c.out.WriteString(frame(0, "serverclose", "")); err != nil {
+			return err
+		}
+	}
+	return errEnd
 }
 
 // answers is all that is sent about a command.

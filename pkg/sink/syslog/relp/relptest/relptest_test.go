@@ -114,6 +114,34 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAbort has a server that ends the connection over a message: the answer to the
+// one before it, which came in the same read, is lost with it.
+func TestAbort(t *testing.T) {
+	for _, tt := range []struct {
+		fault   relptest.Fault
+		answers string
+	}{
+		{relptest.Fault{Abort: true}, ""},
+		{relptest.Fault{Abort: true, Hint: true}, "0 serverclose 0\n"},
+	} {
+		r := &recorder{TB: t}
+		s := relptest.New(r)
+		s.Script = func(c relptest.Command) relptest.Fault {
+			if c.Message == "bad" {
+				return tt.fault
+			}
+			return relptest.Fault{}
+		}
+		answers, said := exchange(s, r, open+"2 syslog 4 good\n3 syslog 3 bad\n4 syslog 4 next\n")
+		if len(said) > 0 || answers != tt.answers {
+			t.Errorf("got answers %q and %q, want %q", answers, said, tt.answers)
+		}
+		if diff := cmp.Diff([]string{"good"}, s.Messages()); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestAScriptEndsTheConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
