@@ -9,7 +9,7 @@ import (
 // configuration is what rsyslogd reads. Messages go through a ruleset of their
 // own, so that what the daemon says of itself is not among them.
 var configuration = template.Must(template.New("").Parse(`
-global(workDirectory="{{.Dir}}")
+global(workDirectory="{{.Dir}}"{{with .AbortOver}} maxMessageSize="{{.}}"{{end}})
 {{if .Direct}}main_queue(queue.type="Direct"){{end}}
 
 module(load="imtcp")
@@ -35,7 +35,8 @@ input(type="imtcp" address="127.0.0.1" port="{{.TLS}}" ruleset="messages"
 	streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon"
 	streamDriver.caFile="{{.Dir}}/ca.pem" streamDriver.certFile="{{.Dir}}/server.pem" streamDriver.keyFile="{{.Dir}}/server.key")
 input(type="imudp" address="127.0.0.1" port="{{.UDP}}" ruleset="messages")
-input(type="imrelp" address="127.0.0.1" port="{{.RELP}}" ruleset="messages")
+input(type="imrelp" address="127.0.0.1" port="{{.RELP}}" ruleset="messages"
+	{{- with .AbortOver}} maxDataSize="{{.}}" oversizeMode="abort"{{end}})
 input(type="imrelp" address="127.0.0.1" port="{{.RELPTLS}}" ruleset="messages"
 	tls="on" tls.caCert="{{.Dir}}/ca.pem" tls.myCert="{{.Dir}}/server.pem" tls.myPrivKey="{{.Dir}}/server.key")
 
@@ -47,8 +48,9 @@ func (d *Daemon) configuration(c Config) ([]byte, error) {
 	err := configuration.Execute(&b, struct {
 		Dir                          string
 		Direct                       bool
+		AbortOver                    int
 		TCP, TLS, UDP, RELP, RELPTLS int
-	}{d.dir, c.Direct, d.ports.tcp.number, d.ports.tls.number, d.ports.udp.number, d.ports.relp.number, d.ports.relpTLS.number})
+	}{d.dir, c.Direct, c.AbortOver, d.ports.tcp.number, d.ports.tls.number, d.ports.udp.number, d.ports.relp.number, d.ports.relpTLS.number})
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration of rsyslogd: %w", err)
 	}

@@ -9,7 +9,7 @@
 // It needs the packages rsyslog, rsyslog-relp and rsyslog-openssl, and fails
 // naming them where they are missing. It does not configure queues on disk,
 // certificates of clients, or limits: what matters are the defaults that users
-// have, but for Direct. Only tests may import this package.
+// have, but for Config. Only tests may import this package.
 package rsyslogd
 
 import (
@@ -32,6 +32,10 @@ type Config struct {
 	// the file before it is acknowledged. Otherwise it first lies in a queue in
 	// memory, as by default.
 	Direct bool
+
+	// AbortOver is the largest message in bytes. Over a larger one imrelp ends the
+	// connection, and what it has of it is gone. 0: 8 KiB, and it cuts larger ones.
+	AbortOver int
 }
 
 // Daemon is an rsyslogd. The addresses stay the same over its lives.
