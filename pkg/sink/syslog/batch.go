@@ -36,6 +36,24 @@ func (m *messages) list() [][]byte {
 	return list
 }
 
+// part is the messages from one to before another, without another copy of them. It
+// reports nothing.
+func (m *messages) part(from, to int) *messages {
+	p := &messages{ends: make([]int, 0, to-from)}
+	begin := 0
+	if from > 0 {
+		begin = m.ends[from-1]
+	}
+	for _, end := range m.ends[from:to] {
+		p.ends = append(p.ends, end-begin)
+	}
+	p.text = m.text[begin : begin+p.ends[to-from-1]]
+	return p
+}
+
+// single is one message, which has its framing.
+func single(text []byte) *messages { return &messages{text: text, ends: []int{len(text)}} }
+
 // encode makes the messages of a batch.
 func (m *messages) encode(batch []sink.Record, e *encoder, frame framing, most int) {
 	m.text, m.ends, m.records, m.refused = m.text[:0], m.ends[:0], m.records[:0], nil

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp"
 )
 
 // explain says which receiver an error is about, and what a person can do. None
@@ -67,7 +68,7 @@ func advise(err error, a Address) string {
 		return fmt.Sprintf("see that %s can be reached, that what listens there speaks %s, and that it is not too busy to answer", a.Host, a.Scheme)
 	case errors.Is(err, errSpoke):
 		return fmt.Sprintf("see that %s is the receiver's port for %s", a.Host, a.Scheme)
-	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, relp.ErrServerClosed):
 		return "the receiver ended the connection, whose log may say why; it may have ended itself, allow no more connections, or expect something else than " + a.Scheme
 	}
 	return ""

@@ -39,3 +39,31 @@ func Through(s sink.Sink, lookup func(ctx context.Context, network, host string)
 		n.net = &network{lookup, dial}
 	}
 }
+
+// Hurry makes the sink wait for nothing between attempts.
+func Hurry(s sink.Sink) { s.(*syslog).respite = 0 }
+
+// Dial has the sink use connections that a test made up. One sends messages and
+// returns how many were taken and why not the next.
+func Dial(s sink.Sink, dial func(context.Context, Address) (Send, error)) {
+	s.(*syslog).dial = func(ctx context.Context, a Address) (link, error) {
+		send, err := dial(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		return madeUp{send}, nil
+	}
+}
+
+// Send is a connection that a test made up.
+type Send func(ctx context.Context, messages [][]byte) (taken int, err error)
+
+type madeUp struct{ how Send }
+
+func (l madeUp) usable() bool                                       { return true }
+func (l madeUp) stay(context.Context) error                         { return nil }
+func (l madeUp) close()                                             {}
+func (l madeUp) send(ctx context.Context, m *messages) (int, error) { return l.how(ctx, m.list()) }
+
+// Trials must agree before a record is rejected.
+const Trials = trials

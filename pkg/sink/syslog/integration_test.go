@@ -3,6 +3,7 @@
 package syslog_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,37 @@ func TestRsyslogGetsEachRecordAsOneMessage(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestRsyslogAbortsOverOneRecord has an imrelp that ends the connection over what is
+// longer than it takes: of 30 records 29 are delivered and one is rejected.
+func TestRsyslogAbortsOverOneRecord(t *testing.T) {
+	d := rsyslogd.Start(t, rsyslogd.Config{Direct: true, AbortOver: 4096})
+	for i, bad := range []int{0, 2, 29} {
+		t.Run(fmt.Sprintf("record %d", bad), func(t *testing.T) {
+			records := batch(100*i, 30)
+			records[bad] = record(strings.Repeat("x", 6000))
+			l := &lane{snk: open(t, settings(t, "relp://"+d.RELP)), attempts: 30, timeout: time.Minute}
+			if !l.deliver(records) {
+				t.Fatalf("records were not settled: %v", l.last)
+			}
+			if len(l.rejects) != 1 || l.rejects[0] != string(records[bad].Body) {
+				t.Errorf("got %d rejects, want the oversized record alone", len(l.rejects))
+			}
+			all, err := d.Messages()
+			if err != nil {
+				t.Fatal(err)
+			}
+			arrived := make([]string, len(all))
+			for i := range all {
+				_, arrived[i], _ = strings.Cut(all[i].Raw, "] ")
+			}
+			for _, problem := range append(l.wrong, misplaced(arrived, records, map[string]bool{string(records[bad].Body): true})...) {
+				t.Error(problem)
+			}
+			t.Logf("%d messages arrived, of which %d are different", len(all), len(slices.Compact(slices.Sorted(slices.Values(arrived)))))
+		})
 	}
 }
 

@@ -44,8 +44,8 @@ const (
 // keepAlive finds out within 30 s that an idle connection leads nowhere any more.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// dial opens a link to an address.
-func (s *syslog) dial(ctx context.Context, a Address) (link, error) {
+// open opens a link to an address.
+func (s *syslog) open(ctx context.Context, a Address) (link, error) {
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	settle := s.settings.Settle.Std()

@@ -28,10 +28,11 @@ type receiver struct {
 	conns    map[net.Conn]bool
 	accepted int
 	taken    []message
-	left     int           // messages taken before it breaks; negative: any number
-	every    int           // not 0: the connections are reset after each so many messages
-	hung     chan struct{} // not nil: connections are accepted and nothing more
-	met      bool          // hung is closed
+	left     int               // messages taken before it breaks; negative: any number
+	every    int               // not 0: the connections are reset after each so many messages
+	ends     func(string) bool // not nil: whether the connection ends over a message with this text, which is not taken
+	hung     chan struct{}     // not nil: connections are accepted and nothing more
+	met      bool              // hung is closed
 	serving  sync.WaitGroup
 }
 
@@ -187,6 +188,9 @@ func (r *receiver) take(text []byte) bool {
 	all, err := judge(r.settings, text)
 	if err != nil || len(all) != 1 {
 		r.tb.Errorf("got %d messages in one, error %v: %.200q", len(all), err, text)
+		return false
+	}
+	if r.ends != nil && r.ends(all[0].Text) {
 		return false
 	}
 	r.left--

@@ -46,6 +46,10 @@
 // they are resolved every minute and after each error, too: the socket stays where
 // its address is still among the answers, or where the lookup fails.
 //
+// A receiver that ends the connection over one record, over RELP, TCP or TLS, gets
+// it rejected: Publish returns a permanent error for that record, once it is proven
+// that no outage is the reason. See suspicion in this package for the proof.
+//
 // # What it does not do
 //
 // Listen, compress, sign messages (RFC 5848), use DTLS, or speak to the local
@@ -58,6 +62,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
@@ -66,6 +71,15 @@ import (
 )
 
 var errClosed = errors.New("sink was closed")
+
+const (
+	// patience is how long a Publish begins new attempts. What is found out by then is
+	// kept for the next.
+	patience = 20 * time.Second
+
+	// respite lets a receiver that crashed take its socket down.
+	respite = 200 * time.Millisecond
+)
 
 type syslog struct {
 	settings Settings
@@ -76,6 +90,7 @@ type syslog struct {
 	pace     *rate.Limiter     // of udp
 	life     context.Context   // ends with Close
 	end      context.CancelFunc
+	dial     func(context.Context, Address) (link, error)
 
 	busy     sync.Mutex // held by what uses the fields below
 	messages messages   // of the last Publish; their memory is used again
@@ -83,6 +98,9 @@ type syslog struct {
 	at       int        // which of the addresses link leads to
 	proven   bool       // link took a batch
 	first    int        // which of the addresses is tried first
+
+	suspicion suspicion     // of a message over which the receiver ends the connection
+	respite   time.Duration // passes between an end of the connection and the next attempt
 }
 
 func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
@@ -101,7 +119,9 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 		return nil, err
 	}
 	life, end := context.WithCancel(context.Background())
-	return &syslog{settings: s, log: env.Log, encoder: e, frame: s.framing(), names: names, pace: newPace(s.Rate), life: life, end: end}, nil
+	snk := &syslog{settings: s, log: env.Log, encoder: e, frame: s.framing(), names: names, pace: newPace(s.Rate), life: life, end: end, respite: respite}
+	snk.dial = snk.open
+	return snk, nil
 }
 
 // Limits leaves room for the largest header, so that it is the format that
@@ -110,7 +130,7 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 func (s *syslog) Limits() sink.Limits {
 	l := sink.Limits{
 		RecordBytes: int(s.settings.MaxMessageBytes) - s.encoder.overhead(),
-		Timeout:     userTimeout + s.settings.Settle.Std(),
+		Timeout:     patience + userTimeout + s.settings.Settle.Std(),
 	}
 	switch to := s.settings.Address[0]; {
 	case to.stream():
@@ -146,19 +166,54 @@ func (s *syslog) Publish(ctx context.Context, batch []sink.Record) error {
 	return m.report(s.send(ctx, m))
 }
 
+// send sends messages until all are taken, one is at fault, or the lane is to wait
+// before the next attempt.
 func (s *syslog) send(ctx context.Context, m *messages) (taken int, err error) {
-	if err := s.connect(ctx); err != nil {
-		return 0, fmt.Errorf("connecting to %w", err)
+	until := time.Now().Add(patience)
+	for {
+		rest := m
+		if taken > 0 {
+			rest = m.part(taken, m.len())
+		}
+		part, as := s.suspicion.next(rest)
+		if as.trial() {
+			s.disconnect() // A trial is about a connection of its own.
+		}
+		o := s.attempt(ctx, part)
+		n, again, err := s.suspicion.answer(part, rest, as, o)
+		taken += n
+		if !again || time.Now().After(until) || o.ended && !wait(ctx, s.respite) {
+			return taken, err
+		}
 	}
-	taken, err = s.link.send(ctx, m)
+}
+
+// attempt sends messages over the connection there is, or over a new one.
+func (s *syslog) attempt(ctx context.Context, m *messages) outcome {
+	if err := s.connect(ctx); err != nil {
+		return outcome{err: fmt.Errorf("connecting to %w", err)}
+	}
+	taken, err := s.link.send(ctx, m)
 	s.proven = s.proven || taken > 0
 	if err == nil {
-		return taken, nil
+		return outcome{taken: taken}
 	}
 	if !sink.IsPermanent(err) {
 		s.disconnect()
 	}
-	return taken, fmt.Errorf("sending to %w", explain(err, s.settings.Address[s.at]))
+	return outcome{taken, fmt.Errorf("sending to %w", explain(err, s.settings.Address[s.at])), endedByReceiver(err)}
+}
+
+// wait reports whether d passed before ctx ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // within ends ctx when the sink is closed, too.

@@ -1,0 +1,428 @@
+package syslog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp"
+	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
+)
+
+// lane publishes as a lane does.
+type lane struct {
+	snk      sink.Sink
+	attempts int           // at most, for a batch
+	timeout  time.Duration // of a Publish
+	pause    bool          // backs off between attempts
+	rejects  []string      // bodies
+	wrong    []string      // what a sink must not return
+	last     error
+}
+
+// deliver reports whether every record was delivered or rejected.
+func (l *lane) deliver(records []sink.Record) bool {
+	wait := time.Second
+	for range l.attempts {
+		ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+		err := l.snk.Publish(ctx, records)
+		cancel()
+		if err == nil {
+			return true
+		}
+		l.last = err
+		before := len(records)
+		if records = l.answer(records, err); len(records) == 0 {
+			return true
+		}
+		if l.pause {
+			if len(records) < before {
+				wait = time.Second
+			}
+			time.Sleep(rand.N(wait) + wait/2)
+			wait = min(2*wait, time.Minute)
+		}
+	}
+	return false
+}
+
+// answer returns the records that are to be published again.
+func (l *lane) answer(records []sink.Record, err error) (keep []sink.Record) {
+	var named sink.BatchError
+	if !errors.As(err, &named) {
+		if sink.IsPermanent(err) {
+			l.wrong = append(l.wrong, fmt.Sprintf("a permanent error that names no record: %v", err))
+		}
+		return records
+	}
+	for _, fault := range named {
+		switch {
+		case fault.Err == nil:
+			l.wrong = append(l.wrong, fmt.Sprintf("record %d is named without a reason", fault.Index))
+		case sink.IsPermanent(fault.Err):
+			l.rejects = append(l.rejects, string(records[fault.Index].Body))
+		default:
+			keep = append(keep, records[fault.Index])
+		}
+	}
+	return keep
+}
+
+// picky is a receiver that ends the connection over some messages.
+type picky struct {
+	snk    sink.Sink
+	bodies func() []string
+}
+
+// overRELP returns a receiver that answers what it took before the bad one, or
+// loses these answers.
+func overRELP(t *testing.T, fault relptest.Fault, bad func(string) bool) picky {
+	server := relptest.New(t)
+	server.Script = func(c relptest.Command) relptest.Fault {
+		if c.Name == "syslog" && bad(c.Message[strings.Index(c.Message, "{"):]) {
+			return fault
+		}
+		return relptest.Fault{}
+	}
+	s := settings(t, "relp://"+server.Listen())
+	return picky{open(t, s), func() (bodies []string) {
+		for _, m := range server.Messages() {
+			bodies = append(bodies, m[strings.Index(m, "{"):])
+		}
+		return bodies
+	}}
+}
+
+func overStream(t *testing.T, r *receiver, bad func(string) bool) picky {
+	r.ends = bad
+	s := r.settings
+	s.Settle = setting.Duration(60 * time.Millisecond)
+	return picky{open(t, s), func() (bodies []string) {
+		for _, b := range r.bodies() {
+			bodies = append(bodies, string(b))
+		}
+		return bodies
+	}}
+}
+
+// TestReceiverThatEndsTheConnectionOverARecord has records over which a receiver ends
+// the connection: they are rejected, and they alone.
+func TestReceiverThatEndsTheConnectionOverARecord(t *testing.T) {
+	const n = 30
+	transports := map[string]func(*testing.T, func(string) bool) picky{
+		"relp refused": func(t *testing.T, bad func(string) bool) picky {
+			return overRELP(t, relptest.Fault{Status: 500}, bad)
+		},
+		"relp aborted": func(t *testing.T, bad func(string) bool) picky {
+			return overRELP(t, relptest.Fault{Abort: true}, bad)
+		},
+		"relp closed": func(t *testing.T, bad func(string) bool) picky {
+			return overRELP(t, relptest.Fault{Abort: true, Hint: true}, bad)
+		},
+		"tcp": func(t *testing.T, bad func(string) bool) picky { return overStream(t, newReceiver(t, nil), bad) },
+		"tls": func(t *testing.T, bad func(string) bool) picky { return overStream(t, overTLS(t), bad) },
+	}
+	for _, tt := range []struct {
+		words  string
+		before int // records delivered before
+		size   int // of the batch
+		bad    []int
+		wait   bool // nothing shows that the records are at fault
+	}{
+		{words: "the first", size: n, bad: []int{0}},
+		{words: "one in the middle", size: n, bad: []int{13}},
+		{words: "the last", size: n, bad: []int{n - 1}},
+		{words: "several", size: n, bad: []int{0, 1, 17}},
+		{words: "all but one", size: 4, bad: []int{0, 2, 3}},
+		{words: "all, after others", before: 1, size: 3, bad: []int{0, 1, 2}},
+		{words: "the only one, after another", before: 1, size: 1, bad: []int{0}},
+		{words: "all, and nothing was delivered", size: 4, bad: []int{0, 1, 2, 3}, wait: true},
+		{words: "the only one, and nothing was delivered", size: 1, bad: []int{0}, wait: true},
+	} {
+		for transport, receive := range transports {
+			if transport == "tls" && len(tt.bad) > 1 {
+				continue // It is TCP, and waits as long.
+			}
+			t.Run(transport+" "+tt.words, func(t *testing.T) {
+				t.Parallel() // It waits for most of the time.
+				earlier, records := batch(1000, tt.before), batch(0, tt.size)
+				bad := map[string]bool{}
+				for _, i := range tt.bad {
+					bad[string(records[i].Body)] = true
+				}
+				p := receive(t, func(body string) bool { return bad[body] })
+				syslog.Hurry(p.snk)
+				l := &lane{snk: p.snk, attempts: 60, timeout: time.Minute}
+				if !l.deliver(earlier) {
+					t.Fatalf("the records before were not delivered: %v", l.last)
+				}
+				done := l.deliver(records)
+				want := slices.Sorted(maps.Keys(bad))
+				if tt.wait {
+					want = nil
+				}
+				if done == tt.wait {
+					t.Errorf("settled: %t, want %t; last error: %v", done, !tt.wait, l.last)
+				}
+				if diff := cmp.Diff(want, slices.Sorted(slices.Values(l.rejects))); diff != "" {
+					t.Errorf("rejects (-want +got):\n%s", diff)
+				}
+				for _, problem := range append(l.wrong, misplaced(p.bodies(), records, bad)...) {
+					t.Error(problem)
+				}
+			})
+		}
+	}
+}
+
+// misplaced says of which records it is wrong that they arrived, or did not.
+func misplaced(got []string, records []sink.Record, bad map[string]bool) (wrong []string) {
+	for _, r := range records {
+		body := string(r.Body)
+		if arrived := slices.Contains(got, body); arrived == bad[body] {
+			wrong = append(wrong, fmt.Sprintf("record %s arrived: %t, want %t", body, arrived, !bad[body]))
+		}
+	}
+	return wrong
+}
+
+// TestARecordThatWaitsSaysWhatCanBeDone has the only record there is.
+func TestARecordThatWaitsSaysWhatCanBeDone(t *testing.T) {
+	p := overRELP(t, relptest.Fault{Abort: true}, func(string) bool { return true })
+	syslog.Hurry(p.snk)
+	l := &lane{snk: p.snk, attempts: 5, timeout: time.Minute}
+	l.deliver(batch(0, 1))
+	wantError(t, l.last, "the receiver ended the connection 6 times over the only record there is", "restart sluice once newer events exist")
+}
+
+// world is a receiver in virtual time, and what happens to it.
+type world struct {
+	answers bool            // each message, as over RELP; otherwise it takes a batch or does not, as over TCP
+	bad     map[string]bool // bodies over which it ends the connection
+	trouble trouble
+	lasts   time.Duration // the trouble
+	restart time.Duration // after a bad message
+	proxied bool          // what is in front accepts connections during a restart, and ends them
+	before  []sink.Record // delivered before it
+	records []sink.Record
+
+	until, down time.Time // of the trouble, and of the restart
+	connections int
+	arrived     []string
+}
+
+// trouble is an outage that does not look at messages.
+type trouble struct {
+	name string
+	dial func(w *world) error                                    // why a connection is not made; may be nil
+	ends func(ctx context.Context, w *world, n int) (int, error) // how many of n messages are read, and why not the next
+}
+
+var ends = []error{io.EOF, syscall.ECONNRESET, syscall.EPIPE, &relp.Refusal{Status: 500, Text: "no"}, relp.ErrServerClosed}
+
+func anyEnd() error { return ends[rand.N(len(ends))] }
+
+var troubles = []trouble{
+	{name: "refused", dial: func(*world) error { return syscall.ECONNREFUSED }},
+	{name: "ended in the handshake", dial: func(*world) error { return io.EOF }},
+	{name: "refused or ended in the handshake, and killed in between", dial: func(*world) error {
+		if rand.N(2) == 0 {
+			return io.EOF
+		}
+		return nil
+	}, ends: func(_ context.Context, _ *world, n int) (int, error) { return rand.N(n), anyEnd() }},
+	{name: "crashes at every message", ends: func(context.Context, *world, int) (int, error) { return 0, io.EOF }},
+	{name: "crashes at one message in two", ends: func(_ context.Context, _ *world, n int) (int, error) {
+		for i := range n {
+			if rand.N(2) == 0 {
+				return i, anyEnd()
+			}
+		}
+		return n, nil
+	}},
+	{name: "crashes at one message in ten", ends: func(_ context.Context, _ *world, n int) (int, error) {
+		for i := range n {
+			if rand.N(10) == 0 {
+				return i, anyEnd()
+			}
+		}
+		return n, nil
+	}},
+	{name: "every other connection leads to one that crashes", ends: func(_ context.Context, w *world, n int) (int, error) {
+		if w.connections%2 == 0 {
+			return 0, syscall.ECONNRESET
+		}
+		return n, nil
+	}},
+	{name: "two connections of three lead to one that crashes", ends: func(_ context.Context, w *world, n int) (int, error) {
+		if w.connections%3 > 0 {
+			return 0, syscall.ECONNRESET
+		}
+		return n, nil
+	}},
+	{name: "stalls", ends: func(ctx context.Context, _ *world, n int) (int, error) {
+		<-ctx.Done()
+		return rand.N(n), context.Cause(ctx)
+	}},
+	{name: "stalls one connection in two", ends: func(ctx context.Context, _ *world, n int) (int, error) {
+		if rand.N(2) == 0 {
+			return n, nil
+		}
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	}},
+	{name: "times out", ends: func(context.Context, *world, int) (int, error) {
+		time.Sleep(30 * time.Second)
+		return 0, syscall.ETIMEDOUT
+	}},
+	{name: "says that it stops", ends: func(_ context.Context, _ *world, n int) (int, error) {
+		return rand.N(n), relp.ErrServerClosed
+	}},
+}
+
+func (w *world) dial(_ context.Context, _ syslog.Address) (syslog.Send, error) {
+	w.connections++
+	if w.restarting() && !w.proxied {
+		return nil, syscall.ECONNREFUSED
+	}
+	if w.troubled() && w.trouble.dial != nil {
+		if err := w.trouble.dial(w); err != nil {
+			return nil, err
+		}
+	}
+	return w.send, nil
+}
+
+func (w *world) troubled() bool { return time.Now().Before(w.until) }
+
+func (w *world) restarting() bool { return time.Now().Before(w.down) }
+
+func (w *world) send(ctx context.Context, messages [][]byte) (int, error) {
+	if w.restarting() {
+		return 0, anyEnd()
+	}
+	read, why := len(messages), error(nil)
+	if w.troubled() && w.trouble.ends != nil {
+		read, why = w.trouble.ends(ctx, w, len(messages))
+	}
+	for i, m := range messages[:read] {
+		body := string(m[strings.Index(string(m), "{"):])
+		if w.bad[body] {
+			read, why = i, anyEnd()
+			w.down = time.Now().Add(w.restart)
+			break
+		}
+		w.arrived = append(w.arrived, body)
+	}
+	switch {
+	case why == nil:
+		return read, nil
+	case !w.answers:
+		return 0, why
+	}
+	return rand.N(read + 1), why // The end may overtake answers.
+}
+
+// run publishes all, and returns what went wrong.
+func (w *world) run(s syslog.Settings) (wrong []string) {
+	snk, err := syslog.Type.Open(context.Background(), sink.Env{Log: quiet}, &s)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	syslog.Dial(snk, w.dial)
+	l := &lane{snk: snk, attempts: 10_000, timeout: 2 * time.Minute, pause: true}
+	if len(w.before) > 0 && !l.deliver(w.before) {
+		l.wrong = append(l.wrong, fmt.Sprintf("the records before were not settled: %v", l.last))
+	}
+	w.until = time.Now().Add(w.lasts)
+	if !l.deliver(w.records) {
+		l.wrong = append(l.wrong, fmt.Sprintf("records were not settled: %v", l.last))
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(w.bad)), slices.Sorted(slices.Values(l.rejects))); diff != "" {
+		l.wrong = append(l.wrong, "rejects (-want +got):\n"+diff)
+	}
+	if err := snk.Close(); err != nil {
+		l.wrong = append(l.wrong, err.Error())
+	}
+	return append(l.wrong, misplaced(w.arrived, append(w.before, w.records...), w.bad)...)
+}
+
+// TestProof looks at all that is sent before a record is rejected.
+func TestProof(t *testing.T) {
+	bad, before := batch(0, 1), batch(1000, 1)
+	alone := map[string]int{} // bodies that were sent alone on a connection of their own
+	w := &world{bad: map[string]bool{string(bad[0].Body): true}, answers: true}
+	snk := open(t, settings(t, "relp://127.0.0.1:1"))
+	syslog.Hurry(snk)
+	syslog.Dial(snk, func(ctx context.Context, a syslog.Address) (syslog.Send, error) {
+		sent := 0
+		return func(ctx context.Context, messages [][]byte) (int, error) {
+			sent += len(messages)
+			if text := string(messages[0]); sent == 1 {
+				alone[text[strings.Index(text, "{"):]]++
+			}
+			return w.send(ctx, messages)
+		}, nil
+	})
+	l := &lane{snk: snk, attempts: 10, timeout: time.Minute}
+	if !l.deliver(before) || !l.deliver(bad) || len(l.rejects) != 1 {
+		t.Fatalf("got rejects %q, want one; last error: %v", l.rejects, l.last)
+	}
+	// Three attempts of the whole batch, of which the first goes over the connection of
+	// the record before, and that record's delivery are no trials.
+	suspect, control := alone[string(bad[0].Body)]-2, alone[string(before[0].Body)]-1
+	if suspect < 3 || control < 3 || suspect+control < syslog.Trials {
+		t.Errorf("got %d trials of the suspect and %d of the control, want 3 of each and %d in all", suspect, control, syslog.Trials)
+	}
+	if want := fmt.Sprintf("over this record alone %d times, and took another record %d times in between", suspect, control); !strings.Contains(l.last.Error(), want) {
+		t.Errorf("got error %v, want %q in it", l.last, want)
+	}
+}
+
+// TestAnOutageRejectsNothing has outages of every kind, and, with them or without,
+// records that are bad: these are rejected, and no others, and all others arrive.
+func TestAnOutageRejectsNothing(t *testing.T) {
+	s := settings(t, "relp://127.0.0.1:1")
+	for _, trouble := range troubles {
+		t.Run(trouble.name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				w := &world{
+					answers: rapid.Bool().Draw(rt, "answers"),
+					trouble: trouble,
+					lasts:   time.Duration(rapid.IntRange(0, 60).Draw(rt, "minutes")) * time.Minute,
+					restart: rapid.SampledFrom([]time.Duration{0, 50 * time.Millisecond, 10 * time.Second}).Draw(rt, "restart"),
+					proxied: rapid.Bool().Draw(rt, "proxied"),
+					bad:     map[string]bool{},
+					before:  batch(1000, rapid.IntRange(0, 3).Draw(rt, "before")),
+					records: batch(0, rapid.IntRange(1, 40).Draw(rt, "records")),
+				}
+				for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(w.records)-1), 0, 3).Draw(rt, "bad") {
+					w.bad[string(w.records[i].Body)] = true
+				}
+				if len(w.before) == 0 && len(w.bad) == len(w.records) {
+					w.bad = map[string]bool{} // With nothing to compare, they would wait.
+				}
+				var wrong []string
+				synctest.Test(t, func(*testing.T) { wrong = w.run(s) })
+				if len(wrong) > 0 {
+					rt.Fatal(strings.Join(wrong, "\n"))
+				}
+			})
+		})
+	}
+}
