@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
 )
@@ -149,6 +150,21 @@ func TestError(t *testing.T) {
 	}
 	if got := f.Error(nil); got != nil {
 		t.Errorf("got %v, want nil", got)
+	}
+}
+
+// A text that is made to be read in as many ways as possible takes bounded time.
+func TestHostileTextTakesBoundedTime(t *testing.T) {
+	var f echo.Filter
+	f.Sent("pscale_tkn_aaaaaaaaaaaaaaaaaaaaaaa", strings.Repeat(`\`, 30)+"x")
+	for _, unit := range []string{`\`, `\u005c`, `\\u005cu005c`, "%25", "%2525", "&amp;", "&#38;amp;", `aA%61`} {
+		done := make(chan string, 1)
+		go func() { done <- f.Text(strings.Repeat(unit, 2<<10/len(unit))) }()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s over and over takes more than 30 s", unit)
+		}
 	}
 }
 

@@ -13,24 +13,27 @@ type unit struct {
 	means string // one character, or one byte of it
 }
 
-// window is how far an escape reaches: one of JSON whose every character is one of
-// JSON has 36 bytes.
-const window = 48
+const (
+	// nested is how many escapes inside each other are read as one: a quotation mark
+	// that was written as JSON three times has seven backslashes before it.
+	nested = 8
+	// window is how far an escape reaches: one of JSON whose every character is one of
+	// JSON has 36 bytes.
+	window = 48
+)
 
 // units are the readings of the first character of a text: as an escape, and as it
 // stands. An escape that means the beginning of an escape is read again.
-func units(text string) []unit {
-	if text == "" {
-		return nil
-	}
+func units(text string, nested int) []unit {
 	text = text[:min(len(text), window)]
-	var all []unit
-	if u, ok := escape(text); ok {
-		all = append(all, u)
-		for _, outer := range units(u.means + text[u.size:]) {
-			if outer.size > len(u.means) {
-				all = append(all, unit{u.size + outer.size - len(u.means), outer.means})
-			}
+	u, ok := escape(text)
+	if !ok || nested == 0 {
+		return []unit{{1, text[:1]}}
+	}
+	all := []unit{u}
+	for _, outer := range units(u.means+text[u.size:], nested-1) {
+		if outer.size > len(u.means) {
+			all = append(all, unit{u.size + outer.size - len(u.means), outer.means})
 		}
 	}
 	return append(all, unit{1, text[:1]})

@@ -50,8 +50,9 @@ func (s secret) redact(text string) string {
 // both directions over bytes that belong.
 func replace(text, value string, belongs func(byte) bool) string {
 	var out []byte
+	m := matcher{map[[2]int]bool{}, map[int][]unit{}}
 	for i := 0; i < len(text); {
-		n, ok := match(text[i:], value)
+		n, ok := m.match(text[i:], value)
 		if !ok {
 			out = append(out, text[i])
 			i++
@@ -74,21 +75,44 @@ func isBase64(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte(`+/-_=\%`, b) >= 0
 }
 
+// matcher finds a value in a text. It keeps which ends of the text do not begin with
+// which ends of the value, by how many bytes are left of each, and how the ends of the
+// text can be read. Without that, a text of backslashes would be read in ways without
+// number.
+type matcher struct {
+	failed map[[2]int]bool
+	units  map[int][]unit
+}
+
 // match reports whether text begins with value, each character of it escaped or
 // not, and how many bytes of text that takes.
-func match(text, value string) (n int, ok bool) {
+func (m matcher) match(text, value string) (n int, ok bool) {
 	if value == "" {
 		return 0, true
 	}
-	if text == "" || text[0] != value[0] && strings.IndexByte(`\%&`, text[0]) < 0 {
+	at := [2]int{len(text), len(value)}
+	if text == "" || m.failed[at] {
 		return 0, false
 	}
-	for _, u := range units(text) {
+	for _, u := range m.read(text) {
 		if rest, ok := strings.CutPrefix(value, u.means); ok {
-			if n, ok := match(text[u.size:], rest); ok {
+			if n, ok := m.match(text[u.size:], rest); ok {
 				return u.size + n, true
 			}
+			m.failed[at] = true
 		}
 	}
 	return 0, false
+}
+
+func (m matcher) read(text string) []unit {
+	if strings.IndexByte(`\%&`, text[0]) < 0 {
+		return []unit{{1, text[:1]}}
+	}
+	all, known := m.units[len(text)]
+	if !known {
+		all = units(text, nested)
+		m.units[len(text)] = all
+	}
+	return all
 }

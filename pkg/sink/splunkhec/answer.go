@@ -37,7 +37,7 @@ func readAnswer(r *http.Response, body []byte, sent *echo.Filter) answer {
 		a.excerpt = excerpt(body, sent)
 		return a
 	}
-	said.Text = sent.Text(said.Text)
+	said.Text = sent.Text(said.Text[:min(len(said.Text), lookedAt)])
 	return said
 }
 
@@ -182,8 +182,8 @@ func (h *hec) indexHint() string {
 const (
 	// shown is how much of an answer's text, in characters.
 	shown = 200
-	// lookedAt is how much of a body may become that, in bytes.
-	lookedAt = 64 << 10
+	// lookedAt is how much of a text may become that, in bytes.
+	lookedAt = 8 << 10
 )
 
 // excerpt is what a body that is none of HEC's says for people.

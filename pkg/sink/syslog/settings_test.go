@@ -111,3 +111,17 @@ func TestFacilities(t *testing.T) {
 		t.Errorf("got %v for a number, want the names there are", err)
 	}
 }
+
+// An address may hold a credential by mistake, which no error quotes.
+func TestCredentialsInAnAddressAreNotQuoted(t *testing.T) {
+	for _, text := range []string{
+		"tls://user:topsecret@siem:6514", "tcp://topsecret@siem:514", "user:topsecret@siem:514", "relp://siem:2514/topsecret",
+		"relp://siem:2514?token=topsecret", "tcp://siem:514#topsecret", "smtp://user:topsecret@siem:1", "tls://user:topsecret@siem", "tls://u%zz:topsecret@siem:1",
+		"tcp://siem:514, tls://user:topsecret@siem:6514",
+	} {
+		err := new(syslog.Addresses).UnmarshalText([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), "write such as tls://siem.example.com:6514") || strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("%s: got %v, want an error that does not quote it", text, err)
+		}
+	}
+}

@@ -256,7 +256,7 @@ func fault(class source.Class, err error, hint string) error {
 }
 
 // maxRefusal is how much of a refusal is looked at; a part of it is shown.
-const maxRefusal = 64 << 10
+const maxRefusal = 8 << 10
 
 // excerpt is what a body says for people, without what could drive a terminal.
 func (c *client) excerpt(body []byte) string {
@@ -265,7 +265,7 @@ func (c *client) excerpt(body []byte) string {
 		Description string `json:"error_description"`
 		Error       string `json:"error"`
 	}
-	text := string(body[:min(len(body), maxRefusal)])
+	text := string(body)
 	if json.Unmarshal(body, &known) == nil {
 		text = known.Message
 		if text == "" {
@@ -275,7 +275,7 @@ func (c *client) excerpt(body []byte) string {
 	if strings.HasPrefix(strings.TrimSpace(text), "<") {
 		return " (HTML)"
 	}
-	text = c.echo.Text(text)
+	text = c.echo.Text(text[:min(len(text), maxRefusal)])
 	if text = httpclient.Printable(text, 120); text == "" {
 		return ""
 	}
