@@ -26,6 +26,7 @@ import (
 // state is where the positions and dead letters of lanes are, and who runs them.
 type state interface {
 	pipeline.Positions
+	pipeline.Forgetter
 	pipeline.DeadLetters
 	confirm(lane string) func(context.Context) error                    // before the lane is taken; nil: nobody asks
 	patience(shutdown time.Duration) time.Duration                      // for a Publish under way when a lane is to end

@@ -200,6 +200,9 @@ func (*inMemory) confirm(string) func(context.Context) error    { return nil }
 func (*inMemory) patience(shutdown time.Duration) time.Duration { return shutdown }
 func (*inMemory) ended(string)                                  {}
 
+func (*inMemory) Holds(context.Context, string) (bool, error) { return false, nil }
+func (*inMemory) Forget(context.Context, string) error        { return nil }
+
 func (*inMemory) tell(*admin.Deps) {}
 func (*inMemory) close() error     { return nil }
 

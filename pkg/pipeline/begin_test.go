@@ -113,6 +113,90 @@ func TestLaneThatLostItsPosition(t *testing.T) {
 	}
 }
 
+// forgetting are stores whose position a sink can take over.
+type forgetting struct{ *stores }
+
+func (f forgetting) Holds(context.Context, string) (bool, error) { return f.last() >= 0, nil }
+func (f forgetting) Forget(context.Context, string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.saved = nil
+	return nil
+}
+
+// What the state had of a position before the sink kept it grows old. Once the sink
+// lost its own the lane is refused, and does not go on from the old one.
+func TestPositionThatASinkLostIsNotTheOneOfTheState(t *testing.T) {
+	for name, kept := range map[string]string{"after it was carried over": "", "after a crash while it was carried over": "4"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &ledger{position: kept}
+				b := newExactRig(&eventLog{total: 10}, l)
+				b.stores.saved = []string{"4"}
+				b.Lane.Positions = forgetting{b.stores}
+				b.catchUp(t)
+				records, _ := l.committed()
+				if diff := cmp.Diff(ids(4, 10), records); diff != "" {
+					t.Errorf("committed (-want +got):\n%s", diff)
+				}
+				if got := b.stores.last(); got != -1 {
+					t.Errorf("the state still has position %d", got)
+				}
+				l.position = "" // Its topic was deleted.
+				again := b.another()
+				again.Positions = forgetting{b.stores}
+				again.Open = func(context.Context) (sink.Sink, error) {
+					return rememberingLedger{l, sink.Traces{Found: "topic audit holds records of the lane", Proof: true}}, nil
+				}
+				if err := again.Run(t.Context()); !isLost(err) {
+					t.Errorf("got %v, want a lost position", err)
+				}
+				if after, _ := l.committed(); len(after) != len(records) {
+					t.Errorf("%d records were committed again", len(after)-len(records))
+				}
+			})
+		})
+	}
+}
+
+// oneKey is a state whose position is the sink's, once that has committed one.
+type oneKey struct {
+	*stores
+	l *ledger
+}
+
+func (o oneKey) Holds(context.Context, string) (bool, error) {
+	records, _ := o.l.committed()
+	return len(records) == 0 && len(o.l.steps) == 0, nil
+}
+
+func (o oneKey) Forget(ctx context.Context, lane string) error {
+	if held, err := o.Holds(ctx, lane); err != nil || !held {
+		return err
+	}
+	return o.l.Set(ctx, nil)
+}
+
+// The state and the sink keep positions under one key in Kafka. The one that is there
+// becomes the sink's, and is not forgotten.
+func TestPositionThatTheStateAndTheSinkKeepUnderOneKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{position: "4"}
+		b := newExactRig(&eventLog{total: 10}, l)
+		b.Lane.Positions = oneKey{b.stores, l}
+		b.catchUp(t)
+		wantCommitted(t, b, l, ids(4, 10), nil)
+		if diff := cmp.Diff(step{Batch: []string{}, Position: "4"}, l.steps[0]); diff != "" {
+			t.Errorf("committed first (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func isLost(err error) bool {
+	_, ok := errors.AsType[*pipeline.Lost](err)
+	return ok
+}
+
 // A lane that was refused takes nothing when it is tried again, which would fence
 // the person who sets its position.
 func TestRefusedLaneIsNotTakenAgain(t *testing.T) {

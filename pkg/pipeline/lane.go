@@ -51,6 +51,18 @@ type Positions interface {
 	Save(ctx context.Context, lane string, pos source.Position) error
 }
 
+// Forgetter is Positions that outlive the process, and can hand a position over to a
+// sink that keeps it from then on.
+type Forgetter interface {
+	// Holds says whether there is a position of the lane, usable or not, that is not
+	// the sink's own. It takes nothing.
+	Holds(ctx context.Context, lane string) (bool, error)
+
+	// Forget returns nil once the lane has no position here, whatever happens then. It
+	// leaves alone what is the sink's own. It can be called again.
+	Forget(ctx context.Context, lane string) error
+}
+
 // DeadLetters keeps records that were refused for good.
 type DeadLetters interface {
 	// Put returns nil once all rejects are on stable storage. After an error it

@@ -38,7 +38,9 @@ func (l *Lane) resume(ctx, grace context.Context, dest *destination) (source.Rea
 
 // position is where the lane goes on, nil if it has not begun. A sink that keeps
 // it is asked; what the state has of it from an earlier run, in which the sink did
-// not, is carried over to the sink once, and the other way round.
+// not, is carried over to the sink once, and the other way round. Then one of the two
+// has it: a copy that stayed in the state would grow old, and be believed once the
+// sink lost its own.
 func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.Position, error) {
 	if _, ok := dest.sink.(sink.Ledger); !ok {
 		if err := l.release(ctx, grace, dest); err != nil {
@@ -50,10 +52,18 @@ func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.P
 		return nil, err
 	}
 	pos, err := l.take(ctx, dest)
-	if pos != nil || err != nil {
-		return pos, err
+	switch {
+	case err != nil:
+		return nil, err
+	case pos == nil:
+		return l.carryOver(ctx, grace, dest)
 	}
-	pos, err = l.load(ctx)
+	return l.retire(ctx, grace, dest, pos)
+}
+
+// carryOver gives the sink the position that the state has, if it has one.
+func (l *Lane) carryOver(ctx, grace context.Context, dest *destination) (source.Position, error) {
+	pos, err := l.load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +75,47 @@ func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.P
 		return nil, err
 	}
 	l.log.Info().Msg("position carried over from the state to the sink, which keeps it from now on")
-	return pos, nil
+	return l.forget(ctx, dest, pos)
+}
+
+// retire has the state forget what it still holds of a position that the sink keeps,
+// as after a crash in the middle of carryOver. The sink commits first. Where both
+// keep positions under one key in Kafka, that makes the one there the sink's own.
+func (l *Lane) retire(ctx, grace context.Context, dest *destination, pos source.Position) (source.Position, error) {
+	held, err := l.held(ctx)
+	if err != nil || !held {
+		return pos, err
+	}
+	if err := l.keep(ctx, grace, dest, pos); err != nil {
+		return nil, err
+	}
+	return l.forget(ctx, dest, pos)
+}
+
+func (l *Lane) held(ctx context.Context) (held bool, err error) {
+	states, ok := l.Positions.(Forgetter)
+	if !ok {
+		return false, nil
+	}
+	err = l.taking.until(ctx, func() (err error) {
+		held, err = states.Holds(ctx, l.Name)
+		return err
+	})
+	return held, err
+}
+
+// forget is called once the sink has committed pos, and never before: there is a
+// position at each moment.
+func (l *Lane) forget(ctx context.Context, dest *destination, pos source.Position) (source.Position, error) {
+	states, ok := l.Positions.(Forgetter)
+	if !ok {
+		return pos, nil
+	}
+	if err := l.taking.until(ctx, func() error { return states.Forget(ctx, l.Name) }); err != nil {
+		return nil, err
+	}
+	// A state in the sink's own cluster may have taken the lane from the sink.
+	return l.take(ctx, dest)
 }
 
 // take asks a sink that keeps the position for it.

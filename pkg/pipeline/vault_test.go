@@ -98,6 +98,9 @@ func (v *vault) ended(err, why error) {
 	if !v.dead && v.holds != v.epoch.events {
 		v.blame("the lane of %+v ended at %d: %v", v.epoch, v.holds, why)
 	}
+	if !v.dead && v.epoch.exact && v.state >= 0 {
+		v.blame("the state has position %d of a lane whose sink keeps it", v.state)
+	}
 }
 
 func (v *vault) open(context.Context) (sink.Sink, error) {
@@ -181,6 +184,33 @@ func (v *vault) Save(_ context.Context, _ string, pos source.Position) error {
 	}
 	v.state = number(pos)
 	v.move(v.state)
+	if !v.step() {
+		return errPower
+	}
+	return nil
+}
+
+func (v *vault) Holds(context.Context, string) (bool, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.step() {
+		return false, errPower
+	}
+	return v.state >= 0, nil
+}
+
+// Forget is that of a state in the sink's own cluster: the sink has to take the lane
+// again.
+func (v *vault) Forget(context.Context, string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.step() {
+		return errPower
+	}
+	if v.kept != v.holds {
+		v.blame("the state forgot position %d while the sink had %d", v.state, v.kept)
+	}
+	v.state, v.holder = -1, nil
 	if !v.step() {
 		return errPower
 	}
