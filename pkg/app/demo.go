@@ -57,7 +57,7 @@ interrupted.`,
 				return c.progress(ctx, log, func() []pipeline.Status { return []pipeline.Status{lane.Status()} })
 			})
 			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n", show.shown.Load())
-			return errors.Join(err, src.Close())
+			return errors.Join(err, show.err(), src.Close())
 		},
 	}
 	formatFlag(cmd, &format)

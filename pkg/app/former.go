@@ -44,25 +44,25 @@ func (o *lookout) former(ctx context.Context, cfg *config.Config) ([]checkpoint.
 		all = append(all, kept...)
 	}
 	asked := make(map[string]bool)
+	var failed error
 	for _, l := range cfg.Lanes() {
 		if asked[l.Sink.Name] {
 			continue
 		}
 		asked[l.Sink.Name] = true
 		kept, err := keptBySink(ctx, l)
-		if err != nil {
-			return nil, err
-		}
+		failed = errors.Join(failed, err) // Other sinks can be asked all the same.
 		all = append(all, kept...)
 	}
-	return formerIn(cfg, all), nil
+	return formerIn(cfg, all), failed
 }
 
-// keptBySink are the lanes that keep a position where the lane's sink does.
+// keptBySink are the lanes that keep a position where the lane's sink does. Who asks
+// learns from the lane itself why its sink cannot be opened.
 func keptBySink(ctx context.Context, l config.Lane) (kept []checkpoint.Checkpoint, err error) {
 	ledger, err := openLedger(ctx, l, zerolog.Nop())
 	if ledger == nil || err != nil {
-		return nil, err
+		return nil, nil
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
 	renamer, ok := ledger.(sink.Renamer)

@@ -3,18 +3,37 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// show is output that somebody watches. It is over when they stop reading, or
-// after a number of records; a lane by itself would try again for ever.
+// show is output that somebody watches. It is over when they stop reading, after a
+// number of records, or if there is no output; a lane by itself would try again for
+// ever.
 type show struct {
 	most  int64 // records; 0 is no limit
 	done  func()
 	shown atomic.Int64
+
+	mu     sync.Mutex
+	failed error // why there is no output
+}
+
+// err is why nothing can be shown.
+func (s *show) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+func (s *show) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err // That of one lane is that of all.
+	s.done()
 }
 
 // on returns the type of a sink that shows.
@@ -22,7 +41,11 @@ func (s *show) on(screen sink.Type) sink.Type {
 	open := screen.Open
 	screen.Open = func(ctx context.Context, env sink.Env, settings any) (sink.Sink, error) {
 		opened, err := open(ctx, env, settings)
-		return shown{opened, s}, err
+		if err != nil {
+			s.fail(err)
+			return nil, err
+		}
+		return shown{opened, s}, nil
 	}
 	return screen
 }

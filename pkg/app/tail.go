@@ -103,7 +103,8 @@ func (c *command) tailAll(ctx context.Context, cfg *config.Config, watched confi
 	defer func() { err = errors.Join(err, opened.close()) }()
 	ctx, done := context.WithCancel(ctx)
 	defer done()
-	screen := (&show{done: done}).on(stdout.To(c.stdout))
+	show := &show{done: done}
+	screen := show.on(stdout.To(c.stdout))
 	var stock prepare.Stock
 	var lanes []*pipeline.Lane
 	for _, name := range watched.Sources {
@@ -117,7 +118,8 @@ func (c *command) tailAll(ctx context.Context, cfg *config.Config, watched confi
 		lane.Start = source.Start{Now: true}
 		lanes = append(lanes, lane)
 	}
-	return runLanes(ctx, lanes, func(ctx context.Context) error { return stock.Watch(ctx, log) })
+	err = runLanes(ctx, lanes, func(ctx context.Context) error { return stock.Watch(ctx, log) })
+	return errors.Join(err, show.err())
 }
 
 // screenLane is a lane to stdout that leaves nothing behind, with records as a
