@@ -51,8 +51,8 @@ type suspicion struct {
 	ended     int // trials in which the receiver ended the connection over the suspect
 	confirmed int // trials in which it confirmed the control
 
-	// slow leaves the time of the lane's back-off between two attempts: a trial
-	// disagreed, and the receiver may be one that takes a while to restart.
+	// slow leaves the time of the lane's back-off between an end and the next attempt:
+	// a trial disagreed, and the receiver may be one that takes a while to restart.
 	slow bool
 	why  error // of the last end
 }
@@ -60,7 +60,6 @@ type suspicion struct {
 const (
 	suspects = 3  // ends with the same message first before it is suspected
 	trials   = 24 // that agree before the record is rejected
-	ofEach   = 3  // trials of the suspect, and of the control, at least
 )
 
 // role is what an attempt is for.
@@ -114,7 +113,7 @@ func (s *suspicion) answer(sent, rest *messages, as role, o outcome) (delivered 
 	case o.err != nil && !o.ended:
 		return 0, false, o.err
 	case as == asCandidate && o.err == nil:
-		return 0, !s.slow, s.undecided()
+		return 0, true, s.undecided()
 	case as == asSuspect && o.err == nil:
 		err := s.undecided()
 		s.disagreed()
@@ -149,7 +148,7 @@ func (s *suspicion) narrow(sent, rest *messages, as role, o outcome) (delivered 
 		s.ends, s.width, s.why, err = s.ends+1, sent.len()-o.taken, o.err, o.err
 	}
 	s.first = slices.Clone(next)
-	return o.taken, s.ends >= suspects && !s.slow, err
+	return o.taken, s.ends >= suspects && (o.err == nil || !s.slow), err
 }
 
 // disagreed ends the suspicion.
@@ -166,8 +165,8 @@ func (s *suspicion) agreed(as role, ended error) (again bool, err error) {
 	default:
 		s.ended, s.why = s.ended+1, ended
 	}
-	if s.ended+s.confirmed < trials || s.ended < ofEach || s.confirmed < ofEach {
-		return !s.slow, s.undecided()
+	if s.ended+s.confirmed < trials {
+		return as == asControl || !s.slow, s.undecided()
 	}
 	err = fmt.Errorf("the receiver ended the connection over this record alone %d times, and took another record %d times in between: %w",
 		s.ended, s.confirmed, s.why)
