@@ -67,3 +67,9 @@ func (l madeUp) send(ctx context.Context, m *messages) (int, error) { return l.h
 
 // Trials must agree before a record is rejected.
 const Trials = trials
+
+// ErrHalfClosed and ErrSpoke are ends of a connection over TCP.
+var (
+	ErrHalfClosed = errHalfClosed
+	ErrSpoke      = errSpoke
+)

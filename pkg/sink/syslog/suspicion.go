@@ -142,9 +142,10 @@ func (s *suspicion) narrow(sent, rest *messages, as role, o outcome) (delivered 
 	case o.err == nil: // So the other half holds the bad message.
 		s.width -= o.taken
 		err = s.undecided()
-	case as == asWhole && !slices.Equal(s.first, next):
-		s.ends, s.width, s.why, err = 1, sent.len()-o.taken, o.err, o.err
 	default:
+		if as == asWhole && !slices.Equal(s.first, next) { // Another message is under suspicion.
+			*s = suspicion{control: s.control, slow: s.slow}
+		}
 		s.ends, s.width, s.why, err = s.ends+1, sent.len()-o.taken, o.err, o.err
 	}
 	s.first = slices.Clone(next)

@@ -397,6 +397,128 @@ func TestProof(t *testing.T) {
 	}
 }
 
+// TestEnds has what counts as an end of the connection by the receiver, and what
+// says nothing of a message.
+func TestEnds(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		dial  bool // when the connection is made
+		count bool
+	}{
+		{err: io.EOF, count: true},
+		{err: io.ErrUnexpectedEOF, count: true},
+		{err: syscall.ECONNRESET, count: true},
+		{err: syscall.EPIPE, count: true},
+		{err: syslog.ErrHalfClosed, count: true},
+		{err: syslog.ErrSpoke, count: true},
+		{err: relp.ErrServerClosed, count: true},
+		{err: &relp.Refusal{Status: 500}, count: true},
+		{err: syscall.ETIMEDOUT},
+		{err: syscall.EHOSTUNREACH},
+		{err: context.DeadlineExceeded},
+		{err: context.Canceled},
+		{err: syscall.ECONNREFUSED, dial: true},
+		{err: io.EOF, dial: true},
+		{err: syscall.ECONNRESET, dial: true},
+	} {
+		t.Run(fmt.Sprintf("%v, dial %t", tt.err, tt.dial), func(t *testing.T) {
+			var sizes []int // of what was sent
+			trouble := true
+			snk := open(t, settings(t, "relp://127.0.0.1:1"))
+			syslog.Hurry(snk)
+			syslog.Dial(snk, func(context.Context, syslog.Address) (syslog.Send, error) {
+				if trouble && tt.dial {
+					return nil, tt.err
+				}
+				return func(_ context.Context, messages [][]byte) (int, error) {
+					sizes = append(sizes, len(messages))
+					if trouble {
+						return 0, fmt.Errorf("reading: %w", tt.err)
+					}
+					return len(messages), nil
+				}, nil
+			})
+			for range 2 {
+				wantError(t, snk.Publish(t.Context(), batch(0, 8)), tt.err.Error())
+			}
+			sizes = nil
+			wantError(t, snk.Publish(t.Context(), batch(0, 8)), tt.err.Error())
+			halved := len(sizes) > 1
+			if halved != tt.count {
+				t.Errorf("messages were sent in %v at the third failure: halved %t, want %t", sizes, halved, tt.count)
+			}
+			trouble, sizes = false, nil
+			if failures := deliver(t, snk, batch(0, 8)); failures > 0 && !tt.count {
+				t.Errorf("%d failures after the trouble, want none", failures)
+			}
+			if !tt.count && !slices.Equal(sizes, []int{8}) {
+				t.Errorf("sent %v after the trouble, want all at once", sizes)
+			}
+		})
+	}
+}
+
+// TestAnotherRecordInheritsNothing interrupts the trials of one record and goes on
+// with another.
+func TestAnotherRecordInheritsNothing(t *testing.T) {
+	one, other := batch(0, 1), batch(1, 1)
+	w := &world{answers: true, bad: map[string]bool{string(one[0].Body): true, string(other[0].Body): true}}
+	sent, until := 0, syslog.Trials
+	snk := open(t, settings(t, "relp://127.0.0.1:1"))
+	syslog.Hurry(snk)
+	syslog.Dial(snk, func(ctx context.Context, a syslog.Address) (syslog.Send, error) {
+		return func(ctx context.Context, messages [][]byte) (int, error) {
+			if sent++; sent == until {
+				return 0, syscall.ETIMEDOUT
+			}
+			return w.send(ctx, messages)
+		}, nil
+	})
+	first := &lane{snk: snk, attempts: 3, timeout: time.Minute}
+	first.deliver(batch(1000, 1))
+	if first.deliver(one) || !errors.Is(first.last, syscall.ETIMEDOUT) {
+		t.Fatalf("got rejects %q and error %v, want an interruption", first.rejects, first.last)
+	}
+	sent, until = 0, -1
+	l := &lane{snk: snk, attempts: 10, timeout: time.Minute}
+	if !l.deliver(other) || len(l.rejects) != 1 {
+		t.Fatalf("got rejects %q, want one; last error: %v", l.rejects, l.last)
+	}
+	if want := 3 + syslog.Trials; sent != want {
+		t.Errorf("the other record was rejected after %d attempts, want %d", sent, want)
+	}
+}
+
+// TestARestartIsNoTrial has a receiver that refuses connections for a while after
+// each bad message: these dials neither count nor end the suspicion.
+func TestARestartIsNoTrial(t *testing.T) {
+	bad := batch(0, 1)
+	ended, refuse := 0, 0
+	w := &world{answers: true, bad: map[string]bool{string(bad[0].Body): true}}
+	snk := open(t, settings(t, "relp://127.0.0.1:1"))
+	syslog.Hurry(snk)
+	syslog.Dial(snk, func(ctx context.Context, a syslog.Address) (syslog.Send, error) {
+		if refuse > 0 {
+			refuse--
+			return nil, syscall.ECONNREFUSED
+		}
+		return func(ctx context.Context, messages [][]byte) (int, error) {
+			taken, err := w.send(ctx, messages)
+			if err != nil {
+				ended, refuse = ended+1, 2
+			}
+			return taken, err
+		}, nil
+	})
+	l := &lane{snk: snk, attempts: 1000, timeout: time.Minute}
+	if !l.deliver(batch(1000, 1)) || !l.deliver(bad) || len(l.rejects) != 1 {
+		t.Fatalf("got rejects %q, want one; last error: %v", l.rejects, l.last)
+	}
+	if most := 3 + syslog.Trials; ended > most {
+		t.Errorf("the receiver ended the connection %d times, want at most %d", ended, most)
+	}
+}
+
 // TestAnOutageRejectsNothing has outages of every kind, and, with them or without,
 // records that are bad: these are rejected, and no others, and all others arrive.
 func TestAnOutageRejectsNothing(t *testing.T) {
