@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -39,6 +40,9 @@ sinks:
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("GOMEMLIMIT", "")
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
 	w := newWorks(t.Context(), cfg, &files{}, zerolog.Nop())
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
@@ -59,5 +63,7 @@ sinks:
 	databases := 2 * int64(len(enrichtest.ASN(t)))
 	if got, want := memoryFor(cfg, lanes, &w.stock), baseMemory+2*laneMemory+small+large+walks+databases; got != want {
 		t.Errorf("memory of %d bytes, want %d", got, want)
+	} else if limit := debug.SetMemoryLimit(-1); limit != want {
+		t.Errorf("the collector's limit is %d bytes, want %d", limit, want)
 	}
 }

@@ -54,3 +54,28 @@ func TestWhatIsLeftUndone(t *testing.T) {
 		})
 	}
 }
+
+// Without a limit lanes are waited for, however long they take.
+func TestWithoutALimitNothingIsLeftUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.fail("publish to one", errors.New("the log moved"))
+		time.AfterFunc(time.Hour, func() { s.fail("publish to one", nil) })
+		w := newWorks(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
+		w.once = true
+		lanes, names := w.lanes()
+		began := time.Now()
+		err := endBy(t.Context(), 0, lanes, func(ctx context.Context) error { return w.state.run(ctx, lanes, names) })
+		if err := errors.Join(err, w.close()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < time.Hour {
+			t.Errorf("it ended after %s, before the sink took anything", took)
+		}
+		for _, l := range lanes.Statuses() {
+			if !l.Done {
+				t.Errorf("lane %s is not done", l.Lane)
+			}
+		}
+	})
+}

@@ -81,6 +81,9 @@ func TestALaneIsAsTheConfigurationSays(t *testing.T) {
 	if two.MaxRejects != 100 || two.PublishTimeout != time.Minute {
 		t.Errorf("the other lane: max_rejects %d, publish_timeout %s", two.MaxRejects, two.PublishTimeout)
 	}
+	if one.Config != "sluice.yaml" || two.Config != "sluice.yaml" {
+		t.Errorf("hints of the lanes name the files %q and %q", one.Config, two.Config)
+	}
 	if one.Positions != pipeline.Positions(kept) || one.DeadLetters != pipeline.DeadLetters(kept) {
 		t.Error("positions or dead letters are kept elsewhere")
 	}
