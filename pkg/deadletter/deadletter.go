@@ -126,7 +126,8 @@ func (s *Store) bury(ctx context.Context, lane string, lines *bytes.Buffer) (err
 	return s.append(s.path(lane, extension), lines)
 }
 
-// Size is how many bytes the letters of all lanes take.
+// Size is how many bytes the letters of all lanes take. What a dead process left of
+// a line is none of them: the next Put to its file cuts it off.
 func (s *Store) Size() (int64, error) {
 	files, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -137,16 +138,31 @@ func (s *Store) Size() (int64, error) {
 		if !strings.HasSuffix(f.Name(), extension) && !strings.HasSuffix(f.Name(), redriveExtension) {
 			continue
 		}
-		info, err := f.Info()
+		size, err := sizeOf(filepath.Join(s.dir, f.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a redrive has just ended
 		}
 		if err != nil {
 			return 0, err
 		}
-		total += info.Size()
+		total += size
 	}
 	return total, nil
+}
+
+// sizeOf is how many bytes the letters in a file take.
+func sizeOf(path string) (size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for {
+		size, err = wholeLines(f)
+		if !errors.Is(err, io.EOF) { // A Put has just cut the file.
+			return size, err
+		}
+	}
 }
 
 // MaxBytes is how many bytes the letters of all lanes may take.

@@ -254,6 +254,24 @@ func TestPut(t *testing.T) {
 		}
 		wantIDs(t, dir, lane, "a b")
 	})
+	t.Run("what a dead process left of a line takes no room, whosever it is", func(t *testing.T) {
+		dir := t.TempDir()
+		torn := `{"version":1,"lane":"` + strings.Repeat("x", 10_000)
+		for _, name := range []string{"acme+siem.ndjson", "former+siem.ndjson", "acme+siem.ndjson.redrive"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(torn), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := open(t, dir, 10)
+		if got, err := s.Size(); err != nil || got != 0 {
+			t.Errorf("got size %d, %v, want 0", got, err)
+		}
+		put(t, s, lane, "a")
+		wantIDs(t, dir, lane, "a")
+		if err := s.Put(t.Context(), "former/siem", rejects("b")); !errors.Is(err, deadletter.ErrFull) {
+			t.Errorf("got error %v, want ErrFull", err)
+		}
+	})
 	t.Run("a redrive that died takes room, and its letters are counted", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
