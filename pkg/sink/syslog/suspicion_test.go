@@ -226,6 +226,7 @@ type world struct {
 
 	until, down time.Time // of the trouble, and of the restart
 	connections int
+	passed      int // messages, through a proxy
 	arrived     []string
 }
 
@@ -275,6 +276,14 @@ var troubles = []trouble{
 	{name: "two connections of three lead to one that crashes", ends: func(_ context.Context, w *world, n int) (int, error) {
 		if w.connections%3 > 0 {
 			return 0, syscall.ECONNRESET
+		}
+		return n, nil
+	}},
+	{name: "reset by a proxy after every seventh message", ends: func(_ context.Context, w *world, n int) (int, error) {
+		for i := range n {
+			if w.passed++; w.passed%7 == 0 {
+				return i, syscall.ECONNRESET
+			}
 		}
 		return n, nil
 	}},
@@ -487,6 +496,76 @@ func TestAnotherRecordInheritsNothing(t *testing.T) {
 	if want := 3 + syslog.Trials; sent != want {
 		t.Errorf("the other record was rejected after %d attempts, want %d", sent, want)
 	}
+}
+
+// TestHalving has one bad record among many, at each of some places.
+func TestHalving(t *testing.T) {
+	const n, halvings = 1000, 10
+	records := batch(0, n)
+	for place := 0; place < n; place += 37 {
+		w := &world{bad: map[string]bool{string(records[place].Body): true}}
+		attempts := 0
+		snk := open(t, settings(t, "tcp://127.0.0.1:1"))
+		syslog.Hurry(snk)
+		syslog.Dial(snk, func(context.Context, syslog.Address) (syslog.Send, error) {
+			return func(ctx context.Context, messages [][]byte) (int, error) {
+				attempts++
+				return w.send(ctx, messages)
+			}, nil
+		})
+		l := &lane{snk: snk, attempts: 10, timeout: time.Minute}
+		if !l.deliver(batch(5000, 1)) || !l.deliver(records) || len(l.rejects) != 1 {
+			t.Fatalf("got rejects %q, want one; last error: %v", l.rejects, l.last)
+		}
+		const before, after = 1, 1 // the record before, and what was behind the bad one
+		if most := before + 3 + halvings + syslog.Trials + after; attempts > most {
+			t.Errorf("record %d was found with %d attempts, want at most %d", place, attempts, most)
+		}
+	}
+}
+
+// TestAPublishEndsInTime has a receiver that takes 7 s to confirm a message or to end
+// the connection: a Publish makes several attempts, none sooner than the receiver can
+// have ended, and begins none after 20 s.
+func TestAPublishEndsInTime(t *testing.T) {
+	s := settings(t, "relp://127.0.0.1:1")
+	synctest.Test(t, func(t *testing.T) {
+		const answer, respite, patience = 7 * time.Second, 200 * time.Millisecond, 20 * time.Second
+		bad := batch(0, 1)
+		w := &world{answers: true, bad: map[string]bool{string(bad[0].Body): true}}
+		snk := open(t, s)
+		attempts, ended := 0, time.Time{}
+		syslog.Dial(snk, func(context.Context, syslog.Address) (syslog.Send, error) {
+			if pause := time.Since(ended); pause < respite {
+				t.Errorf("a connection was made %v after the one before ended, want %v", pause, respite)
+			}
+			return func(ctx context.Context, messages [][]byte) (int, error) {
+				attempts++
+				time.Sleep(answer)
+				taken, err := w.send(ctx, messages)
+				if err != nil {
+					ended = time.Now()
+				}
+				return taken, err
+			}, nil
+		})
+		l := &lane{snk: snk, attempts: 1, timeout: time.Hour, pause: true}
+		l.deliver(batch(1000, 1))
+		for most := 0; len(l.rejects) == 0; {
+			attempts = 0
+			began := time.Now()
+			err := snk.Publish(t.Context(), bad)
+			if took := time.Since(began); took > patience+answer+respite {
+				t.Fatalf("Publish took %v", took)
+			}
+			l.answer(bad, err)
+			most = max(most, attempts)
+			if len(l.rejects) > 0 && most != 3 {
+				t.Errorf("a Publish made %d attempts at most, want 3", most)
+			}
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 // TestARestartIsNoTrial has a receiver that refuses connections for a while after
