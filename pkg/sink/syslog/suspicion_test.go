@@ -498,6 +498,39 @@ func TestAnotherRecordInheritsNothing(t *testing.T) {
 	}
 }
 
+// TestASuspectThatIsConfirmed has an outage that is over when the trials begin: the
+// suspect counts as delivered, and what is behind it is still to be sent.
+func TestASuspectThatIsConfirmed(t *testing.T) {
+	for _, size := range []int{1, 2} {
+		failures := 3 // attempts of the whole batch
+		if size == 2 {
+			failures++ // and of its first half
+		}
+		snk := open(t, settings(t, "relp://127.0.0.1:1"))
+		syslog.Hurry(snk)
+		sent := -1 // without the record before
+		syslog.Dial(snk, func(context.Context, syslog.Address) (syslog.Send, error) {
+			return func(_ context.Context, messages [][]byte) (int, error) {
+				if sent++; sent > 0 && sent <= failures {
+					return 0, io.EOF
+				}
+				return len(messages), nil
+			}, nil
+		})
+		var err error
+		for _, records := range [][]sink.Record{batch(1000, 1), batch(0, size), batch(0, size), batch(0, size)} {
+			err = snk.Publish(t.Context(), records)
+		}
+		var named sink.BatchError
+		switch {
+		case size == 1 && err != nil:
+			t.Errorf("got %v for a record that was confirmed", err)
+		case size == 2 && (!errors.As(err, &named) || len(named) != 1 || named[0].Index != 1 || named[0].Err == nil || sink.IsPermanent(named[0].Err)):
+			t.Errorf("got %v, want the second of two records to be published again", err)
+		}
+	}
+}
+
 // TestHalving has one bad record among many, at each of some places.
 func TestHalving(t *testing.T) {
 	const n, halvings = 1000, 10
