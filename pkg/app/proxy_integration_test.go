@@ -27,6 +27,7 @@ type proxy struct {
 type pair struct {
 	near, far net.Conn
 	deaf      atomic.Bool // what comes from far is lost
+	gone      atomic.Bool // so is what comes from near
 }
 
 func startProxy(t *testing.T, to string) *proxy {
@@ -70,7 +71,7 @@ func (p *proxy) serve() {
 		p.mu.Unlock()
 		passing.Go(func() {
 			defer p.end(both)
-			_, _ = io.Copy(far, near) // either ends by being cut
+			_, _ = io.Copy(outward{both}, near) // either ends by being cut
 		})
 		passing.Go(func() {
 			defer p.end(both)
@@ -87,6 +88,16 @@ func (c *pair) Write(data []byte) (int, error) {
 	return c.near.Write(data)
 }
 
+// outward is how what comes from near goes on.
+type outward struct{ *pair }
+
+func (o outward) Write(data []byte) (int, error) {
+	if o.gone.Load() {
+		return len(data), nil
+	}
+	return o.far.Write(data)
+}
+
 func (p *proxy) end(c *pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,16 +107,29 @@ func (p *proxy) end(c *pair) {
 	}
 }
 
-// cut ends all connections that there are. For a while before that answers are
-// lost while requests still arrive.
-func (p *proxy) cut(deaf time.Duration) {
+// deafen has all connections that there are lose the answers, while requests still
+// arrive, and returns them.
+func (p *proxy) deafen() (all []*pair) {
 	p.mu.Lock()
-	var all []*pair
+	defer p.mu.Unlock()
 	for c := range p.pairs {
 		c.deaf.Store(true)
 		all = append(all, c)
 	}
-	p.mu.Unlock()
+	return all
+}
+
+// lose has all connections that there are lose everything, while they stay open.
+func (p *proxy) lose() {
+	for _, c := range p.deafen() {
+		c.gone.Store(true)
+	}
+}
+
+// cut ends all connections that there are. For a while before that answers are
+// lost.
+func (p *proxy) cut(deaf time.Duration) {
+	all := p.deafen()
 	<-time.After(deaf)
 	for _, c := range all {
 		p.end(c)
