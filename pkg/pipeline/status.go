@@ -67,6 +67,10 @@ func (l *Lane) Status() Status {
 // the meantime that nobody is there. One that has taken records may be slow.
 const maxSilence = 15 * time.Second
 
+// gapAlarm is how long a lane is not ready after a gap was found, though it goes
+// on: long enough for an alert that watches readiness alone.
+const gapAlarm = 15 * time.Minute
+
 // unready says why the lane is not ready. What fails once while it reads is no
 // reason as long as the last read is fresh; and while the reader waits for room
 // in the queue, a read that is not fresh is none either: then all depends on
@@ -80,6 +84,10 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 	}
 	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && waits >= maxSilence {
 		reasons = append(reasons, fmt.Sprintf("publish: the sink has taken nothing yet, and has not answered for %s", waits.Round(time.Second)))
+	}
+	if found := s.Reader.LastGap; !found.IsZero() && now.Sub(found) < gapAlarm {
+		reasons = append(reasons, fmt.Sprintf("events are missing: at %s the log no longer reached back to where the lane had stopped (the event sluice.gap says from when to when); the lane goes on, and is ready again at %s",
+			found.UTC().Format(time.RFC3339), found.Add(gapAlarm).UTC().Format(time.RFC3339)))
 	}
 	if !seen.running {
 		if seen.ended != nil {

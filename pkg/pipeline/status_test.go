@@ -184,6 +184,29 @@ func TestReadyWhileReading(t *testing.T) {
 	})
 }
 
+// TestNotReadyAfterAGap requires that a lane which lost events alarms whoever
+// watches readiness alone, and goes on.
+func TestNotReadyAfterAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 10}, &fakeSink{})
+		b.log.walk.Gaps, b.log.walk.LastGap = 1, time.Now()
+		stop := start(b.Lane)
+		pass(14 * time.Minute)
+		synctest.Wait()
+		if s := b.Status(); s.Ready || !strings.HasPrefix(s.Reason, "events are missing: ") || s.Published != 10 {
+			t.Errorf("ready %t, reason %q, published %d, want not ready because of the gap, and 10", s.Ready, s.Reason, s.Published)
+		}
+		pass(2 * time.Minute)
+		synctest.Wait()
+		if s := b.Status(); !s.Ready {
+			t.Errorf("16 minutes after the gap: not ready: %s", s.Reason)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestLagBehindAWalk(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
 	tests := []struct {

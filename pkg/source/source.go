@@ -165,6 +165,7 @@ type Progress struct {
 	Oldest      time.Time     // time of the oldest event of the current walk, zero if unknown
 	Overlap     time.Duration // the overlap in effect; less than configured if a position cannot name more
 	Gaps        uint64        // gaps found
+	LastGap     time.Time     // when the last one was found, zero if none was
 	Changed     uint64        // events seen again with other bytes
 	LateEvents  uint64        // events handed out late
 	WalksFailed uint64        // walks discarded

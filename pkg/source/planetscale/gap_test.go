@@ -27,6 +27,9 @@ func TestNothingExpiresUntold(t *testing.T) {
 					p, _ := f.page(t.Context())
 					f.save(p)
 				}
+				if found := f.reader.Progress().LastGap; time.Since(found) > time.Minute {
+					t.Errorf("the last gap was found at %s, want it within the last minute", found)
+				}
 				f.crash()
 				f.run(time.Second)
 				if f.gaps() != 1 {

@@ -190,6 +190,7 @@ func (r *reader) foundGap(g *gap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress.Gaps++
+	r.progress.LastGap = time.Now()
 }
 
 // tellGap returns the gap: first a page that only saves it, then its event.
