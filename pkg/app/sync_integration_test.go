@@ -70,9 +70,17 @@ func TestWhatIsDeliveredIsSyncedBeforeItsPosition(t *testing.T) {
 	s.api.Insert(large)
 	s.api.Append(1)
 	s.fileSink(t, "100ms")
+	if err := os.Mkdir(s.path("out"), 0o700); err != nil { // alone, since the parent of the state is synced as well
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(s.path("sluice.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "sluice.yaml", strings.ReplaceAll(string(file), "audit.ndjson", "out/audit.ndjson"))
 	calls := s.traced(t)
 	state := regexp.QuoteMeta(s.path("state"))
-	checkpoint, letters, dir := state+`/[^/]*\.json`, state+`/dead-letters`, regexp.QuoteMeta(s.dir)
+	checkpoint, letters, dir := state+`/[^/]*\.json`, state+`/dead-letters`, regexp.QuoteMeta(s.path("out"))
 	saved := []call{{"sync", checkpoint + `\.\d+\.tmp`}, {"rename", checkpoint}, {"sync", state}}
 	// The position where the lane begins is saved before anything is read.
 	wantOrder(t, "checkpoint", calls, append(append([]call{}, saved...), saved...)...)
@@ -83,8 +91,8 @@ func TestWhatIsDeliveredIsSyncedBeforeItsPosition(t *testing.T) {
 		}
 	}
 	before := calls[:last]
-	file := call{"sync", dir + `/audit\.ndjson`}
-	wantOrder(t, "records", before, append(append([]call{}, saved...), file)...)
+	records := call{"sync", dir + `/audit\.ndjson`}
+	wantOrder(t, "records", before, append(append([]call{}, saved...), records)...)
 	wantOrder(t, "name of the file of records", before, call{"sync", dir})
 	letter := call{"sync", letters + `/[^/]+`}
 	wantOrder(t, "dead letter", before, append(append([]call{}, saved...), letter)...)
