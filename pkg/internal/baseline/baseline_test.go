@@ -3,6 +3,7 @@ package baseline
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
@@ -24,7 +25,7 @@ func TestTheScriptReadsTheWholeLog(t *testing.T) {
 func TestTheScriptStopsAtAnError(t *testing.T) {
 	server := simulator.New(simulator.Config{Events: 10, Organization: "other"})
 	s := &Script{URL: "http://simulator", Organization: "acme", Client: &http.Client{Transport: server.Transport()}}
-	if _, err := s.Run(t.Context(), &bytes.Buffer{}); err == nil {
-		t.Error("got no error for an organization that is not served")
+	if _, err := s.Run(t.Context(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "the API answered 404") {
+		t.Errorf("got error %v for an organization that is not served, want a 404", err)
 	}
 }

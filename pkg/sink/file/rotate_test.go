@@ -296,8 +296,8 @@ func TestUndoingDoesNotExtendAFileThatWasEmptied(t *testing.T) {
 	}}), at(path))
 	publish(t, snk, "acknowledged")
 	d.fill(t, 1)
-	if err := snk.Publish(t.Context(), batch("a", "bc")); err == nil {
-		t.Fatal("got nil of a Publish to a full disk")
+	if err := snk.Publish(t.Context(), batch("a", "bc")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got error %v of a Publish to a full disk, want %v", err, syscall.ENOSPC)
 	}
 	d.repair(t)
 	if err := os.Truncate(path, 0); err != nil {
