@@ -3,8 +3,8 @@
 //
 // What it promises is small and has to hold whenever the power fails. Load gives
 // the position that was saved last, whole, or, if the process died while saving,
-// the one before it. It gives none only where none was ever saved. Whatever else
-// it finds (half a file, an edited one, one of another lane or of a later
+// the one before it. It gives none only where none was ever saved, or where Forget left it
+// to a sink that keeps it. Whatever else it finds (half a file, an edited one, one of another lane or of a later
 // version) is an error with a path and a way out: a position that is guessed
 // would skip events or deliver a whole log again, and nobody would notice.
 //
@@ -110,7 +110,8 @@ func (d *Dir) Close() error {
 	return release(d.lock)
 }
 
-// Load is the position that lane saved last, and nil where it never saved one. An
+// Load is the position that lane saved last, and nil where it never saved one or
+// where Forget removed it. An
 // error is source.ErrUnusable where the file is not what this lane saved; any other is
 // about reading it, and may pass.
 func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
