@@ -43,6 +43,7 @@ type client struct {
 	echo     echo.Filter // of what was sent
 	clock    *clock
 
+	mostHeld  int64 // bytes of an answer that are held in memory
 	mostBytes int64 // that are read of an answer with an oversized event
 
 	mu      sync.Mutex
@@ -126,7 +127,7 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 	}
 	defer answer.Body.Close()
 	pause := c.settle(g, answer)
-	body, err := readBody(answer)
+	body, err := c.readBody(answer)
 	clocks := reading{sent: sent, machine: machine, date: serverTime(answer, sent)}
 	switch {
 	case pause != nil:
@@ -136,9 +137,9 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 		return nil, c.refusal(answer, body, cursor)
 	case err != nil:
 		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", c.echo.Error(err)), "")
-	case len(body) > maxBody && limit == 1:
+	case int64(len(body)) > c.mostHeld && limit == 1:
 		return c.outline(parent, ctx, body, answer, clocks, u)
-	case len(body) > maxBody:
+	case int64(len(body)) > c.mostHeld:
 		return nil, fault(source.Malformed, errTooLarge, "")
 	}
 	p, err := c.clock.skim(body, clocks)
@@ -191,9 +192,9 @@ func (c *client) settle(g *grant, answer *http.Response) *source.Error {
 // readBody reads an answer up to a byte more than may be. Where the server says
 // how long it is, that much memory is asked for at once, and a byte more to find
 // the end without growing.
-func readBody(answer *http.Response) ([]byte, error) {
-	limited := io.LimitReader(answer.Body, maxBody+1)
-	if answer.ContentLength < 0 || answer.ContentLength > maxBody {
+func (c *client) readBody(answer *http.Response) ([]byte, error) {
+	limited := io.LimitReader(answer.Body, c.mostHeld+1)
+	if answer.ContentLength < 0 || answer.ContentLength > c.mostHeld {
 		return io.ReadAll(limited)
 	}
 	body := bytes.NewBuffer(make([]byte, 0, answer.ContentLength+bytes.MinRead))

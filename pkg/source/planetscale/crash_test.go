@@ -2,6 +2,8 @@ package planetscale_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +16,11 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// TestNothingIsLostOrRepeated lets the log do whatever it may and the lane
-// crash at any step: between publishing a page and saving its position, or in
-// the middle of a walk. Every event arrives, and what repeats was published
-// after the last save before a crash.
+// TestNothingIsLostOrRepeated lets the log do whatever it may, answers be wrong,
+// and the lane crash at any step: between publishing a page and saving its
+// position, or in the middle of a walk. Every event arrives or lies in a gap that
+// was told, what repeats was published after the last save before a crash, and
+// without a purge or a deletion there is no gap.
 func TestNothingIsLostOrRepeated(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		config := simulator.Config{
@@ -29,9 +32,50 @@ func TestNothingIsLostOrRepeated(t *testing.T) {
 			Purged:  simulator.Purged(rapid.IntRange(0, 4).Draw(rt, "purged")),
 		}
 		settings := defaults
+		settings.PollInterval = setting.Duration(15 * time.Second)
 		settings.WalkBuffer = rapid.SampledFrom([]setting.Size{0, 20_000, 48 << 20}).Draw(rt, "walk buffer")
 		bubble(t, func() { crashes(rt, simulator.New(config), settings) })
 	})
+}
+
+// wrong draws what is wrong with answers: a share that fails by itself, pages
+// that end too early or hold nothing, and a Date that is off.
+func wrong(t *rapid.T) simulator.Script {
+	share := rapid.SampledFrom([]float64{0, 0, 0.1, 1.0 / 3}).Draw(t, "share that fails")
+	failing := simulator.Failing(rapid.Uint64().Draw(t, "failures"), share)
+	every := func(what string) func(simulator.Request) bool {
+		n := rapid.SampledFrom([]int{0, 0, 3, 7}).Draw(t, what)
+		return func(r simulator.Request) bool { return n > 0 && r.N%n == 0 }
+	}
+	early, empty := every("of so many answers one ends too early"), every("of so many answers one is empty")
+	off := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, 0, -day, -20 * time.Minute, 20 * time.Minute, day}), 1, 8).Draw(t, "Date is off by")
+	return func(r simulator.Request) simulator.Fault {
+		fault := failing(r)
+		alter := fault.Alter
+		fault.Alter = func(p *simulator.Listing) {
+			if alter != nil {
+				alter(p)
+			}
+			if early(r) {
+				p.HasNext = false
+			}
+			if empty(r) {
+				*p = simulator.Listing{HasNext: true}
+			}
+		}
+		fault.Date = func(now time.Time) time.Time { return now.Add(off[r.N%len(off)]) }
+		return fault
+	}
+}
+
+// held is how large an answer may be that is held in memory, and oversized an
+// event that exceeds it.
+const held = 128 << 10
+
+func oversized(n int) simulator.Draft {
+	id := fmt.Sprintf("oversized-%d", n)
+	return simulator.Draft{ID: id, Created: time.Now(), Raw: fmt.Appendf(nil, `{"id":%q,"created_at":%q,"location":"%s"}`,
+		id, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), strings.Repeat("x", held))}
 }
 
 // bubble runs f under a fake clock. rapid stops a run by a panic, which must
@@ -48,9 +92,13 @@ func bubble(t *testing.T, f func()) {
 }
 
 func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
+	server.Script(wrong(t))
 	f := follow(t, server, s)
-	defer f.close()
+	f.patience = 100_000
+	f.source.HoldAtMost(held)
+	defer func() { f.close() }()
 	mayRepeat := map[string]bool{}
+	mayTell := false        // a gap: something known is gone
 	var pages []source.Page // published, not saved
 	crash := func() {
 		for _, p := range pages {
@@ -59,7 +107,9 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 			}
 		}
 		pages = nil
-		f.crash()
+		f.close()
+		f.source = newSource(t, server, s)
+		f.source.HoldAtMost(held)
 	}
 	read := func(d time.Duration) {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -68,8 +118,8 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 			pages = append(pages, p)
 		}
 	}
-	for range rapid.IntRange(1, 30).Draw(t, "steps") {
-		switch rapid.SampledFrom([]string{"read", "read", "read", "save", "save", "crash", "append", "tie", "late", "delete", "wait"}).Draw(t, "step") {
+	for step := range rapid.IntRange(1, 30).Draw(t, "steps") {
+		switch rapid.SampledFrom([]string{"read", "read", "read", "save", "save", "crash", "append", "tie", "late", "delete", "wait", "oversized", "purge"}).Draw(t, "step") {
 		case "read":
 			read(time.Minute)
 		case "save":
@@ -91,24 +141,49 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 			}
 		case "delete":
 			if n := len(f.published); n > 0 {
-				server.Delete(f.published[n-1].ID)
+				mayTell = server.Delete(f.published[n-1].ID) || mayTell
 			}
+		case "oversized":
+			server.Insert(oversized(step))
+		case "purge":
+			crash()
+			purgeBehind(t, f)
+			mayTell = true
 		case "wait":
 			time.Sleep(time.Duration(rapid.IntRange(1, 1200).Draw(t, "seconds")) * time.Second)
 		}
 	}
 	crash()
+	server.Script(nil)
 	f.run(10 * time.Minute)
 	for e := range server.Ever() {
 		n := f.seen[e.ID]
-		if n == 0 && time.Since(e.Listed) > 6*time.Second && e.Gone.IsZero() {
+		if n == 0 && time.Since(e.Listed) > 16*time.Second && e.Gone.IsZero() {
 			t.Fatalf("event %s of %s, listed %s, is lost", e.ID, e.Created, e.Listed)
 		}
 		if n > 1 && !mayRepeat[e.ID] {
 			t.Fatalf("event %s of %s was delivered %d times without a crash", e.ID, e.Created, n)
 		}
 	}
+	f.wantExpiredTold()
+	if f.gaps() > 0 && !mayTell {
+		t.Fatalf("got %d gaps in a log that was whole", f.gaps())
+	}
 	f.wantNoEndingBefore()
+}
+
+// purgeBehind has the lane read, stops it, and cuts the log behind that place,
+// long before retention says so.
+func purgeBehind(t *rapid.T, f *follower) {
+	f.server.Append(2)
+	f.run(3 * time.Minute)
+	f.crash()
+	left := time.Duration(rapid.IntRange(0, 3600).Draw(t, "seconds left")) * time.Second
+	for range 2 {
+		time.Sleep(left/2 + time.Duration(rapid.IntRange(900, 7200).Draw(t, "seconds away"))*time.Second)
+		f.server.Append(rapid.IntRange(0, 200).Draw(t, "appended"))
+	}
+	f.server.Purge(time.Now().Add(-left))
 }
 
 // TestCrashBehindEachPage stops a catch-up after each of its pages in turn, in

@@ -55,7 +55,8 @@ func (p *page) lastID() string {
 func (w *walk) lost() bool { return w.ended && !w.anchored && !w.metKnown }
 
 // stands tells whether the end of such a walk need not be confirmed by another
-// one: the walk before ended there too, or where the log no longer reaches.
+// one: the walk before ended there too, or where the log no longer reaches, or
+// the log has grown at that end since.
 func (r *reader) stands(w *walk) bool {
 	if !w.lost() || w.floor == never && w.last != "" {
 		return true
@@ -63,8 +64,13 @@ func (r *reader) stands(w *walk) bool {
 	if r.ending == nil {
 		return false
 	}
-	former := *r.ending
-	return w.last == former || w.last != "" && former != "" && !w.sawFormer
+	switch former := *r.ending; {
+	case w.last == former:
+		return true
+	case w.last == "" || former == "":
+		return false
+	}
+	return w.sawFormer == (w.order() == oldestFirst)
 }
 
 // gap is the interval that may be missing, nil if none is. The end of the log
@@ -81,10 +87,19 @@ func (w *walk) gap(s *Settings) *gap {
 	if away <= reach && !w.pos.purged(now, reach, s.Overlap.Std().Milliseconds()) {
 		return nil
 	}
-	if to := min(now, w.listed); to > through {
-		return &gap{From: moment(through), To: moment(to)}
+	// A Date has whole seconds. Where the log is empty the latest witness bounds
+	// what was lost: an interval that is too long hides no loss.
+	to := min(w.clock.latest(w.start)+time.Second.Milliseconds(), w.listed)
+	if to <= through {
+		return nil
 	}
-	return nil
+	return &gap{From: moment(through), To: moment(to)}
+}
+
+// pass moves through behind a gap that was found, which is saved with it. What is
+// left of the log is yet to be delivered, and may expire before.
+func (p *position) pass(w *walk) {
+	p.through = max(p.through, min(w.clock.real(w.start), w.listed))
 }
 
 // purged tells, of a log in which nothing of the position is left, whether it was

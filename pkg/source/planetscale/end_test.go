@@ -90,6 +90,86 @@ func TestAnEndThatIsConfirmedByALieIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestEachEndIsConfirmed has an answer that ends too early, and at the next place
+// two in a row: that the first was found wrong confirms nothing of the second.
+func TestEachEndIsConfirmed(t *testing.T) {
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 900, Order: order})
+				server.Script(func(r simulator.Request) simulator.Fault {
+					return simulator.Fault{Alter: func(p *simulator.Listing) {
+						switch r.N {
+						case 3:
+							p.HasNext = false
+						case 5, 7:
+							*p = simulator.Listing{}
+						}
+					}}
+				})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(20 * time.Minute)
+				f.wantAll(1)
+			})
+		})
+	}
+}
+
+// TestAGapIsToldWhileTheLogGrows appends an event before each walk behind a gap:
+// in a log that lists the oldest first no two walks end at the same event.
+func TestAGapIsToldWhileTheLogGrows(t *testing.T) {
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 300, Rate: 0.1, Order: order})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(time.Minute)
+				f.crash()
+				time.Sleep(4 * time.Hour)
+				server.Purge(time.Now().Add(-time.Hour))
+				server.Script(func(r simulator.Request) simulator.Fault {
+					if r.StartingAfter == "" {
+						server.Append(1)
+					}
+					return simulator.Fault{}
+				})
+				f.run(time.Minute)
+				f.wantExpiredTold()
+				if f.gaps() != 1 {
+					t.Errorf("got %d gaps, want 1", f.gaps())
+				}
+			})
+		})
+	}
+}
+
+// TestAGapReachesAsFarAsAnythingMayBeLost empties the log, so that nothing but
+// the clocks says how far the gap reaches: Date has whole seconds, and one clock
+// may be back.
+func TestAGapReachesAsFarAsAnythingMayBeLost(t *testing.T) {
+	for _, by := range []time.Duration{0, -20 * time.Minute} {
+		t.Run(by.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 300, Rate: 2})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(time.Minute)
+				f.crash()
+				time.Sleep(4*time.Hour + 700*time.Millisecond)
+				server.Purge(time.Now())
+				server.Script(lies(func(int) (time.Duration, bool) { return by, true }).script)
+				f.run(time.Minute)
+				f.wantExpiredTold()
+				if f.gaps() != 1 {
+					t.Errorf("got %d gaps, want 1", f.gaps())
+				}
+			})
+		})
+	}
+}
+
 // TestAnEarlyEndThatMetSomethingKnownHidesNoLateEvent ends the walks for late
 // events too early: only what was listed down to the floor may raise it.
 func TestAnEarlyEndThatMetSomethingKnownHidesNoLateEvent(t *testing.T) {

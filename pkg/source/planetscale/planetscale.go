@@ -87,7 +87,7 @@ func New(settings Settings, o Options) (*Source, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		endpoint: u.Scheme + "://" + u.Host + "/v1/organizations/" + url.PathEscape(settings.Organization) + "/audit-log",
-		settings: &s.settings, mostBytes: maxOversized,
+		settings: &s.settings, mostHeld: maxBody, mostBytes: maxOversized,
 		clock:   s.clock,
 		answers: map[string]uint64{},
 	}

@@ -136,6 +136,7 @@ func (r *reader) listed(w *walk) {
 	}
 	r.hand = newHandout(w)
 	if r.pos.gap != nil {
+		r.pos.pass(w)
 		r.foundGap(r.pos.gap)
 	}
 }
@@ -203,8 +204,6 @@ func (r *reader) tellGap() (source.Page, error) {
 	if err != nil {
 		return source.Page{}, err
 	}
-	// What is left of the log is yet to be delivered, and may expire before.
-	r.pos.through = max(r.pos.through, r.pos.gap.To.UnixMilli())
 	r.pos.gap = nil
 	return r.page([]source.Event{event}, false)
 }

@@ -278,6 +278,7 @@ func (w *walk) decide(p *page, unknown, contrary bool) {
 	if p.hasNext {
 		w.cursor = p.cursorEnd
 		w.cursors[p.cursorEnd] = true
+		w.asked, w.last = 0, "" // The log goes on: whatever ended it before was wrong.
 	}
 	w.ended = false
 	switch o := w.order(); {
