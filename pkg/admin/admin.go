@@ -57,7 +57,7 @@ const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 10 * time.Second
 	answerTimeout   = 30 * time.Second
-	idleTimeout     = 2 * time.Minute
+	idleTimeout     = 10 * time.Second
 	maxHeaderBytes  = 16 << 10
 	maxConnections  = 64
 	scrapesAtOnce   = 4
@@ -67,7 +67,8 @@ const (
 // Serve answers requests on listener until ctx ends, and then lets answers under
 // way finish for up to three seconds. It closes listener. The error is of a
 // listener that failed; that ctx ended is none. Of 64 connections that are open the
-// next one waits until one of them ends, which an idle one does after two minutes.
+// next one waits until one of them ends, which one that asks nothing does after ten
+// seconds at most.
 func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	server := &http.Server{
 		Handler:           Handler(deps),

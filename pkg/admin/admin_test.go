@@ -311,7 +311,28 @@ func TestHost(t *testing.T) {
 		{"evil.example:9876", 403},
 		{"evil.example", 403},
 		{"localhost.evil.example", 403},
-		{"localhost.", 403},
+		{"LOCALHOST.", 200}, // a complete name (RFC 1034, section 3.1)
+		{"localhost.:9876", 200},
+		{"sluice.", 200},
+		{"localhost..", 403},
+		{".", 403},
+		{"127.0.0.1.", 403},
+		{"localhost:evil.com", 403},
+		{"127.0.0.1:evil.com", 403},
+		{"[::1]:evil.com", 403},
+		{"[::1]evil.com", 403},
+		{"[::1%25evil.com]", 403},
+		{"[::1%evil.com]:9876", 403},
+		{"::1%evil.com", 403},
+		{"[::1", 403},
+		{"::1]", 403},
+		{"[localhost]", 403},
+		{"[localhost", 403},
+		{"localhost]", 403},
+		{"local%68ost", 403},
+		{"localhost/evil.com", 403},
+		{"localhost?evil.com", 403},
+		{"localhost#evil.com", 403},
 		{"127.0.0.1.evil.example:9876", 403},
 		{"sluice.evil.example", 403},
 		{"evil.sluice", 403},
@@ -492,6 +513,55 @@ func TestServe(t *testing.T) {
 		stop()
 		if err := <-served; err != nil {
 			t.Errorf("got error %v, want nil", err)
+		}
+	})
+	t.Run("frees the places of connections that ask nothing more, or nothing at all", func(t *testing.T) {
+		const request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		for name, sent := range map[string]struct {
+			request string
+			within  time.Duration
+		}{"idle": {request, 10 * time.Second}, "silent": {"", 5 * time.Second}, "slow": {request[:9], 5 * time.Second}} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					listener := newPipeListener(nil)
+					listener.conns = make(chan net.Conn, 65)
+					var held []net.Conn
+					for range 64 {
+						client, server := net.Pipe()
+						listener.conns <- server
+						held = append(held, client)
+					}
+					ctx, stop := context.WithCancel(t.Context())
+					served := make(chan error, 1)
+					go func() { served <- admin.Serve(ctx, listener, deps()) }()
+					for _, client := range held {
+						go io.Copy(io.Discard, client)
+						if _, err := io.WriteString(client, sent.request); err != nil {
+							t.Fatal(err)
+						}
+					}
+					synctest.Wait()
+					begin := time.Now()
+					client, server := net.Pipe()
+					listener.conns <- server
+					if _, err := io.WriteString(client, request); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := client.Read(make([]byte, 12)); err != nil {
+						t.Errorf("got error %v, want an answer", err)
+					}
+					if got := time.Since(begin); got == 0 || got > sent.within {
+						t.Errorf("answered after %v, want a wait of at most %v", got, sent.within)
+					}
+					if err := client.Close(); err != nil {
+						t.Error(err)
+					}
+					stop()
+					if err := <-served; err != nil {
+						t.Errorf("got error %v, want nil", err)
+					}
+				})
+			})
 		}
 	})
 	t.Run("stops while all places are taken", func(t *testing.T) {

@@ -1,9 +1,9 @@
 package admin
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -32,15 +32,19 @@ func guard(next http.Handler, hosts []string) http.Handler {
 }
 
 // answersTo reports whether host, with or without a port, is one that the server
-// answers to.
+// answers to. A name may end with a dot, as it does where it is complete.
 func answersTo(host string, hosts []string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	u, err := url.Parse("http://" + host)
+	// What is decoded is not as it was sent: an address with a zone, such as
+	// [::1%25name].
+	if err != nil || u.Host != host {
+		return false
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if _, err := netip.ParseAddr(host); err == nil {
+	name := u.Hostname()
+	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
-	same := func(name string) bool { return strings.EqualFold(name, host) }
-	return same("localhost") || host != "" && slices.ContainsFunc(hosts, same)
+	name = strings.TrimSuffix(name, ".")
+	same := func(other string) bool { return strings.EqualFold(strings.TrimSuffix(other, "."), name) }
+	return same("localhost") || name != "" && slices.ContainsFunc(hosts, same)
 }
