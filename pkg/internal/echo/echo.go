@@ -3,9 +3,19 @@
 // goes into the log, to /readyz, the status page and check.
 //
 // A secret is found as it is, and in the forms in which it comes back: with
-// characters escaped as in JSON, in an address or in HTML, all or some of them, once
-// or several times over, and inside base64, alone or with what stood beside it in a
-// header.
+// characters escaped as in JSON, a language's string, an address, HTML or
+// quoted-printable, all or some of them, once or several times over; inside base64,
+// alone or with what stood beside it in a header; and in hexadecimal digits. Except
+// for one shorter than eight characters, letters of ASCII are compared without their
+// case, and whatever shows nothing may stand between characters: blanks, ends of
+// lines, control and format characters, marks, bytes that are not UTF-8, and
+// sequences that drive a terminal. A secret that shows only after
+// httpclient.Printable is found before it, too.
+//
+// Not found are base64 of base64, base32, hexadecimal digits with anything that shows
+// between them, an escape that something breaks, a secret reversed, cut or spread with visible characters or tags, and
+// whatever else a server makes up. A server that is sent a secret has it: this
+// protects from those that repeat it, not from those that hide it.
 package echo
 
 import (

@@ -10,7 +10,7 @@ import (
 // unit is what the first bytes of a text can mean.
 type unit struct {
 	size  int    // of these bytes
-	means string // one character, or one byte of it
+	means string // one character, or one byte of it; empty: nothing that is compared
 }
 
 const (
@@ -20,69 +20,134 @@ const (
 	// window is how far an escape reaches: one of JSON whose every character is one of
 	// JSON has 36 bytes.
 	window = 48
+	// reference is how long a character reference of HTML is, with the zeros that
+	// may stand in it.
+	reference = 40
 )
 
 // units are the readings of the first character of a text: as an escape, and as it
 // stands. An escape that means the beginning of an escape is read again.
 func units(text string, nested int) []unit {
 	text = text[:min(len(text), window)]
-	u, ok := escape(text)
-	if !ok || nested == 0 {
-		return []unit{{1, text[:1]}}
-	}
-	all := []unit{u}
-	for _, outer := range units(u.means+text[u.size:], nested-1) {
-		if outer.size > len(u.means) {
-			all = append(all, unit{u.size + outer.size - len(u.means), outer.means})
+	var all []unit
+	for _, u := range escapes(text) {
+		all = append(all, u)
+		if nested == 0 || !begins(u.means) {
+			continue
+		}
+		for _, outer := range units(u.means+text[u.size:], nested-1) {
+			if outer.size > len(u.means) {
+				all = append(all, unit{u.size + outer.size - len(u.means), outer.means})
+			}
 		}
 	}
 	return append(all, unit{1, text[:1]})
 }
 
-func escape(text string) (unit, bool) {
+// begins reports whether a text begins as an escape does.
+func begins(text string) bool {
+	return text != "" && strings.IndexByte(`\%&=`, text[0]) >= 0
+}
+
+// escapes are the readings of the first character of a text as an escape.
+func escapes(text string) []unit {
 	switch text[0] {
 	case '\\':
 		return backslash(text)
 	case '%':
-		if b, ok := number(text, 1, 2, 16); ok {
-			return unit{3, string([]byte{byte(b)})}, true
-		}
+		return percent(text)
+	case '=':
+		return quotedPrintable(text)
 	case '&':
 		return entity(text)
 	}
-	return unit{}, false
+	return nil
 }
 
 // backslash reads an escape of JSON (RFC 8259, section 7), or of a language's
 // string.
-func backslash(text string) (unit, bool) {
+func backslash(text string) []unit {
 	if len(text) < 2 {
-		return unit{}, false
+		return nil
 	}
-	switch text[1] {
-	case 'u':
-		if r, ok := number(text, 2, 4, 16); ok {
-			return unit{6, string(rune(r))}, true
-		}
-	case 'x':
-		if b, ok := number(text, 2, 2, 16); ok {
-			return unit{4, string([]byte{byte(b)})}, true
+	var all []unit
+	switch c := text[1]; {
+	case c == 'u':
+		all = codePoint(text)
+	case c == 'x':
+		all = hexByte(text, 2)
+	case c >= '0' && c <= '7':
+		all = octal(text)
+	case strings.IndexByte("abefnrtv", c) >= 0: // a control character
+		all = []unit{{2, ""}}
+	}
+	return append(all, unit{2, text[1:2]})
+}
+
+// codePoint reads four hexadecimal digits behind two characters, or up to eight in
+// braces.
+func codePoint(text string) []unit {
+	if r, ok := number(text, 2, 4, 16); ok {
+		return []unit{{6, string(rune(r))}}
+	}
+	end := strings.IndexByte(text[:min(len(text), 12)], '}')
+	if end < 4 || text[2] != '{' {
+		return nil
+	}
+	if r, ok := number(text, 3, end-3, 16); ok {
+		return []unit{{end + 1, string(rune(r))}}
+	}
+	return nil
+}
+
+func hexByte(text string, from int) []unit {
+	if b, ok := number(text, from, 2, 16); ok {
+		return []unit{{from + 2, string([]byte{byte(b)})}}
+	}
+	return nil
+}
+
+// octal reads three digits, two or one: the others may stand for themselves.
+func octal(text string) (all []unit) {
+	for digits := 3; digits > 0; digits-- {
+		if b, ok := number(text, 1, digits, 8); ok && b < 256 {
+			all = append(all, unit{1 + digits, string([]byte{byte(b)})})
 		}
 	}
-	return unit{2, text[1:2]}, true
+	return all
+}
+
+// percent reads an escape of an address (RFC 3986, section 2.1), or one of
+// JavaScript's function escape.
+func percent(text string) []unit {
+	if strings.HasPrefix(text, "%u") {
+		return codePoint(text)
+	}
+	return hexByte(text, 1)
+}
+
+// quotedPrintable reads an escape of quoted-printable, or the end of a line that
+// goes on (RFC 2045, section 6.7).
+func quotedPrintable(text string) []unit {
+	for _, end := range []string{"=\r\n", "=\n"} {
+		if strings.HasPrefix(text, end) {
+			return []unit{{len(end), ""}}
+		}
+	}
+	return hexByte(text, 1)
 }
 
 // entity reads a character reference of HTML.
-func entity(text string) (unit, bool) {
-	end := strings.IndexByte(text[:min(len(text), 12)], ';')
+func entity(text string) []unit {
+	end := strings.IndexByte(text[:min(len(text), reference)], ';')
 	if end < 0 {
-		return unit{}, false
+		return nil
 	}
 	means := html.UnescapeString(text[:end+1])
 	if utf8.RuneCountInString(means) != 1 {
-		return unit{}, false
+		return nil
 	}
-	return unit{end + 1, means}, true
+	return []unit{{end + 1, means}}
 }
 
 func number(text string, from, digits, base int) (uint64, bool) {

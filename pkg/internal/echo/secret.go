@@ -3,14 +3,18 @@ package echo
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"slices"
 	"strings"
 )
 
-// secret is a value with the base64 that stands for it inside other base64.
+// secret is a value with the hexadecimal digits that stand for it, and the base64
+// that does inside other base64.
 type secret struct {
 	value string
+	hex   string // empty for one that is short
 	inner []string
+	folds bool
 }
 
 // least is the length of base64 that is not found by chance.
@@ -19,7 +23,10 @@ const least = 4
 // newSecret encodes a value at each of the three places that it can have in the
 // bytes before it, and keeps what these and the bytes behind it do not change.
 func newSecret(value string) secret {
-	s := secret{value: value}
+	s := secret{value: value, folds: len(fold(value)) >= shortest}
+	if s.folds {
+		s.hex = hex.EncodeToString([]byte(value))
+	}
 	for before := range 3 {
 		whole := strings.Repeat("\x00", before) + value
 		// The characters at the borders hold bits of the neighbours, too.
@@ -39,18 +46,24 @@ func newSecret(value string) secret {
 // redact replaces the secret in all of its forms. Of base64 it replaces the whole
 // run, since the rest of it may be the other half of a credential.
 func (s secret) redact(text string) string {
-	text = replace(text, s.value, nil)
+	text = s.replace(text, s.value, nil)
+	if s.folds {
+		text = s.replace(text, s.hex, nil)
+	}
 	for _, inner := range s.inner {
-		text = replace(text, inner, isBase64)
+		text = s.replace(text, inner, isBase64)
 	}
 	return text
 }
 
 // replace replaces every place where value stands, escaped or not. A place grows in
 // both directions over bytes that belong.
-func replace(text, value string, belongs func(byte) bool) string {
+func (s secret) replace(text, value string, belongs func(byte) bool) string {
+	if s.folds {
+		value = fold(value)
+	}
 	var out []byte
-	m := matcher{map[[2]int]bool{}, map[int][]unit{}}
+	m := matcher{s.folds, len(value), map[[2]int]bool{}, map[int][]unit{}}
 	for i := 0; i < len(text); {
 		n, ok := m.match(text[i:], value)
 		if !ok {
@@ -80,12 +93,15 @@ func isBase64(b byte) bool {
 // text can be read. Without that, a text of backslashes would be read in ways without
 // number.
 type matcher struct {
+	folds  bool
+	whole  int // length of the value
 	failed map[[2]int]bool
 	units  map[int][]unit
 }
 
 // match reports whether text begins with value, each character of it escaped or
-// not, and how many bytes of text that takes.
+// not, and how many bytes of text that takes. What means nothing may stand between
+// characters, not before the first.
 func (m matcher) match(text, value string) (n int, ok bool) {
 	if value == "" {
 		return 0, true
@@ -95,6 +111,9 @@ func (m matcher) match(text, value string) (n int, ok bool) {
 		return 0, false
 	}
 	for _, u := range m.read(text) {
+		if u.means == "" && len(value) == m.whole {
+			continue
+		}
 		if rest, ok := strings.CutPrefix(value, u.means); ok {
 			if n, ok := m.match(text[u.size:], rest); ok {
 				return u.size + n, true
@@ -106,12 +125,18 @@ func (m matcher) match(text, value string) (n int, ok bool) {
 }
 
 func (m matcher) read(text string) []unit {
-	if strings.IndexByte(`\%&`, text[0]) < 0 {
+	if !begins(text) && (!m.folds || text[0] > ' ' && text[0] < 0x7f) {
+		if m.folds {
+			return []unit{{1, lower(text[:1])}}
+		}
 		return []unit{{1, text[:1]}}
 	}
 	all, known := m.units[len(text)]
 	if !known {
 		all = units(text, nested)
+		if m.folds {
+			all = folded(text, all)
+		}
 		m.units[len(text)] = all
 	}
 	return all
