@@ -60,10 +60,17 @@ func (e errCursor) Unwrap() error { return e.error }
 
 var errTooLarge = fmt.Errorf("the answer exceeds %d bytes", maxBody)
 
-// list requests one page, from the top where cursor is empty. A page too large
-// is requested again with half the limit, down to a single event, of which an
-// outline is enough. The next page
-// begins with twice the limit that was small enough.
+// errTooSlow is a large page that a slow link did not bring in time.
+var errTooSlow = errors.New("the answer is too large for this link")
+
+// slowBody is how much of an answer must have come for it to count as a large one
+// over a slow link. A page of ordinary events has a tenth of that.
+const slowBody = 1 << 20
+
+// list requests one page, from the top where cursor is empty. A page that is too
+// large is requested again with half the limit, down to a single event, of which
+// an outline is enough. The next page begins with twice the limit that was small
+// enough.
 func (c *client) list(ctx context.Context, cursor string, u urgency) (*page, error) {
 	retried := 0
 	defer func() { c.sawSmaller(-retried) }()
@@ -72,7 +79,7 @@ func (c *client) list(ctx context.Context, cursor string, u urgency) (*page, err
 		if err == nil {
 			c.sawLimit(limit)
 		}
-		if !errors.Is(err, errTooLarge) || limit == 1 {
+		if !errors.Is(err, errTooLarge) && !errors.Is(err, errTooSlow) || limit == 1 {
 			return p, err
 		}
 		retried++
@@ -135,6 +142,8 @@ func (c *client) request(ctx context.Context, cursor string, limit int, u urgenc
 		return nil, pause
 	case answer.StatusCode != http.StatusOK:
 		return nil, c.refusal(answer, body, cursor)
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && parent.Err() == nil && len(body) >= slowBody && limit > 1:
+		return nil, fault(source.Unavailable, fmt.Errorf("%w: %d bytes came in %s", errTooSlow, len(body), timeout), "")
 	case err != nil:
 		return nil, fault(source.Unavailable, fmt.Errorf("reading the answer: %w", c.echo.Error(err)), "")
 	case int64(len(body)) > c.mostHeld && limit == 1:
@@ -235,7 +244,7 @@ func (c *client) refusal(answer *http.Response, body []byte, cursor string) erro
 	case code == http.StatusForbidden:
 		return fault(source.Refused, err, "grant the service token the organization access read_audit_logs (an organization administrator can), or use an access token of an administrator")
 	case cursor != "" && (code == http.StatusNotFound || code == http.StatusBadRequest || code == http.StatusUnprocessableEntity || code == http.StatusGone):
-		return errCursor{fault(source.Malformed, fmt.Errorf("cursor %q: %w", cursor, err), "")}
+		return errCursor{fault(source.Malformed, fmt.Errorf("cursor %q: %w", c.echo.Text(cursor), err), "")}
 	case code == http.StatusNotFound:
 		return fault(source.Refused, err, fmt.Sprintf("organization %q does not exist, or the token lacks the organization access read_audit_logs", c.settings.Organization))
 	case code >= 300 && code < 400:

@@ -26,6 +26,7 @@ func (r *reader) doubt(w *walk, err error) error {
 	if !errors.As(err, new(errCursor)) && !errors.As(err, new(errWalk)) && !errors.Is(err, errChanged) {
 		return err
 	}
+	err = r.source.client.echo.Error(err) // A cursor is text of the server's.
 	if r.doubts++; r.doubts < tries {
 		return fault(source.Malformed, fmt.Errorf("the page is requested again: %w", err), "")
 	}

@@ -103,20 +103,22 @@ func (p *position) pass(w *walk) {
 }
 
 // purged tells, of a log in which nothing of the position is left, whether it was
-// cut behind the last complete walk. In a quiet log the edge passes the last
-// event as time goes by: then the edge has come no further since that walk than
-// the log was quiet before it. A single event may have been deleted, unless the
-// lane was away for longer than it takes to notice.
+// cut nearer than it was known to reach. Nobody knows then what was cut: also a log
+// that was quiet before may have grown since. A quiet log that reaches back less far
+// than retention says is told of once, and teaches where its edge is. A single event
+// may have been deleted, unless the lane was away for longer than it takes to notice.
 func (p *position) purged(now, reach, overlap int64) bool {
-	expected, newest := 0, int64(never)
+	held := func(at int64) bool { return at != never && now-at < reach && at > p.gone }
+	expected := 0
 	for _, n := range p.named {
-		if now-n.at < reach && n.at > p.gone {
+		if held(n.at) {
 			expected++
-			newest = max(newest, n.at)
 		}
 	}
-	away := now - p.through
-	return expected > 0 && away > p.through-newest && (expected > 1 || away > overlap)
+	if held(p.under) { // What is below the floor is gone too.
+		expected++
+	}
+	return expected > 1 || expected > 0 && now-p.through > overlap
 }
 
 // edge is how far back the log reaches, as it showed where it reached less far
@@ -138,15 +140,22 @@ func (p *position) reach(retention time.Duration) int64 {
 // that it may be less than was thought; an event listed shows that it is more.
 func (p *position) learn(w *walk, found *gap, retention time.Duration) {
 	now := w.clock.real(w.start)
-	age := max(0, now-w.listed)
-	switch {
-	case w.listed == math.MaxInt64:
-		if found != nil {
-			p.gone = p.newest
+	age := int64(0) // of the oldest event there is; 0 if there is none
+	if w.listed != math.MaxInt64 {
+		age = max(0, now-w.listed)
+	}
+	if found != nil {
+		// The log was quiet for longer than the lane was away: so the edge may have
+		// passed its newest event, which was still there at the last complete walk.
+		if from := millis(found.From); p.newest != never && from-p.newest > now-from {
+			age = max(age, from-p.newest)
 		}
+		p.gone = p.newest
+	}
+	switch {
+	case age == 0:
 		return
 	case found != nil:
-		p.gone = p.newest
 		p.edge = &edge{At: moment(now), Reach: age}
 	case p.edge == nil:
 		return

@@ -1,6 +1,7 @@
 package planetscale_test
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -275,20 +276,6 @@ func TestWhatIsNoGap(t *testing.T) {
 				})
 			})
 		}
-		run("a quiet log that holds less than retention says", simulator.Config{Events: 50, Retention: 2 * day}, func(f *follower) {
-			f.run(3 * day)
-			f.server.Append(3)
-			f.run(time.Hour)
-		})
-		run("the same, read once a day", simulator.Config{Events: 50, Retention: 5 * day}, func(f *follower) {
-			for range 8 {
-				f.catchUp()
-				f.crash()
-				time.Sleep(day)
-			}
-			f.server.Append(3)
-			f.run(time.Hour)
-		})
 		run("a young log", simulator.Config{}, func(f *follower) {
 			f.run(time.Hour)
 			f.crash()
@@ -305,6 +292,76 @@ func TestWhatIsNoGap(t *testing.T) {
 			f.server.Delete(f.published[0].ID)
 			f.server.Append(1)
 			f.run(time.Hour)
+		})
+	}
+}
+
+// TestAQuietLogThatHoldsLessIsToldOnce has logs that hold less than retention says:
+// what is gone may have hidden more. Once told, the edge is known.
+func TestAQuietLogThatHoldsLessIsToldOnce(t *testing.T) {
+	day := 24 * time.Hour
+	for _, order := range orders {
+		run := func(words string, held time.Duration, do func(*follower)) {
+			t.Run(name(words, " ", order), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := defaults
+					s.PollInterval = setting.Duration(10 * time.Minute)
+					f := follow(t, simulator.New(simulator.Config{Events: 50, Retention: held, Order: order}), s)
+					defer f.close()
+					for range 3 {
+						do(f)
+						f.server.Append(3)
+						f.run(time.Hour)
+					}
+					f.wantNearlyAll(11 * time.Minute)
+					if f.gaps() != 1 {
+						t.Errorf("got %d gaps, want 1", f.gaps())
+					}
+				})
+			})
+		}
+		run("followed", 2*day, func(f *follower) { f.run(3 * day) })
+		run("read once a day", 5*day, func(f *follower) {
+			for range 8 {
+				f.catchUp()
+				f.crash()
+				time.Sleep(day)
+			}
+		})
+	}
+}
+
+// TestGapAfterAQuietLog cuts a log that was quiet for longer than the lane was away.
+func TestGapAfterAQuietLog(t *testing.T) {
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := simulator.New(simulator.Config{Events: 50, Order: order})
+				f := follow(t, server, defaults)
+				defer f.close()
+				f.run(30 * time.Minute)
+				f.crash()
+				time.Sleep(10 * time.Second)
+				stopped := time.Now()
+				server.Append(800)
+				time.Sleep(10 * time.Second)
+				cut := time.Now()
+				server.Append(700)
+				server.Purge(cut)
+				f.run(time.Minute)
+				if f.gaps() != 1 {
+					t.Fatalf("got %d gaps, want 1: 800 events were never listed", f.gaps())
+				}
+				for _, e := range f.published {
+					var g struct{ From, To time.Time }
+					if !e.Gap {
+						continue
+					}
+					if err := json.Unmarshal(e.Raw, &g); err != nil || g.From.After(stopped) || g.To.Before(cut.Add(-time.Second)) {
+						t.Errorf("the gap is from %s to %s (%v), want it to hold %s to %s", g.From, g.To, err, stopped, cut)
+					}
+				}
+			})
 		})
 	}
 }

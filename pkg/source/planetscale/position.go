@@ -25,6 +25,7 @@ type position struct {
 	forgot             bool   // undated ones had to be forgotten
 	anchor             [2]string
 	gap                *gap  // found, and to be told before anything else
+	under              int64 // the latest time of what was named and is below the floor
 	gone               int64 // up to this time what is named had left the log when a gap was found
 	edge               *edge // nil while the log reaches back as far as retention says
 
@@ -58,7 +59,7 @@ const (
 func newPosition(host, organization string) *position {
 	return &position{
 		host: host, organization: organization,
-		floor: never, newest: never, through: never, gone: never, owed: never,
+		floor: never, newest: never, through: never, under: never, gone: never, owed: never,
 		index: map[string]uint64{},
 	}
 }
@@ -98,6 +99,11 @@ func (p *position) raise(floor int64) {
 		}
 		delete(p.index, n.id)
 		return true
+	}
+	for _, n := range p.named {
+		if n.at < floor {
+			p.under = max(p.under, n.at)
+		}
 	}
 	p.named = slices.DeleteFunc(p.named, settled)
 	p.undated = slices.DeleteFunc(p.undated, settled)

@@ -23,6 +23,7 @@ type wire struct {
 	Through      time.Time `json:"through,omitzero"`
 	Anchor       []string  `json:"anchor,omitempty"`
 	Gap          *gap      `json:"gap,omitempty"`
+	Under        time.Time `json:"under,omitzero"`
 	Gone         time.Time `json:"gone,omitzero"`
 	Edge         *edge     `json:"edge,omitempty"`
 	Forgot       bool      `json:"forgot_undated,omitempty"`
@@ -42,7 +43,7 @@ func (p *position) encode() (source.Position, error) {
 	w := wire{
 		Version: version, Host: p.host, Organization: p.organization,
 		Floor: moment(p.floor), Newest: moment(p.newest), Through: moment(p.through),
-		Gap: p.gap, Gone: moment(p.gone), Edge: p.edge, Forgot: p.forgot,
+		Gap: p.gap, Under: moment(p.under), Gone: moment(p.gone), Edge: p.edge, Forgot: p.forgot,
 	}
 	for _, n := range p.undated {
 		if n.at == never {
@@ -99,7 +100,7 @@ func parsePosition(data []byte) (*position, error) {
 	}
 	p := newPosition(w.Host, w.Organization)
 	p.floor, p.newest, p.through = millis(w.Floor), millis(w.Newest), millis(w.Through)
-	p.gap, p.gone, p.edge, p.forgot = w.Gap, millis(w.Gone), w.Edge, w.Forgot
+	p.gap, p.under, p.gone, p.edge, p.forgot = w.Gap, millis(w.Under), millis(w.Gone), w.Edge, w.Forgot
 	if len(w.Anchor) == 2 {
 		p.anchor = [2]string(w.Anchor)
 	}
