@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
@@ -46,9 +48,17 @@ func startProcess(t *testing.T, events int, prefix ...string) *process {
 	if p.stderr, err = p.StderrPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Start(); err != nil {
+	// A signal that this process handles has its default in the new one. One that it
+	// ignores, as SIGHUP under nohup, would be ignored there too.
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	err = p.Start()
+	signal.Stop(hangUps)
+	if err != nil {
 		t.Fatal(err)
 	}
+	overdue := time.AfterFunc(time.Minute, func() { _ = p.Process.Kill() }) // A test that waits for it ends.
+	t.Cleanup(func() { overdue.Stop() })
 	t.Cleanup(func() { _ = p.Process.Kill() }) // It may have ended.
 	return p
 }
