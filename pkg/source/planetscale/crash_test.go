@@ -20,7 +20,7 @@ import (
 // and the lane crash at any step: between publishing a page and saving its
 // position, or in the middle of a walk. Every event arrives or lies in a gap that
 // was told, what repeats was published after the last save before a crash, and
-// without a purge or a deletion there is no gap.
+// without a deletion there is no gap.
 func TestNothingIsLostOrRepeated(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		config := simulator.Config{
@@ -119,7 +119,7 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 		}
 	}
 	for step := range rapid.IntRange(1, 30).Draw(t, "steps") {
-		switch rapid.SampledFrom([]string{"read", "read", "read", "save", "save", "crash", "append", "tie", "late", "delete", "wait", "oversized", "purge"}).Draw(t, "step") {
+		switch rapid.SampledFrom([]string{"read", "read", "read", "save", "save", "crash", "append", "tie", "late", "delete", "wait", "oversized"}).Draw(t, "step") {
 		case "read":
 			read(time.Minute)
 		case "save":
@@ -145,10 +145,6 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 			}
 		case "oversized":
 			server.Insert(oversized(step))
-		case "purge":
-			crash()
-			purgeBehind(t, f)
-			mayTell = true
 		case "wait":
 			time.Sleep(time.Duration(rapid.IntRange(1, 1200).Draw(t, "seconds")) * time.Second)
 		}
@@ -170,20 +166,6 @@ func crashes(t *rapid.T, server *simulator.Server, s planetscale.Settings) {
 		t.Fatalf("got %d gaps in a log that was whole", f.gaps())
 	}
 	f.wantNoEndingBefore()
-}
-
-// purgeBehind has the lane read, stops it, and cuts the log behind that place,
-// long before retention says so.
-func purgeBehind(t *rapid.T, f *follower) {
-	f.server.Append(2)
-	f.run(3 * time.Minute)
-	f.crash()
-	left := time.Duration(rapid.IntRange(0, 3600).Draw(t, "seconds left")) * time.Second
-	for range 2 {
-		time.Sleep(left/2 + time.Duration(rapid.IntRange(900, 7200).Draw(t, "seconds away"))*time.Second)
-		f.server.Append(rapid.IntRange(0, 200).Draw(t, "appended"))
-	}
-	f.server.Purge(time.Now().Add(-left))
 }
 
 // TestCrashBehindEachPage stops a catch-up after each of its pages in turn, in

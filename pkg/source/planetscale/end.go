@@ -104,9 +104,9 @@ func (p *position) pass(w *walk) {
 
 // purged tells, of a log in which nothing of the position is left, whether it was
 // cut nearer than it was known to reach. Nobody knows then what was cut: also a log
-// that was quiet before may have grown since. A quiet log that reaches back less far
-// than retention says is told of once, and teaches where its edge is. A single event
-// may have been deleted, unless the lane was away for longer than it takes to notice.
+// that was quiet before may have grown since. So a quiet log that reaches back less
+// far than retention says tells a gap each time all that is named has left it. A
+// single event may have been deleted, unless the lane was away for longer than it takes to notice.
 func (p *position) purged(now, reach, overlap int64) bool {
 	held := func(at int64) bool { return at != never && now-at < reach && at > p.gone }
 	expected := 0
@@ -145,11 +145,6 @@ func (p *position) learn(w *walk, found *gap, retention time.Duration) {
 		age = max(0, now-w.listed)
 	}
 	if found != nil {
-		// The log was quiet for longer than the lane was away: so the edge may have
-		// passed its newest event, which was still there at the last complete walk.
-		if from := millis(found.From); p.newest != never && from-p.newest > now-from {
-			age = max(age, from-p.newest)
-		}
 		p.gone = p.newest
 	}
 	switch {
