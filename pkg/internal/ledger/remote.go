@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -163,11 +164,14 @@ func (t *transactor) produce(ctx context.Context, records []kgo.Record, from, to
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
 	refused := make(map[int]error)
-	var failed error // the first that is not about records
+	var mu sync.Mutex // kgo may keep the last promises after Close has returned
+	var failed error  // the first that is not about records
 	var topic string
 	for i := from; i < to; i++ {
 		// The record's context never ends, for the reason above.
-		t.client.Produce(context.Background(), &records[i], func(r *kgo.Record, err error) { // called one after the other
+		t.client.Produce(context.Background(), &records[i], func(r *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case err == nil:
 			case verdict(err):
@@ -177,9 +181,15 @@ func (t *transactor) produce(ctx context.Context, records []kgo.Record, from, to
 			}
 		})
 	}
-	if err := t.client.Flush(ctx); err != nil {
-		trouble := t.client.Trouble()
-		t.client.Close() // all promises have been kept when it returns
+	flushed := t.client.Flush(ctx)
+	var trouble error
+	if flushed != nil {
+		trouble = t.client.Trouble()
+		t.client.Close()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if err := flushed; err != nil {
 		if failed == nil || errors.Is(failed, kgo.ErrClientClosed) {
 			failed = err
 		}
