@@ -111,7 +111,7 @@ func overRELP(t *testing.T, fault relptest.Fault, bad func(string) bool) picky {
 func overStream(t *testing.T, r *receiver, bad func(string) bool) picky {
 	r.ends = bad
 	s := r.settings
-	s.Settle = setting.Duration(60 * time.Millisecond)
+	s.Settle = setting.Duration(250 * time.Millisecond)
 	return picky{open(t, s), func() (bodies []string) {
 		for _, b := range r.bodies() {
 			bodies = append(bodies, string(b))
