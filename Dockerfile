@@ -3,11 +3,11 @@
 #
 #   docker build --build-arg VERSION=v1.2.3 -t sluice .
 #
-# It needs no BuildKit, since docker-compose 1.29 may build without.
+# It does not need BuildKit, because docker-compose 1.29 may build without it.
 FROM golang:1.26 AS build
 WORKDIR /src
 
-# Modules change less often than code, so they are a layer of their own.
+# Modules change less often than code, so they have their own layer.
 COPY go.mod go.sum ./
 RUN go mod download
 
@@ -30,14 +30,14 @@ COPY --from=build /rootfs/etc /etc
 COPY --from=build /rootfs/sluice /sluice
 COPY --from=build --chown=65532:65532 /rootfs/state /var/lib
 
-# By number, so that Kubernetes can tell that it is not root (runAsNonRoot).
+# A number, so that Kubernetes can verify that it is not root (runAsNonRoot).
 USER 65532:65532
 VOLUME /var/lib/sluice
 EXPOSE 9876
 
-# That the process answers, not that it delivers: restarting it would not help a
-# SIEM that is down. /readyz tells about that. It asks where admin.listen of this
-# file says: who runs with another file gives it to the health check, too.
+# This checks that the process answers, not that it delivers (see /readyz): a
+# restart would not help if the SIEM is down. It asks at the admin.listen of this
+# file. A container that runs with another file needs that file here too.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s --retries=3 CMD ["/sluice", "health", "-c", "/etc/sluice/sluice.yaml"]
 ENTRYPOINT ["/sluice"]
 CMD ["run", "-c", "/etc/sluice/sluice.yaml"]

@@ -1,13 +1,12 @@
-// Package admin serves what operators and their monitoring ask of a running
-// Sluice: /metrics for Prometheus, /healthz, /readyz, and a status page.
+// Package admin is the HTTP server for operators and monitoring: /metrics for
+// Prometheus, /healthz, /readyz, and a status page.
 //
-// It pulls: at each request it asks for snapshots, and between requests it costs
-// nothing. It changes nothing, so it answers GET alone, and it shows no secrets;
-// lane names, times and the reasons of failures it does show, so it belongs on
-// loopback or a private network.
+// It takes snapshots at each request, and does nothing between requests. It changes
+// nothing, so it answers only GET. It shows no secrets, but it does show lane names,
+// times and the reasons of failures, so it belongs on loopback or a private network.
 //
-// /healthz is for restarting: it says that the process runs, and a process that
-// cannot reach its sink runs. /readyz is for people and alerts.
+// /healthz decides about restarts: it reports that the process runs, even if a sink
+// cannot be reached. /readyz is for people and alerts.
 package admin
 
 import (
@@ -25,19 +24,21 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Deps is where the answers come from. All of it is called concurrently, and
-// needed unless nil is said to mean something.
+// Deps is what the server reads. Its functions are called concurrently. Every field
+// is required unless its comment gives a meaning to nil.
 type Deps struct {
 	Lanes       func() []pipeline.Status
 	Sources     func() map[string]source.Usage // by name
-	DeadLetters DeadLetters                    // nil: they are not kept in files
-	Group       func() error                   // why it is not known which lanes this replica owns; nil if it is, or if there are no replicas
-	Hosts       []string                       // names that the server answers to beside localhost and IP addresses
+	Memory      func() source.MemoryUsage      // of all lanes
+	DeadLetters DeadLetters                    // nil: they are not stored in files
+	Group       func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
+	Hosts       []string                       // host names that the server accepts besides localhost and IP addresses
 	Version     string                         // of Sluice
 	Log         zerolog.Logger
 }
 
-// trouble is why it is not known which lanes this replica owns.
+// trouble returns why it is unknown which lanes this replica owns, nil if it is
+// known.
 func (d Deps) trouble() error {
 	if d.Group == nil {
 		return nil
@@ -45,11 +46,11 @@ func (d Deps) trouble() error {
 	return d.Group()
 }
 
-// DeadLetters is what a store of dead letters can tell.
+// DeadLetters reports how full a store of dead letters is.
 type DeadLetters interface {
-	Count(lane string) (int, error) // letters of a lane
-	Size() (int64, error)           // bytes of all lanes
-	MaxBytes() int64                // that they may take
+	Count(lane string) (int, error) // dead letters of a lane
+	Size() (int64, error)           // bytes of the dead letters of all lanes
+	MaxBytes() int64                // limit of Size
 }
 
 // Limits of requests and connections, far above what a scrape or a person needs.
@@ -64,11 +65,10 @@ const (
 	shutdownTimeout = 3 * time.Second
 )
 
-// Serve answers requests on listener until ctx ends, and then lets answers under
-// way finish for up to three seconds. It closes listener. The error is of a
-// listener that failed; that ctx ended is none. Of 64 connections that are open the
-// next one waits until one of them ends, which one that asks nothing does after ten
-// seconds at most.
+// Serve answers requests on listener until ctx ends, and then gives unfinished
+// answers up to three seconds. It closes listener. It returns an error only if
+// listener failed. At most 64 connections are open at once; further ones wait. A
+// connection without a request is closed after at most ten seconds.
 func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	server := &http.Server{
 		Handler:           Handler(deps),
@@ -98,11 +98,11 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	return group.Wait()
 }
 
-// Handler answers what Serve does.
+// Handler returns the handler that Serve uses.
 func Handler(deps Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(Registry(deps), promhttp.HandlerOpts{
-		// A number that cannot be had must not hide the others.
+		// A metric that fails must not hide the others.
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            errorLog(deps.Log),
 		MaxRequestsInFlight: scrapesAtOnce,
@@ -119,11 +119,11 @@ func (d Deps) answer(w http.ResponseWriter, status int, mediaType string, body [
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
-		d.Log.Debug().Err(err).Msg("admin: the client went away")
+		d.Log.Debug().Err(err).Msg("admin: client disconnected")
 	}
 }
 
 func (d Deps) fail(w http.ResponseWriter, what string, err error) {
-	d.Log.Error().Err(err).Str("page", what).Msg("admin: cannot answer")
-	http.Error(w, "cannot answer; the log says why", http.StatusInternalServerError)
+	d.Log.Error().Err(err).Str("page", what).Msg("admin: answer failed")
+	http.Error(w, "internal error; see Sluice's log", http.StatusInternalServerError)
 }

@@ -5,32 +5,30 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
+	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // letters is a store of dead letters.
 type letters struct {
@@ -44,6 +42,9 @@ func (l letters) MaxBytes() int64                { return 1 << 30 }
 
 func deps(lanes ...pipeline.Status) admin.Deps {
 	return admin.Deps{
+		Memory: func() source.MemoryUsage {
+			return source.MemoryUsage{Size: 128 << 20, Held: 5 << 20, Waiting: 2}
+		},
 		Lanes: func() []pipeline.Status { return lanes },
 		Sources: func() map[string]source.Usage {
 			return map[string]source.Usage{
@@ -57,7 +58,7 @@ func deps(lanes ...pipeline.Status) admin.Deps {
 	}
 }
 
-// busy is a lane with another number in each field.
+// busy is a lane with a different number in each field.
 func busy(now time.Time) pipeline.Status {
 	return pipeline.Status{
 		Lane: "acme/siem", Source: "acme", Sink: "siem", Format: "ecs",
@@ -70,7 +71,8 @@ func busy(now time.Time) pipeline.Status {
 			Event: now.Add(-time.Hour), Floor: now.Add(-2 * time.Hour), Through: now.Add(-3 * time.Hour),
 			Expires: now.Add(360 * time.Hour),
 		},
-		Lag: 90 * time.Second, Read: 1000, Unmapped: 14, Truncated: 15, Published: 990, Rejected: 5, Filtered: 16, Unprepared: 17,
+		Lag:         90 * time.Second,
+		Counters:    pipeline.Counters{Read: 1000, Unmapped: 14, Truncated: 15, Published: 990, Rejected: 5, Filtered: 16, Unprepared: 17},
 		Retries:     map[string]uint64{"unavailable": 6, "destination": 7},
 		QueuedPages: [2]int{8, 9}, QueuedBytes: 10, LastPublished: now.Add(-time.Second),
 		Publish: pipeline.Histogram{Count: 12, Sum: 3.5, Buckets: map[float64]uint64{0.1: 4, 1: 11}},
@@ -91,23 +93,6 @@ func gather(t *testing.T, d admin.Deps) []*dto.MetricFamily {
 	return families
 }
 
-func wantGolden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
 func ask(method, path string) *http.Request {
 	r := httptest.NewRequest(method, path, nil)
 	r.Host = "localhost"
@@ -121,7 +106,7 @@ func get(d admin.Deps, path string) *httptest.ResponseRecorder {
 }
 
 func TestMetrics(t *testing.T) {
-	t.Run("names, types, help and values are as ever", func(t *testing.T) {
+	t.Run("names, types, help and values match the golden file", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var got bytes.Buffer
 			for _, family := range gather(t, deps(busy(time.Now()), fresh())) {
@@ -132,8 +117,26 @@ func TestMetrics(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			wantGolden(t, "metrics.golden", strings.ReplaceAll(got.String(), runtime.Version(), "GO"))
+			golden.Check(t, "metrics.golden", strings.ReplaceAll(got.String(), runtime.Version(), "GO"))
 		})
+	})
+	t.Run("each counter of a lane and its reader is one", func(t *testing.T) {
+		s, number := pipeline.Status{Lane: "acme/siem"}, uint64(1000)
+		var names []string
+		for _, counters := range []reflect.Value{reflect.ValueOf(&s.Counters).Elem(), reflect.ValueOf(&s.Reader).Elem()} {
+			for i := range counters.NumField() {
+				if counters.Field(i).Kind() == reflect.Uint64 {
+					names = append(names, counters.Type().Field(i).Name)
+					counters.Field(i).SetUint(number + uint64(len(names)))
+				}
+			}
+		}
+		shown := get(deps(s), "/metrics").Body.String()
+		for i, name := range names {
+			if strings.Count(shown, fmt.Sprintf("_total{lane=\"acme/siem\"} %d\n", number+uint64(i)+1)) != 1 {
+				t.Errorf("%s is not shown by one metric; add it to laneMetrics", name)
+			}
+		}
 	})
 	t.Run("follow Prometheus's conventions", func(t *testing.T) {
 		problems, err := promlint.NewWithMetricFamilies(gather(t, deps(busy(time.Now())))).Lint()
@@ -144,7 +147,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	})
-	t.Run("each says what to do about it", func(t *testing.T) {
+	t.Run("each help text gives advice", func(t *testing.T) {
 		for _, family := range gather(t, deps(busy(time.Now()))) {
 			name, help := family.GetName(), family.GetHelp()
 			if strings.HasPrefix(name, "sluice_") && name != "sluice_dead_letter_limit_bytes" && !strings.Contains(help, "If ") {
@@ -167,7 +170,7 @@ func TestMetrics(t *testing.T) {
 			t.Error("a lane's name forged a metric")
 		}
 	})
-	t.Run("a number that cannot be had hides no other and is logged", func(t *testing.T) {
+	t.Run("a metric that fails hides no other and is logged", func(t *testing.T) {
 		var log bytes.Buffer
 		d := deps(busy(time.Now()))
 		d.DeadLetters = letters{err: errors.New("the disk is gone")}
@@ -178,7 +181,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("got status %d without the other metrics: %s", answer.Code, body)
 		}
 		if strings.Contains(body, "sluice_dead_letters{") || strings.Contains(body, "sluice_dead_letter_bytes ") {
-			t.Error("a number was made up")
+			t.Error("got a number for a metric that failed")
 		}
 		if !strings.Contains(log.String(), "the disk is gone") {
 			t.Errorf("got log %q, want the reason", log.String())
@@ -218,7 +221,7 @@ func TestReady(t *testing.T) {
 			}
 		})
 	}
-	t.Run("says all about each lane", func(t *testing.T) {
+	t.Run("reports the whole state of each lane", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			odd := fresh()
 			odd.Position.Event = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -2*3600))
@@ -226,7 +229,7 @@ func TestReady(t *testing.T) {
 			if got, want := answer.Header().Get("Content-Type"), "application/json"; got != want {
 				t.Errorf("got content type %q, want %q", got, want)
 			}
-			wantGolden(t, "readyz.golden", answer.Body.String())
+			golden.Check(t, "readyz.golden", answer.Body.String())
 		})
 	})
 }
@@ -246,7 +249,7 @@ func TestPage(t *testing.T) {
 				t.Errorf("the page has %s", forged)
 			}
 		}
-		wantGolden(t, "page.golden", body)
+		golden.Check(t, "page.golden", body)
 	})
 	t.Run("shows why dead letters cannot be counted", func(t *testing.T) {
 		d := deps(fresh())
@@ -264,7 +267,7 @@ func TestPage(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz"} {
-		t.Run(path+" answers GET and HEAD alone, and nothing is to be kept or guessed", func(t *testing.T) {
+		t.Run(path+" answers only GET and HEAD, and forbids caching and sniffing", func(t *testing.T) {
 			handler := admin.Handler(deps(pipeline.Status{Lane: "a/b", Ready: true}))
 			for method, want := range map[string]int{
 				http.MethodGet: 200, http.MethodHead: 200,
@@ -293,8 +296,9 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-// The address that the server listens on says nothing about who asks: a container
-// listens on all of its interfaces, and its port is published on loopback.
+// The address that the server listens on proves nothing about the client: in a
+// container the server listens on all interfaces, and the port may be published on
+// loopback only.
 func TestHost(t *testing.T) {
 	for _, c := range []struct {
 		host string
@@ -367,7 +371,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 func TestServe(t *testing.T) {
-	t.Run("answers until its context ends, and lets an answer under way finish", func(t *testing.T) {
+	t.Run("answers until its context ends, and finishes an answer it has begun", func(t *testing.T) {
 		listener := listen(t)
 		asked, finish := make(chan struct{}), make(chan struct{})
 		d := deps()
@@ -462,7 +466,7 @@ func TestServe(t *testing.T) {
 			}
 		})
 	})
-	t.Run("serves no more than 64 connections at once, and those that wait afterwards", func(t *testing.T) {
+	t.Run("serves at most 64 connections at once, and serves waiting ones later", func(t *testing.T) {
 		listener := listen(t)
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -515,7 +519,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("got error %v, want nil", err)
 		}
 	})
-	t.Run("frees the places of connections that ask nothing more, or nothing at all", func(t *testing.T) {
+	t.Run("frees the places of idle, silent and slow connections", func(t *testing.T) {
 		const request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 		for name, sent := range map[string]struct {
 			request string
@@ -590,7 +594,7 @@ func TestServe(t *testing.T) {
 			}
 		})
 	})
-	t.Run("tells that its listener failed", func(t *testing.T) {
+	t.Run("returns the error of a listener that failed", func(t *testing.T) {
 		listener := listen(t)
 		if err := listener.Close(); err != nil {
 			t.Fatal(err)
@@ -601,7 +605,7 @@ func TestServe(t *testing.T) {
 	})
 }
 
-// pipeListener accepts one connection, whose blocking synctest understands.
+// pipeListener accepts in-memory connections, which do not freeze synctest's clock.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -12,12 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// collector reads the snapshots anew at each scrape, so that counting costs the
-// lanes nothing.
+// collector takes new snapshots at each scrape, so that the lanes do no work for
+// metrics between scrapes.
 type collector struct{ deps Deps }
 
-// Registry is what /metrics shows: the lanes and sources of deps, the Go runtime
-// and the process.
+// Registry returns the metrics of /metrics: of the lanes and sources of deps, the
+// Go runtime and the process.
 func Registry(deps Deps) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
@@ -36,6 +36,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		ownedDesc, retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
 		deadLetterLimitDesc, requestBudgetDesc, answersDesc, buildInfoDesc,
+		memoryLimitDesc, memoryHeldDesc, memoryWaitingDesc,
 	} {
 		ch <- d
 	}
@@ -44,6 +45,10 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(ch, buildInfoDesc, prometheus.GaugeValue, 1, c.deps.Version, runtime.Version())
+	memory := c.deps.Memory()
+	send(ch, memoryLimitDesc, prometheus.GaugeValue, float64(memory.Size))
+	send(ch, memoryHeldDesc, prometheus.GaugeValue, float64(memory.Held))
+	send(ch, memoryWaitingDesc, prometheus.GaugeValue, float64(memory.Waiting))
 	c.collectLanes(ch)
 	c.collectSources(ch)
 	c.collectDeadLetters(ch)
@@ -118,7 +123,8 @@ func send(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind prometheus.Va
 	deliver(ch, desc, metric, err)
 }
 
-// deliver hands an error to the scrape, which reports it and shows the rest.
+// deliver passes an error on to the scrape, which reports it and shows the other
+// metrics.
 func deliver(ch chan<- prometheus.Metric, desc *prometheus.Desc, metric prometheus.Metric, err error) {
 	if err != nil {
 		metric = prometheus.NewInvalidMetric(desc, err)
@@ -126,6 +132,6 @@ func deliver(ch chan<- prometheus.Metric, desc *prometheus.Desc, metric promethe
 	ch <- metric
 }
 
-// label is s as Prometheus takes it: a custom sink may name a class of errors as
-// it likes.
+// label returns s as valid UTF-8, which Prometheus requires. A custom sink may name
+// a class of errors with any bytes.
 func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -8,19 +8,20 @@ import (
 	"strings"
 )
 
-// guard answers requests for localhost, for IP addresses and for hosts, and refuses
-// those for any other name.
+// guard passes requests whose Host is localhost, an IP address or one of hosts, and
+// refuses all others.
 //
-// It keeps a web page that a person happens to visit from reading the answers: the
-// page can make its own name point to this server (DNS rebinding), but its requests
-// still carry that name as their Host. An IP address cannot be made to point
-// elsewhere. Where the server listens says nothing about who reaches it: in a
-// container it listens on all interfaces, and the port is published on loopback.
+// It stops a web page in a person's browser from reading the answers. Such a page
+// can make its own host name resolve to this server (DNS rebinding), but its
+// requests still carry that name as their Host. An IP address cannot be redirected
+// this way. The address that the server listens on proves nothing about the client:
+// in a container the server listens on all interfaces, and the port may be published
+// on loopback only.
 func guard(next http.Handler, hosts []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !answersTo(r.Host, hosts) {
-			http.Error(w, "this server does not answer to the name that was asked for; "+
-				"ask localhost or an IP address, or add the name to admin.hosts in Sluice's configuration", http.StatusForbidden)
+			http.Error(w, "this server does not accept the host name of the request; "+
+				"use localhost or an IP address, or add the name to admin.hosts in Sluice's configuration", http.StatusForbidden)
 			return
 		}
 		header := w.Header()
@@ -31,12 +32,12 @@ func guard(next http.Handler, hosts []string) http.Handler {
 	})
 }
 
-// answersTo reports whether host, with or without a port, is one that the server
-// answers to. A name may end with a dot, as it does where it is complete.
+// answersTo reports whether the server accepts host, with or without a port. A name
+// may end with a dot, as a fully qualified one does.
 func answersTo(host string, hosts []string) bool {
 	u, err := url.Parse("http://" + host)
-	// What is decoded is not as it was sent: an address with a zone, such as
-	// [::1%25name].
+	// A host that decodes to something else is refused, such as [::1%25name], an
+	// address with a zone.
 	if err != nil || u.Host != host {
 		return false
 	}

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// limit bounds how many connections of a listener are open at once. Beyond that,
-// new ones wait in the kernel's queue.
+// limit limits how many connections of a listener are open at once. Further
+// connections wait in the kernel's queue.
 func limit(l net.Listener, most int) net.Listener {
 	return &limited{Listener: l, places: make(chan struct{}, most), closed: make(chan struct{})}
 }
 
 type limited struct {
 	net.Listener
-	places chan struct{} // one in it for each connection that is open
+	places chan struct{} // holds one element for each open connection
 	closed chan struct{}
 	once   sync.Once
 }
@@ -38,7 +38,7 @@ func (l *limited) Close() error {
 	return l.Listener.Close()
 }
 
-// placed is a connection that gives its place back when it is closed.
+// placed is a connection that frees its place when it is closed.
 type placed struct {
 	net.Conn
 	leave func()

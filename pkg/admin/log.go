@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// errorLog is a logger for packages that know the standard one only.
+// errorLog returns a logger for packages that accept only a standard one.
 func errorLog(to zerolog.Logger) *log.Logger { return log.New(warner{to}, "", 0) }
 
 type warner struct{ to zerolog.Logger }

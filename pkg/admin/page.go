@@ -33,7 +33,7 @@ type pageData struct {
 
 type pageLane struct {
 	pipeline.Status
-	DeadLetters string // a number, or why there is none
+	DeadLetters string // their number, or why it is unknown
 }
 
 func (d Deps) servePage(w http.ResponseWriter, _ *http.Request) {

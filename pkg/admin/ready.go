@@ -11,15 +11,15 @@ import (
 
 // Readiness is the answer of /readyz.
 type Readiness struct {
-	Ready  bool   `json:"ready"`            // all lanes are
-	Reason string `json:"reason,omitempty"` // why not, where no lane can say
+	Ready  bool   `json:"ready"`            // all lanes are ready
+	Reason string `json:"reason,omitempty"` // why not, if it is not about one lane
 	Lanes  []Lane `json:"lanes"`
 }
 
-// Lane is what /readyz says of a lane. Times that are not known are null.
+// Lane is the state of a lane in /readyz. Unknown times are null.
 type Lane struct {
 	Lane        string     `json:"lane"`
-	Owned       bool       `json:"owned"` // by this replica; another runs it otherwise
+	Owned       bool       `json:"owned"` // by this replica; if false, another one runs it
 	Ready       bool       `json:"ready"`
 	Reason      string     `json:"reason,omitempty"` // why it is not ready
 	CatchingUp  bool       `json:"catching_up"`
@@ -29,17 +29,17 @@ type Lane struct {
 	Position    Position   `json:"position"`
 }
 
-// Position is what the last saved checkpoint of a lane means.
+// Position describes the last saved checkpoint of a lane in times.
 type Position struct {
-	Event   *time.Time `json:"event"`   // of the newest event delivered
-	Floor   *time.Time `json:"floor"`   // everything before it is settled
-	Through *time.Time `json:"through"` // everything listed until then is delivered
-	Expires *time.Time `json:"expires"` // when the source forgets what comes after it
+	Event   *time.Time `json:"event"`   // time of the newest delivered event
+	Floor   *time.Time `json:"floor"`   // every event before it is settled
+	Through *time.Time `json:"through"` // every event listed until then is delivered
+	Expires *time.Time `json:"expires"` // when the source deletes the events after the position
 }
 
-// readiness judges the lanes that this replica owns. Without any in the
-// configuration nothing is delivered, and that is not ready; a replica that owns
-// none stands by.
+// readiness judges the lanes that this replica owns. A configuration without lanes
+// delivers nothing, so it is not ready. A replica that owns no lane is ready: it
+// stands by.
 func readiness(lanes []pipeline.Status, group error) Readiness {
 	r := Readiness{Ready: len(lanes) > 0 && group == nil, Lanes: []Lane{}}
 	switch {
@@ -67,8 +67,8 @@ func position(d source.Description) Position {
 	return Position{Event: known(d.Event), Floor: known(d.Floor), Through: known(d.Through), Expires: known(d.Expires)}
 }
 
-// known is t, or nil if it is zero. The source chooses some times, and one that
-// JSON cannot state must not take the whole answer with it.
+// known returns t, or nil if t is zero or outside what JSON can represent. The
+// source chooses some times, and a wild one must not make the whole answer fail.
 func known(t time.Time) *time.Time {
 	t = t.UTC()
 	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {

@@ -1,10 +1,28 @@
-// Package app is the command: it wires sources, formats and sinks into lanes,
-// and answers on the command line. Everything it can be asked is a file of this
-// package named after the command.
+// Package app is the command line. It wires sources, formats and sinks into lanes.
 //
 // A custom build is a main function of one line:
 //
 //	func main() { app.Main(app.WithSink(acme.Type)) }
+//
+// # Files
+//
+// The commands share the wiring, so they are in one package. Its files, in the order
+// of reading:
+//
+//   - app.go: Main, the options, the list of sources, sinks and formats
+//   - one file for each command, named after it: demo, run, check, tail, map,
+//     checkpoint, deadletter, simulate, health, version. checkpoint_rename.go,
+//     deadletter_redrive.go and explain.go (map --explain) hold a part of a command.
+//   - lanes: lane.go wires one lane of a configuration, builder.go builds each lane of
+//     run when it starts, screen.go makes the lanes of demo and tail, memory_limit.go
+//     limits the heap to what the lanes need
+//   - positions: state.go and replica.go store those of run, in files or in Kafka.
+//     position.go reads and sets them for the other commands, former_lane.go lists
+//     those of lanes that are not in the configuration, history.go finds traces of a
+//     lane that lost its position
+//   - the process: log.go and backlog.go write the log, signal.go handles signals,
+//     run_timeout.go ends run --once, progress.go reports a catch-up, text.go formats
+//     text for people
 package app
 
 import (
@@ -14,12 +32,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
@@ -36,8 +57,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
-// kinds are the sources, sinks and formats of Sluice. A new one is a package
-// and a line here.
+// kinds lists the sources, sinks and formats of Sluice. A new one is a package and a
+// line here.
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources:     []source.Type{planetscale.Type()},
@@ -47,8 +68,13 @@ func kinds() config.Kinds {
 	}
 }
 
-// Option adds to what a build can do.
+// Option adds a source, sink or format to a build.
 type Option func(*config.Kinds)
+
+// WithSource adds a type of source that configurations can name.
+func WithSource(t source.Type) Option {
+	return func(k *config.Kinds) { k.Sources = append(k.Sources, t) }
+}
 
 // WithSink adds a type of sink that configurations can name.
 func WithSink(t sink.Type) Option {
@@ -60,9 +86,9 @@ func WithFormat(f transform.Format) Option {
 	return func(k *config.Kinds) { k.Formats = append(k.Formats, f) }
 }
 
-// Main is the whole command: it reads the arguments of the process, and ends it
-// with 0 when done, 1 after a failure while running, and 2 where usage or
-// configuration is wrong.
+// Main runs the command that the arguments of the process name, and ends the process:
+// with 0 when done, 1 after a failure while running, 2 if usage or configuration is
+// wrong.
 func Main(opts ...Option) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, opts...)
@@ -70,7 +96,7 @@ func Main(opts ...Option) {
 	os.Exit(code)
 }
 
-// command is what the subcommands share.
+// command holds what the subcommands share.
 type command struct {
 	kinds          config.Kinds
 	stdin          io.Reader
@@ -82,27 +108,64 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	for _, o := range opts {
 		o(&c.kinds)
 	}
-	root := c.root()
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := validate(c.kinds)
+	if err == nil {
+		root := c.root()
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
-	report(stderr, err)
+	last := newBacklog(stderr)
+	report(last, err)
+	last.close()
 	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) {
 		return 2
 	}
 	return 1
 }
 
+// validate returns an error for a type that cannot work, and if two types of a build have
+// one name: a configuration could only name the first.
+func validate(k config.Kinds) error {
+	names := map[string]bool{}
+	var errs []error
+	add := func(kind, name string) {
+		if names[kind+name] {
+			errs = append(errs, fmt.Errorf("this build has two %s named %q: rename one of them", kind, name))
+		}
+		names[kind+name] = true
+	}
+	for _, t := range k.Sources {
+		add("types of source", t.Name)
+		if err := t.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("the type of source %q cannot work: %w", t.Name, err))
+		}
+	}
+	for _, t := range k.Sinks {
+		add("types of sink", t.Name)
+	}
+	for _, f := range k.Formats {
+		add("formats", f.Name)
+	}
+	return sink.Hint(errors.Join(errs...), "correct what main passes to app.Main")
+}
+
 func (c *command) root() *cobra.Command {
+	var products []string
+	for _, t := range c.kinds.Sources {
+		products = append(products, t.Product.Name)
+	}
 	root := &cobra.Command{
 		Use:           "sluice",
-		Short:         "Follow the audit log of a PlanetScale organization and deliver every event to the SIEM",
+		Short:         fmt.Sprintf("Follow audit logs (%s) and deliver every event to the SIEM", strings.Join(products, ", ")),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usage(cobra.NoArgs),
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// A command that sets a hook of its own replaces this one, so none may.
+		PersistentPreRunE: refuseEmpty,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
@@ -114,7 +177,18 @@ func (c *command) root() *cobra.Command {
 	return root
 }
 
-// usageError is about the arguments.
+// refuseEmpty refuses a flag with an empty value, such as --sink "$SINK" without that
+// variable. The command would run as if the flag were not there.
+func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.String() == "" {
+			err = usageError{fmt.Errorf("--%s is empty; write a value, or leave the flag out", f.Name), cmd.CommandPath()}
+		}
+	})
+	return err
+}
+
+// usageError is an error in the arguments.
 type usageError struct {
 	error
 	command string // whose help explains it; empty if none does
@@ -122,14 +196,14 @@ type usageError struct {
 
 func (e usageError) Unwrap() error { return e.error }
 
-func (e usageError) Hint() string {
+func (e usageError) ErrorHint() string {
 	if e.command == "" {
 		return ""
 	}
 	return fmt.Sprintf("see %s --help", e.command)
 }
 
-// usage marks the errors of a check of arguments.
+// usage makes the errors of a check of arguments usage errors.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
@@ -149,15 +223,7 @@ func report(w io.Writer, err error) {
 		return
 	}
 	fmt.Fprintf(w, "sluice: error: %s\n", printable(err.Error()))
-	if hint := hintOf(err); hint != "" {
+	if hint := failure.Hint(err); hint != "" {
 		fmt.Fprintf(w, "sluice: hint: %s\n", printable(hint))
 	}
-}
-
-func hintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// partitions of the topics that these tests create.
+// partitions is the number of partitions of the topics that these tests create.
 const partitions = 6
 
-// broker is an Apache Kafka of its own.
+// broker is an Apache Kafka for these tests.
 type broker struct {
 	*kafkabroker.Broker
 	address string
-	far     string // the same through proxy, as is all that the broker tells those who come this way
+	far     string // address through proxy; clients there get only addresses through proxy
 	proxy   *proxy
-	sizes   map[string]int64 // of topics on its disk, as grown saw them last
+	sizes   map[string]int64 // sizes of topics on its disk at the last call of grown
 }
 
 func startBroker(t *testing.T) *broker {
@@ -49,7 +49,7 @@ func startBroker(t *testing.T) *broker {
 	return b
 }
 
-// start starts the broker with what it had written when it was killed.
+// start starts the broker with the data that it had when it was killed.
 func (b *broker) start(t *testing.T) {
 	t.Helper()
 	if err := b.Start(); err != nil {
@@ -64,7 +64,7 @@ func (b *broker) kill(t *testing.T) {
 	}
 }
 
-// grown tells whether anything was written to a topic since it was asked last.
+// grown reports whether anything was written to a topic since its last call.
 func (b *broker) grown(topic string) bool {
 	logs, err := filepath.Glob(filepath.Join(b.Dir, "data", topic+"-*", "*.log"))
 	if err != nil {
@@ -96,8 +96,8 @@ func createTopic(t *testing.T, b *broker, topic string) {
 	b.leads(t, topic)
 }
 
-// leads waits until the broker leads the partitions of a topic: it answers before,
-// when it has created them and when it was started again.
+// leads waits until the broker leads the partitions of a topic. It answers before that,
+// after it created them and after it was started again.
 func (b *broker) leads(t *testing.T, topic string) {
 	t.Helper()
 	for p := range partitions {
@@ -112,7 +112,7 @@ func (b *broker) leads(t *testing.T, topic string) {
 	}
 }
 
-// recordsIn is how many records a partition holds, of which none was removed.
+// recordsIn counts the records of a partition from which none was removed.
 func recordsIn(ctx context.Context, broker, topic string, partition int) (int64, error) {
 	conn, err := kafkago.DialLeader(ctx, "tcp", broker, topic, partition)
 	if err != nil {
@@ -129,8 +129,8 @@ func partitionReader(broker, topic string, partition int) *kafkago.Reader {
 	})
 }
 
-// readPartition returns the bodies that a partition holds, in their order, by a
-// client that shares no code with the one that wrote them.
+// readPartition returns the bodies in a partition, in order. Its client shares no code
+// with the writer.
 func readPartition(t *testing.T, broker, topic string, partition int) [][]byte {
 	t.Helper()
 	n, err := recordsIn(t.Context(), broker, topic, partition)

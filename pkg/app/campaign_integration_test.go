@@ -25,9 +25,9 @@ import (
 
 var campaignSeed = flag.Uint64("campaign.seed", 0, "seed of TestCampaign; 0: a new one, which is printed")
 
-// TestCampaign kills one process with three lanes, and holds it with SIGSTOP, while
-// its log grows, and while the API, Splunk and the connections to Kafka misbehave as
-// a seed says. Then each receiver is counted by itself. -ordeal is the long form.
+// TestCampaign kills a process with three lanes, and stops it with SIGSTOP. Meanwhile
+// its log grows, and the API, Splunk and the connections to Kafka misbehave as a seed
+// decides. Then the test counts the events at each receiver. -ordeal is the long form.
 func TestCampaign(t *testing.T) {
 	blows := 15
 	if *ordeal {
@@ -54,7 +54,7 @@ func TestCampaign(t *testing.T) {
 	c.judge(t)
 }
 
-// campaign is a process that is struck, and what it talks to.
+// campaign is a process that is killed or held, with its counterparts.
 type campaign struct {
 	*victim
 	broker       *broker
@@ -64,7 +64,7 @@ type campaign struct {
 	stderr       *bytes.Buffer
 	kills, stops int
 
-	dice    *rand.Rand // under mu, as are these
+	dice    *rand.Rand // guarded by mu, like the following
 	faults  map[string]int
 	indexed map[string]int
 }
@@ -120,7 +120,7 @@ func (c *campaign) grow(t *testing.T) (stop func()) {
 	}
 }
 
-// apiFaults are ways in which one answer of the API is wrong.
+// apiFaults lists ways in which one answer of the API is wrong.
 var apiFaults = []struct {
 	name  string
 	fault simulator.Fault
@@ -153,7 +153,7 @@ func (c *campaign) troubleAPI(simulator.Request) simulator.Fault {
 	return f.fault
 }
 
-// troubleSplunk deals the faults that a client gets over in a moment.
+// troubleSplunk draws faults that a client survives within a moment.
 func (c *campaign) troubleSplunk(q hectest.Request) hectest.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +174,7 @@ func (c *campaign) index(e hectest.Event) {
 	c.indexed[idOf(e)]++
 }
 
-// strike waits for a moment in the life of the process, and kills or holds it.
+// strike waits for a random moment in the life of the process, and kills or holds it.
 func (c *campaign) strike(t *testing.T) {
 	t.Helper()
 	c.listLate()
@@ -241,7 +241,7 @@ func (c *campaign) catchUp(t *testing.T) {
 	}
 }
 
-// judge counts at each receiver.
+// judge counts the events at each receiver.
 func (c *campaign) judge(t *testing.T) {
 	t.Helper()
 	data, err := os.ReadFile(c.path("audit.ndjson"))
@@ -276,8 +276,8 @@ func (c *campaign) judge(t *testing.T) {
 	c.count(t, "kafka, read by the console consumer", other, true)
 }
 
-// count holds what a receiver has against the log. What is not of the log is a gap
-// that was told: none was to be told.
+// count compares what a receiver has with the log. Any other record is a gap event, and
+// there must be none.
 func (c *campaign) count(t *testing.T, receiver string, times map[string]int, once bool) {
 	t.Helper()
 	place := map[string]bool{}
@@ -298,6 +298,6 @@ func (c *campaign) count(t *testing.T, receiver string, times map[string]int, on
 	}
 	t.Logf("%s: %d events, %d lost, %d repeated, %d gaps told", receiver, len(place), lost, repeated, gaps)
 	if lost > 0 || gaps > 0 || once && repeated > 0 {
-		t.Errorf("%s: of %d events %d are lost and %d repeated; %d gaps are none", receiver, len(place), lost, repeated, gaps)
+		t.Errorf("%s: of %d events %d are lost and %d repeated; %d false gaps", receiver, len(place), lost, repeated, gaps)
 	}
 }

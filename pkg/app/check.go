@@ -12,10 +12,10 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -26,11 +26,11 @@ func (c *command) check() *cobra.Command {
 	var sendTest bool
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
-		Short: "Say whether the configuration would work",
-		Long: `Say whether the configuration would work: its keys, the credentials and their
-permission, the order of the log, what happens to events before they are
-encoded, and every sink. Nothing is written, and a running sluice is not
-disturbed. One line a finding.`,
+		Short: "Check whether the configuration would work",
+		Long: `Check whether the configuration would work: its keys, the credentials and their
+permission, the order of the log, where, enrich and redact, and every sink.
+Prints one line for each finding. Writes nothing and does not disturb a running
+sluice.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -41,7 +41,7 @@ disturbed. One line a finding.`,
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().BoolVar(&sendTest, "send-test", false, "write one event, marked as a test, through each sink")
+	cmd.Flags().BoolVar(&sendTest, "send-test", false, "publish one event, marked as a test, through each sink")
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 	checks := 1 + len(cfg.Sources) + len(cfg.Lanes())
 	for _, s := range cfg.Sinks {
 		if s.Prepare.IsSet() {
-			text, err := checkPreparation(s)
+			text, err := checkPreparation(cfg, s)
 			failed += c.finding("sink "+s.Name, text, err)
 			checks++
 		}
@@ -83,6 +83,9 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 	if err != nil {
 		return err
 	}
+	if err := c.noteFormerLetters(cfg); err != nil {
+		return err
+	}
 	failed, checks = failed+lost, checks+lost
 	if failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", failed, checks)
@@ -90,32 +93,42 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 	return nil
 }
 
-// checkPositions tells of lanes that have lost their position, and of positions of
-// lanes that the configuration does not have. It is silent where all is well.
+// checkPositions reports lanes that lost their position, and positions of lanes that
+// are not in the configuration. It prints nothing if there are none.
 func (c *command) checkPositions(ctx context.Context, cfg *config.Config, lanes []config.Lane) (lost int, err error) {
 	if len(lanes) < len(cfg.Lanes()) {
-		return 0, nil // What keeps a position may not answer: that was told.
+		return 0, nil // The sink of a failed lane may hold its position.
 	}
-	kept, err := lookUp(ctx, cfg)
+	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, kept.close()) }()
+	defer func() { err = errors.Join(err, positions.close()) }()
 	for _, l := range lanes {
-		saved := kept.look(ctx, l)
+		saved := positions.look(ctx, l)
 		if saved.Err == nil && saved.Position == nil {
-			saved.Err = kept.wasLost(ctx, cfg, l)
+			saved.Err = positions.wasLost(ctx, cfg, l)
 		}
 		if saved.Err != nil {
 			lost += c.finding("position of lane "+l.Name, "", saved.Err)
 		}
 	}
-	former, err := kept.former(ctx, cfg)
+	former, err := positions.former(ctx, cfg)
 	for _, f := range former {
-		fmt.Fprintf(c.stdout, "note   lane %s: its position is kept in %s, and the configuration does not have it\n       hint: %s\n",
-			printable(f.Lane), printable(f.Path), printable(renameHint(cfg, f.Lane)))
+		fmt.Fprintf(c.stdout, "note   lane %s: not in the configuration, but its position is in %s\n       hint: %s\n",
+			printable(f.Lane), printable(f.Path), printable(renameHint(cfg, f.Lane, "position")))
 	}
 	return lost, err
+}
+
+// noteFormerLetters reports dead letters of lanes that are not in the configuration.
+func (c *command) noteFormerLetters(cfg *config.Config) error {
+	former, err := formerLetters(cfg)
+	for _, l := range former {
+		fmt.Fprintf(c.stdout, "note   lane %s: not in the configuration, but %s holds %d dead letters of it, and %d lines that cannot be read\n       hint: %s\n",
+			printable(l.Name), printable(cfg.DeadLetters.Dir), l.Letters, l.Unreadable, printable(renameHint(cfg, l.Name, "dead letters")))
+	}
+	return err
 }
 
 func within(ctx context.Context, check func(context.Context) (string, error)) (string, error) {
@@ -124,25 +137,30 @@ func within(ctx context.Context, check func(context.Context) (string, error)) (s
 	return check(ctx)
 }
 
-// finding prints a line, with a hint under it, and counts failures.
+// finding prints a line, with a hint below it. It returns 1 for a failure, 0 otherwise.
 func (c *command) finding(what, text string, err error) int {
 	if err == nil {
 		fmt.Fprintf(c.stdout, "ok     %s: %s\n", what, printable(text))
 		return 0
 	}
 	fmt.Fprintf(c.stdout, "FAILED %s: %s\n", what, printable(err.Error()))
-	if hint := hintOf(err); hint != "" {
+	if hint := failure.Hint(err); hint != "" {
 		fmt.Fprintf(c.stdout, "       hint: %s\n", printable(hint))
 	}
 	return 1
 }
 
-// checkPreparation reads what enrich and redact need, and says what is done to
+// checkPreparation opens what enrich and redact need. It describes what is done to
 // events and how old the databases are.
-func checkPreparation(s config.Sink) (string, error) {
+func checkPreparation(cfg *config.Config, s config.Sink) (string, error) {
 	var stock prepare.Stock
-	if _, err := newPreparation(s, &stock); err != nil {
-		return "", err
+	for _, l := range cfg.Lanes() {
+		if l.Sink.Name != s.Name {
+			continue
+		}
+		if _, err := newPreparation(l, &stock); err != nil {
+			return "", err
+		}
 	}
 	var done []string
 	if s.Prepare.Where.IsSet() {
@@ -157,9 +175,9 @@ func checkPreparation(s config.Sink) (string, error) {
 	return strings.Join(done, "; "), nil
 }
 
-// checkState asks whether the lanes' positions could be kept in Kafka.
+// checkState checks whether Kafka can hold the lanes' positions.
 func checkState(ctx context.Context, cfg *config.Config, shared *checkpoint.TopicSettings) (text string, err error) {
-	topic := checkpoint.NewTopic(*shared, nobodyAsks, zerolog.Nop())
+	topic := checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop())
 	defer topic.Close()
 	for _, l := range cfg.Lanes() {
 		text, err = within(ctx, func(ctx context.Context) (string, error) { return topic.Check(ctx, l.Name) })
@@ -181,7 +199,7 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 		return "", err
 	}
 	defer func() { err = errors.Join(err, snk.Close()) }()
-	encoder, err := newTransformer(l.Sink, snk)
+	encoder, err := newTransformer(l, snk)
 	if err != nil {
 		return "", err
 	}
@@ -194,11 +212,15 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 	if !sendTest {
 		return text, nil
 	}
-	record, err := encoder.Transform(nil, testEvent(l))
+	event, err := testEvent(l)
 	if err != nil {
 		return "", err
 	}
-	// A destination that confirms late says how long it may take.
+	record, err := encoder.Transform(nil, event)
+	if err != nil {
+		return "", err
+	}
+	// Some destinations confirm late. Their limits name how long that takes.
 	ctx, cancel := context.WithTimeout(ctx, max(checkTimeout, limitsOf(snk).Timeout))
 	defer cancel()
 	if err := snk.Publish(ctx, []sink.Record{record}); err != nil {
@@ -207,19 +229,24 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 	return text + "; test event " + record.ID + " published", nil
 }
 
-// testEvent is marked by its action, which no audit log has.
-func testEvent(l config.Lane) *source.Event {
+// testEvent is marked as a test by its action, which no audit log uses.
+func testEvent(l config.Lane) (*source.Event, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	id := fmt.Sprintf("test:%d", now.UnixMilli())
-	raw := fmt.Sprintf(`{"id":%q,"audit_action":"sluice.test","action":"test","lane":%q,"created_at":%q,"text":"A test of Sluice, not an audit event."}`,
-		id, l.Name, now.Format("2006-01-02T15:04:05.000Z07:00"))
-	return &source.Event{ID: id, Time: now, Read: now, Organization: organization(l.Source), Action: sink.TestAction, Verb: "test", Raw: []byte(raw)}
+	k := l.Source.Type.Product.Keys.Own()
+	raw, err := source.RawOf(
+		source.Member{Key: k.ID, Value: id}, source.Member{Key: k.Action, Value: sink.TestAction},
+		source.Member{Key: k.Verb, Value: "test"}, source.Member{Key: "lane", Value: l.Name},
+		source.Member{Key: k.Time, Value: now.Format("2006-01-02T15:04:05.000Z07:00")},
+		source.Member{Key: "text", Value: "A test of Sluice, not an audit event."},
+	)
+	return &source.Event{ID: id, Time: now, Read: now, Organization: organization(l.Source), Action: sink.TestAction, Verb: "test", Raw: raw}, err
 }
 
-// organization is what the source's records name; empty if its type has none.
+// organization is the one that the source's records name; empty if its type has none.
 func organization(s config.Source) string {
-	if settings, ok := s.Settings.(*planetscale.Settings); ok {
-		return settings.Organization
+	if settings, ok := s.Settings.(source.Organizer); ok {
+		return settings.OrganizationName()
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// patient is a sink that notes how long it is given.
+// patient is a sink that records how much time it is given.
 type patient struct{ check, publish *time.Duration }
 
 func left(ctx context.Context) time.Duration {
@@ -35,7 +35,7 @@ func (p patient) Publish(ctx context.Context, _ []sink.Record) error {
 
 func (p patient) Close() error { return nil }
 
-// A test event is given as long as its sink may need to hear of it.
+// Publishing a test event may take as long as its sink needs for a confirmation.
 func TestCheckWaitsForALateConfirmation(t *testing.T) {
 	api := httptest.NewServer(simulator.New(simulator.Config{Events: 1}))
 	defer api.Close()

@@ -19,7 +19,7 @@ import (
 func (c *command) checkpoint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
-		Short: "Show, set or rename where lanes go on",
+		Short: "Show, set or rename the positions of lanes",
 		Args:  usage(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -46,11 +46,11 @@ func (c *command) checkpointList() *cobra.Command {
 }
 
 func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err error) {
-	kept, err := lookUp(ctx, cfg)
+	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, kept.close()) }()
+	defer func() { err = errors.Join(err, positions.close()) }()
 	opened, err := openSources(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return err
@@ -60,19 +60,19 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 	fmt.Fprintln(table, "LANE\tNEWEST EVENT\tCOMPLETE UNTIL\tBEHIND\tSAVED\tIN\tOWNER")
 	var unusable []error
 	for _, l := range cfg.Lanes() {
-		saved := kept.look(ctx, l)
+		saved := positions.look(ctx, l)
 		d, err := describe(opened[l.Source.Name], saved)
 		switch {
 		case err != nil:
 			unusable = append(unusable, err)
-			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\t%s\t%s\n", l.Name, when(saved.Saved), saved.Path, kept.owner(l))
+			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\t%s\t%s\n", l.Name, when(saved.Saved), saved.Path, positions.owner(l))
 		case saved.Position == nil:
-			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\t-\t%s\n", l.Name, kept.owner(l))
+			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\t-\t%s\n", l.Name, positions.owner(l))
 		default:
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved.Saved), saved.Path, kept.owner(l))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved.Saved), saved.Path, positions.owner(l))
 		}
 	}
-	former, err := kept.former(ctx, cfg)
+	former, err := positions.former(ctx, cfg)
 	if err != nil {
 		unusable = append(unusable, err)
 	}
@@ -93,7 +93,7 @@ func describe(src source.Source, saved checkpoint.Checkpoint) (source.Descriptio
 	return d, err
 }
 
-// behind is how long ago everything was delivered that was listed then.
+// behind is how long ago through was; "-" if there is none.
 func behind(through time.Time) string {
 	if through.IsZero() {
 		return "-"
@@ -105,15 +105,18 @@ func (c *command) checkpointSet() *cobra.Command {
 	var file, to string
 	cmd := &cobra.Command{
 		Use:   "set -c FILE --to beginning|now|TIME LANE...",
-		Short: "Set where lanes go on",
-		Long: `Set where lanes go on: at the beginning of the log, after what is in it now, or
-at a time such as 2026-01-31T00:00:00Z. What lies between the old position and
-the new one is delivered again, or skipped. The old checkpoint is replaced, also
-where it is corrupt.
+		Short: "Set where lanes resume",
+		Long: `Set where lanes resume: at the beginning of the log, after what is in it now, or
+at a time such as 2026-01-31T00:00:00Z. Events between the old position and the
+new one are delivered again, or skipped. The old checkpoint is replaced, even if
+it is corrupt.
 
-A lane whose position is in Kafka may be running: it goes on from the new one when
-it next saves, which it does at least once a minute. For one whose position is in
-the state directory sluice must be stopped.`,
+Prints "LANE: set" for each lane, and below it the old and the new position in the
+words of sluice checkpoint list.
+
+If the position is in Kafka, sluice may be running: the lane resumes from the new
+position when it next saves, at most a minute later. If the position is in the
+state directory, stop sluice first.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			start, err := parseStart(to)
@@ -162,7 +165,7 @@ func pick(cfg *config.Config, names []string) ([]config.Lane, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("no lane %q: there are %q", name, all)
+			return nil, fmt.Errorf("unknown lane %q; known: %q", name, all)
 		}
 	}
 	return lanes, nil
@@ -175,17 +178,42 @@ func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes 
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	set := setter{cfg: cfg, log: log}
+	positions, err := openPositions(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, positions.close()) }()
+	set := positionWriter{cfg: cfg, log: log}
 	defer func() { err = errors.Join(err, set.close()) }()
 	for _, l := range lanes {
-		pos, err := opened[l.Source.Name].Start(ctx, start)
+		src, former := opened[l.Source.Name], positions.look(ctx, l)
+		pos, err := src.Start(ctx, start)
 		if err == nil {
 			err = set.set(ctx, l, pos)
 		}
 		if err != nil {
 			return fmt.Errorf("lane %s: %w", l.Name, err)
 		}
-		fmt.Fprintf(c.stdout, "%s: set\n", l.Name)
+		fmt.Fprintf(c.stdout, "%s: set\n  old: %s\n  new: %s\n", l.Name, place(src, former), place(src, checkpoint.Checkpoint{Position: pos}))
 	}
 	return nil
+}
+
+// place describes a position in the words of checkpoint list.
+func place(src source.Source, saved checkpoint.Checkpoint) string {
+	d, err := describe(src, saved)
+	switch {
+	case err != nil:
+		return "unusable"
+	case saved.Position == nil:
+		return "none"
+	}
+	text := fmt.Sprintf("newest event %s, complete until %s", when(d.Event), when(d.Through))
+	if !d.Awaits.IsZero() {
+		text += fmt.Sprintf(", events since %s were listed and not delivered", when(d.Awaits))
+	}
+	if d.Gap != (source.Interval{}) {
+		text += fmt.Sprintf(", events from %s to %s may be missing and no sluice.gap event reported it", when(d.Gap.From), when(d.Gap.To))
+	}
+	return text
 }

@@ -19,17 +19,17 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 )
 
-// cluster is three brokers of its own, and who may ask them for anything.
+// cluster is three brokers, and a client that may ask them anything.
 type cluster struct {
 	*kafkabroker.Cluster
 	admin *kadm.Client
-	sizes map[string]int64 // of topics on the disks, as grown saw them last
+	sizes map[string]int64 // sizes of topics on the disks at the last call of grown
 }
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{Cluster: kafkabroker.StartCluster(t, t.TempDir()), sizes: map[string]int64{}}
-	// What is asked here must be true now: leaders change all the time.
+	// The answers must be current, since leaders change all the time.
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Addresses()...), kgo.MetadataMinAge(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +48,8 @@ func (c *cluster) create(t *testing.T, topic string) {
 	})
 }
 
-// insist calls f until it succeeds: a cluster whose brokers die and come back
-// refuses for a while.
+// insist calls f until it succeeds. A cluster whose brokers die and come back refuses
+// requests for a while.
 func (c *cluster) insist(t *testing.T, what string, f func() error) {
 	t.Helper()
 	within := backoff.WithMaxRetries(backoff.NewConstantBackOff(50*time.Millisecond), 2400) // two minutes
@@ -58,20 +58,20 @@ func (c *cluster) insist(t *testing.T, what string, f func() error) {
 	}
 }
 
-// place is a partition that matters to the lane.
+// place is a partition that the lane needs.
 type place struct {
 	topic     string
 	partition int32
 }
 
-// The partitions of a lane's transaction: its records are in all of audit.
+// The partitions of a lane's transaction; its records are in all partitions of audit.
 var (
 	positions    = place{"sluice.positions", ledger.Partition("acme")}
 	coordination = place{"__transaction_state", coordinatedBy("sluice.acme.siem")}
 )
 
-// coordinatedBy is the partition whose leader coordinates a transactional id: Kafka's
-// TransactionStateManager.partitionFor, by Java's String.hashCode.
+// coordinatedBy returns the partition whose leader coordinates a transactional id:
+// Kafka's TransactionStateManager.partitionFor, by Java's String.hashCode.
 func coordinatedBy(id string) int32 {
 	var hash int32
 	for _, c := range id {
@@ -98,13 +98,13 @@ func (c *cluster) describe(t *testing.T, p place) (detail kadm.PartitionDetail) 
 	return detail
 }
 
-// leader is the broker that leads a partition.
+// leader returns the broker that leads a partition.
 func (c *cluster) leader(t *testing.T, p place) *kafkabroker.Broker {
 	t.Helper()
 	return c.Brokers[c.describe(t, p).Leader-1]
 }
 
-// inSync waits until all replicas of the topics' partitions have what there is.
+// inSync waits until all replicas of the topics' partitions have all records.
 func (c *cluster) inSync(t *testing.T, topics ...string) {
 	t.Helper()
 	c.insist(t, "waiting for replicas to be in sync", func() error {
@@ -126,8 +126,8 @@ func (c *cluster) inSync(t *testing.T, topics ...string) {
 	})
 }
 
-// reassign takes a partition from its leader to the two others, and then gives it
-// back a replica there, which copies all of it.
+// reassign moves a partition from its leader to the two others. Then it gives the former
+// leader a replica again, which copies the whole partition.
 func (c *cluster) reassign(t *testing.T, p place) {
 	t.Helper()
 	before := c.describe(t, p)
@@ -139,7 +139,7 @@ func (c *cluster) reassign(t *testing.T, p place) {
 	}
 }
 
-// assign gives a partition replicas, and returns when it has them, all in sync.
+// assign gives a partition replicas, and returns when all of them are in sync.
 func (c *cluster) assign(t *testing.T, p place, nodes []int32) {
 	t.Helper()
 	c.insist(t, fmt.Sprintf("assigning %v to %v", p, nodes), func() error {
@@ -161,8 +161,8 @@ func (c *cluster) assign(t *testing.T, p place, nodes []int32) {
 	})
 }
 
-// roll stops and starts one broker after the other, as whoever upgrades a cluster
-// does: not before what it has is on all brokers again.
+// roll restarts one broker after the other, as an upgrade of a cluster does. Between two
+// restarts it waits until all replicas are in sync.
 func (c *cluster) roll(t *testing.T, topics ...string) {
 	t.Helper()
 	for _, b := range c.Brokers {
@@ -177,8 +177,8 @@ func (c *cluster) roll(t *testing.T, topics ...string) {
 	c.inSync(t, topics...)
 }
 
-// grown tells whether anything was written to a topic since it was asked last: the
-// replica that has most of a partition is its leader, or was.
+// grown reports whether anything was written to a topic since its last call. It looks at
+// the largest replica of each partition, which is or was the leader's.
 func (c *cluster) grown(topic string) bool {
 	most := map[string]int64{} // by partition
 	for _, b := range c.Brokers {

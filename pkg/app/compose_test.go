@@ -18,7 +18,7 @@ import (
 
 const composePath = "../../docker-compose.yml"
 
-// service is what these tests ask of a service in docker-compose.yml.
+// service is the part of a service in docker-compose.yml that these tests need.
 type service struct {
 	Image       string   `yaml:"image"`
 	Environment any      `yaml:"environment"`
@@ -53,7 +53,7 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// sluiceEnvironment is what the service sluice is started with, given a .env.
+// sluiceEnvironment returns the environment of the service sluice for a .env file.
 func sluiceEnvironment(t *testing.T, dotEnv map[string]string) map[string]string {
 	t.Helper()
 	list, ok := composeServices(t)["sluice"].Environment.([]any)
@@ -79,7 +79,7 @@ func interpolate(text string, dotEnv map[string]string) string {
 	})
 }
 
-// followed is what a configuration comes to that matters here.
+// followed is the part of a configuration that matters here.
 type followed struct {
 	URL, Organization, Topic, Dir string
 	AllowHTTP                     bool
@@ -165,8 +165,7 @@ func TestComposeGivesAwayNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// TestReplicasAreAlike compares what the second replica may and is told with the
-// first.
+// TestReplicasAreAlike compares the permissions and the environment of the two replicas.
 func TestReplicasAreAlike(t *testing.T) {
 	first := composeServices(t)["sluice"]
 	second := servicesIn(t, "../../configs/replicas/docker-compose.yml")["sluice-2"]

@@ -12,15 +12,15 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// seen is a record as a judge saw it.
+// seen is a record as a consumer saw it.
 type seen struct {
 	partition int
 	offset    int64
-	id, key   string // the key as printable has it
+	id, key   string // the key in the form of printable
 }
 
-// console reads a topic with Kafka's own console consumer, committed records only,
-// each partition in its order.
+// console reads the committed records of a topic with Kafka's own console consumer, each
+// partition in its order.
 func console(t *testing.T, broker, topic string) []seen {
 	t.Helper()
 	bytesOnly := "deserializer=org.apache.kafka.common.serialization.BytesDeserializer"
@@ -53,8 +53,7 @@ func console(t *testing.T, broker, topic string) []seen {
 	return all
 }
 
-// parseConsole reads a line: partition, offset, headers and key, with tabs between
-// them and none inside.
+// parseConsole reads a line: partition, offset, headers and key, separated by tabs.
 func parseConsole(line string) (s seen, err error) {
 	fields := strings.Split(line, "\t")
 	partition, ok := strings.CutPrefix(fields[0], "Partition:")
@@ -76,7 +75,7 @@ func parseConsole(line string) (s seen, err error) {
 	return s, nil
 }
 
-// printable is how Kafka's BytesDeserializer has bytes printed.
+// printable formats bytes as Kafka's BytesDeserializer prints them.
 func printable(data []byte) string {
 	var b strings.Builder
 	for _, c := range data {

@@ -20,8 +20,8 @@ import (
 // kills is how often each of the tests below kills the process.
 const kills = 200
 
-// The process is killed at any moment while the log grows, and started again.
-// Nothing is lost, order holds, and no gap is made up.
+// The process is killed at random moments while the log grows, and started again. Nothing
+// is lost, the order is kept, and no false gap is reported.
 func TestKilledProcessLosesNothingInAFile(t *testing.T) {
 	v := newVictim(t, growing)
 	v.fileSink(t, "100ms")
@@ -55,22 +55,22 @@ func TestKilledProcessLosesNothingInKafkaAtLeastOnce(t *testing.T) {
 	})
 }
 
-// victim is a sluice that is killed over and over.
+// victim is a sluice that is killed again and again.
 type victim struct {
 	*site
 	random  *rand.Rand
-	grown   func() bool          // whether something was delivered since it was asked last
-	saved   func() bool          // whether a checkpoint was saved since it was asked last
-	life    time.Duration        // how long it lives at most once something has happened
-	files   map[string]time.Time // time of change of files, as changed saw it last
+	grown   func() bool          // reports whether something was delivered since its last call
+	saved   func() bool          // reports whether a checkpoint was saved since its last call
+	life    time.Duration        // the longest that it lives after something has happened
+	files   map[string]time.Time // modification times of files at the last call of changed
 	late    map[string]bool      // ids of events that were listed late
-	hits    map[string]int       // kills by what the process had done before
+	hits    map[string]int       // number of kills by what the process had done before
 	mu      sync.Mutex           // guards what follows
-	asked   int                  // requests since the process began
-	request chan struct{}        // one was made
+	asked   int                  // number of requests since the process started
+	request chan struct{}        // receives when a request was made
 }
 
-// growing is a log that events are appended to all the time.
+// growing is a log to which events are appended all the time.
 var growing = simulator.Config{Seed: 20260301, Events: 3000, Spacing: 50 * time.Millisecond, Rate: 100, Latency: 2 * time.Millisecond}
 
 func newVictim(t *testing.T, log simulator.Config) *victim {
@@ -99,7 +99,7 @@ func (v *victim) requests() int {
 	return v.asked
 }
 
-// changed tells whether a file is another than when it was asked last.
+// changed reports whether a file was replaced since the last call.
 func (v *victim) changed(name string) bool {
 	info, err := os.Stat(v.path(name))
 	if err != nil || info.ModTime().Equal(v.files[name]) {
@@ -109,7 +109,7 @@ func (v *victim) changed(name string) bool {
 	return true
 }
 
-// checkpointed is saved where positions are in files.
+// checkpointed is the saved function if positions are in files.
 func (v *victim) checkpointed() bool {
 	names, err := filepath.Glob(v.path("state/*.json"))
 	return err == nil && len(names) == 1 && v.changed("state/"+filepath.Base(names[0]))
@@ -125,7 +125,7 @@ func (v *victim) killAll(t *testing.T) {
 	t.Logf("%d kills in %s: %v", kills, time.Since(began).Round(time.Second), v.hits)
 	for _, moment := range []string{"before it published", "between publish and save", "after it saved"} {
 		if v.hits[moment] == 0 {
-			t.Errorf("no kill hit %q, so that the test shows less than it should", moment)
+			t.Errorf("no kill came %s, so the test did not cover that", moment)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (v *victim) killOnce(t *testing.T) {
 	pages := 1 + v.random.IntN(5)
 	moment := time.Duration(v.random.Int64N(int64(v.life)))
 	switch v.random.IntN(4) {
-	case 0: // whatever it does after a while
+	case 0: // after a while, whatever it does
 	case 1:
 		happened = func() bool { return v.requests() >= pages }
 		moment /= 30
@@ -176,7 +176,7 @@ func (v *victim) killOnce(t *testing.T) {
 	v.note(grown || v.grown(), saved || v.saved())
 }
 
-// waitFor looks whenever a request was made, and every millisecond.
+// waitFor checks after each request, and every millisecond.
 func (v *victim) waitFor(happened func() bool, ended <-chan error) bool {
 	deadline := time.After(3 * time.Minute)
 	look := time.NewTicker(time.Millisecond)
@@ -205,8 +205,8 @@ func (v *victim) kill(t *testing.T, cmd *exec.Cmd, ended <-chan error, stderr *b
 	}
 }
 
-// note counts what the process had done in its life. The first save of a lane
-// is before its first publish.
+// note counts what the process had done in its life. The first save of a lane comes
+// before its first publish.
 func (v *victim) note(grown, saved bool) {
 	switch {
 	case saved:
@@ -221,8 +221,8 @@ func (v *victim) note(grown, saved bool) {
 	}
 }
 
-// judge lets the process catch up and compares what it delivered, each
-// partition by itself, with the log.
+// judge lets the process catch up and compares what it delivered with the log, each
+// partition by itself.
 func (v *victim) judge(t *testing.T, delivered func() [][][]byte) {
 	t.Helper()
 	place := map[string]int{}
@@ -265,9 +265,9 @@ func (v *victim) judge(t *testing.T, delivered func() [][][]byte) {
 	}
 }
 
-// read takes the id of a record, and whether its place in the order is not
-// defined: it was marked late, or it was listed late while what was listed
-// before it had been delivered and not saved.
+// read returns the id of a record, and whether it has a place in the order. It has none
+// if it was marked late. It also has none if it was listed late while the events listed
+// before it had been delivered but not saved.
 func (v *victim) read(t *testing.T, body []byte) (id string, late bool) {
 	t.Helper()
 	var record struct {
@@ -278,7 +278,7 @@ func (v *victim) read(t *testing.T, body []byte) (id string, late bool) {
 		t.Fatalf("record %.200q: %v", body, err)
 	}
 	if record.Event.Action == "sluice.gap" {
-		t.Errorf("a gap that is none: %s", body)
+		t.Errorf("a false gap: %s", body)
 	}
 	return record.Event.ID, record.Planetscale.Audit.Late || v.late[record.Event.ID]
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// The power fails at every step that a lane takes: around each request, within
-// and around each Publish, around each save. It fails several times, each life
-// as many steps long as the first; then the lane catches up.
+// The power fails at every step of a lane: around each request, within and around each
+// Publish, and around each save. It fails several times. Each life is as many steps long
+// as the first. Then the lane catches up.
 func TestPowerFailsAtEveryStep(t *testing.T) {
 	const upTo = 400
 	for steps := 1; ; steps++ {
@@ -30,18 +30,18 @@ func TestPowerFailsAtEveryStep(t *testing.T) {
 			return
 		}
 		if steps == upTo {
-			t.Fatalf("a life is more than %d steps long; the test is to see its end", upTo)
+			t.Fatalf("a life has more than %d steps, so the test did not reach its end", upTo)
 		}
 	}
 }
 
-// lives lets a lane live and die three times, and returns how often the power
-// failed before its time was over.
+// lives runs a lane that dies three times, and returns how often the power failed before
+// the lane was done.
 func lives(t *testing.T, steps int) (died int) {
 	api := simulator.New(simulator.Config{Seed: 3, Events: 250, Spacing: 10 * time.Second, Rate: 3, Latency: 20 * time.Millisecond})
 	late := map[string]bool{}
 	api.Script(func(r simulator.Request) simulator.Fault {
-		if r.N%3 == 0 { // As some event becomes visible after its successors.
+		if r.N%3 == 0 { // Some events become visible after later ones.
 			late[api.Insert(simulator.Draft{Created: time.Now().Add(-5 * time.Second)})] = true
 		}
 		return simulator.Fault{}
@@ -60,7 +60,7 @@ func lives(t *testing.T, steps int) (died int) {
 	return died
 }
 
-// live runs a lane for some polls, until the power fails or, with power for
+// live runs a lane for some polls, until the power fails, or, if the power lasts for
 // ever, until it has caught up.
 func live(t *testing.T, api *simulator.Server, p *power, to *destination, saved *memory) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
@@ -77,13 +77,13 @@ func live(t *testing.T, api *simulator.Server, p *power, to *destination, saved 
 	}
 }
 
-// judge holds what was delivered against the log.
+// judge compares what was delivered with the log.
 func judge(t *testing.T, place map[string]int, late map[string]bool, delivered []delivery) {
 	seen := map[string]bool{}
 	newest := -1
 	for _, d := range delivered {
 		if d.Action == "sluice.gap" {
-			t.Errorf("a gap that is none")
+			t.Errorf("a false gap")
 		}
 		at, known := place[d.ID]
 		if seen[d.ID] || !known || d.Late || late[d.ID] {
@@ -103,7 +103,7 @@ func judge(t *testing.T, place map[string]int, late map[string]bool, delivered [
 	}
 }
 
-// power fails after a number of steps, and from then on nothing has an effect.
+// power fails after a number of steps. From then on nothing has an effect.
 type power struct {
 	forever bool // it never fails
 	off     func()
@@ -113,7 +113,7 @@ type power struct {
 
 var errPower = errors.New("no power")
 
-// step fails at the last step, and ever after.
+// step fails at the last step, and at each one after it.
 func (p *power) step() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

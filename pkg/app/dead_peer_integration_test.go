@@ -24,27 +24,31 @@ import (
 )
 
 const (
-	// inside names the fault to the process that runs in a network namespace.
+	// inside names the fault, for the process that runs in a network namespace.
 	inside = "SLUICE_TEST_DEAD_PEER"
-	// noticed is how long a client may take until events flow again.
+	// noticed is the longest time until events flow again.
 	noticed = 90 * time.Second
+	// unacknowledged is the same for a client that lets the kernel end a connection after
+	// half a minute without acknowledgements. Otherwise the client waits for
+	// publish_timeout, a minute.
+	unacknowledged = 45 * time.Second
 )
 
-// deaths are the ways in which a connection dies and nobody says so. New ones work.
+// deaths are the ways in which a connection dies silently. New connections work.
 var deaths = []struct {
 	name string
 	kill func(*testing.T, *peers)
-	all  bool // or only the clients whose protocol has answers
+	all  bool // all clients notice it; otherwise only those whose protocol has answers
 }{
 	{"packets dropped", func(t *testing.T, p *peers) { dropPackets(t, p.process.Pid, p.ports()) }, true},
 	{"lost behind a relay", func(_ *testing.T, p *peers) { p.lose() }, false},
 }
 
-// Every client notices a dead connection in bounded time and opens a new one. The
-// test runs in network namespaces of its own, in which a firewall drops the packets
-// of the connections that there are; or a relay takes all bytes, so that the kernel
-// has its acknowledgements, and passes on none. What goes to syslog over plain TCP or
-// TLS is then lost, since nothing in these protocols tells a sender.
+// Every client notices a dead connection within a bounded time and opens a new one. The
+// test runs in its own network namespaces. There a firewall drops the packets of open
+// connections, or a relay accepts all bytes, so that the kernel gets its
+// acknowledgements, and forwards none. With the relay, what goes to syslog over plain TCP
+// or TLS is lost, since nothing in these protocols informs the sender.
 func TestDeadPeerIsNoticed(t *testing.T) {
 	if name := os.Getenv(inside); name != "" {
 		inNamespace(t, name)
@@ -59,7 +63,7 @@ func TestDeadPeerIsNoticed(t *testing.T) {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				t.Fatalf("in a network namespace, which root may make: %v\n%s", err, out)
+				t.Fatalf("in a network namespace, which only root can create: %v\n%s", err, out)
 			}
 			for line := range strings.Lines(string(out)) {
 				if strings.HasPrefix(line, "dead peer, ") {
@@ -82,32 +86,37 @@ func inNamespace(t *testing.T, name string) {
 	death := deaths[at]
 	p := newPeers(t, death.all)
 	p.start(t)
-	p.deliver(t, time.Minute) // All connections are made,
-	p.deliver(t, time.Minute) // and used a moment ago.
+	p.deliver(t, time.Minute) // All connections are opened,
+	p.deliver(t, time.Minute) // and were used a moment ago.
 	death.kill(t, p)
 	var said []string
 	for _, r := range p.deliver(t, noticed) {
 		said = append(said, fmt.Sprintf("%s %.0f s", r.name, r.after.Seconds()))
 		if r.after < 2*time.Second {
-			t.Errorf("%s went on after %s: its connection was not dead", r.name, r.after)
+			t.Errorf("%s continued after %s, so its connection was not dead", r.name, r.after)
+		}
+		if r.soon && r.after > unacknowledged {
+			t.Errorf("%s went on after %s, want %s at most", r.name, r.after, unacknowledged)
 		}
 	}
 	fmt.Printf("dead peer, %s: events flow again after: %s\n", name, strings.Join(said, ", "))
 }
 
-// peer is where a lane reads or delivers over a connection that dies.
+// peer is a server from which a lane reads, or to which it delivers, over a connection
+// that dies.
 type peer struct {
 	name  string
 	relay *proxy
-	api   *simulator.Server // whose events arrive
+	api   *simulator.Server // the API whose events should arrive
 	holds func(id string) (bool, error)
-	after time.Duration // until an event was there; 0 while it is not
+	soon  bool          // within unacknowledged
+	after time.Duration // time until the event arrived; 0 if it has not
 }
 
-// peers are what a process with a lane for each client speaks to.
+// peers is the counterparts of a process that has a lane for each client.
 type peers struct {
 	dir     string
-	steady  *simulator.Server // the source of the lanes whose sinks are tried
+	steady  *simulator.Server // the source of the lanes whose sinks are tested
 	list    []*peer
 	sources strings.Builder
 	sinks   strings.Builder
@@ -143,7 +152,7 @@ func (p *peers) sink(name, kind, source, settings string) {
 	fmt.Fprintf(&p.sinks, "  - {name: %s, type: %s, format: ecs, sources: [%s], settings: {%s}}\n", name, kind, source, settings)
 }
 
-// behind puts a relay before an address, and has the peer judged by what holds says.
+// behind puts a relay before an address. holds returns what the peer has received.
 func (p *peers) behind(t *testing.T, name, address string, api *simulator.Server, holds func(string) (bool, error)) (near string) {
 	t.Helper()
 	relay := startProxy(t, address)
@@ -151,13 +160,13 @@ func (p *peers) behind(t *testing.T, name, address string, api *simulator.Server
 	return relay.listener.Addr().String()
 }
 
-// addAPI adds an API over TLS, whose events go to a file.
+// addAPI adds an API over TLS. Its events go to a file.
 func (p *peers) addAPI(t *testing.T, name string, http2 bool) {
 	t.Helper()
 	api, file, ca := simulator.New(simulator.Config{Seed: 1}), p.path(name+".ndjson"), p.path(name+".pem")
 	server := httptest.NewUnstartedServer(api)
 	server.EnableHTTP2 = http2
-	server.Config.ConnState = func(net.Conn, http.ConnState) {} // httptest's own waits for connections to go idle.
+	server.Config.ConnState = func(net.Conn, http.ConnState) {} // httptest's own function waits until connections are idle.
 	server.StartTLS()
 	t.Cleanup(server.CloseClientConnections)
 	write(t, ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
@@ -183,7 +192,7 @@ func (p *peers) addHEC(t *testing.T) {
 	p.sink("hec", "splunk_hec", "steady", fmt.Sprintf("url: \"http://%s\", token: %s, ack: required", near, hecToken))
 }
 
-// addSyslog adds rsyslog by every transport, or by those whose receiver answers.
+// addSyslog adds rsyslog over every transport, or only over those whose receiver answers.
 func (p *peers) addSyslog(t *testing.T, all bool) {
 	t.Helper()
 	d := rsyslogd.Start(t, rsyslogd.Config{Direct: true})
@@ -199,6 +208,7 @@ func (p *peers) addSyslog(t *testing.T, all bool) {
 			messages, err := d.Messages()
 			return slices.ContainsFunc(messages, func(m rsyslogd.Message) bool { return m.App == app && strings.Contains(m.Text, id) }), err
 		})
+		p.list[len(p.list)-1].soon = all // Behind a relay, the kernel gets its acknowledgements.
 		settings := fmt.Sprintf("address: %q, app_name: %s", by.scheme+"://"+near, app)
 		if strings.Contains(by.scheme, "tls") {
 			settings += fmt.Sprintf(", tls: {ca_file: %s}", d.CAFile)
@@ -207,7 +217,7 @@ func (p *peers) addSyslog(t *testing.T, all bool) {
 	}
 }
 
-// start runs the process, which the end of the test kills.
+// start runs the process. The end of the test kills it.
 func (p *peers) start(t *testing.T) {
 	t.Helper()
 	config := fmt.Sprintf("sources:\n%ssinks:\n%sstate: {settings: {dir: %s}}\nadmin: {listen: \"127.0.0.1:0\"}\n", &p.sources, &p.sinks, p.path("state"))
@@ -220,7 +230,7 @@ func (p *peers) start(t *testing.T) {
 	}
 	p.process = cmd.Process
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // It may have ended by itself, which its output tells.
+		_ = cmd.Process.Kill() // It may have ended by itself; its output shows that.
 		_ = cmd.Wait()
 		if t.Failed() {
 			fmt.Println(p.stderr.String())
@@ -265,8 +275,8 @@ func names(list []*peer) (all []string) {
 	return all
 }
 
-// lose has the relays take everything from the connections that there are, and pass
-// on nothing.
+// lose makes the relays accept everything from their open connections and forward
+// nothing.
 func (p *peers) lose() {
 	for _, r := range p.list {
 		r.relay.lose()

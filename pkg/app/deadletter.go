@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -18,8 +16,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
-	"github.com/sluice-siem/sluice/pkg/source/planetscale"
-	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 func (c *command) deadLetter() *cobra.Command {
@@ -45,9 +41,6 @@ func (c *command) deadLetterList() *cobra.Command {
 				return err
 			}
 			if len(lane) == 1 {
-				if err := hasLetters(cfg, lane[0]); err != nil {
-					return usageError{err, cmd.CommandPath()}
-				}
 				return c.showLetters(cmd.Context(), cfg, lane[0])
 			}
 			return c.listLetters(cmd.Context(), cfg)
@@ -57,32 +50,14 @@ func (c *command) deadLetterList() *cobra.Command {
 	return cmd
 }
 
-// hasLetters wants a lane that is configured or, since configurations change,
-// one that left letters. Of any other name, silence would say that all is well.
-func hasLetters(cfg *config.Config, name string) error {
-	_, unknown := pick(cfg, []string{name})
-	if unknown == nil {
-		return nil
-	}
-	lanes, err := filed(cfg)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(lanes, func(l deadletter.Lane) bool { return l.Name == name }) {
-		return nil
-	}
-	return unknown
-}
-
 func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
-	lanes, err := filed(cfg)
+	lanes, err := lettersInFiles(cfg, nil)
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LANE\tLETTERS\tOLDEST\tNEWEST\tUNREADABLE\tKEPT")
+	var rows []string
 	for _, l := range lanes {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d\tfile of %d bytes\n", l.Name, l.Letters, when(l.Oldest), when(l.Newest), l.Unreadable, l.Bytes)
+		rows = append(rows, letterRow(l, fmt.Sprintf("file of %d bytes", l.Bytes)))
 	}
 	var errs []error
 	for _, l := range cfg.Lanes() {
@@ -102,24 +77,52 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 			}
 			found.Newest = reject.Time
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d\t%s\n", l.Name, found.Letters, when(found.Oldest), when(found.Newest), found.Unreadable, where)
+		rows = append(rows, letterRow(found, where))
+	}
+	return c.printLetters("LANE\tLETTERS\tOLDEST\tNEWEST\tUNREADABLE\tKEPT", rows, errs)
+}
+
+func letterRow(l deadletter.Lane, where string) string {
+	return fmt.Sprintf("%s\t%d\t%s\t%s\t%d\t%s", l.Name, l.Letters, when(l.Oldest), when(l.Newest), l.Unreadable, where)
+}
+
+// printLetters prints a table of what could be read. It prints "no dead letters" only if
+// there was no error: what cannot be read may hold some.
+func (c *command) printLetters(header string, rows []string, errs []error) error {
+	if len(rows) == 0 && len(errs) == 0 {
+		_, err := fmt.Fprintln(c.stdout, "no dead letters")
+		return err
+	}
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, header)
+	for _, row := range rows {
+		fmt.Fprintln(table, row)
 	}
 	return errors.Join(append(errs, table.Flush())...)
 }
 
-// filed is what files hold of dead letters.
-func filed(cfg *config.Config) ([]deadletter.Lane, error) {
+// lettersInFiles counts the dead letters in the directory of each chosen lane; nil
+// chooses all.
+func lettersInFiles(cfg *config.Config, choose func(lane string) bool) ([]deadletter.Lane, error) {
 	if cfg.State.Type != "file" {
 		return nil, nil
 	}
-	lanes, err := deadletter.List(cfg.DeadLetters.Dir)
+	lanes, err := deadletter.List(cfg.DeadLetters.Dir, choose)
 	if errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
 		return nil, nil
 	}
 	return lanes, err
 }
 
-// lettersInKafka is where the dead letters of a lane go if not into files.
+// hasLettersInFiles reports whether a lane has dead letters in the directory, or lines
+// there that cannot be read.
+func hasLettersInFiles(cfg *config.Config, lane string) (bool, error) {
+	found, err := lettersInFiles(cfg, func(name string) bool { return name == lane })
+	return slices.ContainsFunc(found, func(l deadletter.Lane) bool { return l.Letters+l.Unreadable > 0 }), err
+}
+
+// lettersInKafka names where in Kafka the dead letters of a lane go; empty if they go
+// into files.
 func lettersInKafka(cfg *config.Config, l config.Lane) string {
 	if keeps, ok := l.Sink.Settings.(sink.KeepsRejects); ok && keeps.KeepsRejects() != "" {
 		return keeps.KeepsRejects()
@@ -130,8 +133,8 @@ func lettersInKafka(cfg *config.Config, l config.Lane) string {
 	return ""
 }
 
-// rejectsInKafka reads the dead letters of a lane that go into Kafka, oldest first.
-// An error is about one that cannot be read, or the last.
+// rejectsInKafka reads the dead letters of a lane from Kafka, oldest first. An error is
+// about one letter, or ends the sequence.
 func rejectsInKafka(ctx context.Context, cfg *config.Config, l config.Lane) iter.Seq2[sink.Reject, error] {
 	return func(yield func(sink.Reject, error) bool) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -142,159 +145,62 @@ func rejectsInKafka(ctx context.Context, cfg *config.Config, l config.Lane) iter
 			return
 		}
 		if ledger != nil {
-			defer func() { _ = ledger.Close() }() // It has published nothing.
+			defer func() { _ = ledger.Close() }() // Nothing was published.
 			ledger.Rejects(ctx)(yield)
 			return
 		}
 		if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-			topic := checkpoint.NewTopic(*shared, nobodyAsks, zerolog.Nop())
+			topic := checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop())
 			defer topic.Close()
 			topic.Rejects(ctx, l.Name)(yield)
 		}
 	}
 }
 
-// inFiles refuses lanes whose letters redrive cannot reach: they go into Kafka, and
-// none is left in files from before.
-func inFiles(cfg *config.Config, l config.Lane) error {
-	where := lettersInKafka(cfg, l)
-	lanes, err := filed(cfg)
-	if err != nil || where == "" || slices.ContainsFunc(lanes, func(f deadletter.Lane) bool { return f.Name == l.Name }) {
-		return err
+// lanesInKafka returns the lanes as which to read the dead letters of a lane from Kafka.
+// Nobody knows into which topic a lane wrote that is not in the configuration, so there
+// is one for each sink that keeps rejects, and one for the state.
+func lanesInKafka(cfg *config.Config, name string) []config.Lane {
+	lanes, unknown := pick(cfg, []string{name})
+	if unknown != nil {
+		lanes = cfg.Lanes()
 	}
-	return sink.Hint(fmt.Errorf("the dead letters of lane %s are in %s, and are not published from there", l.Name, where),
-		"each record there is a dead letter as JSON: publish what stands in record.body, or raw, with a tool of Kafka's")
+	seen := map[string]bool{}
+	return slices.DeleteFunc(lanes, func(l config.Lane) bool {
+		place := ""
+		if keeps, ok := l.Sink.Settings.(sink.KeepsRejects); ok && keeps.KeepsRejects() != "" {
+			place = l.Sink.Name
+		}
+		again := seen[place]
+		seen[place] = true
+		return again || lettersInKafka(cfg, l) == ""
+	})
 }
 
+// showLetters refuses a name that is neither a lane of the configuration nor one that
+// left letters. An empty list for such a name would suggest that all is well.
 func (c *command) showLetters(ctx context.Context, cfg *config.Config, lane string) error {
-	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REFUSED\tEVENT\tACTION\tREASON")
+	var rows []string
 	var errs []error
 	show := func(r sink.Reject, err error) {
 		if err != nil {
 			errs = append(errs, err)
 			return
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", when(r.Time), printable(r.Record.ID), printable(r.Record.Action), printable(r.Reason))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", when(r.Time), oneLine(r.Record.ID), oneLine(r.Record.Action), oneLine(r.Reason)))
 	}
 	if cfg.State.Type == "file" {
 		for l, err := range deadletter.Letters(cfg.DeadLetters.Dir, lane) {
 			show(l.Reject, err)
 		}
 	}
-	if configured, err := pick(cfg, []string{lane}); err == nil && lettersInKafka(cfg, configured[0]) != "" {
-		for r, err := range rejectsInKafka(ctx, cfg, configured[0]) {
+	for _, l := range lanesInKafka(cfg, lane) {
+		for r, err := range rejectsInKafka(ctx, cfg, named(l, lane)) {
 			show(r, err)
 		}
 	}
-	return errors.Join(append(errs, table.Flush())...)
-}
-
-func (c *command) deadLetterRedrive() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "redrive -c FILE LANE...",
-		Short: "Publish dead letters again, and keep those that are refused again",
-		Long: `Publish dead letters again, and keep those that are refused again.
-
-Sluice may be running, but for a lane to a file: it holds that file for itself.
-Dead letters in Kafka stay there, and are not published again.`,
-		Args: usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, names []string) error {
-			cfg, err := c.load(file)
-			if err != nil {
-				return err
-			}
-			lanes, err := pick(cfg, names)
-			if err != nil {
-				return usageError{err, cmd.CommandPath()}
-			}
-			for _, l := range lanes {
-				if err := inFiles(cfg, l); err != nil {
-					return err
-				}
-			}
-			store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
-			if err != nil {
-				return err
-			}
-			for _, l := range lanes {
-				err = errors.Join(err, c.redrive(cmd.Context(), cfg, store, l))
-			}
-			return errors.Join(err, store.Close())
-		},
+	if _, unknown := pick(cfg, []string{lane}); unknown != nil && len(rows)+len(errs) == 0 {
+		return usageError{unknown, "sluice deadletter list"}
 	}
-	configFlag(cmd, &file)
-	return cmd
-}
-
-func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadletter.Store, l config.Lane) (err error) {
-	snk, err := l.Sink.Type.Open(ctx, sinkEnv(l, newLogger(c.stderr, cfg.Log)), l.Sink.Settings)
-	if err != nil {
-		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
-	}
-	defer func() { err = errors.Join(err, snk.Close()) }()
-	encoder, err := newTransformer(l.Sink, snk)
-	if err != nil {
-		return err
-	}
-	refused := 0
-	n, err := store.Redrive(ctx, l.Name, func(ctx context.Context, letters []deadletter.Letter) ([]deadletter.Letter, error) {
-		again, err := publishEach(ctx, snk, encoder, letters)
-		refused += len(again)
-		return again, err
-	})
-	fmt.Fprintf(c.stdout, "%s: %d published, %d refused again\n", l.Name, n, refused)
-	return err
-}
-
-// publishEach publishes letters one at a time, as each was refused before: one
-// that is refused again must not take its neighbours with it.
-func publishEach(ctx context.Context, snk sink.Sink, encoder transform.Transformer, letters []deadletter.Letter) (refused []deadletter.Letter, err error) {
-	for _, l := range letters {
-		record, err := encodeAgain(encoder, l)
-		if err == nil {
-			err = snk.Publish(ctx, []sink.Record{record})
-		}
-		var batch sink.BatchError
-		if errors.As(err, &batch) && len(batch) == 1 {
-			err = batch[0].Err
-		}
-		switch {
-		case err == nil:
-		case sink.IsPermanent(err):
-			l.Reason, l.Time = err.Error(), time.Now().UTC()
-			refused = append(refused, l)
-		default:
-			return nil, err
-		}
-	}
-	return slices.Clip(refused), nil
-}
-
-// encodeAgain is the record of a letter. One that was refused by the format has
-// no body, and is encoded as the configuration says by now.
-func encodeAgain(encoder transform.Transformer, l deadletter.Letter) (sink.Record, error) {
-	if len(l.Record.Body) > 0 {
-		return l.Record, nil
-	}
-	events, err := planetscale.Parse(l.Raw, l.Record.Organization)
-	if err == nil && (len(events) != 1 || events[0].ID != l.Record.ID && !isHash(events[0].ID, l.Record.ID)) {
-		err = fmt.Errorf("its raw event is not that of %s", l.Record.ID)
-	}
-	if err != nil {
-		return sink.Record{}, sink.Permanent(err)
-	}
-	events[0].ID, events[0].Time, events[0].Late = l.Record.ID, l.Record.Time, l.Record.Late
-	record, err := encoder.Transform(nil, &events[0])
-	if err != nil {
-		return sink.Record{}, sink.Permanent(fmt.Errorf("transform: %w", err))
-	}
-	return record, nil
-}
-
-// isHash reports whether ids are hashes of raw events without an id. What was
-// redacted in such an event gave its copy another hash.
-func isHash(ids ...string) bool {
-	return !slices.ContainsFunc(ids, func(id string) bool { return !strings.HasPrefix(id, "sha256:") })
+	return c.printLetters("REFUSED\tEVENT\tACTION\tREASON", rows, errs)
 }

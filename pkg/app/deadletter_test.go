@@ -11,14 +11,16 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
 
-// TestARedactedEventIsEncodedAgain has dead letters without a body, which hold the
-// redacted copies of events: with an id of its own, without, and unreadable.
+// TestARedactedEventIsEncodedAgain uses dead letters without a body. They hold redacted
+// copies of events: with an id of their own, without one, and unreadable.
 func TestARedactedEventIsEncodedAgain(t *testing.T) {
-	encoder, err := raw.Format.New(transform.Options{})
+	transformer, err := raw.Format.New(transform.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	redactor, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}})
+	kind := planetscale.Type()
+	again := encoder{transformer, kind}.again
+	redactor, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}}, &kind.Product)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,18 +29,18 @@ func TestARedactedEventIsEncodedAgain(t *testing.T) {
 		"without an id": `{"created_at":"2026-03-14T15:09:26.535Z","actor_display_name":"Ada"}`,
 		"unreadable":    `"Ada"`,
 	} {
-		events, err := planetscale.Parse([]byte(text), "acme")
+		events, err := kind.Parse([]byte(text), "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
 		e := redactor.Redact(&events[0])
 		letter := deadletter.Letter{Lane: "acme/siem", Reject: sink.Reject{Record: sink.Record{ID: e.ID, Organization: "acme", Time: e.Time}, Raw: e.Raw}}
-		record, err := encodeAgain(encoder, letter)
+		record, err := again(letter)
 		if err != nil || record.ID != events[0].ID || string(record.Body) != string(e.Raw) {
 			t.Errorf("%s: got %s of %s and error %v, want %s of %s", words, record.Body, record.ID, err, e.Raw, events[0].ID)
 		}
 		letter.Record.ID = "another"
-		if _, err := encodeAgain(encoder, letter); !sink.IsPermanent(err) {
+		if _, err := again(letter); !sink.IsPermanent(err) {
 			t.Errorf("%s: got error %v for the event of another letter, want a permanent one", words, err)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-siem/sluice/pkg/config"
-	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 func (c *command) demo() *cobra.Command {
@@ -24,9 +24,11 @@ func (c *command) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole pipeline on an invented audit log",
-		Long: `Show the whole pipeline on an invented audit log: a built-in server stands for the
-API, records go to stdout, and nothing is written to disk. Runs until it is
-interrupted.`,
+		Long: `Show the whole pipeline on an invented audit log. A built-in server stands for the
+API, records go to stdout, and nothing is written to disk.
+
+The log starts with 20 events and grows by --rate. Runs until interrupted, or with
+--events until that many records were shown, the first 20 included.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := c.format(cmd, format)
@@ -40,6 +42,11 @@ interrupted.`,
 			settings.AccessToken = setting.NewSecret("demo")
 			settings.PollInterval = setting.Duration(time.Second)
 			settings.RequestsPerMinute = 0
+			kind := planetscale.Type()
+			catalogue, err := transform.ParseCatalogue(kind.Catalogue)
+			if err != nil {
+				return err
+			}
 			src, err := planetscale.New(settings, planetscale.Options{Log: log, Transport: server.Transport()})
 			if err != nil {
 				return err
@@ -47,21 +54,32 @@ interrupted.`,
 			ctx, done := context.WithCancel(cmd.Context())
 			defer done()
 			show := &show{done: done, most: int64(events)}
-			lane, err := screenLane("acme/demo", src, config.Sink{Name: "demo", Format: f, Original: true}, show.on(stdout.To(c.stdout)), log)
+			lane, err := screenLane(config.Lane{
+				Name: "acme/demo", Source: config.Source{Name: "acme", Type: kind, Catalogue: catalogue},
+				Sink: config.Sink{Name: "demo", Format: f, Original: true},
+			}, src, show.on(stdout.To(c.stdout)), log)
 			if err != nil {
 				return errors.Join(err, src.Close())
 			}
-			fmt.Fprintf(c.stderr, "sluice: an invented audit log of 20 events and %g more a second follows as %s; end with Ctrl-C\n", rate, f.Name)
-			lanes := []*pipeline.Lane{lane}
-			err = runLanes(ctx, lanes, func(ctx context.Context) error {
-				return c.progress(ctx, log, func() []pipeline.Status { return []pipeline.Status{lane.Status()} })
+			fmt.Fprintf(c.stderr, "sluice: showing an invented audit log as %s: 20 events, then %g a second; %s\n", f.Name, rate, demoEnd(events))
+			lanes := show.set(lane)
+			err = runBeside(ctx, lanes.Run, func(ctx context.Context) error {
+				return c.progress(ctx, log, lanes.Statuses)
 			})
 			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n", show.shown.Load())
 			return errors.Join(err, show.err(), src.Close())
 		},
 	}
 	formatFlag(cmd, &format)
-	cmd.Flags().IntVar(&events, "events", 0, "end after so many; 0 is never")
-	cmd.Flags().Float64Var(&rate, "rate", 2, "events a second")
+	cmd.Flags().IntVar(&events, "events", 0, "end after this many records; 0 means never")
+	cmd.Flags().Float64Var(&rate, "rate", 2, "events appended each second")
 	return cmd
+}
+
+// demoEnd describes when a demo ends.
+func demoEnd(events int) string {
+	if events > 0 {
+		return fmt.Sprintf("ends after %d records", events)
+	}
+	return "Ctrl-C ends it"
 }

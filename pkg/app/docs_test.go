@@ -16,25 +16,27 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/where"
 )
 
-// documents are what people read.
+// documents lists the documents for people, by their paths in the repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	docs := map[string]string{}
-	for _, path := range append(paths, "../../README.md") {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		paths, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("got %v, %v, want files", paths, err)
 		}
-		docs[filepath.Base(path)] = string(data)
+		for _, path := range paths {
+			name, err := filepath.Rel("../..", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs[name] = read(t, path)
+		}
 	}
 	return docs
 }
 
-// blocks are the fenced blocks of a language.
+// blocks returns the fenced blocks of a language.
 func blocks(doc, language string) []string {
 	var found []string
 	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(doc, -1) {
@@ -48,7 +50,7 @@ func TestConfigurationsInDocumentsLoad(t *testing.T) {
 	for name, doc := range documents(t) {
 		for _, block := range blocks(doc, "yaml") {
 			if !strings.Contains("\n"+block, "\nsources:") {
-				continue // of compose or the like
+				continue // for compose or another program
 			}
 			if _, err := config.Parse(name, []byte(block), kinds(), env); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -57,19 +59,19 @@ func TestConfigurationsInDocumentsLoad(t *testing.T) {
 	}
 }
 
-// TestTheExampleOfRedactionIsTrue does to the event in docs/filtering.md what the
-// configuration above it says.
+// TestTheExampleOfRedactionIsTrue applies the configuration in docs/filtering.md to the
+// event below it.
 func TestTheExampleOfRedactionIsTrue(t *testing.T) {
-	doc := documents(t)["filtering.md"]
+	doc := documents(t)["docs/filtering.md"]
 	vars := token("PLANETSCALE")
 	vars["REDACT_KEY"] = "0123456789abcdef0123456789abcdef"
-	s := parsed(t, blocks(doc, "yaml")[0], vars).Sinks[0]
+	lane := parsed(t, blocks(doc, "yaml")[0], vars).Lanes()[0]
 	example := blocks(doc, "json")
 	events, err := planetscale.Parse([]byte(example[0]), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
-	prepared, err := newPreparation(s, &prepare.Stock{})
+	prepared, err := newPreparation(lane, &prepare.Stock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +86,11 @@ func TestTheExampleOfRedactionIsTrue(t *testing.T) {
 
 // TestTheConditionsInDocumentsAreSound compiles the examples of where.
 func TestTheConditionsInDocumentsAreSound(t *testing.T) {
-	conditions := strings.TrimSpace(blocks(documents(t)["filtering.md"], "expr")[0])
+	conditions := strings.TrimSpace(blocks(documents(t)["docs/filtering.md"], "expr")[0])
+	product := planetscale.Type().Product
 	for condition := range strings.Lines(conditions) {
-		if err := new(where.Expression).UnmarshalText([]byte(condition)); err != nil {
+		x := where.For(&product)
+		if err := x.UnmarshalText([]byte(condition)); err != nil {
 			t.Errorf("%s: %v", condition, err)
 		}
 	}
@@ -110,21 +114,28 @@ func TestCommandsInDocumentsExist(t *testing.T) {
 		}
 	}
 	if seen < 10 {
-		t.Errorf("found %d commands", seen)
+		t.Errorf("found only %d commands", seen)
 	}
 }
 
 func TestLinksInDocumentsLeadSomewhere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	for name, doc := range documents(t) {
-		dir := "../../docs"
-		if name == "README.md" {
-			dir = "../.."
-		}
 		for _, m := range link.FindAllStringSubmatch(doc, -1) {
-			if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
+			if _, err := os.Stat(filepath.Join("../..", filepath.Dir(name), m[1])); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+}
+
+// README and package cursorlog say how large the example of a source is.
+func TestTheExampleOfASourceIsAsSmallAsTheDocsSay(t *testing.T) {
+	code, err := os.ReadFile("../../docs/examples/customsource/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(code), "\n"); lines >= 130 {
+		t.Errorf("the example has %d lines, the docs say under 130", lines)
 	}
 }

@@ -25,7 +25,7 @@ import (
 
 const canary = "Canary-Bird/42+x"
 
-// echoed are the forms in which a server gives back a credential.
+// echoed returns the forms in which a server repeats a credential.
 var echoed = map[string]func(header string) string{
 	"escaped slashes": func(string) string { return strings.ReplaceAll(canary, "/", `\/`) },
 	"escaped hyphens": func(string) string { return strings.ReplaceAll(canary, "-", `\u002d`) },
@@ -36,7 +36,7 @@ var echoed = map[string]func(header string) string{
 	},
 }
 
-// shows reports whether a text has the canary in it, or a part that tells it.
+// shows reports whether a text contains the canary, or a part that reveals it.
 func shows(text string) bool {
 	text = strings.ToLower(text)
 	for _, header := range []string{canary, "id:" + canary, "Splunk " + canary, "Bearer " + canary} {
@@ -52,24 +52,24 @@ func TestShowsFindsTheCanary(t *testing.T) {
 	for name, form := range echoed {
 		for _, header := range []string{"id:" + canary, "Splunk " + canary} {
 			if !shows("got " + form(header)) {
-				t.Errorf("%s of %s is not found", name, header)
+				t.Errorf("shows does not find %s of %s", name, header)
 			}
 		}
 	}
 	if shows("got [redacted]") {
-		t.Error("what was taken out is found")
+		t.Error("shows finds the canary in a text without it")
 	}
 }
 
-// A credential that a server gives back shows nowhere: not in the log, on any page
-// of the admin server, nor in what check says.
+// A credential that a server repeats shows nowhere: not in the log, not on any page of
+// the admin server, and not in the output of check.
 func TestEchoedCredentialShowsNowhere(t *testing.T) {
 	api := httptest.NewServer(simulator.New(simulator.Config{Events: 3}))
 	t.Cleanup(api.Close)
 	for name, form := range echoed {
 		echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			header := r.Header.Get("Authorization")
-			if header == "" { // There is nothing to give back: HEC's health.
+			if header == "" { // HEC's health check has no credential to repeat.
 				return
 			}
 			text := form(header)
@@ -94,7 +94,7 @@ func TestEchoedCredentialShowsNowhere(t *testing.T) {
 	}
 }
 
-// echoes is a configuration whose lane cannot go on.
+// echoes returns a configuration whose lane cannot continue.
 type echoes struct{ file, admin string }
 
 func newEchoes(t *testing.T, api, splunk string) *echoes {
@@ -127,8 +127,8 @@ func (e *echoes) check(t *testing.T) string {
 	return out.String() + log.String()
 }
 
-// run runs until the lane says why it is not ready, and returns all that is said by
-// then, by where.
+// run runs until the lane reports why it is not ready. It returns everything that was
+// written until then, by place.
 func (e *echoes) run(t *testing.T) map[string]string {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -170,7 +170,7 @@ func fetch(address string) (string, error) {
 	return string(text), errors.Join(err, answer.Body.Close())
 }
 
-// locked may be written and read at once.
+// locked can be written and read at the same time.
 type locked struct {
 	mu   sync.Mutex
 	text bytes.Buffer

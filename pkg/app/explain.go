@@ -12,15 +12,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// explainer tells the records of a sink field by field, each with the rule that
-// made it.
+// explainer prints the records of a lane field by field, with the rule that made each.
 type explainer struct {
-	sink config.Sink
+	lane config.Lane
 	out  io.Writer
 }
 
-// publish shows what people look at, so that it is no more at the mercy of who
-// named things than a screen is elsewhere.
+// publish escapes control characters wherever it writes, since people read the output.
 func (x explainer) publish(_ context.Context, records []sink.Record) error {
 	for i := range records {
 		text, err := x.explain(&records[i])
@@ -35,11 +33,11 @@ func (x explainer) publish(_ context.Context, records []sink.Record) error {
 }
 
 func (x explainer) explain(r *sink.Record) (string, error) {
-	fields, err := x.sink.Format.Explain(r.Body)
+	fields, err := x.lane.Sink.Format.Explain(&x.lane.Source.Type.Product, r.Body)
 	if err != nil {
 		return "", fmt.Errorf("explaining event %s: %w", r.ID, err)
 	}
-	a := x.sink.Catalogue.Lookup(r.Action)
+	a := x.lane.Source.Catalogue.Lookup(r.Action)
 	var text strings.Builder
 	fmt.Fprintf(&text, "event      %s\naction     %s\ncatalogue  %s\nseverity   %d: %s\n\n", oneLine(r.ID), oneLine(r.Action), oneLine(a.Rule), a.Severity, oneLine(a.Reason))
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -53,7 +51,7 @@ func (x explainer) explain(r *sink.Record) (string, error) {
 	return text.String() + "\n", nil
 }
 
-// cell shows the beginning of a text in a table.
+// cell cuts a text to fit a table.
 func cell(text string) string {
 	const longest = 60 // bytes
 	if short := transform.Cut(text, longest); len(short) < len(text) {
@@ -61,5 +59,3 @@ func cell(text string) string {
 	}
 	return oneLine(text)
 }
-
-func oneLine(text string) string { return strings.ReplaceAll(printable(text), "\n", "\uFFFD") }

@@ -26,19 +26,19 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// fleet is several replicas with the state in Kafka, and all that they read and
-// deliver to: a log for each source, and for each of them the sinks siem (Kafka,
-// exactly once), splunk and hop (RELP).
+// fleet is several replicas with their state in Kafka, and their counterparts: a log for
+// each source, and for each source the sinks siem (Kafka, exactly once), splunk and hop
+// (RELP).
 type fleet struct {
 	*site
 	broker   *broker
 	apis     map[string]*simulator.Server // by source
 	hop      *relptest.Server
 	replicas []*member
-	empty    string // where replicas run: a directory that they cannot write
+	empty    string // the replicas' directory, which they cannot write
 
 	mu      sync.Mutex
-	indexed map[string]int // how often Splunk has an event, by id
+	indexed map[string]int // number of copies of an event in Splunk, by id
 }
 
 // member is one of the replicas.
@@ -51,7 +51,7 @@ type member struct {
 
 var sinksOfFleet = []string{"siem", "splunk", "hop"}
 
-// newFleet starts as many replicas, of one configuration.
+// newFleet starts so many replicas with one configuration.
 func newFleet(t *testing.T, sources, replicas int) *fleet {
 	t.Helper()
 	f := &fleet{
@@ -75,8 +75,8 @@ func newFleet(t *testing.T, sources, replicas int) *fleet {
 	return f
 }
 
-// open lets replicas run as somebody who may write nowhere, where the test may
-// choose who they are.
+// open lets the replicas run as a user who may write nowhere, if the test may choose the
+// user.
 func (f *fleet) open(t *testing.T) {
 	t.Helper()
 	f.empty = f.path("empty")
@@ -98,7 +98,7 @@ func (f *fleet) configure(t *testing.T, names []string) {
 	var b strings.Builder
 	b.WriteString("sources:\n")
 	for i, name := range names {
-		// Two of them have more to ask than they may.
+		// Two sources have more to request than they may.
 		poll := "1s"
 		if i < 2 {
 			poll = "100ms"
@@ -124,18 +124,18 @@ func (f *fleet) index(e hectest.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
-		record.Event.ID = err.Error() // which was never in a log
+		record.Event.ID = err.Error() // an id that was never in a log
 	}
 	f.indexed[record.Event.ID]++
 }
 
-// sluice is a command with the configuration of the fleet, which is told of what a
-// replica is.
+// sluice returns a command with the configuration of the fleet and the environment of a
+// replica.
 func (f *fleet) sluice(admin string, args ...string) *exec.Cmd {
 	cmd := exec.Command(f.binary, append(args, "-c", f.path("sluice.yaml"))...)
 	cmd.Dir = f.empty
 	cmd.Env = []string{"ADMIN=" + admin, "HOME=" + f.empty, "TMPDIR=" + f.empty, "PATH=" + os.Getenv("PATH")}
-	if os.Getuid() == 0 { // whom the mode of a directory does not stop
+	if os.Getuid() == 0 { // root may write whatever the mode of a directory is
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	return cmd
@@ -178,7 +178,7 @@ func (f *fleet) signal(t *testing.T, m *member, s syscall.Signal) {
 	}
 }
 
-// said is what a replica last logged.
+// said returns the end of a replica's log.
 func (f *fleet) said(t *testing.T, m *member) string {
 	t.Helper()
 	data, err := os.ReadFile(m.stderr)
@@ -188,7 +188,7 @@ func (f *fleet) said(t *testing.T, m *member) string {
 	return string(data[max(0, len(data)-8000):])
 }
 
-// append adds to all logs, now and then an event late, until it is stopped.
+// append adds events to all logs until it is stopped. Now and then one is late.
 func (f *fleet) append(t *testing.T, every time.Duration) (stop func()) {
 	quit := make(chan struct{})
 	var appending sync.WaitGroup
@@ -235,7 +235,7 @@ func (f *fleet) lanes() []string {
 	return lanes
 }
 
-// ids are those of all events that were ever in a source's log.
+// ids returns the ids of all events that were ever in a source's log.
 func (f *fleet) ids(name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for e := range f.apis[name].Ever() {
@@ -246,7 +246,7 @@ func (f *fleet) ids(name string) iter.Seq[string] {
 	}
 }
 
-// times are how often each event was delivered, by sink.
+// times returns how often each event was delivered, by sink.
 func (f *fleet) times(t *testing.T) map[string]map[string]int {
 	t.Helper()
 	all := map[string]map[string]int{"siem": {}, "splunk": {}, "hop": {}}
@@ -269,7 +269,7 @@ func (f *fleet) times(t *testing.T) map[string]map[string]int {
 	return all
 }
 
-// missing are the events that sinks lack, by lane.
+// missing returns the events that sinks lack, by lane.
 func (f *fleet) missing(t *testing.T) map[string][]simulator.Event {
 	t.Helper()
 	missing, times := map[string][]simulator.Event{}, f.times(t)
@@ -285,7 +285,7 @@ func (f *fleet) missing(t *testing.T) map[string][]simulator.Event {
 	return missing
 }
 
-// until looks every so often until done says that it is.
+// until calls done at intervals until done returns true.
 func until(t *testing.T, every, within time.Duration, what string, done func() bool) {
 	t.Helper()
 	deadline := time.After(within)

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// view is who says to run a lane, and when it was read last.
+// view holds the replicas that claim to run a lane, and the time of its last read.
 type view struct {
 	owners map[string][]string
 	read   map[string]time.Time
-	silent int // replicas that live and do not answer
+	silent int // living replicas that do not answer
 }
 
-// look asks all replicas that live.
+// look asks all living replicas.
 func (f *fleet) look() view {
 	v := view{owners: map[string][]string{}, read: map[string]time.Time{}}
 	for _, m := range f.replicas {
@@ -68,7 +68,8 @@ func (m *member) ask(path string) ([]byte, error) {
 	return body, errors.Join(err, resp.Body.Close())
 }
 
-// wrong says which lane does not have one owner that read since; empty if all have.
+// wrong names a lane without exactly one owner that has read since; empty if there is
+// none.
 func (v view) wrong(lanes []string, since time.Time) string {
 	for _, l := range lanes {
 		switch owners := v.owners[l]; {
@@ -81,7 +82,7 @@ func (v view) wrong(lanes []string, since time.Time) string {
 	return ""
 }
 
-// twice is how many lanes are said to be run by several.
+// twice counts the lanes that several replicas claim to run.
 func (v view) twice() (n int) {
 	for _, owners := range v.owners {
 		if len(owners) > 1 {
@@ -91,8 +92,8 @@ func (v view) twice() (n int) {
 	return n
 }
 
-// moved waits until each lane has an owner that read since, and returns how long
-// that took, and in how many samples a lane had several owners.
+// moved waits until each lane has an owner that has read since. It returns how long that
+// took, and in how many samples a lane had several owners.
 func (f *fleet) moved(t *testing.T, since time.Time) (took time.Duration, twice int) {
 	t.Helper()
 	lanes := f.lanes()
@@ -115,13 +116,13 @@ func (f *fleet) moved(t *testing.T, since time.Time) (took time.Duration, twice 
 	}
 }
 
-// calm is how long owners stay what they are once a handover is over: longer than
-// a heartbeat, by which members hear that another came.
+// calm is how long owners must stay the same before a handover counts as over. It is
+// longer than a heartbeat, by which members learn of new ones.
 const calm = 2 * time.Second
 
-// settle waits until all replicas answer and nothing moves any more, and holds what
-// they say against their metrics. It returns in how many samples a lane had several
-// owners before.
+// settle waits until all replicas answer and no lane moves any more, and compares the
+// answers with the metrics. It returns in how many samples before that a lane had several
+// owners.
 func (f *fleet) settle(t *testing.T) (twice int) {
 	t.Helper()
 	lanes, began := f.lanes(), time.Now()

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 )
 
-// healthTimeout is for the whole question. The image's health check waits longer.
+// healthTimeout bounds the whole request. The image's health check waits longer.
 const healthTimeout = 5 * time.Second
 
 func (c *command) health() *cobra.Command {
@@ -27,7 +27,7 @@ func (c *command) health() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("config") {
 				if cmd.Flags().Changed("url") {
-					return usageError{errors.New("-c and --url both say where to ask; keep one of them"), cmd.CommandPath()}
+					return usageError{errors.New("-c and --url exclude each other; write one of them"), cmd.CommandPath()}
 				}
 				var err error
 				if address, err = healthURL(file); err != nil {
@@ -39,13 +39,13 @@ func (c *command) health() *cobra.Command {
 			return c.askHealth(ctx, address)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file` whose admin.listen is asked")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`: ask at its admin.listen")
 	cmd.Flags().StringVar(&address, "url", "http://127.0.0.1:9876/healthz", "address to ask")
 	return cmd
 }
 
-// healthURL is where the sluice that runs by this file answers. It reads nothing
-// but the admin server's key, so that it needs no secret and no other setting.
+// healthURL is the address at which a sluice with this configuration answers. It reads
+// the key admin alone, so it needs no secret and no other setting.
 func healthURL(file string) (string, error) {
 	admin, err := config.LoadAdmin(file)
 	if err != nil {
@@ -56,14 +56,14 @@ func healthURL(file string) (string, error) {
 		return "", fmt.Errorf("admin.listen: %w", err)
 	}
 	if port == "0" {
-		return "", healthError{errors.New("admin.listen: the system chooses the port"), "write a port under admin.listen, or ask with --url"}
+		return "", healthError{errors.New("admin.listen has port 0: the system chooses the port"), "write a port under admin.listen, or ask with --url"}
 	}
 	u := url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), port), Path: "/healthz"}
 	return u.String(), nil
 }
 
-// reachable is a host that a server which listens on host answers at: this machine
-// for one that listens on every address.
+// reachable returns a host at which a server that listens on host can be reached. For
+// one that listens on every address, that is this machine.
 func reachable(host string) string {
 	switch ip := net.ParseIP(host); {
 	case host == "", ip.Equal(net.IPv4zero):
@@ -77,12 +77,12 @@ func reachable(host string) string {
 func (c *command) askHealth(ctx context.Context, address string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return usageError{errors.New("--url: is no address; write such as http://127.0.0.1:9876/healthz"), ""}
+		return usageError{errors.New("--url is not an address; write one such as http://127.0.0.1:9876/healthz"), ""}
 	}
-	// The server is on this machine or beside it: no proxy is asked.
+	// The server is on this machine or near it, so the transport uses no proxy.
 	answer, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
 	if err != nil {
-		return healthError{err, "is sluice running there? health -c FILE asks at admin.listen of that file"}
+		return healthError{err, "is sluice running there? health -c FILE asks at the admin.listen of that file"}
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
@@ -101,5 +101,5 @@ type healthError struct {
 	hint string
 }
 
-func (e healthError) Unwrap() error { return e.error }
-func (e healthError) Hint() string  { return e.hint }
+func (e healthError) Unwrap() error     { return e.error }
+func (e healthError) ErrorHint() string { return e.hint }

@@ -16,8 +16,16 @@ import (
 
 const day = 24 * time.Hour
 
-// One sink is down for a day. What reaches the other is what reaches it on a day
-// on which both are up, and it does so as soon.
+// dayLasts is shorter in a short run.
+func dayLasts() time.Duration {
+	if testing.Short() {
+		return day / 4
+	}
+	return day
+}
+
+// One sink is down for a day. The other gets the same events, just as soon, as on a day
+// on which both are up.
 func TestSinkThatIsDownHoldsNobodyUp(t *testing.T) {
 	var quiet, troubled []delivery
 	synctest.Test(t, func(t *testing.T) { quiet, _ = aDay(t, nil) })
@@ -25,20 +33,20 @@ func TestSinkThatIsDownHoldsNobodyUp(t *testing.T) {
 		var other []delivery
 		troubled, other = aDay(t, errors.New("no route to host"))
 		if len(other) < len(troubled) {
-			t.Errorf("back again, the other sink took %d events, want all of %d", len(other), len(troubled))
+			t.Errorf("after its trouble, the second sink took %d events, want all %d", len(other), len(troubled))
 		}
 	})
-	if len(quiet) < 1000 {
-		t.Fatalf("only %d events on a day", len(quiet))
+	if least := int(dayLasts() / (86 * time.Second)); len(quiet) < least {
+		t.Fatalf("only %d events on a day, want %d or more", len(quiet), least)
 	}
 	if diff := cmp.Diff(quiet, troubled, cmpopts.IgnoreFields(delivery{}, "At")); diff != "" {
 		t.Errorf("what the sink that was up took (-both up +one down):\n%.2000s", diff)
 	}
 }
 
-// aDay runs two lanes of a source. The second sink is in trouble for a day, if
-// there is any; then it is well for an hour. The result is what each took, the
-// first on the day and the second until the end of the hour.
+// aDay runs two lanes of a source for a day. If there is trouble, the second sink has it
+// for that day, and is well for an hour afterwards. The result is what each sink took:
+// the first on the day, the second until the end of the hour.
 func aDay(t *testing.T, trouble error) (first, second []delivery) {
 	const poll = 30 * time.Second
 	api := simulator.New(simulator.Config{Seed: 7, Events: 300, Rate: 0.01})
@@ -46,7 +54,7 @@ func aDay(t *testing.T, trouble error) (first, second []delivery) {
 	one, two := &destination{}, &destination{down: trouble}
 	stop := run(t, newLane(t, "acme/one", src, one, &memory{}), newLane(t, "acme/two", src, two, &memory{}))
 	began := time.Now()
-	time.Sleep(day)
+	time.Sleep(dayLasts() + poll/2) // Without the half poll, a poll would start exactly at the end of the day.
 	first = one.deliveries()
 	wantPrompt(t, api, first, began, 2*poll)
 	two.fail(nil)
@@ -58,7 +66,7 @@ func aDay(t *testing.T, trouble error) (first, second []delivery) {
 	return first, two.deliveries()
 }
 
-// wantPrompt requires that nothing took longer than bound since it could be read.
+// wantPrompt requires that each event was delivered within bound after it could be read.
 func wantPrompt(t *testing.T, api *simulator.Server, delivered []delivery, began time.Time, bound time.Duration) {
 	listed := map[string]time.Time{}
 	for e := range api.Ever() {
@@ -75,7 +83,7 @@ func wantPrompt(t *testing.T, api *simulator.Server, delivered []delivery, began
 	}
 }
 
-// Two lanes of an idle source cost what one costs.
+// Two lanes of an idle source cost as many requests as one.
 func TestIdleLanesShareTheirPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := simulator.New(simulator.Config{Events: 50})
@@ -86,8 +94,8 @@ func TestIdleLanesShareTheirPolls(t *testing.T) {
 		if a, b := len(one.deliveries()), len(two.deliveries()); a != 50 || b != 50 {
 			t.Errorf("got %d and %d events, want 50 each", a, b)
 		}
-		// Until an overlap has passed, nothing is settled in a log that began to be
-		// read: each walk down to its end then asks behind it.
+		// Nothing is settled before an overlap has passed since the first read. Until
+		// then each walk requests what follows the end of the log.
 		time.Sleep(15 * time.Minute)
 		before := api.RequestCount()
 		time.Sleep(time.Hour)
@@ -101,7 +109,7 @@ func TestIdleLanesShareTheirPolls(t *testing.T) {
 	})
 }
 
-// run runs lanes until the function returned is called.
+// run runs lanes until the returned function is called.
 func run(t *testing.T, lanes ...interface{ Run(context.Context) error }) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group

@@ -11,11 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// kafka is a cluster for a script:
+// kafka runs a cluster for a script:
 //
-//	kafka start TOPIC      runs one with that topic and sets $BROKER
+//	kafka start TOPIC      runs a cluster with that topic and sets $BROKER
 //	kafka delete TOPIC     deletes a topic
-//	kafka holds TOPIC N    wants so many committed records
+//	kafka holds TOPIC N    requires so many committed records
 func kafka(ts *testscript.TestScript, _ bool, args []string) {
 	shared := ts.Value(scripted{}).(*scripted)
 	switch args[0] {
@@ -49,8 +49,8 @@ func kafkaClient(ts *testscript.TestScript, c *kfake.Cluster, opts ...kgo.Opt) *
 	return client
 }
 
-// countCommitted reads a topic up to a record that it writes to each partition, and
-// does not count those.
+// countCommitted writes a record to each partition of a topic, and counts the committed
+// records before these.
 func countCommitted(ts *testscript.TestScript, c *kfake.Cluster, topic string) (n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

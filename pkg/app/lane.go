@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
-// sources are those of a configuration, opened, by name.
+// sources are the opened sources of a configuration by name.
 type sources map[string]source.Source
 
 func openSources(ctx context.Context, cfg *config.Config, log zerolog.Logger) (sources, error) {
@@ -57,12 +57,11 @@ func (s sources) usage() map[string]source.Usage {
 	return usage
 }
 
-// newLane wires a lane of the configuration. The sink is opened before the lane
-// runs, since it knows the largest record, which the format is told; opening
-// reaches no destination. The lane uses it first, and opens another when it had
-// to abandon one.
+// newLane wires a lane of the configuration. It opens the sink before the lane runs,
+// because the format needs the sink's limit on a record. Opening contacts no
+// destination. The lane uses this sink first, and opens another after it abandoned one.
 func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func(context.Context) error, stock *prepare.Stock, log zerolog.Logger) (*pipeline.Lane, error) {
-	prepared, err := newPreparation(l.Sink, stock)
+	prepared, err := newPreparation(l, stock)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +72,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: %w", l.Sink.Name, err)
 	}
-	encoder, err := newTransformer(l.Sink, first)
+	encoder, err := newTransformer(l, first)
 	if err != nil {
 		return nil, errors.Join(err, first.Close())
 	}
@@ -94,12 +93,18 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 	}, nil
 }
 
-func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, error) {
-	o := transform.Options{MaxBytes: limitsOf(opened).RecordBytes, Original: s.Original, Host: hostname(), Version: buildVersion(), Settings: s.FormatSettings, Catalogue: s.Catalogue}
+// newTransformer returns what makes the records of a lane. opened is the lane's sink;
+// nil if records go to a screen only.
+func newTransformer(l config.Lane, opened sink.Sink) (transform.Transformer, error) {
+	s := l.Sink
+	o := transform.Options{
+		Product: l.Source.Type.Product, Catalogue: l.Source.Catalogue, Settings: s.FormatSettings, Original: s.Original,
+		MaxBytes: limitsOf(opened).RecordBytes, Host: hostname(), Version: buildVersion(),
+	}
 	if o.MaxBytes > 0 && o.MaxBytes < s.Format.Least {
 		return nil, sink.Hint(
-			fmt.Errorf("sink %s: format %s needs %d bytes a record, and the sink takes %d", s.Name, s.Format.Name, s.Format.Least, o.MaxBytes),
-			"raise the sink's largest record, such as max_message_bytes or max_record_bytes, or take a terser format, such as leef")
+			fmt.Errorf("sink %s: format %s needs %d bytes for a record, but the sink allows %d", s.Name, s.Format.Name, s.Format.Least, o.MaxBytes),
+			"raise the sink's limit, such as max_message_bytes or max_record_bytes, or choose a shorter format, such as leef")
 	}
 	encoder, err := s.Format.New(o)
 	if err != nil {
@@ -108,20 +113,21 @@ func newTransformer(s config.Sink, opened sink.Sink) (transform.Transformer, err
 	return encoder, nil
 }
 
-// newPreparation is what the sink wants done with events before they are encoded,
-// nil if that is nothing.
-func newPreparation(s config.Sink, stock *prepare.Stock) (func(*source.Event) (*source.Event, error), error) {
+// newPreparation returns the function that filters, enriches and redacts events for the
+// lane's sink; nil if the sink asks for none of it.
+func newPreparation(l config.Lane, stock *prepare.Stock) (func(*source.Event) (*source.Event, error), error) {
+	s := l.Sink
 	if !s.Prepare.IsSet() {
 		return nil, nil
 	}
-	p, err := stock.New(s.Prepare, s.Catalogue)
+	p, err := stock.New(s.Prepare, &l.Source.Type.Product, l.Source.Catalogue)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
 	}
 	return p.Prepare, nil
 }
 
-// limitsOf are those that a sink declares.
+// limitsOf returns the limits that a sink declares.
 func limitsOf(opened sink.Sink) sink.Limits {
 	if limiter, ok := opened.(sink.Limiter); ok {
 		return limiter.Limits()
@@ -129,13 +135,15 @@ func limitsOf(opened sink.Sink) sink.Limits {
 	return sink.Limits{}
 }
 
-// sinkEnv is what a sink is told about its lane.
+// sinkEnv describes the lane to its sink.
 func sinkEnv(l config.Lane, log zerolog.Logger) sink.Env {
-	return sink.Env{Lane: l.Name, Source: l.Source.Name, Log: log.With().Str("lane", l.Name).Logger()}
+	return sink.Env{
+		Lane: l.Name, Source: l.Source.Name, Dataset: l.Source.Type.Product.Dataset,
+		Log: log.With().Str("lane", l.Name).Logger(),
+	}
 }
 
-// hostname is how the forwarder calls itself in records; empty if the system
-// does not say.
+// hostname names this machine in records; empty if the system does not know it.
 func hostname() string {
 	name, err := os.Hostname()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 
 const module = "github.com/sluice-siem/sluice/"
 
-// listed is what go list tells of a package.
+// listed is the output of go list for a package.
 type listed struct {
 	ImportPath, Dir, Doc                        string
 	GoFiles, Imports, TestImports, XTestImports []string
@@ -46,7 +47,7 @@ func packages(t *testing.T) []listed {
 	}
 }
 
-// ours are those of the imports that belong to this module, without its path.
+// ours returns the imports of this module, without its path.
 func ours(imports []string) []string {
 	var names []string
 	for _, i := range imports {
@@ -57,12 +58,13 @@ func ours(imports []string) []string {
 	return names
 }
 
-// TestImportLaw holds the import graph against the law: contracts know nothing,
-// back ends know their contract, the pipeline knows contracts, and app knows all.
+// TestImportLaw checks the import graph against the law. Contracts know only the
+// questions that errors answer. Back ends know their contract, the pipeline knows
+// contracts, and app knows everything.
 func TestImportLaw(t *testing.T) {
 	all := packages(t)
 	if len(all) < 20 {
-		t.Fatalf("go list found %d packages; there are more", len(all))
+		t.Fatalf("go list found only %d packages", len(all))
 	}
 	for _, p := range all {
 		name := strings.TrimPrefix(p.ImportPath, module)
@@ -74,7 +76,7 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
-// lawful says whether a package may import another, both of this module.
+// lawful reports whether a package may import another. Both are of this module.
 func lawful(name, imported string) bool {
 	if allowed, ok := permitted[name]; ok {
 		return slices.Contains(allowed, imported)
@@ -90,29 +92,99 @@ func lawful(name, imported string) bool {
 		return true
 	case strings.HasPrefix(name, imported+"/internal/"): // and that contract
 		return true
+	case imported == "pkg/source/cursorlog": // how a source reads a log of that kind
+		return path.Dir(name) == "pkg/source"
 	case strings.HasPrefix(imported, "pkg/internal/"):
 		return strings.HasPrefix(name, "pkg/")
 	}
-	return slices.Contains([]string{"pkg/source", "pkg/sink", "pkg/setting"}, imported)
+	return slices.Contains([]string{"pkg/failure", "pkg/source", "pkg/sink", "pkg/setting"}, imported)
 }
 
-// permitted is what those may import that are not a back end.
+// permitted lists the allowed imports of packages that are not back ends.
 var permitted = map[string][]string{
-	"cmd/sluice":    {"pkg/app"},
-	"pkg/source":    nil,
-	"pkg/sink":      nil,
-	"pkg/setting":   nil,
+	"cmd/sluice":  {"pkg/app"},
+	"pkg/failure": nil,
+	"pkg/source":  {"pkg/failure"}, // It defines what a caller may ask of an error.
+	"pkg/sink":    {"pkg/failure"},
+	"pkg/setting": nil,
+	// Logs of this kind are read in the same way, whoever the vendor is.
+	"pkg/source/cursorlog": {"pkg/source", "pkg/setting", "pkg/internal/httpclient", "pkg/internal/rawjson"},
+
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
-	"pkg/pipeline":  {"pkg/source", "pkg/sink", "pkg/transform"},
+	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/pool"},
 	"pkg/config":    {"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting"},
 	"pkg/admin":     {"pkg/source", "pkg/pipeline"},
-	// What happens to an event before it is encoded is put together of its parts.
-	"pkg/transform/prepare": {"pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
-	// A fixed point to measure against, for benchmarks alone.
-	"pkg/internal/baseline": {"pkg/source", "pkg/transform"},
+	// The preparation of an event consists of these parts.
+	"pkg/transform/prepare": {"pkg/setting", "pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
+	// The script that benchmarks compare Sluice with.
+	"pkg/internal/baseline": {"pkg/source", "pkg/source/planetscale", "pkg/transform"},
+	// A command that measures many lanes needs counterparts for them.
+	"pkg/internal/scale": {"pkg/admin", "pkg/internal/freeport", "pkg/source/planetscale/simulator"},
+	// The events that tests of the formats share.
+	"pkg/transform/internal/corpus": {"pkg/sink", "pkg/source", "pkg/source/planetscale", "pkg/source/planetscale/simulator", "pkg/transform"},
 }
 
-// TestNothingDependsOnApp looks at tests, too: what app wires must not know it.
+// vendors are the products whose names the code of one package may hold, with its parts.
+var vendors = map[string]string{
+	"planetscale": "pkg/source/planetscale",
+	"splunk":      "pkg/sink/splunkhec",
+}
+
+// mayNameAVendor are further packages that may: they list the types, or only tests use
+// them. Of app only some files may, which list the types or show an invented log.
+var mayNameAVendor = map[string][]string{
+	"pkg/app":                       {"app.go", "demo.go", "simulate.go"},
+	"pkg/internal/baseline":         nil,
+	"pkg/internal/scale":            nil,
+	"pkg/transform/internal/corpus": nil,
+}
+
+// TestOnlyOnePackageKnowsAVendor looks at the code of all other packages, but not at
+// comments, which may have examples.
+func TestOnlyOnePackageKnowsAVendor(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		files, free := mayNameAVendor[name]
+		if free && files == nil {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			if slices.Contains(files, file) {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for vendor, home := range vendors {
+				if named := naming(parsed, vendor); len(named) > 0 && !strings.HasPrefix(name+"/", home+"/") {
+					t.Errorf("%s/%s has %s, which only %s may know", p.ImportPath, file, strings.Join(named, ", "), home)
+				}
+			}
+		}
+	}
+}
+
+// naming returns the identifiers and literals of a file that hold a vendor's name.
+func naming(file *ast.File, vendor string) []string {
+	var named []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		text := ""
+		switch n := n.(type) {
+		case *ast.Ident:
+			text = n.Name
+		case *ast.BasicLit:
+			text = n.Value
+		}
+		if strings.Contains(strings.ToLower(text), vendor) {
+			named = append(named, text)
+		}
+		return true
+	})
+	return named
+}
+
+// TestNothingDependsOnApp checks tests, too: what app wires must not know app.
 func TestNothingDependsOnApp(t *testing.T) {
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
@@ -127,7 +199,7 @@ func TestNothingDependsOnApp(t *testing.T) {
 	}
 }
 
-// TestForbiddenModules names what this project does without, and why.
+// TestForbiddenModules lists the modules that this project does not use, and why.
 func TestForbiddenModules(t *testing.T) {
 	forbidden := map[string]string{
 		"github.com/spf13/viper":      "configuration is strict and names the line of each problem",
@@ -157,8 +229,40 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// TestNoRegistries looks for what happens by importing alone: init functions,
-// and imports without a name.
+// TestErrorsAreAskedInOnePlace requires that only package failure inspects errors. An
+// interface with its methods elsewhere would be a second way, and an error whose method
+// has another name would be missed.
+func TestErrorsAreAskedInOnePlace(t *testing.T) {
+	for _, p := range packages(t) {
+		if strings.TrimPrefix(p.ImportPath, module) == "pkg/failure" {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.InterfaceType:
+					for _, m := range n.Methods.List {
+						if len(m.Names) == 1 && slices.Contains([]string{"ErrorHint", "ErrorClass", "ErrorRetryAfter", "ErrorPermanent"}, m.Names[0].Name) {
+							t.Errorf("%s/%s asks for %s itself; package failure does", p.ImportPath, file, m.Names[0].Name)
+						}
+					}
+				case *ast.FuncDecl:
+					if n.Recv != nil && slices.Contains([]string{"Hint", "RetryAfter"}, n.Name.Name) {
+						t.Errorf("%s/%s has a method %s; package failure asks for Error%s", p.ImportPath, file, n.Name.Name, n.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+// TestNoRegistries refuses imports that have an effect by themselves: init functions, and
+// imports without a name.
 func TestNoRegistries(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, file := range p.GoFiles {
@@ -176,6 +280,29 @@ func TestNoRegistries(t *testing.T) {
 					t.Errorf("%s/%s has an init function", p.ImportPath, file)
 				}
 			}
+		}
+	}
+}
+
+// TestFilesAndPackagesStaySmall limits a file to 350 lines. A package of more than a
+// dozen files says in its doc how they are divided.
+func TestFilesAndPackagesStaySmall(t *testing.T) {
+	const lines, files = 350, 12
+	for _, p := range packages(t) {
+		doc := ""
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(text), "\n"); n > lines {
+				t.Errorf("%s/%s has %d lines, want at most %d", p.ImportPath, name, n, lines)
+			}
+			head, _, _ := strings.Cut(string(text), "\npackage ")
+			doc += head
+		}
+		if len(p.GoFiles) > files && !strings.Contains(doc, "// # Files\n") {
+			t.Errorf("%s has %d files and no section # Files in its doc", p.ImportPath, len(p.GoFiles))
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// begin starts the site's command with its stderr in a file, and returns what ends it.
+// begin starts the site's command with its stderr in a file, and returns a function that
+// ends it.
 func (s *site) begin(t *testing.T, stderr string) (stop func() error) {
 	t.Helper()
 	said, err := os.Create(s.path(stderr))
@@ -55,7 +56,7 @@ func (s *site) begin(t *testing.T, stderr string) (stop func() error) {
 	return stop
 }
 
-// await waits until a file holds a text as often as said.
+// await waits until a file holds a text at least so many times.
 func (s *site) await(t *testing.T, name, text string, times int) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
@@ -76,8 +77,8 @@ func (s *site) await(t *testing.T, name, text string, times int) {
 }
 
 // The lock of a state directory is removed while an instance runs. A second one
-// starts, and goes on from the position of the first. The first says so and saves
-// nothing any more, so that the position is the second's, and no event is lost.
+// starts, and resumes from the position of the first. The first reports that and saves
+// nothing more. So the position is that of the second, and no event is lost.
 func TestASecondInstanceAfterTheLockWasRemoved(t *testing.T) {
 	s := newSite(t, simulator.Config{Events: 200})
 	s.fileSink(t, "100ms")
@@ -123,7 +124,7 @@ func TestASecondInstanceAfterTheLockWasRemoved(t *testing.T) {
 	}
 }
 
-// events are the ids in a file of ECS, and how often each is there.
+// events returns how often each id occurs in a file of ECS.
 func (s *site) events(t *testing.T, name string) map[string]int {
 	t.Helper()
 	data, err := os.ReadFile(s.path(name))

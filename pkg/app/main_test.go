@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/app"
 )
 
-// TestMain runs the tests, or is the command: scripts execute this binary again
-// under the name of sluice.
+// TestMain runs the tests or acts as the command: scripts run this binary again under the
+// name sluice.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sluice": func() { app.Main() }})
 }

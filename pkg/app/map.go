@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,96 +18,133 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
 func (c *command) mapEvents() *cobra.Command {
-	var file, name, format string
+	var file, name, format, kind string
 	var m mapping
 	cmd := &cobra.Command{
 		Use:   "map",
 		Short: "Turn raw events on stdin into records on stdout",
 		Long: `Turn raw events on stdin into records on stdout, one a line.
 
-The input is one event a line, or answers of the API. What cannot be decoded
-comes out raw and marked, as it would in a lane.
+The input is one event a line, or responses of the API. An event that cannot be
+decoded comes out raw and marked, as in a lane. The type of source is the one of
+the configuration or, without one, of this build. If there are several,
+--source-type names one.
 
-With -c and --sink records are what that sink gets: of the events that it does
-not filter, enriched and redacted as for it, in its format and by the catalogue
-of the configuration. Only the largest record of the sink is not applied.
+With -c and --sink the records are what that sink gets: filtered, enriched and
+redacted by its settings, in its format and with the configured catalogue. Only
+the sink's limit on the size of a record is not applied.
 
-With --explain each record is told field by field, with the rule that made it.`,
+With --explain each record is shown field by field, with the rule that made it.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.mappedFor(cmd, file, name, format)
+			l, err := c.mappedFor(cmd, file, name, format, kind)
 			if err != nil {
 				return err
 			}
-			return c.mapFor(cmd, s, m)
+			return c.mapFor(cmd, l, m)
 		},
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().Lookup("config").Usage = "configuration file, for --sink and the catalogue"
-	cmd.Flags().StringVar(&name, "sink", "", "make the records of this sink")
+	cmd.Flags().StringVar(&name, "sink", "", "make the records that this sink gets")
 	formatFlag(cmd, &format)
-	cmd.Flags().StringVar(&m.organization, "organization", "", "organization to name in the records")
-	cmd.Flags().BoolVar(&m.explain, "explain", false, "tell of each field which rule made it")
+	cmd.Flags().StringVar(&kind, "source-type", "", "type of source that the events come from")
+	cmd.Flags().StringVar(&m.organization, "organization", "", "organization that the records name")
+	cmd.Flags().BoolVar(&m.explain, "explain", false, "show the rule that made each field")
 	return cmd
 }
 
-// mappedFor is the sink whose records to make: one of the configuration, or one
-// that gets everything in a format.
-func (c *command) mappedFor(cmd *cobra.Command, file, name, format string) (config.Sink, error) {
+// mappedFor returns the lane whose records map makes. Its sink is one of the
+// configuration, or one that gets all events in a format. Its source may have nothing
+// but a type.
+func (c *command) mappedFor(cmd *cobra.Command, file, name, format, kind string) (config.Lane, error) {
 	f, err := c.format(cmd, format)
 	switch {
 	case err != nil:
-		return config.Sink{}, err
+		return config.Lane{}, err
 	case name != "" && cmd.Flags().Changed("format"):
-		return config.Sink{}, usageError{errors.New("--format and --sink: a sink has a format of its own"), cmd.CommandPath()}
+		return config.Lane{}, usageError{errors.New("--format and --sink exclude each other: the sink sets the format"), cmd.CommandPath()}
 	case file == "" && name == "":
-		return config.Sink{Name: "map", Format: f, Original: true}, nil
+		src, err := c.sourceOf(cmd, nil, kind)
+		return config.Lane{Source: src, Sink: config.Sink{Name: "map", Format: f, Original: true}}, err
 	}
 	cfg, err := c.load(file)
 	if err != nil {
-		return config.Sink{}, err
+		return config.Lane{}, err
 	}
-	if name == "" {
-		return everything(cfg, f), nil
+	s := everything(cfg, f)
+	if name != "" {
+		if s, err = sinkNamed(cfg, name); err != nil {
+			return config.Lane{}, usageError{err, ""}
+		}
 	}
-	s, err := sinkNamed(cfg, name)
-	if err != nil {
-		return config.Sink{}, usageError{err, ""}
-	}
-	return s, nil
+	followed := slices.DeleteFunc(slices.Clone(cfg.Sources), func(src config.Source) bool { return !slices.Contains(s.Sources, src.Name) })
+	src, err := c.sourceOf(cmd, followed, kind)
+	return config.Lane{Source: src, Sink: s}, err
 }
 
-// mapping is what is done with each input.
+// sourceOf returns the first source of a type. Without sources it returns one that has
+// nothing but a type. If no type is named, there must be only one.
+func (c *command) sourceOf(cmd *cobra.Command, sources []config.Source, kind string) (config.Source, error) {
+	if len(sources) == 0 {
+		for _, t := range c.kinds.Sources {
+			catalogue, err := transform.ParseCatalogue(t.Catalogue)
+			if err != nil {
+				return config.Source{}, fmt.Errorf("sources of type %s: catalogue: %w", t.Name, err)
+			}
+			sources = append(sources, config.Source{Type: t, Catalogue: catalogue})
+		}
+	}
+	var names []string
+	for _, s := range sources {
+		if s.Type.Name == kind {
+			return s, nil
+		}
+		if !slices.Contains(names, s.Type.Name) {
+			names = append(names, s.Type.Name)
+		}
+	}
+	switch {
+	case kind != "":
+		return config.Source{}, usageError{fmt.Errorf("unknown type of source %q; known: %q", kind, names), cmd.CommandPath()}
+	case len(names) > 1:
+		return config.Source{}, usageError{fmt.Errorf("the events may come from several types of source; name one with --source-type: %s", strings.Join(names, ", ")), cmd.CommandPath()}
+	}
+	return sources[0], nil
+}
+
+// mapping describes how map turns events into records.
 type mapping struct {
 	organization string
 	explain      bool
-	prepare      func(*source.Event) (*source.Event, error) // nil: events are taken as they are
+	kind         source.Type
+	prepare      func(*source.Event) (*source.Event, error) // nil: events stay as they are
 	encoder      transform.Transformer
 	publish      func(context.Context, []sink.Record) error
 }
 
-func (c *command) mapFor(cmd *cobra.Command, s config.Sink, m mapping) (err error) {
-	if m.encoder, err = newTransformer(s, nil); err != nil {
+func (c *command) mapFor(cmd *cobra.Command, l config.Lane, m mapping) (err error) {
+	m.kind = l.Source.Type
+	if m.encoder, err = newTransformer(l, nil); err != nil {
 		return err
 	}
 	var stock prepare.Stock
-	if m.prepare, err = newPreparation(s, &stock); err != nil {
+	if m.prepare, err = newPreparation(l, &stock); err != nil {
 		return err
 	}
 	if m.explain {
-		if s.Format.Explain == nil {
-			return usageError{fmt.Errorf("format %s does not explain its records", s.Format.Name), ""}
+		if l.Sink.Format.Explain == nil {
+			return usageError{fmt.Errorf("format %s cannot explain its records", l.Sink.Format.Name), ""}
 		}
-		m.publish = explainer{s, c.stdout}.publish
+		m.publish = explainer{l, c.stdout}.publish
 		return m.all(cmd.Context(), c.stdin)
 	}
-	// A terminal is to be no more at the mercy of what it shows here than elsewhere.
+	// Events must not control the terminal, so the sink stdout writes the records.
 	screen := stdout.To(c.stdout)
 	out, err := screen.Open(cmd.Context(), sink.Env{}, screen.Settings())
 	if err != nil {
@@ -117,10 +156,10 @@ func (c *command) mapFor(cmd *cobra.Command, s config.Sink, m mapping) (err erro
 
 // all maps the whole input.
 func (m *mapping) all(ctx context.Context, in io.Reader) error {
-	wrong := failures{what: "lines of the input are no events"}
-	unprepared := failures{what: "events could not be prepared, and are mapped as they are"}
+	wrong := failures{what: "lines of the input are not events"}
+	unprepared := failures{what: "events are unfiltered or unenriched"}
 	err := inputs(in, func(line int, data []byte) error {
-		events, err := planetscale.Parse(data, m.organization)
+		events, err := m.kind.Parse(data, m.organization)
 		if err != nil {
 			wrong.add(fmt.Errorf("line %d of the input: %w", line, err))
 			return nil
@@ -144,15 +183,15 @@ func (m *mapping) all(ctx context.Context, in io.Reader) error {
 		}
 		return m.publish(ctx, records)
 	})
-	if errors.Is(err, syscall.EPIPE) { // Whoever reads has seen enough, as head has.
+	if errors.Is(err, syscall.EPIPE) { // The reader has closed the pipe, as head does.
 		err = nil
 	}
 	return errors.Join(err, wrong.err(), unprepared.err())
 }
 
-// failures counts what goes wrong without ending anything.
+// failures counts errors that do not end the command.
 type failures struct {
-	what  string // failed, where several did
+	what  string // in the plural, such as "lines of the input are not events"
 	count int
 	first error
 }
@@ -165,13 +204,13 @@ func (f *failures) add(err error) {
 
 func (f *failures) err() error {
 	if f.count > 1 {
-		return fmt.Errorf("%d %s, the first of them: %w", f.count, f.what, f.first)
+		return fmt.Errorf("%d %s; the first: %w", f.count, f.what, f.first)
 	}
 	return f.first
 }
 
-// inputs hands out what stands on each line. Where the first line is not JSON
-// by itself, but the whole input is, that is one pretty-printed value.
+// inputs calls each for every line. If the first line is not JSON but the whole input
+// is, the input is one value over several lines.
 func inputs(in io.Reader, each func(line int, data []byte) error) error {
 	r := bufio.NewReader(in)
 	first, err := r.ReadBytes('\n')

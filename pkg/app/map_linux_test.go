@@ -13,8 +13,8 @@ import (
 	"golang.org/x/term"
 )
 
-// What JSON allows in a string as it is, a terminal may take for a command: the
-// one character in the name begins a control sequence, the other turns the text.
+// JSON allows characters in a string that control a terminal. One character in the name
+// begins a control sequence, the other reverses the text.
 func TestMapShowsATerminalNoControlCharacters(t *testing.T) {
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

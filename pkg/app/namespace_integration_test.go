@@ -20,9 +20,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// dropPackets has the firewall of this network namespace drop what belongs to the
-// connections that a process has to these ports, in both directions. It requires
-// that there is one to each.
+// dropPackets makes the firewall of this network namespace drop the packets of a
+// process's connections to these ports, in both directions. There must be a connection to
+// each port.
 func dropPackets(t *testing.T, pid int, ports []int) {
 	t.Helper()
 	var dead []string
@@ -57,11 +57,11 @@ func dropPackets(t *testing.T, pid int, ports []int) {
 	}
 }
 
-// connection is an established one over IPv4, by the ports of its two sides.
+// connection is an established connection over IPv4, by the ports of its two sides.
 type connection struct{ near, far int }
 
-// connections reads the kernel's table, whose form proc_pid_net(5) tells, and keeps
-// what is open in the process.
+// connections returns the connections in the kernel's table (see proc_pid_net(5)) that
+// the process has open.
 func connections(t *testing.T, pid int) (all []connection) {
 	t.Helper()
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
@@ -71,7 +71,7 @@ func connections(t *testing.T, pid int) (all []connection) {
 	sockets := sockets(t, pid)
 	const remote, state, inode = 2, 3, 9
 	lines := bufio.NewScanner(bytes.NewReader(table))
-	lines.Scan() // the head
+	lines.Scan() // the header of the table
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
 		if f[state] == "01" && slices.Contains(sockets, f[inode]) {
@@ -91,7 +91,7 @@ func port(t *testing.T, address string) int {
 	return int(n)
 }
 
-// sockets are the inodes of those that a process has open.
+// sockets returns the inodes of the sockets that a process has open.
 func sockets(t *testing.T, pid int) (inodes []string) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd/", pid)
@@ -102,7 +102,7 @@ func sockets(t *testing.T, pid int) (inodes []string) {
 	for _, f := range files {
 		target, err := os.Readlink(dir + f.Name())
 		if os.IsNotExist(err) {
-			continue // It was closed since.
+			continue // The file was closed meanwhile.
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func command(t *testing.T, name string, args ...string) {
 	}
 }
 
-// advertised is a listener that tells another address than its own.
+// advertised is a listener that reports another address than its own.
 type advertised struct {
 	net.Listener
 	address net.Addr
@@ -129,8 +129,7 @@ type advertised struct {
 
 func (a advertised) Addr() net.Addr { return a.address }
 
-// addKafka adds a cluster of its own, so that every way to deliver has its own
-// connections.
+// addKafka adds a cluster for one way to deliver, so each way has its own connections.
 func (p *peers) addKafka(t *testing.T, delivery string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -150,7 +149,7 @@ func (p *peers) addKafka(t *testing.T, delivery string) {
 	p.sink(strings.ReplaceAll(delivery, "_", "-"), "kafka", "steady", fmt.Sprintf("brokers: [%q], topic: audit, delivery: %s", near, delivery))
 }
 
-// topic holds what is committed in the topic audit.
+// topic returns the committed records in the topic audit.
 type topic struct {
 	mu   sync.Mutex
 	text strings.Builder

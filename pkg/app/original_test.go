@@ -10,8 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// The original is in a record where the sink's configuration wants it, and there
-// alone.
+// The original is in a record only if the sink's configuration asks for it.
 func TestOriginalIsAsTheSinkSays(t *testing.T) {
 	const text = `
 sources:
@@ -21,15 +20,15 @@ sinks:
   - {name: without, type: staged, format: ecs, original: false, settings: {name: without}}
 `
 	cfg := newStage().config(t, text)
-	w := newWorks(t.Context(), cfg, newInMemory(), zerolog.Nop())
+	b := newBuilder(t.Context(), cfg, newInMemory(), zerolog.Nop())
 	t.Cleanup(func() {
-		if err := w.close(); err != nil {
+		if err := b.close(); err != nil {
 			t.Error(err)
 		}
 	})
 	event := &source.Event{ID: "e1", Organization: "acme", Action: "branch.created", Time: time.Now(), Raw: []byte(`{"id":"e1"}`)}
 	for i, want := range []bool{true, false} {
-		lane, err := w.build(t.Context(), cfg.Lanes()[i])
+		lane, err := b.build(t.Context(), cfg.Lanes()[i])
 		if err != nil {
 			t.Fatal(err)
 		}

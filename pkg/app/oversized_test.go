@@ -10,12 +10,13 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
 
-// letters counts what a store of dead letters is handed.
+// letters counts the dead letters that a store gets.
 type letters struct {
 	*deadletter.Store
 	mu  sync.Mutex
@@ -36,7 +37,8 @@ func TestOversizedEventIsADeadLetterOfEachLane(t *testing.T) {
 	var redacted prepare.Settings
 	redacted.Redact = redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}}
 	var stock prepare.Stock
-	preparer, err := stock.New(redacted, nil)
+	product := planetscale.Type().Product
+	preparer, err := stock.New(redacted, &product, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

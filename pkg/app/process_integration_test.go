@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// site is where a sluice of its own runs: a directory with its configuration,
-// its state and, where it writes a file, that.
+// site is a directory in which a sluice runs, with its configuration, its state and, if
+// it writes one, its file.
 type site struct {
 	binary, dir string
 	api         *simulator.Server
@@ -60,7 +60,7 @@ func (s *site) write(t *testing.T, name, content string) {
 	}
 }
 
-// configure says how often to poll, and where to deliver to.
+// configure sets the poll interval and the sinks.
 func (s *site) configure(t *testing.T, poll, sink string) {
 	t.Helper()
 	source, err := os.ReadFile(s.path("source.yaml"))
@@ -93,7 +93,7 @@ func (s *site) kafkaSink(t *testing.T, poll, broker, delivery string) {
 `, broker, delivery))
 }
 
-// command is sluice run, with what it says on stderr kept.
+// command returns a command that runs sluice run and records stderr.
 func (s *site) command(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	cmd := exec.Command(s.binary, append([]string{"run", "-c", s.path("sluice.yaml")}, args...)...)
 	var stderr bytes.Buffer

@@ -16,8 +16,8 @@ const (
 	progressEvery = 30 * time.Second // in a log
 )
 
-// progress tells of lanes that catch up: on a terminal in a line that is
-// rewritten, else in the log now and then. It ends with ctx.
+// progress reports lanes that catch up: on a terminal in one line that it rewrites,
+// otherwise in the log. It ends with ctx.
 func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes func() []pipeline.Status) error {
 	every, terminal := progressEvery, isTerminal(c.stderr) && !isTerminal(c.stdout)
 	if terminal {
@@ -46,7 +46,7 @@ func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes func()
 		case terminal && len(lines) > 0:
 			fmt.Fprintf(c.stderr, "\r\x1b[K%s", strings.Join(lines, "; "))
 			shown = true
-		case terminal && shown: // a line stands that is true no more
+		case terminal && shown: // the line on the screen is out of date
 			fmt.Fprint(c.stderr, "\r\x1b[K")
 			shown = false
 		case !terminal:
@@ -57,26 +57,26 @@ func (c *command) progress(ctx context.Context, log zerolog.Logger, lanes func()
 	}
 }
 
-// meter measures a lane's pace between two looks.
+// meter measures the rate of a lane between two calls of line.
 type meter struct {
 	at     time.Time
 	pages  int
 	events uint64
 }
 
-// line is how far a lane is in catching up; empty if it has.
+// line describes how far a catch-up is; empty if the lane has caught up.
 func (m *meter) line(s pipeline.Status, now time.Time) string {
 	elapsed := now.Sub(m.at).Seconds()
-	settled := s.Published + s.Filtered
-	pages, events := s.Reader.WalkPages-m.pages, settled-m.events
+	delivered := s.Published + s.Filtered
+	pages, events := s.Reader.WalkPages-m.pages, delivered-m.events
 	first := m.at.IsZero()
-	m.at, m.pages, m.events = now, s.Reader.WalkPages, settled
+	m.at, m.pages, m.events = now, s.Reader.WalkPages, delivered
 	waiting := s.Reader.WalkEvents > 100 || s.QueuedPages != [2]int{}
 	if !s.CatchingUp || !waiting {
 		return ""
 	}
 	if !s.Reader.WalkDone {
-		text := fmt.Sprintf("listing the log: %s pages, %s events to deliver once it is listed", count(uint64(s.Reader.WalkPages)), count(uint64(s.Reader.WalkEvents)))
+		text := fmt.Sprintf("listing the log: %s pages, %s events to deliver afterwards", count(uint64(s.Reader.WalkPages)), count(uint64(s.Reader.WalkEvents)))
 		if !s.Reader.Oldest.IsZero() {
 			text += ", back to " + when(s.Reader.Oldest)
 		}
@@ -85,8 +85,7 @@ func (m *meter) line(s pipeline.Status, now time.Time) string {
 		}
 		return text
 	}
-	// What is queued was handed out and is not delivered yet; a page holds about
-	// a hundred.
+	// Events in the queues are handed out and not delivered yet.
 	left := s.Reader.WalkEvents - s.Reader.Handed
 	text := fmt.Sprintf("delivering: %s of %s events handed out, %s delivered", count(uint64(s.Reader.Handed)), count(uint64(s.Reader.WalkEvents)), count(s.Published))
 	if rate := float64(events) / elapsed; !first && rate > 0 {

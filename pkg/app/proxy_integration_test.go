@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// proxy passes on what it is sent, until its connections are cut.
+// proxy forwards everything until its connections are cut.
 type proxy struct {
 	listener net.Listener
 	to       string
@@ -23,11 +23,11 @@ type proxy struct {
 	pairs map[*pair]bool
 }
 
-// pair is a connection to the proxy, and that from it.
+// pair is a connection to the proxy, and the one from there to the server.
 type pair struct {
 	near, far net.Conn
-	deaf      atomic.Bool // what comes from far is lost
-	gone      atomic.Bool // so is what comes from near
+	deaf      atomic.Bool // bytes from far are lost
+	gone      atomic.Bool // bytes from near are lost, too
 }
 
 func startProxy(t *testing.T, to string) *proxy {
@@ -58,11 +58,11 @@ func (p *proxy) serve() {
 	for {
 		near, err := p.listener.Accept()
 		if err != nil {
-			return // it was closed
+			return // the listener was closed
 		}
 		far, err := net.Dial("tcp", p.to)
 		if err != nil {
-			near.Close() // as refused as it was here
+			near.Close() // the server refused, so the client is refused, too
 			continue
 		}
 		both := &pair{near: near, far: far}
@@ -71,7 +71,7 @@ func (p *proxy) serve() {
 		p.mu.Unlock()
 		passing.Go(func() {
 			defer p.end(both)
-			_, _ = io.Copy(outward{both}, near) // either ends by being cut
+			_, _ = io.Copy(outward{both}, near) // both copies end when the connections are cut
 		})
 		passing.Go(func() {
 			defer p.end(both)
@@ -80,7 +80,7 @@ func (p *proxy) serve() {
 	}
 }
 
-// Write is how what comes from far goes on.
+// Write forwards bytes from the far side.
 func (c *pair) Write(data []byte) (int, error) {
 	if c.deaf.Load() {
 		return len(data), nil
@@ -88,7 +88,7 @@ func (c *pair) Write(data []byte) (int, error) {
 	return c.near.Write(data)
 }
 
-// outward is how what comes from near goes on.
+// outward forwards bytes from the near side.
 type outward struct{ *pair }
 
 func (o outward) Write(data []byte) (int, error) {
@@ -102,13 +102,13 @@ func (p *proxy) end(c *pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pairs[c] {
-		_ = errors.Join(c.near.Close(), c.far.Close()) // nobody is left to whom it matters
+		_ = errors.Join(c.near.Close(), c.far.Close()) // their errors do not matter any more
 		delete(p.pairs, c)
 	}
 }
 
-// deafen has all connections that there are lose the answers, while requests still
-// arrive, and returns them.
+// deafen makes all open connections lose their answers, while requests still arrive. It
+// returns these connections.
 func (p *proxy) deafen() (all []*pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,15 +119,14 @@ func (p *proxy) deafen() (all []*pair) {
 	return all
 }
 
-// lose has all connections that there are lose everything, while they stay open.
+// lose makes all open connections lose everything. They stay open.
 func (p *proxy) lose() {
 	for _, c := range p.deafen() {
 		c.gone.Store(true)
 	}
 }
 
-// cut ends all connections that there are. For a while before that answers are
-// lost.
+// cut cuts all open connections. For a while before that their answers are lost.
 func (p *proxy) cut(deaf time.Duration) {
 	all := p.deafen()
 	<-time.After(deaf)

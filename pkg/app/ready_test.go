@@ -19,10 +19,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// api changes the answers of a simulated one.
+// api changes the answers of a simulated API.
 type api struct {
 	*simulator.Server
-	before func(*http.Request) *http.Response // nil from it: the simulator answers
+	before func(*http.Request) *http.Response // if it returns nil, the simulator answers
 }
 
 func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -35,7 +35,7 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.Transport().RoundTrip(r)
 }
 
-// polled are lanes of sources with one credential.
+// polled is lanes of sources that share a credential.
 func polled(t *testing.T, sources, perMinute int, before func(*http.Request) *http.Response) (lanes []*pipeline.Lane, stop func()) {
 	t.Helper()
 	server := &api{simulator.New(simulator.Config{Events: 150, Rate: 0.01, Tame: true}), before}
@@ -70,7 +70,7 @@ func polled(t *testing.T, sources, perMinute int, before func(*http.Request) *ht
 	}
 }
 
-// wantReady looks at the lanes every second.
+// wantReady checks the lanes every second.
 func wantReady(t *testing.T, lanes []*pipeline.Lane, d time.Duration) {
 	t.Helper()
 	for range d / time.Second {
@@ -94,8 +94,8 @@ func wantNotReady(t *testing.T, lanes []*pipeline.Lane, within time.Duration, re
 	}
 }
 
-// A lane is ready as long as its reads come as often as its settings and the
-// server allow, and is not soon after they stop.
+// A lane is ready as long as its reads come as often as its settings and the server
+// allow. Soon after they stop, it is not ready.
 func TestReadinessFollowsWhatDelaysReads(t *testing.T) {
 	var down atomic.Bool
 	hang := func(r *http.Request) *http.Response {
@@ -103,6 +103,10 @@ func TestReadinessFollowsWhatDelaysReads(t *testing.T) {
 			<-r.Context().Done()
 		}
 		return nil
+	}
+	lasts := time.Hour
+	if testing.Short() {
+		lasts /= 4
 	}
 	for _, test := range []struct {
 		name               string
@@ -126,7 +130,7 @@ func TestReadinessFollowsWhatDelaysReads(t *testing.T) {
 				lanes, stop := polled(t, test.sources, test.perMinute, test.before)
 				defer stop()
 				time.Sleep(test.settled)
-				wantReady(t, lanes, time.Hour)
+				wantReady(t, lanes, lasts)
 				down.Store(true)
 				wantNotReady(t, lanes, test.within, "read: ")
 			})
@@ -134,8 +138,8 @@ func TestReadinessFollowsWhatDelaysReads(t *testing.T) {
 	}
 }
 
-// A 429 of a minute is no reason for alarm. If the server goes on refusing, all
-// lanes of the credential say why, those too that sent no request of their own.
+// A 429 of a minute leaves lanes ready. If the server continues to refuse, all lanes of
+// the credential report the reason, even those that sent no request.
 func TestReadinessUnder429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refusals atomic.Int64

@@ -20,12 +20,12 @@ import (
 
 var faults = flag.Int("faults", 3, "how many replicas TestReplicas ends or stops")
 
-// Three replicas share 36 lanes while one after the other is killed, put to sleep
-// for longer than its session, and told to end. Each lane has one owner, soon again;
-// nothing is lost, what is committed to Kafka is there once, and no source is asked
-// more than it allows.
+// Three replicas share 36 lanes. One after the other is killed, put to sleep for longer
+// than its session, or stopped. Soon each lane has one owner again. Nothing is lost, each
+// record committed to Kafka is there once, and no source gets more requests than it
+// allows.
 func TestReplicas(t *testing.T) {
-	const most = 25 * time.Second // for lanes to move
+	const most = 25 * time.Second // time for lanes to move
 	f := newFleet(t, 12, 3)
 	stop := f.append(t, 500*time.Millisecond)
 	f.settle(t)
@@ -63,8 +63,8 @@ func TestReplicas(t *testing.T) {
 	f.judge(t)
 }
 
-// amidst gives a lane much to write, and returns the replica that has just begun to.
-// It is one whose polls leave room for a catch-up, which begins anew wherever the
+// amidst gives a lane much to write, and returns the replica that has just begun to write
+// it. The lane's source has requests left for a catch-up, which starts again wherever the
 // lane moves to.
 func (f *fleet) amidst(t *testing.T) *member {
 	t.Helper()
@@ -76,11 +76,11 @@ func (f *fleet) amidst(t *testing.T) *member {
 	return f.replicas[slices.IndexFunc(f.replicas, func(m *member) bool { return m.name == owner })]
 }
 
-// befall has a fault befall a replica, and returns how long lanes were on their way.
+// befall lets a fault happen to a replica, and returns how long its lanes took to move.
 func (f *fleet) befall(t *testing.T, m *member, kind syscall.Signal, wait bool) (took time.Duration, twice int) {
 	t.Helper()
 	began := time.Now()
-	m.asleep = true // not asked any more
+	m.asleep = true // it is not asked any more
 	f.signal(t, m, kind)
 	m.asleep = true
 	if kind != syscall.SIGSTOP && !wait {
@@ -90,7 +90,7 @@ func (f *fleet) befall(t *testing.T, m *member, kind syscall.Signal, wait bool) 
 	took, twice = f.moved(t, began)
 	switch {
 	case kind == syscall.SIGSTOP:
-		// Lanes that it did not run have not moved, while its session lasts.
+		// Lanes of other replicas must not move while its session lasts.
 		<-time.After(time.Until(began.Add(11 * time.Second)))
 		f.signal(t, m, syscall.SIGCONT)
 	case wait:
@@ -107,7 +107,7 @@ func (f *fleet) judge(t *testing.T) {
 	for _, name := range f.names() {
 		for id := range f.ids(name) {
 			if ever[id] {
-				t.Errorf("event %s is in two logs, so that the test shows less than it should", id)
+				t.Errorf("event %s is in two logs, so the test cannot tell them apart", id)
 			}
 			ever[id] = true
 		}
@@ -145,7 +145,7 @@ func each[A, B any](all []A, f func(A) B) (of []B) {
 	return of
 }
 
-// busiest is the largest number of requests to a source within 60 s.
+// busiest returns the largest number of requests to a source within 60 s.
 func (f *fleet) busiest(name string) (most int) {
 	requests := f.apis[name].Requests()
 	first := 0
@@ -158,8 +158,8 @@ func (f *fleet) busiest(name string) (most int) {
 	return most
 }
 
-// positionsMatch compares what the last committed positions of a source's lanes
-// name with its log, of which everything is delivered.
+// positionsMatch compares the last committed positions of a source's lanes with its log,
+// all of which is delivered.
 func (f *fleet) positionsMatch(t *testing.T, name string) {
 	t.Helper()
 	last, open, err := committed.Last(t.Context(), []string{f.broker.address}, "sluice.positions")
@@ -198,11 +198,11 @@ func (f *fleet) positionsMatch(t *testing.T, name string) {
 	}
 }
 
-// wroteNothing looks where replicas ran and had their home.
+// wroteNothing requires that the replicas' directory and home are empty.
 func (f *fleet) wroteNothing(t *testing.T) {
 	t.Helper()
 	found, err := os.ReadDir(f.empty)
 	if err != nil || len(found) > 0 {
-		t.Errorf("where replicas ran there are %v, want nothing: %v", found, err)
+		t.Errorf("the replicas' directory holds %v, want nothing: %v", found, err)
 	}
 }

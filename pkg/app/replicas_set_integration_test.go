@@ -17,9 +17,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// While two replicas run, check and checkpoint list disturb nobody, and checkpoint
-// set takes effect once, on a lane whose sink keeps the position as on one whose
-// position is in the state. No other lane takes notice.
+// While two replicas run, check and checkpoint list disturb nobody. checkpoint set takes
+// effect once, on a lane whose sink keeps the position and on a lane whose position is in
+// the state. No other lane is affected.
 func TestSetWhileReplicasRun(t *testing.T) {
 	set := []string{"s00/siem", "s00/splunk"}
 	f := newFleet(t, 3, 2)
@@ -27,12 +27,12 @@ func TestSetWhileReplicasRun(t *testing.T) {
 	f.complete(t)
 	owners, started := f.look().owners, f.started(t)
 	if out := f.answer(t, "check"); !strings.Contains(out, "has 2 replicas") {
-		t.Errorf("check: got %s, want it to tell of 2 replicas", out)
+		t.Errorf("check: got %s, want it to report 2 replicas", out)
 	}
 	f.listed(t)
 	old := f.times(t)
 	f.answer(t, append([]string{"checkpoint", "set", "--to", "beginning"}, set...)...)
-	// What each lane saves next is behind these: it finds what was set.
+	// The next event of each lane makes it save, and so find the position that was set.
 	seam := f.appendAll()
 	again := func(s string) bool {
 		times := f.times(t)[s]
@@ -55,9 +55,9 @@ func TestSetWhileReplicasRun(t *testing.T) {
 	f.judgeSet(t, set, old, seam)
 }
 
-// judgeSet wants what was delivered before a lane was set to be there twice, and all
-// else once. What the lane had published when its save failed may be there twice as
-// well, where that is not one step.
+// judgeSet requires that events delivered before a lane was set are there twice, and all
+// others once. If publish and save are not one step, events that the lane had published
+// when its save failed may be there twice as well.
 func (f *fleet) judgeSet(t *testing.T, set []string, old map[string]map[string]int, seam map[string]bool) {
 	t.Helper()
 	times := f.times(t)
@@ -131,7 +131,7 @@ func (f *fleet) restart(t *testing.T) {
 	}
 }
 
-// answer is what a command says that is to succeed.
+// answer returns the output of a command that must succeed.
 func (f *fleet) answer(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := f.sluice(kafkabroker.Loopback("0"), args...)
@@ -143,9 +143,9 @@ func (f *fleet) answer(t *testing.T, args ...string) string {
 	return stdout.String()
 }
 
-// listed holds checkpoint list against who says to run the lanes: each has a
-// position and a lag, and an owner that is the same for all lanes of a replica, and
-// none where no replica runs.
+// listed compares checkpoint list with what the replicas report. Each lane has a position
+// and a lag. All lanes of a replica have the same owner. Without a replica there is no
+// owner.
 func (f *fleet) listed(t *testing.T) {
 	t.Helper()
 	out := f.answer(t, "checkpoint", "list")
@@ -156,7 +156,7 @@ func (f *fleet) listed(t *testing.T) {
 		lane := fields[0]
 		_, s, ok := strings.Cut(lane, "/")
 		if !ok {
-			continue // the head of the table
+			continue // the header of the table
 		}
 		lanes++
 		kept := "topic sluice.positions"
@@ -165,15 +165,15 @@ func (f *fleet) listed(t *testing.T) {
 		}
 		behind, err := time.ParseDuration(fields[3])
 		if err != nil || behind > time.Minute || !strings.Contains(line, kept) {
-			t.Errorf("lane %s: it is behind by %v, %v, in %s", lane, behind, err, line)
+			t.Errorf("lane %s: its lag is %v, %v, in %s", lane, behind, err, line)
 		}
 		last := fields[len(fields)-1]
 		if (last == "-") != (len(running[lane]) == 0) {
-			t.Errorf("lane %s is said to be run by %s, and is by %q", lane, last, running[lane])
+			t.Errorf("checkpoint list says that %s is run by %s, but it is run by %q", lane, last, running[lane])
 		}
 		replica := strings.Join(running[lane], " and ")
 		if before, ok := owner[last]; ok && before != replica {
-			t.Errorf("lanes of %s and of %s are both said to be run by %s", before, replica, last)
+			t.Errorf("lanes of %s and of %s both have the owner %s", before, replica, last)
 		}
 		owner[last] = replica
 	}
@@ -182,7 +182,7 @@ func (f *fleet) listed(t *testing.T) {
 	}
 }
 
-// started is how often each lane was, in all replicas.
+// started returns how often each lane was started, in all replicas.
 func (f *fleet) started(t *testing.T) map[string]int {
 	t.Helper()
 	times := map[string]int{}

@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
-// newSource reads a simulated API by direct calls, which take no time of a
-// bubble's clock.
+// newSource reads a simulated API by direct calls, which take no time on a bubble's
+// clock.
 func newSource(t *testing.T, api http.RoundTripper, poll time.Duration) source.Source {
 	t.Helper()
 	s := planetscale.Defaults
@@ -54,7 +54,7 @@ type delivery struct {
 	At         time.Time
 }
 
-// destination takes records into memory.
+// destination keeps records in memory.
 type destination struct {
 	mu    sync.Mutex
 	down  error // what Publish returns; nil if it takes records
@@ -87,7 +87,7 @@ func (d *destination) deliveries() []delivery {
 	return append([]delivery(nil), d.taken...)
 }
 
-// memory keeps positions for as long as a test lasts.
+// memory keeps positions for the duration of a test.
 type memory struct {
 	mu    sync.Mutex
 	saved map[string]source.Position

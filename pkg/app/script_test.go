@@ -29,12 +29,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
 )
 
-// TestScripts meets every command as a user does: testdata/script holds what is
-// typed and what is to be seen. Each begins in a directory with sluice.yaml (see
+// TestScripts runs every command as a user does. testdata/script holds what a user types,
+// and what a user must see. Each script begins in a directory with sluice.yaml (see
 // testdata), which names $URL, $TOKEN and $ADMIN, and with databases of addresses,
 // city.mmdb and asn.mmdb.
 //
-// Beside the commands of testscript there are:
+// Scripts have these commands besides those of testscript:
 //
 //	api [flags]          serves an audit log and sets $URL to its address
 //	append N             appends events to that log
@@ -42,8 +42,8 @@ import (
 //	append until FILE    appends events one by one until the file has a line
 //	await lines FILE N   waits until the file has so many lines or more
 //	await text FILE TEXT waits until the file has that text
-//	await status REGEXP  waits until /readyz says 503 and matches, and keeps it in readyz
-//	await ready          waits until the sluice at $ADMIN says that it is ready
+//	await status REGEXP  waits until /readyz answers 503 and matches, and writes the answer to readyz
+//	await ready          waits until the sluice at $ADMIN is ready
 //	terminate            sends SIGTERM to what runs in the background
 //	kafka start TOPIC    runs a cluster, see kafka
 //	exits N COMMAND...   runs a command that must end with that exit code

@@ -9,19 +9,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// survival keeps signals from ending a daemon that loses who watches it: its
-// terminal (SIGHUP), or the reader of its log (SIGPIPE).
+// survival keeps the daemon running when it loses its terminal (SIGHUP) or the reader of
+// its log (SIGPIPE).
 //
 // A Go process ends by SIGPIPE when it writes to a broken pipe that is its
 // standard output or error, unless it has asked for the signal; then the write
 // fails with EPIPE, as it does on any other descriptor (os/signal, "SIGPIPE").
-// The daemon goes on without its log: /readyz and the metrics still tell how the
-// lanes are.
+// The daemon continues without its log: /readyz and the metrics still report the state
+// of the lanes.
 type survival struct {
 	hangUps, pipes chan os.Signal
 }
 
-// survive holds until stop.
+// survive takes effect until stop.
 func survive() survival {
 	s := survival{hangUps: make(chan os.Signal, 1), pipes: make(chan os.Signal, 1)}
 	signal.Notify(s.pipes, syscall.SIGPIPE)
@@ -37,8 +37,7 @@ func (s survival) stop() {
 	signal.Stop(s.pipes)
 }
 
-// answer tells whoever sends SIGHUP for a reload that there is none, until ctx
-// ends.
+// answer logs that SIGHUP reloads nothing, each time it arrives. It ends with ctx.
 func (s survival) answer(ctx context.Context, log zerolog.Logger) error {
 	for {
 		select {

@@ -26,8 +26,8 @@ type process struct {
 	stderr  io.ReadCloser // what it logs
 }
 
-// startProcess runs the command that begins with prefix, such as a shell that
-// changes how the process starts.
+// startProcess runs the command after prefix, for example a shell that changes how the
+// process starts.
 func startProcess(t *testing.T, events int, prefix ...string) *process {
 	t.Helper()
 	p := &process{api: simulator.New(simulator.Config{Events: events, Tame: true, AccessToken: "token"})}
@@ -48,8 +48,9 @@ func startProcess(t *testing.T, events int, prefix ...string) *process {
 	if p.stderr, err = p.StderrPipe(); err != nil {
 		t.Fatal(err)
 	}
-	// A signal that this process handles has its default in the new one. One that it
-	// ignores, as SIGHUP under nohup, would be ignored there too.
+	// A signal that this process handles has its default action in the new process. A
+	// signal that this process ignores, such as SIGHUP under nohup, would be ignored
+	// there, too.
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP)
 	err = p.Start()
@@ -57,9 +58,9 @@ func startProcess(t *testing.T, events int, prefix ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overdue := time.AfterFunc(time.Minute, func() { _ = p.Process.Kill() }) // A test that waits for it ends.
+	overdue := time.AfterFunc(time.Minute, func() { _ = p.Process.Kill() }) // So a test that waits for the process ends.
 	t.Cleanup(func() { overdue.Stop() })
-	t.Cleanup(func() { _ = p.Process.Kill() }) // It may have ended.
+	t.Cleanup(func() { _ = p.Process.Kill() }) // It may have ended already.
 	return p
 }
 
@@ -94,7 +95,7 @@ func TestHangUpEndsNothing(t *testing.T) {
 	log := bufio.NewScanner(p.stderr)
 	for !strings.Contains(log.Text(), "SIGHUP") {
 		if !log.Scan() {
-			t.Fatalf("the log ended without a word about SIGHUP: %v", log.Err())
+			t.Fatalf("the log ended without a line about SIGHUP: %v", log.Err())
 		}
 	}
 	if want := `"level":"info"`; !strings.Contains(log.Text(), want) {
@@ -111,7 +112,7 @@ func TestHangUpEndsNothing(t *testing.T) {
 	}
 }
 
-// A process started by nohup ignores hang-ups. Handling them would undo that.
+// A process started by nohup ignores SIGHUP. A handler would undo that.
 func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	p := startProcess(t, 5, "sh", "-c", `trap "" HUP; exec "$@"`, "sh")
 	p.await(t, 5)
@@ -130,8 +131,8 @@ func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	p.stop(t)
 }
 
-// Whoever reads the log goes away, as head does, or a journal that is restarted.
-// SIGHUP then has the process write a line to nobody.
+// The reader of the log goes away, like head, or like a journal that restarts. SIGHUP
+// then makes the process write a line that nobody reads.
 func TestBrokenStderrEndsNothing(t *testing.T) {
 	p := startProcess(t, 5)
 	p.await(t, 5)

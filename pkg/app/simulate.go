@@ -24,8 +24,14 @@ func (c *command) simulate() *cobra.Command {
 		Use:   "simulate",
 		Short: "Serve an invented audit log as PlanetScale's API would",
 		Long: `Serve an invented audit log as PlanetScale's API would, for trying out sluice.
-Any credentials are accepted unless some are given. What the API leaves open is a
-switch, and what goes wrong in the field a scenario.`,
+
+Accepts any credentials unless some are given. Flags choose between behaviours
+that the API leaves open. A scenario plays a fault that happens in the field.
+
+To follow the log, give a source the key "url: http://127.0.0.1:8080".`,
+		Example: `  sluice simulate --events 1000 --rate 1
+  sluice simulate --scenario list
+  sluice simulate --scenario late-events --organization acme`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if scenario == "list" {
@@ -41,22 +47,22 @@ switch, and what goes wrong in the field a scenario.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8080", "address to serve on")
-	f.Uint64Var(&config.Seed, "seed", 0, "decides the events")
+	f.Uint64Var(&config.Seed, "seed", 0, "seed of the invented events")
 	f.IntVar(&config.Events, "events", 1000, "events at the start")
 	f.DurationVar(&config.Spacing, "spacing", time.Second, "mean time between the events at the start")
-	f.Float64Var(&config.Rate, "rate", 1, "events a second that are appended")
-	f.DurationVar(&config.Retention, "retention", 0, "how long events stay in the log; 0 is forever")
+	f.Float64Var(&config.Rate, "rate", 1, "events appended each second")
+	f.DurationVar(&config.Retention, "retention", 0, "how long events stay in the log; 0 means forever")
 	f.DurationVar(&config.Latency, "latency", 0, "how long each answer takes")
-	f.IntVar(&config.RequestsPerMinute, "requests-per-minute", 600, "more are answered 429; 0 is no limit")
+	f.IntVar(&config.RequestsPerMinute, "requests-per-minute", 600, "answer 429 beyond this many requests; 0 means no limit")
 	f.BoolVar(&config.Tame, "tame", false, "leave out hostile strings")
-	f.StringVar(&config.Organization, "organization", "acme", "organization that is served")
+	f.StringVar(&config.Organization, "organization", "acme", "organization to serve")
 	f.StringVar(&config.ServiceTokenID, "service-token-id", "", "accepted id of a service token")
 	f.StringVar(&config.ServiceToken, "service-token", "", "accepted service token")
 	f.StringVar(&config.AccessToken, "access-token", "", "accepted access token")
-	f.StringVar(&scenario, "scenario", "", "what goes wrong; \"list\" lists them")
-	textFlag(cmd, &config.Order, "order", "newest-first or oldest-first")
-	textFlag(cmd, &config.SortKey, "sort-key", "created-at or insertion")
-	textFlag(cmd, &config.EndingBefore, "ending-before", "adjacent or naive")
+	f.StringVar(&scenario, "scenario", "", "fault to play; \"list\" lists all")
+	textFlag(cmd, &config.Order, "order", "order of the list: newest-first or oldest-first")
+	textFlag(cmd, &config.SortKey, "sort-key", "what the list is sorted by: created-at or insertion")
+	textFlag(cmd, &config.EndingBefore, "ending-before", "page that ending_before selects: adjacent or naive")
 	textFlag(cmd, &config.Purged, "purged", "answer to a cursor that is gone: 404, 400, 422, empty-page or first-page")
 	textFlag(cmd, &config.Access, "access", "what the credentials may do: granted, 403 or 404")
 	return cmd
@@ -78,13 +84,13 @@ func apply(server *simulator.Server, name string) error {
 	all := simulator.Scenarios()
 	i := slices.IndexFunc(all, func(s simulator.Scenario) bool { return s.Name == name })
 	if i < 0 {
-		return fmt.Errorf("no scenario %q: there are\n%s", name, strings.TrimSuffix(scenarios(), "\n"))
+		return fmt.Errorf("unknown scenario %q; known:\n%s", name, strings.TrimSuffix(scenarios(), "\n"))
 	}
 	all[i].Apply(server)
 	return nil
 }
 
-// scenarios lists what can go wrong, one a line.
+// scenarios lists the scenarios, one a line.
 func scenarios() string {
 	var text strings.Builder
 	for _, s := range simulator.Scenarios() {

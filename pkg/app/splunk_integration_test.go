@@ -17,9 +17,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// The process is killed twenty times while Splunk gets into every trouble there
-// is. Nothing is lost, what Splunk refuses is a dead letter with its reason, and
-// what is indexed twice was so because a process could not know.
+// The process is killed twenty times while Splunk has every kind of trouble. Nothing is
+// lost. What Splunk refuses becomes a dead letter with the reason. An event is indexed
+// again only if the process could not know that it was indexed.
 func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
 	t.Parallel()
 	const lives, events = 20, 200_000
@@ -39,7 +39,7 @@ func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
 	s.judge(t, events)
 }
 
-// splunkSite is a sluice of its own that delivers to a strict server.
+// splunkSite is a site that delivers to a strict server.
 type splunkSite struct {
 	*site
 	hec    *hectest.Server
@@ -48,16 +48,16 @@ type splunkSite struct {
 	mu        sync.Mutex
 	random    *rand.Rand
 	faults    map[string]int
-	dealt     map[string]int // faults by path, those passed over included
-	calm      bool           // only faults that are over at once
-	life      int            // number of the process that runs
+	dealt     map[string]int // number of faults by path, skipped ones included
+	calm      bool           // only faults that end at once
+	life      int            // number of the running process
 	channels  map[string]int // the process that each channel belongs to
 	posts     int            // requests for events in this life
-	request   chan struct{}  // one of any kind was made
-	times     map[string]int // how often each event is indexed
+	request   chan struct{}  // receives when a request of any kind was made
+	times     map[string]int // number of copies of each event in the index
 	confirmed map[string]int // the process that had proof of an event
-	unknown   int            // events indexed again for want of proof
-	killed    int            // events indexed again by a process that came later
+	unknown   int            // events indexed again by a process without proof
+	killed    int            // events indexed again by a later process
 	needless  int            // events indexed again by the process that had proof
 }
 
@@ -107,12 +107,12 @@ func (s *splunkSite) live(t *testing.T) {
 		t.Fatalf("killing: %v: %s", err, stderr)
 	}
 	<-ended
-	// What it sent and nobody read yet is not for the next life.
+	// Requests that nobody has read yet do not count for the next life.
 	s.server.CloseClientConnections()
 }
 
-// waitFor waits for so many requests for events, or until there are no more
-// requests for a second, as where a fault has the process wait.
+// waitFor waits for so many requests for events. It also ends after a second without a
+// request, since a fault may make the process wait.
 func (s *splunkSite) waitFor(t *testing.T, posts int, ended <-chan error) {
 	t.Helper()
 	patience := time.NewTimer(time.Minute)
@@ -161,7 +161,7 @@ func (s *splunkSite) befalls(q hectest.Request) hectest.Fault {
 	return s.deal(q)
 }
 
-// deal hands out the faults in turn, passing over those that do not fit.
+// deal returns the faults in turn, and skips those that do not fit.
 func (s *splunkSite) deal(q hectest.Request) hectest.Fault {
 	for {
 		c := cards[s.dealt[q.Path]%len(cards)]
@@ -184,11 +184,11 @@ func halfWay(f hectest.Fault, events int) hectest.Fault {
 	return f
 }
 
-// cards are all faults that a server knows.
+// cards lists all faults that the server can play.
 var cards = []struct {
 	name    string
-	events  int  // a request must have, at least
-	lasting bool // it costs a client more than a moment
+	events  int  // least number of events in the request
+	lasting bool // it delays a client for more than a moment
 	fault   hectest.Fault
 }{
 	{"slow", 0, false, hectest.Fault{Delay: 200 * time.Millisecond}},
@@ -248,7 +248,7 @@ func (s *splunkSite) confirm(e hectest.Event) {
 	s.confirmed[idOf(e)] = s.channels[e.Channel]
 }
 
-// mend leaves the troubles that pass at once.
+// mend ends the faults that last.
 func (s *splunkSite) mend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,14 +279,14 @@ func (s *splunkSite) judge(t *testing.T, events int) {
 				t.Errorf("bad event %s: indexed %d times, dead letter %q, want one with %s", e.ID, s.times[e.ID], reason, want)
 			}
 		case buried:
-			t.Errorf("event %s is a dead letter, and is not bad: %s", e.ID, reason)
+			t.Errorf("event %s is a dead letter, but it is not bad: %s", e.ID, reason)
 		case s.times[e.ID] == 0:
 			lost++
 		}
 	}
 	t.Logf("%d events, %d of them bad; indexed again: %d because the answer was unknown, %d because the process was killed before it had saved; %v", ever, bad, s.unknown, s.killed, s.faults)
 	if ever != events || bad == 0 || s.unknown == 0 || s.killed == 0 || len(s.faults) < len(cards) {
-		t.Error("there was too little trouble for this to show anything")
+		t.Error("there were too few faults for this test")
 	}
 	if lost > 0 || s.needless > 0 {
 		t.Errorf("%d events are lost, %d were indexed again by the process that had proof", lost, s.needless)

@@ -21,15 +21,15 @@ import (
 
 const hecToken = "11111111-2222-3333-4444-555555555555"
 
-// TestSplunkScripts is TestScripts with a lane to Splunk. Each begins with a file
-// token, and with sluice.yaml, which names $URL, $ADMIN, $SPLUNK and $INDEX. Beside
-// the commands of TestScripts there are:
+// TestSplunkScripts is like TestScripts, with a lane to Splunk. Each script begins with a
+// file token, and with sluice.yaml, which names $URL, $ADMIN, $SPLUNK and $INDEX. Scripts
+// have these commands besides those of TestScripts:
 //
 //	hec start [-ack]      serves HTTP Event Collector, which has the index security, and sets $SPLUNK
-//	hec revoke            the token is not accepted any more
-//	hec restore           it is again
+//	hec revoke            stops accepting the token
+//	hec restore           accepts the token again
 //	hec has N             waits until it has indexed so many events
-//	unready TEXT          waits until the sluice at $ADMIN says that it is not ready, because of that
+//	unready TEXT          waits until the sluice at $ADMIN is not ready, with that reason
 func TestSplunkScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/splunk",
@@ -94,7 +94,7 @@ func unready(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(patiently(func() error { return isUnready(ts.Getenv("ADMIN"), args[0]) }))
 }
 
-// isUnready wants /readyz to say no, and why.
+// isUnready requires that /readyz is not ready, and why.
 func isUnready(address, why string) error {
 	answer, err := http.Get("http://" + address + "/readyz")
 	if err != nil {

@@ -5,13 +5,11 @@ package app_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +21,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// deliver has the site's lane deliver into Kafka as delivery says, with its state in
-// files or in a namespace of the same cluster.
+// deliver configures the site's lane for Kafka with the given delivery. The state is in
+// files, or in a namespace of the same cluster.
 func (s *site) deliver(t *testing.T, b *broker, shared, delivery, topic, more string) {
 	t.Helper()
 	s.configure(t, "100ms", fmt.Sprintf(`  - name: siem
@@ -50,7 +48,7 @@ func (s *site) deliver(t *testing.T, b *broker, shared, delivery, topic, more st
 	s.write(t, "sluice.yaml", strings.Replace(string(file), directory, kafka, 1))
 }
 
-// runUntil runs the site until there is what it waits for, and then has it end.
+// runUntil runs the site until what it waits for is there, and then ends it.
 func (s *site) runUntil(t *testing.T, there func() bool) (said string) {
 	t.Helper()
 	cmd, stderr := s.command()
@@ -76,7 +74,7 @@ func (s *site) runUntil(t *testing.T, there func() bool) (said string) {
 	return stderr.String()
 }
 
-// delivered is what was committed in a topic, as a judge of once sees it.
+// delivered returns the committed records of a topic, as the function once needs them.
 func delivered(t *testing.T, b *broker, topic string) (all []seen) {
 	t.Helper()
 	records, _ := readCommitted(t, b.address, topic)
@@ -86,8 +84,8 @@ func delivered(t *testing.T, b *broker, topic string) (all []seen) {
 	return all
 }
 
-// A user changes delivery either way and back, again and again, while events
-// arrive: none is skipped and none comes twice, wherever the state is.
+// A user changes delivery back and forth several times while events arrive. None is
+// skipped and none comes twice, wherever the state is.
 func TestSwitchingDelivery(t *testing.T) {
 	b := startBroker(t)
 	for _, kept := range []struct{ name, shared, namespace string }{
@@ -104,17 +102,17 @@ func TestSwitchingDelivery(t *testing.T) {
 			for i, delivery := range []string{"at_least_once", "exactly_once", "at_least_once", "exactly_once", "exactly_once", "at_least_once"} {
 				s.deliver(t, b, kept.shared, delivery, topic, more)
 				began := want
-				s.api.Append(150) // while nobody runs
+				s.api.Append(150) // while no process runs
 				want += 150
 				said := s.runUntil(t, func() bool {
 					n := len(delivered(t, b, topic))
 					if n > began && want == began+150 {
-						s.api.Append(150) // while it runs
+						s.api.Append(150) // while the process runs
 						want += 150
 					}
 					return n >= want
 				})
-				// Where the key is the same, it is one position that both move.
+				// If the key is the same, both move one position.
 				changed := i > 0 && i != 4 && kept.namespace != kept.shared
 				if carried := strings.Contains(said, "position carried over"); carried != changed {
 					t.Errorf("run %d, %s: position carried over: got %t, want %t\n%s", i, delivery, carried, changed, said)
@@ -125,9 +123,9 @@ func TestSwitchingDelivery(t *testing.T) {
 	}
 }
 
-// Events that are older than the topic keeps records stay: Kafka goes by when they
-// were published. What was written with the time of the event is removed, which
-// tells that the broker did look.
+// Events that are older than the topic's retention stay, because Kafka uses the time of
+// publishing. A record with the time of its event is removed, which proves that the
+// broker has checked.
 func TestABackfillOlderThanRetentionStays(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -166,8 +164,8 @@ func TestABackfillOlderThanRetentionStays(t *testing.T) {
 	once(t, "kafka-go", delivered(t, b, "audit"), places(s.api))
 }
 
-// lookAtRetention starts the broker again as one that looks every half second for
-// what is too old.
+// lookAtRetention restarts the broker so that it checks every half second for records
+// that are too old.
 func (b *broker) lookAtRetention(t *testing.T) {
 	t.Helper()
 	b.kill(t)
@@ -195,8 +193,8 @@ func kafkaTool(t *testing.T, class string, args ...string) string {
 	return stdout.String()
 }
 
-// A user finds dead letters with deadletter list, and with Kafka's own consumer
-// where that says that they are: each once, with the reason and the event.
+// A user finds dead letters with deadletter list. Kafka's own consumer finds them at the
+// place that it names, each once, with the reason and the event.
 func TestDeadLettersInKafka(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -219,7 +217,7 @@ func TestDeadLettersInKafka(t *testing.T) {
 			s.runUntil(t, func() bool {
 				taken, _ := readCommitted(t, b.address, topic)
 				settled = len(taken)
-				if settled == 0 { // There may be no topic of dead letters yet.
+				if settled == 0 { // The topic of dead letters may not exist yet.
 					return false
 				}
 				settled += len(letters())
@@ -260,44 +258,5 @@ func wantLetters(t *testing.T, s *site, b *broker, topic, where string, letters 
 		if id := header(r, "sluice-event-id"); !strings.Contains(string(listed), id) {
 			t.Errorf("deadletter list of the lane does not show event %s:\n%s", id, listed)
 		}
-	}
-}
-
-var catchUp = flag.Int("catch-up", 20_000, "events of TestExactlyOnceIsNearlyAsFast")
-
-// A catch-up with exactly_once takes not much longer than one with at_least_once
-// that goes before and after it.
-func TestExactlyOnceIsNearlyAsFast(t *testing.T) {
-	const rounds, least = 3, 0.5
-	b := startBroker(t)
-	s := newSite(t, simulator.Config{Events: *catchUp, Spacing: 50 * time.Millisecond})
-	took := map[string][]time.Duration{}
-	for round := range rounds {
-		for _, delivery := range []string{"at_least_once", "exactly_once"} {
-			topic := fmt.Sprintf("%s-%d", delivery, round)
-			createTopic(t, b, topic)
-			s.deliver(t, b, "", delivery, topic, "      namespace: "+topic+"\n")
-			if err := os.RemoveAll(s.path("state")); err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			if cmd, stderr := s.command("--once"); cmd.Run() != nil {
-				t.Fatalf("%v: %s", cmd.ProcessState, stderr)
-			}
-			took[delivery] = append(took[delivery], time.Since(began))
-			if n := len(delivered(t, b, topic)); n != *catchUp {
-				t.Errorf("%s: %d events are committed, want %d", delivery, n, *catchUp)
-			}
-		}
-	}
-	rate := func(delivery string) float64 {
-		slices.Sort(took[delivery])
-		return float64(*catchUp) / took[delivery][rounds/2].Seconds()
-	}
-	exact, plain := rate("exactly_once"), rate("at_least_once")
-	t.Logf("%d events into Kafka, medians of %d: exactly_once %.0f/s, at_least_once %.0f/s, ratio %.2f (%v)",
-		*catchUp, rounds, exact, plain, exact/plain, took)
-	if exact < least*plain {
-		t.Errorf("exactly_once has %.2f times the throughput of at_least_once, want at least %.1f", exact/plain, least)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// call is a system call that makes something durable, or gives it its name.
+// call is a system call that makes a file or its name durable.
 type call struct{ name, path string }
 
 var (
@@ -44,7 +44,7 @@ func (s *site) traced(t *testing.T) (calls []call) {
 	return calls
 }
 
-// wantOrder requires that a call for each of these comes, one after the other.
+// wantOrder requires one call for each of these, in this order.
 func wantOrder(t *testing.T, what string, calls []call, want ...call) {
 	t.Helper()
 	for _, c := range calls {
@@ -56,13 +56,13 @@ func wantOrder(t *testing.T, what string, calls []call, want ...call) {
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("%s: nothing is as %v in this order:\n%v", what, want[0], calls)
+		t.Errorf("%s: the calls do not include %v in this order:\n%v", what, want[0], calls)
 	}
 }
 
-// A position is saved once the records before it and their dead letters are on stable
-// storage, the names of their files included. The kernel is told so: a test that
-// stands in for the file system sees what was meant, and not what was asked for.
+// A position is saved after the records before it and their dead letters are on stable
+// storage, including the names of their files. The test reads the system calls, because a
+// substitute for the file system would not show what reaches the kernel.
 func TestWhatIsDeliveredIsSyncedBeforeItsPosition(t *testing.T) {
 	s := newSite(t, simulator.Config{Events: 40, Tame: true})
 	large := s.api.Draft(time.Time{})
@@ -70,7 +70,7 @@ func TestWhatIsDeliveredIsSyncedBeforeItsPosition(t *testing.T) {
 	s.api.Insert(large)
 	s.api.Append(1)
 	s.fileSink(t, "100ms")
-	if err := os.Mkdir(s.path("out"), 0o700); err != nil { // alone, since the parent of the state is synced as well
+	if err := os.Mkdir(s.path("out"), 0o700); err != nil { // its own directory, since the parent of the state is synced, too
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(s.path("sluice.yaml"))
@@ -82,7 +82,7 @@ func TestWhatIsDeliveredIsSyncedBeforeItsPosition(t *testing.T) {
 	state := regexp.QuoteMeta(s.path("state"))
 	checkpoint, letters, dir := state+`/[^/]*\.json`, state+`/dead-letters`, regexp.QuoteMeta(s.path("out"))
 	saved := []call{{"sync", checkpoint + `\.\d+\.tmp`}, {"rename", checkpoint}, {"sync", state}}
-	// The position where the lane begins is saved before anything is read.
+	// The position at which the lane begins is saved before anything is read.
 	wantOrder(t, "checkpoint", calls, append(append([]call{}, saved...), saved...)...)
 	last := len(calls)
 	for i, c := range calls {

@@ -16,10 +16,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// Over RELP everything reaches rsyslog's file, although the process and rsyslog
-// are killed in turns, each in the midst of it.
+// Over RELP everything reaches rsyslog's file, although the process and rsyslog are
+// killed in turns in the middle of their work.
 func TestKilledAtBothEndsNothingIsLostOverRELP(t *testing.T) {
-	t.Parallel() // It waits for most of the time, as the others that are.
+	t.Parallel() // It mostly waits, like the other parallel tests.
 	c := newChain(t, 20260302, 100_000)
 	c.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: syslog
@@ -50,8 +50,8 @@ func newChain(t *testing.T, seed uint64, events int) *chain {
 	}
 }
 
-// endInTurns kills the process and ends the next hop, so many times each, lets the
-// process catch up, and requires that all events arrived, some of them again.
+// endInTurns kills the process and ends the next hop in turns, so many times each. Then
+// the process catches up. All events must have arrived, and some of them again.
 func (c *chain) endInTurns(t *testing.T, cycles int, end func(*rsyslogd.Daemon) error) {
 	t.Helper()
 	began := time.Now()
@@ -79,7 +79,7 @@ func (c *chain) endInTurns(t *testing.T, cycles int, end func(*rsyslogd.Daemon) 
 		t.Errorf("%d events are lost", lost)
 	}
 	if again == 0 {
-		t.Error("nothing was delivered again, so no end came while something was on its way")
+		t.Error("nothing was delivered again, so no end interrupted a delivery")
 	}
 }
 
@@ -92,7 +92,7 @@ func (c *chain) start(t *testing.T) {
 	ended, process := make(chan error, 1), c.process
 	c.ended = ended
 	go func() { ended <- process.Wait() }()
-	t.Cleanup(func() { _ = process.Process.Kill() }) // It has ended unless the test failed.
+	t.Cleanup(func() { _ = process.Process.Kill() }) // Unless the test failed, it has ended already.
 }
 
 func (c *chain) kill(t *testing.T) {
@@ -106,8 +106,8 @@ func (c *chain) kill(t *testing.T) {
 	}
 }
 
-// await waits until more has arrived: up to a fortieth of everything, so that all
-// kills are over before all events have.
+// await waits until more events have arrived: up to a fortieth of all, so the kills are
+// over before all events have arrived.
 func (c *chain) await(t *testing.T) {
 	t.Helper()
 	const most = 4 << 20

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// printable shows a text from elsewhere on a terminal without what could drive
-// it. Line ends stay: some errors have several lines.
+// printable replaces what could control a terminal in a text from elsewhere. Line ends
+// stay, since some errors have several lines.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsPrint(r) {
@@ -22,12 +22,17 @@ func printable(text string) string {
 	}, text)
 }
 
+// oneLine makes a text printable that shares its line with others, or is a row of a table.
+func oneLine(text string) string {
+	return strings.ReplaceAll(printable(text), "\n", "\uFFFD")
+}
+
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// count writes a number with its thousands apart.
+// count writes a number with separators between thousands.
 func count(n uint64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -42,4 +47,15 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// quoted writes a word so that a shell reads it as one.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+,:=@", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// strict is a state that knows who asks.
+// strict is a state that owns no lane, and records which lanes ended.
 type strict struct {
 	*inMemory
 	gone []string
@@ -55,11 +55,11 @@ func TestALaneIsAsTheConfigurationSays(t *testing.T) {
 	cfg := s.config(t, wired)
 	cfg.Path = "sluice.yaml"
 	kept := &strict{inMemory: newInMemory()}
-	w := newWorks(t.Context(), cfg, kept, zerolog.Nop())
-	w.once = true
+	b := newBuilder(t.Context(), cfg, kept, zerolog.Nop())
+	b.once = true
 	var lanes []*pipeline.Lane
 	for _, l := range cfg.Lanes() {
-		lane, err := w.build(t.Context(), l)
+		lane, err := b.build(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,8 +99,8 @@ func TestALaneIsAsTheConfigurationSays(t *testing.T) {
 func wantEnv(t *testing.T, s *stage, lane, src string) {
 	t.Helper()
 	env := s.env[lane]
-	if env.Lane != lane || env.Source != src {
-		t.Errorf("the sink was told of lane %q and source %q, want %q and %q", env.Lane, env.Source, lane, src)
+	if env.Lane != lane || env.Source != src || env.Dataset != "acme.stage" {
+		t.Errorf("the sink was told of lane %q, source %q and dataset %q, want %q, %q and acme.stage", env.Lane, env.Source, env.Dataset, lane, src)
 	}
 	if err := env.Confirm(t.Context()); !errors.Is(err, errNotOurs) || !strings.Contains(err.Error(), lane) {
 		t.Errorf("the taking of %s is confirmed with %v", lane, err)
@@ -139,8 +139,8 @@ func wantPrepared(t *testing.T, one, two *pipeline.Lane) {
 	}
 }
 
-// wantOpenedOnce requires that the sink that told its limits is the one that is used
-// first, and that another is opened after it.
+// wantOpenedOnce requires that the lane first uses the sink that was opened for its
+// limits, and then opens another.
 func wantOpenedOnce(t *testing.T, s *stage, one *pipeline.Lane) {
 	t.Helper()
 	for _, want := range []int{1, 2, 3} {
@@ -153,12 +153,12 @@ func wantOpenedOnce(t *testing.T, s *stage, one *pipeline.Lane) {
 	}
 }
 
-// A state is told of each lane that ended, so that it lets go of it.
+// The state hears of each lane that ended, so it can release it.
 func TestAStateIsToldOfLanesThatEnded(t *testing.T) {
 	s := newStage()
 	kept := &strict{inMemory: newInMemory()}
-	w := newWorks(t.Context(), s.config(t, staged), kept, zerolog.Nop())
-	lanes, names := w.lanes()
+	b := newBuilder(t.Context(), s.config(t, staged), kept, zerolog.Nop())
+	lanes, names := b.lanes()
 	for _, name := range names {
 		lanes.Start(t.Context(), name)
 		lanes.End(name)
@@ -166,7 +166,7 @@ func TestAStateIsToldOfLanesThatEnded(t *testing.T) {
 	if want := []string{"a/one", "b/two"}; !slices.Equal(kept.gone, want) {
 		t.Errorf("the state was told of %q, want %q", kept.gone, want)
 	}
-	if err := w.close(); err != nil {
+	if err := b.close(); err != nil {
 		t.Error(err)
 	}
 	s.wantClosed(t, 2)

@@ -1,16 +1,16 @@
-// Package checkpoint keeps the positions of lanes on disk: one file a lane in a
-// directory that one process holds at a time.
+// Package checkpoint stores the positions of lanes: in a directory, with one file for
+// each lane, that one process holds at a time; or, for replicas, in a Kafka topic.
 //
-// What it promises is small and has to hold whenever the power fails. Load gives
-// the position that was saved last, whole, or, if the process died while saving,
-// the one before it. It gives none only where none was ever saved, or where Forget left it
-// to a sink that keeps it. Whatever else it finds (half a file, an edited one, one of another lane or of a later
-// version) is an error with a path and a way out: a position that is guessed
-// would skip events or deliver a whole log again, and nobody would notice.
+// Its guarantee is small and must hold whenever the power fails. Load returns the last
+// saved position or, if the process died while saving, the one before it. It returns
+// none only if none was ever saved, or if Forget removed it because a sink stores it.
+// Anything else that it finds (half a file, an edited one, one of another lane or of a
+// later version) is an error with a path and a hint: a guessed position would skip
+// events or deliver a whole log again, and nobody would notice.
 //
-// Save therefore writes a file of its own, syncs it, renames it over the old one
-// and syncs the directory, in that order. Do not write the files in any other
-// way; `sluice checkpoint set` is there for people.
+// Save therefore writes a new file, syncs it, renames it over the old one and syncs
+// the directory, in that order. Do not write the files in any other way; people use
+// `sluice checkpoint set`.
 //
 // A file is JSON that a person can read:
 //
@@ -22,9 +22,9 @@
 //	  "sha256": "…"
 //	}
 //
-// The position is on one line however long it is. sha256 is the hash of the five
-// lines before it, line ends included (head -n 5 FILE | sha256sum), and the whole
-// file has to be what Save would write for its values, to the byte.
+// The position is on one line, however long it is. sha256 is the hash of the five
+// lines before it, including line ends (head -n 5 FILE | sha256sum). The whole file
+// must be byte for byte what Save would write for its values.
 package checkpoint
 
 import (
@@ -46,12 +46,12 @@ import (
 
 const extension = ".json"
 
-// leftover matches a file that a process left behind when it died in Save, and
+// leftover matches a file that a process left behind when it died in Save. It matches
 // no lane's file.
 var leftover = regexp.MustCompile(`\.json\.\d+\.tmp$`)
 
-// Dir is a directory of checkpoints, held by this process until Close. Its
-// methods may be called concurrently; a lane is saved by one caller at a time.
+// Dir is a directory of checkpoints, held by this process until Close. Its methods may
+// be called concurrently, but a lane must be saved by one caller at a time.
 type Dir struct {
 	path    string
 	warning string
@@ -60,10 +60,9 @@ type Dir struct {
 	closed  atomic.Bool
 }
 
-// Open takes hold of dir, creating it with mode 0700 if there is none. While
-// another process holds it, the error is ErrInUse and names that process; the
-// hold ends with a process, however it dies. Files that a dead one left behind
-// half written are removed.
+// Open locks dir, and creates it with mode 0700 if it is missing. While another process
+// holds it, the error is ErrInUse and names that process; a lock ends with its process,
+// however it dies. Open removes half-written files of dead processes.
 func Open(dir string) (*Dir, error) { return open(dir, osDisk{}) }
 
 func open(dir string, disk disk) (*Dir, error) {
@@ -98,11 +97,11 @@ func (d *Dir) removeLeftovers() error {
 	return nil
 }
 
-// Warning is what a person should know about the directory, such as that others
-// can read it; empty if nothing.
+// Warning returns a warning about the directory, such as that other users can read it;
+// empty if there is none.
 func (d *Dir) Warning() string { return d.warning }
 
-// Close lets go of the directory.
+// Close unlocks the directory.
 func (d *Dir) Close() error {
 	if d.closed.Swap(true) {
 		return nil
@@ -110,10 +109,9 @@ func (d *Dir) Close() error {
 	return release(d.lock)
 }
 
-// Load is the position that lane saved last, and nil where it never saved one or
-// where Forget removed it. An
-// error is source.ErrUnusable where the file is not what this lane saved; any other is
-// about reading it, and may pass.
+// Load returns the position that lane saved last, nil if it never saved one or Forget
+// removed it. The error is source.ErrUnusable if the file is not what this lane saved;
+// any other error is about reading the file, and may pass.
 func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load checkpoint of lane %s: %w", lane, err)
@@ -132,20 +130,13 @@ func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
 	return c.Position, nil
 }
 
-// Save makes pos, a JSON value of at most 512 kB, the position of lane. Once it
-// has returned nil, a power loss cannot undo it. If the lock of the directory was
-// removed or replaced, another process may run the lane, and nothing is saved. After an error either position
-// may be the one on disk, and each is whole.
+// Save saves pos, a JSON value of at most 512 kB, as the position of lane. Once it has
+// returned nil, a power loss cannot undo it. If the lock of the directory was removed
+// or replaced, another process may run the lane, and nothing is saved. After an error
+// either the old or the new position is on disk, complete.
 func (d *Dir) Save(ctx context.Context, lane string, pos source.Position) error {
 	path := d.file(lane)
-	err := ctx.Err()
-	if err == nil && d.closed.Load() {
-		err = fs.ErrClosed
-	}
-	if err == nil {
-		err = statedir.Held(d.lock)
-	}
-	if err != nil {
+	if err := d.mayWrite(ctx); err != nil {
 		return fail("save checkpoint", path, err)
 	}
 	data, err := encode(lane, time.Now(), pos)
@@ -158,21 +149,33 @@ func (d *Dir) Save(ctx context.Context, lane string, pos source.Position) error 
 	return nil
 }
 
+// mayWrite returns an error if ctx has ended, or if this process no longer holds the
+// directory.
+func (d *Dir) mayWrite(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.closed.Load() {
+		return fs.ErrClosed
+	}
+	return statedir.Held(d.lock)
+}
+
 func (d *Dir) file(lane string) string {
 	return filepath.Join(d.path, statedir.FileName(lane)+extension)
 }
 
 // Checkpoint is a saved position.
 type Checkpoint struct {
-	Lane     string // from the name of the file if that cannot be read
+	Lane     string // from the file's name if the file cannot be read
 	Path     string
 	Saved    time.Time
 	Position source.Position
 	Err      error // why the file cannot be used; nil if it can
 }
 
-// List is every checkpoint in dir, ordered by file name. It takes no hold of dir
-// and may be called while another process saves.
+// List returns every checkpoint in dir, sorted by file name. It does not lock dir, and
+// may be called while another process saves.
 func List(dir string) ([]Checkpoint, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -199,8 +202,8 @@ func List(dir string) ([]Checkpoint, error) {
 	return list, nil
 }
 
-// maxPosition is the largest position (see source.Position), and maxFile leaves
-// room around it for the rest of a file.
+// maxPosition is the largest position (see source.Position). maxFile is the largest
+// file, with room for the fields around the position.
 const (
 	maxPosition = 512 << 10
 	maxFile     = maxPosition + 64<<10

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,10 +21,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 const lane = "acme/siem"
 
@@ -60,11 +59,7 @@ func load(t testing.TB, d *checkpoint.Dir, lane string) string {
 }
 
 func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
+	return failure.Hint(err)
 }
 
 func TestSaveAndLoad(t *testing.T) {
@@ -91,7 +86,7 @@ func TestSaveAndLoad(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a position is one line and otherwise not touched", func(t *testing.T) {
+	t.Run("a position is put on one line and otherwise unchanged", func(t *testing.T) {
 		d := open(t, t.TempDir())
 		save(t, d, lane, "{ \"n\": 9007199254740993.0,\n\t\"s\": \"<\\u003c\u2028 \xff\" }\r\n")
 		if got, want := load(t, d, lane), "{\"n\":9007199254740993.0,\"s\":\"<\\u003c\u2028 \xff\"}"; got != want {
@@ -109,7 +104,7 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Errorf("got %v for a position that is too long, want how long it may be", err)
 		}
 	})
-	t.Run("what is not JSON is refused and the old position stays", func(t *testing.T) {
+	t.Run("a position that is not JSON is refused and the old one stays", func(t *testing.T) {
 		d := open(t, t.TempDir())
 		save(t, d, lane, `1`)
 		for _, bad := range []string{"", " ", "{", "1 2", `{"a":}`} {
@@ -121,7 +116,7 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
-	t.Run("nothing is saved once the directory is let go of or the context ended", func(t *testing.T) {
+	t.Run("nothing is saved once the directory is closed or the context ended", func(t *testing.T) {
 		d := open(t, t.TempDir())
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -138,7 +133,7 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Errorf("got error %v, want fs.ErrClosed", err)
 		}
 	})
-	t.Run("files are for their owner alone", func(t *testing.T) {
+	t.Run("only their owner can read files", func(t *testing.T) {
 		dir := t.TempDir()
 		save(t, open(t, dir), lane, `1`)
 		files, err := os.ReadDir(dir)
@@ -167,26 +162,14 @@ func TestFileFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "checkpoint.golden")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("file (-want +got):\n%s", diff)
-	}
+	golden.Check(t, "checkpoint.golden", string(got))
 	if err := checkDocumentedSum(got); err != nil {
 		t.Error(err)
 	}
 }
 
-// checkDocumentedSum holds a file against what the package doc says of sha256,
-// without the code that writes it.
+// checkDocumentedSum checks a file's sha256 as the package doc describes it, without the
+// code that writes it.
 func checkDocumentedSum(data []byte) error {
 	lines := bytes.SplitAfterN(data, []byte("\n"), 6)
 	if len(lines) != 6 {
@@ -203,7 +186,7 @@ func checkDocumentedSum(data []byte) error {
 	return nil
 }
 
-// written is the content of a checkpoint that Save wrote.
+// written returns the content of a checkpoint that Save wrote.
 func written(t testing.TB, lane, pos string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -219,7 +202,7 @@ func written(t testing.TB, lane, pos string) []byte {
 	return data
 }
 
-// wantPassing requires an error after which the same file may be loaded.
+// wantPassing requires an error that may pass: the same file may be loaded later.
 func wantPassing(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, source.ErrUnusable) || strings.Contains(hint(err), "checkpoint set") {
@@ -227,7 +210,7 @@ func wantPassing(t *testing.T, err error) {
 	}
 }
 
-func TestFilesThatCannotBeReadJustNow(t *testing.T) {
+func TestFilesThatCannotBeReadNow(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
 	save(t, d, lane, `{"floor":3}`)
@@ -321,7 +304,7 @@ func TestUnusableFiles(t *testing.T) {
 		}
 		wantPassing(t, err)
 	})
-	t.Run("no prefix and no flipped bit passes", func(t *testing.T) {
+	t.Run("no prefix and no flipped bit is accepted", func(t *testing.T) {
 		dir := t.TempDir()
 		d := open(t, dir)
 		check := func(what string, data []byte) {
@@ -367,7 +350,7 @@ func FuzzLoad(f *testing.F) {
 }
 
 func TestList(t *testing.T) {
-	t.Run("tells usable and unusable files apart and takes no hold", func(t *testing.T) {
+	t.Run("distinguishes usable and unusable files, and takes no lock", func(t *testing.T) {
 		dir := t.TempDir()
 		d := open(t, dir)
 		save(t, d, "acme/siem", `1`)
@@ -395,7 +378,7 @@ func TestList(t *testing.T) {
 			t.Errorf("list (-want +got):\n%s", diff)
 		}
 	})
-	t.Run("a directory that is not there is told", func(t *testing.T) {
+	t.Run("a missing directory is an error", func(t *testing.T) {
 		if _, err := checkpoint.List(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("got error %v, want fs.ErrNotExist", err)
 		}

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// TestPowerLoss saves on a disk that forgets, when its power fails, whatever was
-// not synced, as far as a file system may: bytes of a file, and the last names
-// created or moved in a directory.
+// TestPowerLoss saves on a disk that loses unsynced changes when the power fails, as far
+// as a file system may: bytes of a file, and the last names created or renamed in a
+// directory.
 func TestPowerLoss(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -60,8 +60,7 @@ func TestPowerLoss(t *testing.T) {
 	})
 }
 
-// saveUntilPowerLoss returns the position that was saved last and the one whose
-// Save failed.
+// saveUntilPowerLoss returns the last saved position and the one whose Save failed.
 func saveUntilPowerLoss(t *testing.T, rt *rapid.T, dir string, disk *forgetfulDisk) (saved, trying string) {
 	d, err := checkpoint.OpenOn(dir, disk)
 	if err != nil {
@@ -85,8 +84,8 @@ func saveUntilPowerLoss(t *testing.T, rt *rapid.T, dir string, disk *forgetfulDi
 
 var errPower = errors.New("the power failed")
 
-// forgetfulDisk keeps two views of one directory: as processes see it, and as it
-// was when it was last synced.
+// forgetfulDisk has two views of one directory: as processes see it, and as it was last
+// synced.
 type forgetfulDisk struct {
 	step    func(op string) error // what becomes of an operation
 	cut     func(n int) int       // how much of a failed write of n bytes is done
@@ -167,9 +166,8 @@ func (f *inode) Sync() error {
 func (f *inode) Close() error { return f.disk.step("close") }
 func (f *inode) Name() string { return f.name }
 
-// materialise writes to dir what the disk remembers: some of the changes of
-// names in their order, and of each file what was synced and perhaps more, or
-// zeros in its place.
+// materialise writes to dir what is left after a power loss: some of the name changes, in
+// their order, and of each file the synced bytes and perhaps more, or zeros instead.
 func (d *forgetfulDisk) materialise(t *rapid.T, dir string) {
 	d.apply(rapid.IntRange(0, len(d.pending)).Draw(t, "changes of names that survive"))
 	for path, f := range d.names {
@@ -184,7 +182,7 @@ func (d *forgetfulDisk) materialise(t *rapid.T, dir string) {
 	}
 }
 
-// TestFailedSave is a disk that fails once and goes on, as a full one does.
+// TestFailedSave uses a disk that fails once and then works again, as a full one does.
 func TestFailedSave(t *testing.T) {
 	for _, failing := range []string{"create", "write", "sync", "close", "rename", "sync dir"} {
 		t.Run(failing, func(t *testing.T) {

@@ -9,8 +9,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// disk is what replace asks of a file system, so that a test can let the power
-// fail after each step.
+// disk holds the operations of replace. Tests replace it to lose power after each step.
 type disk interface {
 	Create(path string) (diskFile, error) // a new file beside path
 	Rename(from, to string) error
@@ -33,10 +32,9 @@ func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) Remove(path string) error     { return os.Remove(path) }
 func (osDisk) SyncDir(dir string) error     { return statedir.Sync(dir) }
 
-// replace makes data the content of the file at path, in one step for whoever
-// reads it. The content is synced before the rename: otherwise the new name
-// could survive a power loss without it. The directory is synced after: otherwise
-// the old file could come back.
+// replace atomically replaces the file at path with data. It syncs the new file before
+// the rename: otherwise the name could survive a power loss without the content. It
+// syncs the directory after the rename: otherwise the old file could come back.
 func replace(disk disk, path string, data []byte) error {
 	f, err := disk.Create(path)
 	if err != nil {

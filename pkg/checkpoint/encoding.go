@@ -14,7 +14,7 @@ import (
 
 const version = 1
 
-// content is what decode needs to recognise a file.
+// content is the part of a file that decode reads.
 type content struct {
 	Version  int             `json:"version"`
 	Lane     string          `json:"lane"`
@@ -22,8 +22,8 @@ type content struct {
 	Position json.RawMessage `json:"position"`
 }
 
-// encode is the content of a file. The position is copied and never decoded,
-// since it may be long and is saved often.
+// encode returns the content of a file. It copies the position without decoding it,
+// since positions may be long and are saved often.
 func encode(lane string, saved time.Time, pos source.Position) ([]byte, error) {
 	if len(pos) > maxPosition {
 		return nil, fmt.Errorf("position has %d bytes, and at most %d can be saved", len(pos), maxPosition)
@@ -44,7 +44,7 @@ func encode(lane string, saved time.Time, pos source.Position) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decode is the reverse of encode and takes nothing that encode does not write.
+// decode is the inverse of encode. It accepts only bytes that encode writes.
 func decode(data []byte) (Checkpoint, error) {
 	if len(data) > maxFile {
 		return Checkpoint{}, fmt.Errorf("%w: it is larger than %d bytes", ErrCorrupt, maxFile)
@@ -52,10 +52,10 @@ func decode(data []byte) (Checkpoint, error) {
 	// A later version may differ in all but the number.
 	var probe struct{ Version int }
 	if err := json.Unmarshal(data, &probe); err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: it is not whole: %w", ErrCorrupt, err)
+		return Checkpoint{}, fmt.Errorf("%w: it is not complete: %w", ErrCorrupt, err)
 	}
 	if probe.Version != version {
-		return Checkpoint{}, fmt.Errorf("%w: it has %d, and this build reads %d", ErrVersion, probe.Version, version)
+		return Checkpoint{}, fmt.Errorf("%w: it has version %d, and this build reads version %d", ErrVersion, probe.Version, version)
 	}
 	var f content
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -71,4 +71,4 @@ func decode(data []byte) (Checkpoint, error) {
 	return Checkpoint{Lane: f.Lane, Saved: f.Saved, Position: f.Position}, nil
 }
 
-var errChecksum = errors.New("it does not match its sha256, so somebody edited it or the disk damaged it")
+var errChecksum = errors.New("it does not match its sha256, so it was edited or the disk damaged it")

@@ -1,12 +1,12 @@
 package checkpoint
 
-// Disk and DiskFile let a test stand in for the file system under Save.
+// Disk and DiskFile let a test replace the file system of Save.
 type (
 	Disk     = disk
 	DiskFile = diskFile
 )
 
-// OpenOn is Open with Save on another disk.
+// OpenOn is Open with another disk for Save.
 func OpenOn(dir string, disk Disk) (*Dir, error) { return open(dir, disk) }
 
 // OSDisk is the disk of Open.

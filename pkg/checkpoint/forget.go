@@ -5,11 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// Holds says whether there is a file of the lane, whatever is in it.
+// Holds reports whether the lane has a file, whatever its content.
 func (d *Dir) Holds(ctx context.Context, lane string) (bool, error) {
 	path := d.file(lane)
 	err := ctx.Err()
@@ -25,17 +23,11 @@ func (d *Dir) Holds(ctx context.Context, lane string) (bool, error) {
 	return true, nil
 }
 
-// Forget removes the checkpoint of a lane whose position is kept elsewhere from now
-// on. Once it has returned nil, a power loss cannot bring it back.
+// Forget removes the checkpoint of a lane whose position is now stored elsewhere. Once
+// it has returned nil, a power loss cannot bring the checkpoint back.
 func (d *Dir) Forget(ctx context.Context, lane string) error {
 	path := d.file(lane)
-	err := ctx.Err()
-	if err == nil && d.closed.Load() {
-		err = fs.ErrClosed
-	}
-	if err == nil {
-		err = statedir.Held(d.lock)
-	}
+	err := d.mayWrite(ctx)
 	if err == nil {
 		err = d.disk.Remove(path)
 	}
@@ -48,14 +40,14 @@ func (d *Dir) Forget(ctx context.Context, lane string) error {
 	return nil
 }
 
-// Holds says whether the topic has a position of the lane that is not that of a sink
-// which keeps it there itself. It takes nothing.
+// Holds reports whether the topic has a position of the lane. It ignores the position
+// of a sink that stores it in the same topic. It does not take the lane.
 func (t *Topic) Holds(ctx context.Context, lane string) (bool, error) {
 	return t.lane(lane).Holds(ctx)
 }
 
-// Forget returns nil once the topic has no position of the lane but that of a sink
-// which keeps it there itself. It may take the lane.
+// Forget returns nil once the topic has no position of the lane, other than that of a
+// sink that stores it in the same topic. It may take the lane.
 func (t *Topic) Forget(ctx context.Context, lane string) error {
 	k := t.lane(lane)
 	if err := k.Forget(ctx); err != nil {

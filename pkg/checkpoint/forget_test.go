@@ -65,8 +65,8 @@ func TestForgetAFile(t *testing.T) {
 	})
 }
 
-// The power fails at each step. Then the position is there or it is not, and once
-// Forget has returned nil it is not.
+// The power fails at each step. Then the position is there or gone; once Forget has
+// returned nil, it is gone.
 func TestForgetAFileWhileThePowerFails(t *testing.T) {
 	for _, fails := range []string{"remove", "sync dir", ""} {
 		disk := &forgetfulDisk{names: map[string]*inode{}}
@@ -95,7 +95,7 @@ func TestForgetAFileWhileThePowerFails(t *testing.T) {
 	}
 }
 
-// A position that the state had goes; one that a sink keeps in the same topic, under
+// The state's position is removed. A position that a sink stores in the same topic, with
 // the same key, stays.
 func TestForgetInATopic(t *testing.T) {
 	brokers := startCluster(t)

@@ -12,18 +12,18 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// lockName is the file whose lock is the hold of a directory. It is never
-// removed: a process that opened it before could then hold what nobody sees.
+// lockName is the lock file of a directory. It is never removed: otherwise a process
+// that opened it before could lock a file that no other process sees.
 const lockName = "lock"
 
-// holder is what the lock file tells the next process.
+// holder is the content of the lock file: the process that holds the directory.
 type holder struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
 }
 
-// hold takes the lock of dir and writes down who holds it.
+// hold locks dir and writes this process into the lock file.
 func hold(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := statedir.TryLock(path)
@@ -55,13 +55,13 @@ func sign(f *os.File) error {
 	return err
 }
 
-// release forgets the holder before it lets go, so that a name found in the file
-// is that of the holder or of one that died.
+// release clears the lock file before it unlocks, so that a holder in the file is the
+// current one or one that died.
 func release(f *os.File) error {
 	return errors.Join(f.Truncate(0), f.Close())
 }
 
-// inUse names the holder. It may be just about to sign, and then has no name.
+// inUse returns an error that names the holder, if it has already signed.
 func inUse(dir, path string) error {
 	err := fmt.Errorf("%w by another process", ErrInUse)
 	if h, ok := readHolder(path); ok {
@@ -70,7 +70,7 @@ func inUse(dir, path string) error {
 	return &statedir.Error{
 		Class: class,
 		Op:    "open state directory", Path: dir, Err: err,
-		Advice: "stop that process, or give this one a state directory of its own: two would save over each other's positions",
+		Hint: "stop that process, or give this one its own state directory: two processes would overwrite each other's positions",
 	}
 }
 

@@ -16,8 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// holdVariable makes the test binary a process that holds the directory it names
-// until it is killed.
+// holdVariable makes the test binary hold the directory that it names until it is killed.
 const holdVariable = "SLUICE_TEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -34,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestHold(t *testing.T) {
-	t.Run("a second process is refused and told who holds the directory, until that is killed", func(t *testing.T) {
+	t.Run("a second process gets an error that names the holder, until the holder is killed", func(t *testing.T) {
 		dir := t.TempDir()
 		first := exec.Command(os.Args[0])
 		first.Env = append(os.Environ(), holdVariable+"="+dir)
@@ -66,7 +65,7 @@ func TestHold(t *testing.T) {
 		if !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got error %q, want prefix %q", err, want)
 		}
-		if !strings.Contains(hint(err), "state directory of its own") {
+		if !strings.Contains(hint(err), "its own state directory") {
 			t.Errorf("got hint %q, want the way out", hint(err))
 		}
 
@@ -78,7 +77,7 @@ func TestHold(t *testing.T) {
 		}
 		open(t, dir)
 	})
-	t.Run("nothing is saved once the directory was removed and made again", func(t *testing.T) {
+	t.Run("nothing is saved once the directory was removed and created again", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "state")
 		first := open(t, dir)
 		save(t, first, lane, `1`)
@@ -129,7 +128,7 @@ func TestHold(t *testing.T) {
 			t.Errorf("got error %v, want ErrInUse by another process", err)
 		}
 	})
-	t.Run("files left behind half written are removed, and no others", func(t *testing.T) {
+	t.Run("half-written files are removed, and no others", func(t *testing.T) {
 		dir := t.TempDir()
 		for _, name := range []string{"a+b.json.123.tmp", "a+b.json.123.tmp.json", "notes.tmp"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o600); err != nil {

@@ -11,23 +11,24 @@ import (
 )
 
 var (
-	// ErrNone is about a lane that has no checkpoint.
+	// ErrNone is the error of a lane without a checkpoint.
 	ErrNone = errors.New("there is no checkpoint")
-	// ErrExists is about a lane that has one.
+	// ErrExists is the error of a lane that already has a checkpoint.
 	ErrExists = errors.New("there is a checkpoint")
 )
 
-// Rename makes the checkpoint of lane from that of lane to, which must have none.
+// Rename moves the checkpoint of lane from to lane to, which must have none.
 //
-// A file names its lane, so that renaming it is not enough. It is renamed first
-// and replaced then. After a crash in between, the file has the new name and names
-// the former lane: Load refuses it with ErrForeign, neither lane begins anew, and
-// Rename finishes what it began.
+// A file contains the name of its lane, so it is renamed first and then replaced.
+// After a crash in between, the file has the new name but contains the old lane: Load
+// refuses it with ErrForeign, neither lane starts anew, and another Rename finishes the
+// work.
 func (d *Dir) Rename(ctx context.Context, from, to string) error {
-	if err := ctx.Err(); err != nil {
-		return fail("rename checkpoint", d.file(from), err)
+	err := d.mayWrite(ctx)
+	if err == nil {
+		err = d.rename(from, to)
 	}
-	if err := d.rename(from, to); err != nil {
+	if err != nil {
 		return fail("rename checkpoint", d.file(from), err)
 	}
 	return nil

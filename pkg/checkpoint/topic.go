@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// TopicSettings are those of positions that replicas share in Kafka.
+// TopicSettings are the settings of positions that replicas share in Kafka.
 type TopicSettings struct {
 	Cluster     kafkaclient.Settings `yaml:",inline"`
 	Namespace   string               `yaml:"namespace"`          // first part of the lanes' transactional.id; default "sluice"
@@ -35,7 +35,7 @@ var DefaultTopic = TopicSettings{
 	DeadLetters: "sluice.dead-letters", Group: "sluice",
 }
 
-// Validate reports keys that are empty.
+// Validate reports empty keys.
 func (s *TopicSettings) Validate() []error {
 	var errs []error
 	for _, key := range []struct{ name, value string }{
@@ -49,32 +49,32 @@ func (s *TopicSettings) Validate() []error {
 	return errs
 }
 
-// Topic keeps positions and dead letters in Kafka, for lanes whose sink does not
-// keep its position itself. Each Save and each Put is a transaction under the
-// lane's transactional.id: a replica that has lost a lane, and does not know it
-// yet, can move nothing any more (see package ledger).
+// Topic stores positions and dead letters in Kafka, for lanes whose sink does not store
+// the position itself. Each Save and each Put is a transaction with the lane's
+// transactional.id: a replica that has lost a lane without noticing it cannot change
+// anything (see package ledger).
 type Topic struct {
 	settings TopicSettings
 	confirm  func(lane string) func(context.Context) error
 	log      zerolog.Logger
 
 	mu    sync.Mutex
-	lanes map[string]*kept
+	lanes map[string]*topicLane
 }
 
-// kept is what is kept of one lane, which calls one method at a time.
-type kept struct {
+// topicLane is one lane of a Topic. The lane calls one method at a time.
+type topicLane struct {
 	*ledger.Ledger
 	position source.Position // saved last
 }
 
-// NewTopic returns the positions that settings lead to. It reaches no broker.
-// confirm gives for a lane what its taking is confirmed with, which may be nil.
+// NewTopic returns a Topic. It does not connect to a broker. confirm returns the
+// function that must confirm before a lane is taken, which may be nil.
 func NewTopic(s TopicSettings, confirm func(lane string) func(context.Context) error, log zerolog.Logger) *Topic {
-	return &Topic{settings: s, confirm: confirm, log: log, lanes: make(map[string]*kept)}
+	return &Topic{settings: s, confirm: confirm, log: log, lanes: make(map[string]*topicLane)}
 }
 
-// Prepare creates the topics that are missing, and refuses those that are not fit.
+// Prepare creates missing topics, and refuses topics with an unsuitable configuration.
 func (t *Topic) Prepare(ctx context.Context) error {
 	return ledger.Prepare(ctx, t.ledgerSettings(nil))
 }
@@ -87,21 +87,21 @@ func (t *Topic) ledgerSettings(confirm func(context.Context) error) ledger.Setti
 	}
 }
 
-func (t *Topic) lane(name string) *kept {
+func (t *Topic) lane(name string) *topicLane {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := t.lanes[name]
-	if k == nil {
+	l := t.lanes[name]
+	if l == nil {
 		s := t.ledgerSettings(t.confirm(name))
 		s.Log = t.log.With().Str("lane", name).Logger()
-		k = &kept{Ledger: ledger.New(name, s)}
-		t.lanes[name] = k
+		l = &topicLane{Ledger: ledger.New(name, s)}
+		t.lanes[name] = l
 	}
-	return k
+	return l
 }
 
-// Load takes the lane and returns the position saved last, nil if there is none.
-// All its errors may pass.
+// Load takes the lane and returns its last saved position, nil if there is none. Any
+// error may pass.
 func (t *Topic) Load(ctx context.Context, lane string) (source.Position, error) {
 	k := t.lane(lane)
 	pos, err := k.Take(ctx)
@@ -112,8 +112,8 @@ func (t *Topic) Load(ctx context.Context, lane string) (source.Position, error) 
 	return pos, nil
 }
 
-// Save returns nil once the position is committed. sink.ErrMoved says that another
-// has moved it, and that Load is to be asked.
+// Save returns nil once the position is committed. sink.ErrMoved means that another
+// instance or a person moved the position; call Load for the new one.
 func (t *Topic) Save(ctx context.Context, lane string, pos source.Position) error {
 	k := t.lane(lane)
 	if err := k.Commit(ctx, nil, nil, pos); err != nil {
@@ -130,31 +130,32 @@ func (t *Topic) Put(ctx context.Context, lane string, rejects []sink.Reject) err
 	}
 	k := t.lane(lane)
 	if k.position == nil {
-		return fmt.Errorf("lane %s has no position to keep dead letters beside", lane)
+		return fmt.Errorf("lane %s has no position to commit dead letters with", lane)
 	}
 	return k.Commit(ctx, nil, rejects, k.position)
 }
 
 // Look returns the position of a lane, nil if there is none, and when it was saved.
-// It takes nothing.
+// It does not take the lane.
 func (t *Topic) Look(ctx context.Context, lane string) (source.Position, time.Time, error) {
 	e, err := t.lane(lane).Look(ctx)
 	return e.Position, e.Saved, err
 }
 
-// Rejects are the dead letters of a lane, oldest first. An error is about one that
-// cannot be read, or the last. It takes nothing.
+// Rejects returns the dead letters of a lane, oldest first. An error stands for one dead
+// letter that cannot be read, or ends the sequence. It does not take the lane.
 func (t *Topic) Rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, error] {
 	return t.lane(lane).Rejects(ctx)
 }
 
-// Traces looks for what earlier runs of the lane left in Kafka. It takes nothing.
+// Traces looks for records that earlier runs of the lane left in Kafka. It does not take
+// the lane.
 func (t *Topic) Traces(ctx context.Context, lane string) (sink.Traces, error) {
 	return t.lane(lane).Traces(ctx)
 }
 
-// Lanes are the positions that the topic keeps, those of sinks that keep theirs in
-// the same topic included. It takes nothing.
+// Lanes returns the positions in the topic, including those of sinks that store theirs
+// in the same topic. It takes no lane.
 func (t *Topic) Lanes(ctx context.Context) ([]Checkpoint, error) {
 	entries, err := ledger.New("", t.ledgerSettings(nil)).Lanes(ctx)
 	var all []Checkpoint
@@ -164,7 +165,7 @@ func (t *Topic) Lanes(ctx context.Context) ([]Checkpoint, error) {
 	return all, err
 }
 
-// Rename makes the position of lane from that of lane to, which must have none.
+// Rename moves the position of lane from to lane to, which must have none.
 func (t *Topic) Rename(ctx context.Context, from, to string) error {
 	return t.lane(to).Rename(ctx, from)
 }
@@ -174,12 +175,12 @@ func (t *Topic) Set(ctx context.Context, lane string, pos source.Position) error
 	return t.lane(lane).Set(ctx, pos)
 }
 
-// Check says whether lanes could be kept, and changes nothing.
+// Check checks whether the lane's position could be stored, and changes nothing.
 func (t *Topic) Check(ctx context.Context, lane string) (string, error) {
 	return t.lane(lane).Check(ctx)
 }
 
-// Drop lets go of a lane, which can be loaded again.
+// Drop closes a lane. It can be loaded again.
 func (t *Topic) Drop(lane string) {
 	t.mu.Lock()
 	k := t.lanes[lane]
@@ -190,7 +191,7 @@ func (t *Topic) Drop(lane string) {
 	}
 }
 
-// Close lets go of all lanes.
+// Close closes all lanes.
 func (t *Topic) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

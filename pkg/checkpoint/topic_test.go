@@ -16,8 +16,7 @@ import (
 
 const kept = "acme/siem"
 
-// newTopic is positions in a cluster in this process. Its lanes are confirmed by
-// confirm.
+// newTopic returns a Topic with a cluster in this process. confirm confirms its lanes.
 func newTopic(t *testing.T, brokers []string, confirm func(context.Context) error) *checkpoint.Topic {
 	t.Helper()
 	s := checkpoint.DefaultTopic
@@ -72,9 +71,9 @@ func rejected(id string) sink.Reject {
 	}
 }
 
-// Dead letters are in Kafka once Put has returned, beside the position that was
-// saved or loaded last, and another replica finds both.
-func TestTopicKeepsDeadLettersBesideThePosition(t *testing.T) {
+// Dead letters are in Kafka once Put has returned, together with the last saved or loaded
+// position, and another replica finds both.
+func TestTopicKeepsDeadLettersWithThePosition(t *testing.T) {
 	brokers := startCluster(t)
 	topic := newTopic(t, brokers, nil)
 	wantLoaded(t, topic, "")

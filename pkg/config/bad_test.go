@@ -2,18 +2,14 @@ package config_test
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write what is got as what is wanted")
 
 // badEnv is the environment in which the files of testdata/bad are read.
 var badEnv = env(map[string]string{
@@ -41,23 +37,7 @@ func TestBadFilesTellEveryProblem(t *testing.T) {
 			if strings.Contains(got, "hunter2") {
 				t.Errorf("a secret shows in:\n%s", got)
 			}
-			golden(t, strings.TrimSuffix(path, ".yaml")+".want", got)
+			golden.Check(t, strings.TrimSuffix(strings.TrimPrefix(path, "testdata/"), ".yaml")+".want", got)
 		})
-	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("want (-), got (+):\n%s", diff)
 	}
 }

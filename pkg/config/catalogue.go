@@ -8,56 +8,78 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// catalogue reads the file of that name, which corrects what is known of actions;
-// nil is what is built in. The file is as strict as the configuration that names
-// it, and its problems are told with those.
-func (t *tree) catalogue(name string) *transform.Catalogue {
+// catalogues gives each source the catalogue of its type, corrected by the file of that
+// name. Sources of the same type share a catalogue.
+func (r *resolver) catalogues(sources []Source, nodes []sourceNode, name string) {
+	brought := map[string]*transform.Catalogue{}
+	for i, s := range sources {
+		if _, parsed := brought[s.Type.Name]; parsed {
+			continue
+		}
+		c, err := transform.ParseCatalogue(s.Type.Catalogue)
+		nodes[i].file.report.check(err == nil, join(nodes[i].path, "type"), "the catalogue of this type is invalid: %v; report it to the author of the type", err)
+		brought[s.Type.Name] = c
+	}
+	if entries := r.catalogue(name, brought); entries != nil {
+		for kind, c := range brought {
+			brought[kind] = c.With(entries, name)
+		}
+	}
+	for i := range sources {
+		sources[i].Catalogue = brought[sources[i].Type.Name]
+	}
+}
+
+// catalogue reads the file of that name; nil if there is none. The file is parsed as
+// strictly as the configuration, and its problems are reported with those.
+func (r *resolver) catalogue(name string, brought map[string]*transform.Catalogue) *transform.Entries {
 	const path = "catalogue"
-	if _, given := t.places[path]; !given || t.settled(path) {
+	if !r.report.given(path) || r.report.unavailable(path) {
 		return nil
 	}
-	if !t.check(name != "", path, "is empty; write the path of a file or remove the key") {
+	if !r.report.check(name != "", path, "is empty; write the path of a file or remove the key") {
 		return nil
 	}
 	data, err := read(name)
 	if err != nil {
-		t.check(false, path, "%s; write the path of a file that can be read", withoutQuotations(err))
+		r.report.check(false, path, "%s; write the path of a file that can be read", withoutQuotations(err))
 		return nil
 	}
-	file := newTree(name, "actions", t.env)
-	entries := file.entries(data)
-	t.problems = append(t.problems, file.problems...)
-	if len(file.problems) > 0 {
+	found := r.report.of(name)
+	entries := (&decoder{found, r.decoder.env}).entries(data, brought)
+	if len(found.problems) > 0 {
 		return nil
 	}
-	return transform.Builtin().With(entries, name)
+	return entries
 }
 
-// entries reads a whole catalogue file. The result is of use if there is no
-// problem.
-func (t *tree) entries(data []byte) *transform.Entries {
+// entries reads a whole catalogue file. The result is valid only if there is no problem.
+func (d *decoder) entries(data []byte, brought map[string]*transform.Catalogue) *transform.Entries {
 	var e transform.Entries
-	root := t.parse(data)
+	root := d.report.parse(data, "actions")
 	if root == nil {
 		return &e
 	}
-	t.decode("", root, reflect.ValueOf(&e).Elem())
-	t.validate("", reflect.ValueOf(&e).Elem())
-	known := transform.Builtin().With(&e, t.file)
-	actions, techniques := known.Actions(), append(known.Techniques(), transform.None)
+	d.decode("", root, reflect.ValueOf(&e).Elem())
+	d.report.validate("", reflect.ValueOf(&e).Elem())
+	actions, techniques := []string(nil), []string{transform.None}
+	for _, c := range brought {
+		known := c.With(&e, d.report.file)
+		actions, techniques = append(actions, known.Actions()...), append(techniques, known.Techniques()...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.Actions)) {
 		entry, path := e.Actions[name], join("actions", name)
-		t.named(join(path, "alias"), "action", entry.Alias, actions)
-		t.named(join(path, "technique"), "technique", entry.Technique, techniques)
+		d.report.named(join(path, "alias"), "action", entry.Alias, actions)
+		d.report.named(join(path, "technique"), "technique", entry.Technique, techniques)
 	}
 	return &e
 }
 
-// named checks a name that is optional. There are too many to list.
-func (t *tree) named(path, what, name string, known []string) {
-	hint := "docs/mapping.md lists those that are known"
+// named checks an optional name. The known ones are too many to list.
+func (r *report) named(path, what, name string, known []string) {
+	hint := "docs/mapping.md lists the known ones"
 	if s := suggest(name, known); s != "" {
 		hint = "did you mean " + s + "?"
 	}
-	t.check(name == "" || slices.Contains(known, name), path, "unknown %s; %s", what, hint)
+	r.check(name == "" || slices.Contains(known, name), path, "unknown %s; %s", what, hint)
 }

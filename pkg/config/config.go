@@ -1,21 +1,47 @@
 // Package config reads the YAML that Sluice runs by.
 //
-// It is strict and complete: a key that nobody knows is a problem, and every
-// problem is told at once, each with file, line, column, key and what to do
-// about it (see Errors). To that end it walks the syntax tree by itself, into
-// structs whose form package setting describes; a YAML decoder would stop at
-// the first problem and forget where the rest stood.
+// It is strict and complete. An unknown key is a problem. All problems are reported at
+// once, each with file, line, column, key and what to do about it (see Errors). So the
+// package walks the syntax tree itself and fills structs whose form package setting
+// describes. A YAML decoder would stop at the first problem and forget the places of
+// the rest.
 //
-// ${ENV} and ${ENV:-default} are expanded in values, after parsing and once: no
-// content of a variable can add a key, end a quotation or be expanded again.
-// $$ is a dollar sign. A variable that is unset or empty and has no default is
-// a problem. Keys are not expanded.
+// ${ENV} and ${ENV:-default} are expanded in values, after parsing and once. So the
+// content of a variable cannot add a key, end a quotation or be expanded again. $$ is a
+// dollar sign. A variable that is unset or empty and has no default is a problem. Keys
+// are not expanded.
 //
-// The package knows no source, sink or format but those it is handed (Kinds),
-// and opens none. What it does not offer: anchors, aliases, merge keys, tags,
-// directives and several documents in a file. A configuration is short enough
-// to be written out, and each of them is a way to mean something else than what
-// one reads.
+// The package knows only the sources, sinks and formats of Kinds, and opens none. It
+// does not support anchors, aliases, merge keys, tags, directives, or several documents
+// in a file. A configuration is short enough without them, and each makes a file mean
+// something else than it seems to.
+//
+// # Sources in files
+//
+// In place of a list, sources may name a directory, or a pattern such as conf.d/*.yaml
+// with wildcards after the last slash only. A relative path starts in the directory of
+// the configuration. Each file has the key sources with a list, and no other key. It is
+// as strict as the configuration.
+//
+// Of a directory, the files are those that end in .yaml or .yml. Hidden files are not
+// read. A file with several names is read once. Files are read in the order of their
+// names. The names of sources are unique over all files. A path without a file is a
+// problem, and so is a file that cannot be read. There are at most 10,000 files, of
+// 256 KiB each and 16 MiB together.
+//
+// # Files
+//
+// A file passes three steps. Each reports its problems and continues:
+//
+//   - parse makes nodes of the text (parse.go, syntax.go for what the parser rejects)
+//   - a decoder makes a document of the nodes (document.go, decode.go, mapping.go,
+//     scalar.go, expand.go for variables)
+//   - a resolver makes the Config of the document (resolve.go, sources.go, files.go,
+//     catalogue.go, validate.go)
+//
+// All three share a report (report.go, problem.go, path.go). message.go keeps values
+// out of messages, and suggest.go finds the word that was meant. The steps share these
+// unexported types, so they are in one package.
 package config
 
 import (
@@ -32,7 +58,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
-// maxFile bounds what is read of a configuration; real ones are a few kB.
+// maxFile bounds the size of a configuration. Real ones have a few kB.
 const maxFile = 256 << 10
 
 // Kinds are the sources, sinks and formats of this build.
@@ -48,7 +74,7 @@ type Kinds struct {
 
 // Config is a configuration without a problem, its defaults filled in.
 type Config struct {
-	Path            string   // that Load read it from
+	Path            string   // the file that Load read
 	Sources         []Source // at least one, names unique
 	State           State
 	DeadLetters     DeadLetters
@@ -56,13 +82,18 @@ type Config struct {
 	Admin           Admin
 	Log             Log
 	ShutdownTimeout time.Duration // for a Publish under way; default 8s
+	Memory          int64         // bytes that all lanes may hold together; 0: it depends on the machine
 }
+
+// LeastMemory is the least memory with which lanes make progress.
+const LeastMemory = 8 << 20
 
 // Source is a log to follow.
 type Source struct {
-	Name     string
-	Type     source.Type
-	Settings any // what Type.Open takes
+	Name      string
+	Type      source.Type
+	Catalogue *transform.Catalogue // its actions: those of Type, corrected by the file that the configuration names
+	Settings  any                  // what Type.Open takes
 }
 
 // State is where positions are saved.
@@ -72,36 +103,35 @@ type State struct {
 	Shared any    // the settings of kafka
 }
 
-// DeadLetters is where rejects are kept, unless the sink or the state keeps them
-// in Kafka.
+// DeadLetters is the directory for rejects, unless the sink or the state puts them into
+// Kafka.
 type DeadLetters struct {
 	Dir      string // default: dead-letters under State.Dir
 	MaxBytes int64  // default 1 GiB
 }
 
-// Sink is a destination, and what is sent there in which form.
+// Sink is a destination, what is sent there, and in which format.
 type Sink struct {
 	Name           string
 	Type           sink.Type
-	Format         transform.Format     // default ecs
-	FormatSettings any                  // what Format.New takes
-	Sources        []string             // names, at least one; default all, in their order
-	Start          source.Start         // for a lane without a checkpoint; default the beginning
-	Catalogue      *transform.Catalogue // what is known of actions, the same for all sinks; nil: what is built in
-	Original       bool                 // the raw event in the record; default true
-	Prepare        prepare.Settings     // where, enrich and redact; default none
-	PublishTimeout time.Duration        // default 1m
-	MaxRejects     int                  // in a row without a delivery; default 100
-	Settings       any                  // what Type.Open takes
+	Format         transform.Format // default ecs
+	FormatSettings any              // what Format.New takes
+	Sources        []string         // names, at least one; default all, in their order
+	Start          source.Start     // for a lane without a checkpoint; default the beginning
+	Original       bool             // the raw event in the record; default true
+	Prepare        prepare.Settings // where, enrich and redact; default none
+	PublishTimeout time.Duration    // default 1m
+	MaxRejects     int              // in a row without a delivery; default 100
+	Settings       any              // what Type.Open takes
 }
 
 // Admin is the HTTP server for metrics, health and status.
 type Admin struct {
 	Listen string   // host:port; default 127.0.0.1:9876
-	Hosts  []string // names that it answers to beside localhost, IP addresses and the host of Listen; default none
+	Hosts  []string // names it answers to besides localhost, IP addresses and the host of Listen; default none
 }
 
-// Log is what is logged, to stderr.
+// Log configures the log, which goes to stderr.
 type Log struct {
 	Level  zerolog.Level // default info
 	Format string        // "auto" (default), "console" or "json"
@@ -132,8 +162,8 @@ func (c *Config) Lanes() []Lane {
 
 func laneName(source, sink string) string { return source + "/" + sink }
 
-// Load reads a file, with the environment of the process. What is wrong with
-// its content is told by Errors; other errors are about reading it.
+// Load reads a file, with the environment of the process. Its error is Errors if the
+// content is wrong, and any other error if the file cannot be read.
 func Load(path string, kinds Kinds) (*Config, error) {
 	data, err := read(path)
 	if err != nil {
@@ -146,17 +176,18 @@ func Load(path string, kinds Kinds) (*Config, error) {
 	return c, err
 }
 
-// LoadAdmin reads no more of a file than the settings of the admin server. So it
-// works where secrets and other settings are not at hand, as for a health check.
+// LoadAdmin reads nothing of a file but the settings of the admin server. So it works
+// without secrets and other settings, as in a health check.
 func LoadAdmin(path string) (Admin, error) {
 	data, err := read(path)
 	if err != nil {
 		return Admin{}, fmt.Errorf("reading configuration: %w", err)
 	}
-	t := newTree(path, "sources and sinks", os.LookupEnv)
-	admin := t.adminAlone(data)
-	if len(t.problems) > 0 {
-		return Admin{}, t.problems.sorted()
+	found := newReport(path)
+	d := &decoder{found, os.LookupEnv}
+	admin := (&resolver{report: found, decoder: d}).admin(d.adminAlone(data))
+	if problems := found.all(); len(problems) > 0 {
+		return Admin{}, problems
 	}
 	return admin, nil
 }
@@ -173,13 +204,14 @@ func read(path string) (_ []byte, err error) {
 	return data, err
 }
 
-// Parse reads data as a file of that name, with variables from env, which is
-// shaped like os.LookupEnv. Its error is Errors.
+// Parse reads data as a file of that name, and the files that data names. env looks up
+// variables, as os.LookupEnv does. Its error is Errors.
 func Parse(name string, data []byte, kinds Kinds, env func(string) (string, bool)) (*Config, error) {
-	t := newTree(name, "sources and sinks", env)
-	c := t.config(data, kinds)
-	if len(t.problems) > 0 {
-		return nil, t.problems.sorted()
+	found := newReport(name)
+	d := &decoder{found, env}
+	c := (&resolver{found, d, kinds}).config(d.document(data))
+	if problems := found.all(); len(problems) > 0 {
+		return nil, problems
 	}
 	return c, nil
 }

@@ -12,69 +12,74 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-// deferred is a node that is decoded once more is known: what it decodes into,
-// or the defaults it is laid over.
+// deferred is a node to decode later, once its type or its defaults are known.
 type deferred struct {
 	node ast.Node
 	path string
 }
 
-// fill decodes a deferred node into what target points at. An absent one
-// leaves it as it is.
-func (t *tree) fill(d deferred, target any) {
-	if d.node != nil {
-		t.decode(d.path, d.node, reflect.ValueOf(target).Elem())
+// decoder turns the nodes of a file into the values of its document and of settings.
+type decoder struct {
+	report *report
+	env    func(string) (string, bool)
+}
+
+// fill decodes a deferred node into what target points at. An absent node changes
+// nothing.
+func (d *decoder) fill(later deferred, target any) {
+	if later.node != nil {
+		d.decode(later.path, later.node, reflect.ValueOf(target).Elem())
 	}
 }
 
-// decode sets v, which is addressable and holds its default, to what n says.
-func (t *tree) decode(path string, n ast.Node, v reflect.Value) {
-	if d, ok := v.Addr().Interface().(*deferred); ok {
-		d.path = path
+// decode sets v to the value of n. v is addressable and holds its default.
+func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
+	if later, ok := v.Addr().Interface().(*deferred); ok {
+		later.path = path
 	}
-	if !t.plain(path, n) {
+	if !d.plain(path, n) {
 		return
 	}
 	switch target := v.Addr().Interface().(type) {
 	case *deferred:
 		target.node = n
 	case *setting.Secret:
-		t.decodeSecret(path, n, target, false)
+		d.decodeSecret(path, n, target, false)
 	case *time.Duration:
-		t.decodeText(path, n, (*setting.Duration)(target))
+		d.decodeText(path, n, (*setting.Duration)(target))
 	case encoding.TextUnmarshaler:
-		t.decodeText(path, n, target)
+		d.decodeText(path, n, target)
 	default:
-		t.decodeKind(path, n, v)
+		d.decodeKind(path, n, v)
 	}
 }
 
-func (t *tree) decodeKind(path string, n ast.Node, v reflect.Value) {
+func (d *decoder) decodeKind(path string, n ast.Node, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		// Defaults share what they point at with other settings of their type, so
-		// it is a copy that is written to.
+		// Settings of a type share what their defaults point at, so this writes to a
+		// copy.
 		target := reflect.New(v.Type().Elem())
 		if !v.IsNil() {
 			target.Elem().Set(v.Elem())
 		}
-		t.decode(path, n, target.Elem())
+		d.decode(path, n, target.Elem())
 		v.Set(target)
 	case reflect.Struct:
-		t.decodeStruct(path, n, v)
+		d.decodeStruct(path, n, v)
 	case reflect.Slice:
-		t.decodeSlice(path, n, v)
+		d.decodeSlice(path, n, v)
 	case reflect.Map:
-		t.decodeMap(path, n, v)
+		d.decodeMap(path, n, v)
 	default:
-		t.decodeScalar(path, n, v)
+		d.decodeScalar(path, n, v)
 	}
 }
 
-func (t *tree) decodeStruct(path string, n ast.Node, v reflect.Value) {
+func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 	slots := slotsOf(v)
 	known := slices.Collect(maps.Keys(slots))
-	pairs, ok := t.mapping(path, n, func(key string, _ ast.Node) bool {
+	pairs, ok := d.mapping(path, n, func(key string, _ ast.Node) bool {
 		return slices.Contains(known, key) || suggest(key, known) != ""
 	})
 	if !ok {
@@ -84,38 +89,38 @@ func (t *tree) decodeStruct(path string, n ast.Node, v reflect.Value) {
 	for _, p := range pairs {
 		s, ok := slots[p.key]
 		if !ok {
-			t.unknownKey(path, p, known)
+			d.unknownKey(path, p, known)
 			continue
 		}
 		secret, isSecret := s.value.Addr().Interface().(*setting.Secret)
 		if !isSecret {
-			t.decode(p.path, p.value, s.value)
+			d.decode(p.path, p.value, s.value)
 			continue
 		}
 		if other, given := secrets[secret]; given {
-			t.blame(p.at, p.path, "given together with %s; keep one of them", other)
+			d.report.blame(p.at, p.path, "given together with %s; keep one of them", other)
 			continue
 		}
 		secrets[secret] = p.key
-		if t.plain(p.path, p.value) {
-			t.decodeSecret(p.path, p.value, secret, s.file)
+		if d.plain(p.path, p.value) {
+			d.decodeSecret(p.path, p.value, secret, s.file)
 		}
 	}
 }
 
-// unknownKey takes the key that was probably meant for told, lest it be called
-// missing too.
-func (t *tree) unknownKey(path string, p pair, known []string) {
-	t.blame(p.at, p.path, "unknown key; %s", advice(p.key, known))
+// unknownKey also marks the key that was probably meant. Otherwise that one would be
+// reported as missing.
+func (d *decoder) unknownKey(path string, p pair, known []string) {
+	d.report.blame(p.at, p.path, "unknown key; %s", advice(p.key, known))
 	meant := join(path, suggest(p.key, known))
-	if _, given := t.places[meant]; !given {
-		t.blamed[meant] = true
+	if !d.report.given(meant) {
+		d.report.blamed[meant] = true
 	}
 }
 
-// decodeSecret never tells the value, whatever is wrong with it.
-func (t *tree) decodeSecret(path string, n ast.Node, secret *setting.Secret, file bool) {
-	text, ok := t.text(path, n)
+// decodeSecret never shows the value in a problem.
+func (d *decoder) decodeSecret(path string, n ast.Node, secret *setting.Secret, file bool) {
+	text, ok := d.text(path, n)
 	if !ok {
 		return
 	}
@@ -124,54 +129,72 @@ func (t *tree) decodeSecret(path string, n ast.Node, secret *setting.Secret, fil
 	case !file:
 		*secret = setting.NewSecret(text)
 	case text == "":
-		t.blame(at(n), path, "is empty; write the path of a file")
+		d.report.blame(at(n), path, "is empty; write the path of a file")
 		return
 	default:
 		*secret = setting.SecretFile(text)
 		hint = "write the path of a file that holds the secret"
 	}
 	if _, err := secret.Value(); err != nil {
-		t.blame(at(n), path, "%s; %s", withoutQuotations(err), hint)
+		d.report.blame(at(n), path, "%s; %s", withoutQuotations(err), hint)
 	}
 }
 
-func (t *tree) decodeText(path string, n ast.Node, target encoding.TextUnmarshaler) {
-	s, ok := t.scalar(path, n)
+func (d *decoder) decodeText(path string, n ast.Node, target encoding.TextUnmarshaler) {
+	s, ok := d.scalar(path, n)
 	if !ok {
 		return
 	}
 	if err := target.UnmarshalText([]byte(s.text)); err != nil {
-		t.blame(at(n), path, "%s", withoutQuotations(err))
+		d.report.blame(at(n), path, "%s", withoutQuotations(err))
 	}
 }
 
 // decodeSlice replaces the default.
-func (t *tree) decodeSlice(path string, n ast.Node, v reflect.Value) {
+func (d *decoder) decodeSlice(path string, n ast.Node, v reflect.Value) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		t.blame(at(n), path, "is %s; write a list, one \"- …\" a line", form(n))
+		d.report.blame(at(n), path, "is %s; write a list, one \"- …\" a line", form(n))
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
 	for i, item := range list.Values {
 		p := index(path, i)
-		t.places[p] = at(item)
-		t.decode(p, item, out.Index(i))
+		d.report.places[p] = at(item)
+		d.decode(p, item, out.Index(i))
 	}
 	v.Set(out)
 }
 
-// decodeMap replaces the default. A key that is wrong is left out.
-func (t *tree) decodeMap(path string, n ast.Node, v reflect.Value) {
-	pairs, ok := t.mapping(path, n, isName)
+// decodeMap replaces the default. It leaves out a key that is wrong.
+func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
+	pairs, ok := d.mapping(path, n, isName)
 	if !ok {
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(pairs))
 	for _, p := range pairs {
 		item := reflect.New(v.Type().Elem()).Elem()
-		t.decode(p.path, p.value, item)
+		d.decode(p.path, p.value, item)
 		out.SetMapIndex(reflect.ValueOf(p.key).Convert(v.Type().Key()), item)
 	}
 	v.Set(out)
+}
+
+// plain reports whether a node is plain YAML. For any other it reports a problem with
+// what to write instead.
+func (d *decoder) plain(path string, n ast.Node) bool {
+	switch n.(type) {
+	case *ast.AnchorNode:
+		d.report.blame(at(n), path, "begins with &, an anchor of YAML, which is not supported; quote the text, or write the value out where it is used")
+	case *ast.AliasNode:
+		d.report.blame(at(n), path, "begins with *, an alias of YAML, which is not supported; quote the text, or write the value out")
+	case *ast.TagNode:
+		d.report.blame(at(n), path, "begins with !, a tag of YAML, which is not supported; quote the text, or remove the tag")
+	case *ast.DirectiveNode:
+		d.report.blame(at(n), path, "begins with %%, a directive of YAML, which is not supported; remove it")
+	default:
+		return true
+	}
+	return false
 }

@@ -12,7 +12,7 @@ import (
 
 // document is the file as it is written.
 type document struct {
-	Sources         []deferred       `yaml:"sources"`
+	Sources         deferred         `yaml:"sources"` // a list, or the path of files that hold lists
 	State           stateEntry       `yaml:"state"`
 	DeadLetters     deadLettersEntry `yaml:"dead_letters"`
 	Catalogue       string           `yaml:"catalogue"`
@@ -20,6 +20,7 @@ type document struct {
 	Admin           adminEntry       `yaml:"admin"`
 	Log             logEntry         `yaml:"log"`
 	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout"`
+	Memory          setting.Size     `yaml:"memory"`
 }
 
 type sourceEntry struct {
@@ -52,6 +53,7 @@ type sinkEntry struct {
 	Original       bool             `yaml:"original"`
 	PublishTimeout setting.Duration `yaml:"publish_timeout"`
 	MaxRejects     int              `yaml:"max_rejects"`
+	Where          deferred         `yaml:"where"`
 	Prepare        prepare.Settings `yaml:",inline"`
 	Settings       deferred         `yaml:"settings"`
 }
@@ -88,47 +90,32 @@ func defaultDocument() document {
 	}
 }
 
-// adminAlone reads what is said of the admin server. The result is of use if there
-// is no problem.
-func (t *tree) adminAlone(data []byte) Admin {
-	root := t.parse(data)
-	if root == nil {
-		return Admin{}
-	}
+// leastDocument is what every configuration needs.
+const leastDocument = "sources and sinks"
+
+// document reads the whole file. The result is valid only if there is no problem.
+func (d *decoder) document(data []byte) document {
 	doc := defaultDocument()
-	pairs, _ := t.mapping("", root, func(string, ast.Node) bool { return false })
-	for _, p := range pairs {
-		if p.key == "admin" {
-			delete(t.hidden, p.path)
-			t.decode(p.path, p.value, reflect.ValueOf(&doc.Admin).Elem())
-		}
+	if root := d.report.parse(data, leastDocument); root != nil {
+		d.decode("", root, reflect.ValueOf(&doc).Elem())
 	}
-	return t.admin(doc.Admin)
+	return doc
 }
 
-// config reads the whole file. Its result is of use if there is no problem.
-func (t *tree) config(data []byte, kinds Kinds) *Config {
-	root := t.parse(data)
+// adminAlone reads the key admin and nothing else. The result is valid only if there is
+// no problem.
+func (d *decoder) adminAlone(data []byte) adminEntry {
+	entry := defaultDocument().Admin
+	root := d.report.parse(data, leastDocument)
 	if root == nil {
-		return nil
+		return entry
 	}
-	doc := defaultDocument()
-	t.decode("", root, reflect.ValueOf(&doc).Elem())
-	c := &Config{
-		State:           t.state(doc.State, kinds),
-		Admin:           t.admin(doc.Admin),
-		Log:             t.log(doc.Log),
-		ShutdownTimeout: doc.ShutdownTimeout.Std(),
+	pairs, _ := d.mapping("", root, func(string, ast.Node) bool { return false })
+	for _, p := range pairs {
+		if p.key == "admin" {
+			delete(d.report.hidden, p.path)
+			d.decode(p.path, p.value, reflect.ValueOf(&entry).Elem())
+		}
 	}
-	c.DeadLetters = t.deadLetters(doc.DeadLetters, c.State)
-	c.Sources = t.sources(doc.Sources, kinds)
-	c.Sinks = t.sinks(doc.Sinks, kinds, c.Sources)
-	catalogue := t.catalogue(doc.Catalogue)
-	for i := range c.Sinks {
-		c.Sinks[i].Catalogue = catalogue
-	}
-	t.unfollowed(c.Sources, c.Sinks)
-	t.exclusive(c.Sinks)
-	t.distinct(c.Sinks)
-	return c
+	return entry
 }

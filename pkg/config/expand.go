@@ -11,8 +11,8 @@ var (
 	reference = "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign"
 )
 
-// expand replaces the variables in a value, once, and reports each that cannot
-// be. A dollar sign that neither another nor a brace follows stands for itself.
+// expand replaces the variables in a value once. It returns an error for each that has
+// no value. A dollar sign before anything but another or a brace stays as it is.
 func expand(text string, env func(string) (string, bool)) (string, []error) {
 	var out strings.Builder
 	var errs []error
@@ -44,11 +44,11 @@ func expand(text string, env func(string) (string, bool)) (string, []error) {
 	}
 }
 
-// lookup returns the value of what stands between the braces.
+// lookup returns the value of the text between the braces.
 func lookup(inner string, env func(string) (string, bool)) (string, error) {
 	name, otherwise, hasDefault := strings.Cut(inner, ":-")
 	if !variable.MatchString(name) {
-		return "", fmt.Errorf("${…} holds no name of a variable; %s", reference)
+		return "", fmt.Errorf("${…} does not hold the name of a variable; %s", reference)
 	}
 	value, set := env(name)
 	switch {

@@ -30,7 +30,7 @@ sinks:
   - {name: screen, type: stdout}
 `
 
-// comparable compares what can be of types: their names.
+// comparable compares types by their names.
 var comparable = cmp.Options{
 	cmp.Transformer("SourceType", func(t source.Type) string { return t.Name }),
 	cmp.Transformer("SinkType", func(t sink.Type) string { return t.Name }),
@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 	got := parse(t, least, nil)
 	want(t, &config.Config{
 		Sources: []config.Source{{
-			Name: "acme", Type: kinds.Sources[0],
+			Name: "acme", Type: kinds.Sources[0], Catalogue: builtin(t),
 			Settings: &logSettings{Organization: "acme", Token: setting.NewSecret("t"), PollInterval: setting.Duration(5 * time.Second)},
 		}},
 		State:       config.State{Type: "file", Dir: "/var/lib/sluice"},
@@ -84,16 +84,16 @@ func TestEveryKey(t *testing.T) {
 	corrected := catalogue(t, "testdata/catalogue.yaml")
 	want(t, &config.Config{
 		Sources: []config.Source{
-			{Name: "acme", Type: kinds.Sources[0], Settings: &logSettings{
+			{Name: "acme", Type: kinds.Sources[0], Catalogue: corrected, Settings: &logSettings{
 				Organization: "acme", TokenID: "0123", Token: setting.NewSecret("t"), PollInterval: setting.Duration(time.Second)}},
-			{Name: "beta-2_x.y", Type: kinds.Sources[0], Settings: &logSettings{
+			{Name: "beta-2_x.y", Type: kinds.Sources[0], Catalogue: corrected, Settings: &logSettings{
 				Organization: "beta", Token: setting.SecretFile("testdata/secret"), PollInterval: setting.Duration(5 * time.Second)}},
 		},
 		State:       config.State{Type: "file", Dir: "/state"},
 		DeadLetters: config.DeadLetters{Dir: "/dead", MaxBytes: 512_000},
 		Sinks: []config.Sink{
 			{
-				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], FormatSettings: &formatSettings{Version: 1}, Catalogue: corrected, Sources: []string{"beta-2_x.y", "acme"},
+				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], FormatSettings: &formatSettings{Version: 1}, Sources: []string{"beta-2_x.y", "acme"},
 				Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7,
 				Settings: &brokerSettings{
 					Client: Client{ID: "mine", Retries: 3}, Limits: limits{RecordBytes: 1 << 20, InFlight: 5},
@@ -107,7 +107,7 @@ func TestEveryKey(t *testing.T) {
 				},
 			},
 			{
-				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Catalogue: corrected, Sources: []string{"acme", "beta-2_x.y"},
+				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Sources: []string{"acme", "beta-2_x.y"},
 				Start:    source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
 				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},
@@ -115,6 +115,7 @@ func TestEveryKey(t *testing.T) {
 		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},
 		Log:             config.Log{Level: zerolog.DebugLevel, Format: "json"},
 		ShutdownTimeout: 10 * time.Second,
+		Memory:          64 << 20,
 	}, c)
 
 	var lanes []string

@@ -9,14 +9,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// kinds are sources and sinks with settings of every sort, and nothing behind.
+// kinds are sources and sinks with settings of every form. None of them can be opened.
 var kinds = config.Kinds{
-	Sources: []source.Type{source.NewType("planetscale", logSettings{
-		PollInterval: setting.Duration(5e9),
-	}, func(context.Context, source.OpenEnv, logSettings) (source.Source, error) { return nil, nil })},
+	Sources: []source.Type{logType("planetscale", planetscale.Type())},
 	Sinks: []sink.Type{
 		sink.NewType("kafka", defaultBroker, openNothing[brokerSettings]),
 		sink.NewType("file", fileSettings{}, openNothing[fileSettings]),
@@ -28,6 +27,14 @@ var kinds = config.Kinds{
 		transform.NewFormat("raw", "application/json", struct{}{}, noFormat[struct{}]),
 	},
 	SharedState: func() any { return &sharedSettings{Group: "sluice"} },
+}
+
+// logType is a copy of another type of source with settings of its own.
+func logType(name string, like source.Type) source.Type {
+	t := source.NewType(name, logSettings{PollInterval: setting.Duration(5e9)},
+		func(context.Context, source.OpenEnv, logSettings) (source.Source, error) { return nil, nil })
+	t.Product, t.Catalogue = like.Product, like.Catalogue
+	return t
 }
 
 type sharedSettings struct {
@@ -149,7 +156,7 @@ func (s fileSettings) Exclusive(source string) string {
 	return strings.ReplaceAll(s.Path, "{source}", source)
 }
 
-// env is an environment of a test's own.
+// env is the environment of one test.
 func env(pairs map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		v, ok := pairs[name]

@@ -16,50 +16,50 @@ type pair struct {
 	value     ast.Node
 }
 
-// mapping returns the pairs of a mapping, the first of each key. An absent
-// value ("settings:" with nothing under it) is an empty mapping. Messages show
-// the keys that presentable accepts.
-func (t *tree) mapping(path string, n ast.Node, presentable func(key string, value ast.Node) bool) ([]pair, bool) {
+// mapping returns the pairs of a mapping. Of a repeated key it returns the first. An
+// absent value ("settings:" with nothing below it) is an empty mapping. Messages show
+// only the keys that presentable accepts.
+func (d *decoder) mapping(path string, n ast.Node, presentable func(key string, value ast.Node) bool) ([]pair, bool) {
 	if _, null := n.(*ast.NullNode); null {
 		return nil, true
 	}
 	m, ok := n.(ast.MapNode)
 	if !ok {
-		t.blame(at(n), path, "is %s; write keys and values, one \"key: value\" a line", form(n))
+		d.report.blame(at(n), path, "is %s; write keys and values, one \"key: value\" a line", form(n))
 		return nil, false
 	}
 	var pairs []pair
 	first := map[string]place{}
 	for it := m.MapRange(); it.Next(); {
-		key, ok := t.key(path, it.Key())
+		key, ok := d.key(path, it.Key())
 		if !ok {
 			continue
 		}
 		p := pair{key: key, path: join(path, key), at: at(it.Key()), value: it.Value()}
 		if !presentable(key, p.value) {
-			t.hidden[p.path] = path
+			d.report.hidden[p.path] = path
 		}
 		if before, twice := first[key]; twice {
-			t.blame(p.at, p.path, "given twice, first in line %d; remove one of them", before.line)
+			d.report.blame(p.at, p.path, "given twice, first in line %d; remove one of them", before.line)
 			continue
 		}
 		first[key] = p.at
-		t.places[p.path] = p.at
+		d.report.places[p.path] = p.at
 		pairs = append(pairs, p)
 	}
 	return pairs, true
 }
 
-func (t *tree) key(path string, n ast.MapKeyNode) (string, bool) {
+func (d *decoder) key(path string, n ast.MapKeyNode) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return n.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return n.GetToken().Value, true
 	case *ast.MergeKeyNode:
-		t.add(at(n), path, "<<, a merge key of YAML, is not supported; write the keys out")
+		d.report.add(at(n), path, "<<, a merge key of YAML, is not supported; write the keys out")
 	default:
-		t.add(at(n), path, "a key is not plain text; write \"key: value\"")
+		d.report.add(at(n), path, "a key is not plain text; write \"key: value\"")
 	}
 	return "", false
 }

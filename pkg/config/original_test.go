@@ -11,8 +11,7 @@ type frugalSettings struct{}
 
 func (frugalSettings) WithoutOriginal() {}
 
-// A sink may want records without the original, and a configuration has the last
-// word.
+// A sink may leave the original out by default. The configuration overrides that.
 func TestOriginal(t *testing.T) {
 	kinds := kinds
 	kinds.Sinks = append(kinds.Sinks[:len(kinds.Sinks):len(kinds.Sinks)], sink.NewType("frugal", frugalSettings{}, openNothing[frugalSettings]))

@@ -22,11 +22,10 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, p.Key, p.Text)
 }
 
-// Errors is everything wrong with a configuration, file by file in the order of
-// lines.
+// Errors lists everything wrong with a configuration, by file and line.
 type Errors []Problem
 
-// Error tells one problem a line.
+// Error returns the problems, one a line.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {
@@ -35,8 +34,8 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted returns the problems by place, each once: settings and the settings
-// in them may judge the same key alike.
+// sorted returns the problems by place, each once. Settings and the settings within them
+// may report the same problem.
 func (e Errors) sorted() Errors {
 	slices.SortStableFunc(e, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -20,16 +21,8 @@ import (
 // Names become names of files, labels of metrics and ids of transactions.
 var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 
-// check reports a problem with a value that could be had.
-func (t *tree) check(ok bool, path, format string, args ...any) bool {
-	if !ok && !t.settled(path) {
-		t.reject(path, format, args...)
-	}
-	return ok
-}
-
-// among looks a word up in a list of those that are known.
-func among[T any](t *tree, path, what, word string, all []T, name func(T) string) (T, bool) {
+// among looks up a word in a list of known ones.
+func among[T any](r *report, path, what, word string, all []T, name func(T) string) (T, bool) {
 	i := slices.IndexFunc(all, func(a T) bool { return name(a) == word })
 	if i >= 0 {
 		return all[i], true
@@ -40,9 +33,9 @@ func among[T any](t *tree, path, what, word string, all []T, name func(T) string
 	}
 	known = slices.DeleteFunc(known, func(k string) bool { return !goodName.MatchString(k) })
 	if word == "" {
-		t.check(false, path, "missing; name the %s: %s", what, strings.Join(slices.Sorted(slices.Values(known)), ", "))
+		r.check(false, path, "missing; name the %s: %s", what, strings.Join(slices.Sorted(slices.Values(known)), ", "))
 	} else {
-		t.check(false, path, "unknown %s; %s", what, advice(word, known))
+		r.check(false, path, "unknown %s; %s", what, advice(word, known))
 	}
 	var none T
 	return none, false
@@ -55,142 +48,161 @@ func allNames(words []string) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return !goodName.MatchString(w) })
 }
 
-func (t *tree) state(e stateEntry, kinds Kinds) State {
+// resolver makes a configuration of what one file holds. It first looks up what decides
+// how a part is decoded, such as the type of a sink.
+type resolver struct {
+	report  *report
+	decoder *decoder
+	kinds   Kinds
+}
+
+// config returns the configuration. It is valid only if there is no problem.
+func (r *resolver) config(doc document) *Config {
+	c := &Config{
+		State:           r.state(doc.State),
+		Admin:           r.admin(doc.Admin),
+		Log:             r.log(doc.Log),
+		ShutdownTimeout: doc.ShutdownTimeout.Std(),
+		Memory:          doc.Memory.Bytes(),
+	}
+	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, or remove the key", setting.Size(LeastMemory))
+	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
+	nodes := r.sourceNodes(doc.Sources)
+	c.Sources = sources(nodes)
+	r.catalogues(c.Sources, nodes, doc.Catalogue)
+	c.Sinks = r.sinks(doc.Sinks, c.Sources)
+	r.unfollowed(c.Sources, nodes, c.Sinks)
+	r.exclusive(c.Sinks)
+	r.distinct(c.Sinks)
+	return c
+}
+
+func (r *resolver) state(e stateEntry) State {
 	path := "state"
-	if _, ok := among(t, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself); !ok {
+	if _, ok := among(r.report, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself); !ok {
 		return State{}
 	}
 	path = join(path, "settings")
 	if e.Type == "kafka" {
-		return State{Type: e.Type, Shared: t.settings(path, e.Settings, kinds.SharedState())}
+		return State{Type: e.Type, Shared: r.settings(path, e.Settings, r.kinds.SharedState())}
 	}
 	s := defaultState
-	t.fill(e.Settings, &s)
-	t.check(s.Dir != "", join(path, "dir"), "is empty; write the directory to keep positions in")
+	r.decoder.fill(e.Settings, &s)
+	r.report.check(s.Dir != "", join(path, "dir"), "is empty; write the directory to keep positions in")
 	return State{Type: e.Type, Dir: s.Dir}
 }
 
-func (t *tree) deadLetters(e deadLettersEntry, state State) DeadLetters {
+func (r *resolver) deadLetters(e deadLettersEntry, state State) DeadLetters {
 	path := "dead_letters"
 	if state.Type == "kafka" {
-		_, given := t.places[path]
-		t.check(!given, path, "goes with state.type file; with kafka dead letters are in topics: remove the key")
+		r.report.check(!r.report.given(path), path, "applies to state.type file only; with kafka, dead letters go to topics; remove the key")
 		return DeadLetters{}
 	}
 	dir := filepath.Join(state.Dir, "dead-letters")
-	if _, given := t.places[join(path, "dir")]; given {
-		t.check(e.Dir != "", join(path, "dir"), "is empty; write a directory or remove the key")
+	if r.report.given(join(path, "dir")) {
+		r.report.check(e.Dir != "", join(path, "dir"), "is empty; write a directory or remove the key")
 		dir = e.Dir
 	}
-	t.check(e.MaxBytes > 0, join(path, "max_bytes"), "is 0; write a size such as 1GiB")
+	r.report.check(e.MaxBytes > 0, join(path, "max_bytes"), "is 0; write a size such as 1GiB")
 	return DeadLetters{Dir: dir, MaxBytes: e.MaxBytes.Bytes()}
 }
 
-func (t *tree) admin(e adminEntry) Admin {
+func (r *resolver) admin(e adminEntry) Admin {
 	_, port, err := net.SplitHostPort(e.Listen)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	t.check(err == nil, "admin.listen", "is not host:port; write one such as 127.0.0.1:9876")
+	r.report.check(err == nil, "admin.listen", "is not host:port; write one such as 127.0.0.1:9876")
 	for i, host := range e.Hosts {
 		// A Host header with a port, a scheme or a pattern never equals one of these.
-		t.check(host != "" && !strings.ContainsAny(host, ":/*@ "), "admin.hosts["+strconv.Itoa(i)+"]",
+		r.report.check(host != "" && !strings.ContainsAny(host, ":/*@ "), "admin.hosts["+strconv.Itoa(i)+"]",
 			"is not a name; write one without scheme and port, such as sluice.example.com")
 	}
 	return Admin(e)
 }
 
-func (t *tree) log(e logEntry) Log {
+func (r *resolver) log(e logEntry) Log {
 	levels := []zerolog.Level{zerolog.TraceLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel}
-	level, _ := among(t, "log.level", "level", e.Level, levels, zerolog.Level.String)
-	among(t, "log.format", "format", e.Format, []string{"auto", "console", "json"}, itself)
+	level, _ := among(r.report, "log.level", "level", e.Level, levels, zerolog.Level.String)
+	among(r.report, "log.format", "format", e.Format, []string{"auto", "console", "json"}, itself)
 	return Log{Level: level, Format: e.Format}
 }
 
-func (t *tree) sources(entries []deferred, kinds Kinds) []Source {
-	t.check(len(entries) > 0, "sources", "missing; write at least one source")
-	var sources []Source
-	seen := map[string]string{}
-	for _, d := range entries {
-		var e sourceEntry
-		t.fill(d, &e)
-		t.name(d.path, "source", e.Name, seen)
-		s := Source{Name: e.Name}
-		var ok bool
-		s.Type, ok = among(t, join(d.path, "type"), "type of source", e.Type, kinds.Sources, func(k source.Type) string { return k.Name })
-		if ok {
-			s.Settings = t.settings(join(d.path, "settings"), e.Settings, s.Type.Settings())
-		}
-		sources = append(sources, s)
-	}
-	return sources
-}
-
-func (t *tree) sinks(entries []deferred, kinds Kinds, sources []Source) []Sink {
-	t.check(len(entries) > 0, "sinks", "missing; write at least one sink")
+func (r *resolver) sinks(entries []deferred, sources []Source) []Sink {
+	r.report.check(len(entries) > 0, "sinks", "missing; write at least one sink")
 	var sinks []Sink
-	seen := map[string]string{}
+	seen := map[string]spot{}
 	for _, d := range entries {
 		e := defaultSink
-		t.fill(d, &e)
-		t.name(d.path, "sink", e.Name, seen)
-		sinks = append(sinks, t.sink(d.path, e, kinds, sources))
+		r.decoder.fill(d, &e)
+		r.name(d.path, "sink", e.Name, seen)
+		sinks = append(sinks, r.sink(d.path, e, sources))
 	}
 	return sinks
 }
 
-func (t *tree) sink(path string, e sinkEntry, kinds Kinds, sources []Source) Sink {
+func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	s := Sink{
 		Name:           e.Name,
-		Sources:        t.follows(join(path, "sources"), e.Sources, sources),
-		Start:          t.start(join(path, "start"), e.Start),
+		Sources:        r.follows(join(path, "sources"), e.Sources, sources),
+		Start:          r.start(join(path, "start"), e.Start),
 		Original:       e.Original,
 		Prepare:        e.Prepare,
 		PublishTimeout: e.PublishTimeout.Std(),
 		MaxRejects:     e.MaxRejects,
 	}
-	t.check(s.PublishTimeout > 0, join(path, "publish_timeout"), "is 0; write a duration such as 1m")
-	t.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
-	t.validate(path, reflect.ValueOf(&s.Prepare).Elem())
+	r.report.check(s.PublishTimeout > 0, join(path, "publish_timeout"), "is 0; write a duration such as 1m")
+	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
+	r.report.validate(path, reflect.ValueOf(&s.Prepare).Elem())
+	r.about(path, e, &s, sources)
 	var ok bool
-	s.Format, ok = among(t, join(path, "format"), "format", e.Format, kinds.Formats, func(f transform.Format) string { return f.Name })
+	s.Format, ok = among(r.report, join(path, "format"), "format", e.Format, r.kinds.Formats, func(f transform.Format) string { return f.Name })
 	if ok {
-		s.FormatSettings = t.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
+		s.FormatSettings = r.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
 	}
-	s.Type, ok = among(t, join(path, "type"), "type of sink", e.Type, kinds.Sinks, func(k sink.Type) string { return k.Name })
+	s.Type, ok = among(r.report, join(path, "type"), "type of sink", e.Type, r.kinds.Sinks, func(k sink.Type) string { return k.Name })
 	if ok {
-		s.Settings = t.settings(join(path, "settings"), e.Settings, s.Type.Settings())
-		_, given := t.places[join(path, "original")]
-		if _, without := s.Settings.(sink.WithoutOriginal); without && !given {
+		s.Settings = r.settings(join(path, "settings"), e.Settings, s.Type.Settings())
+		if _, without := s.Settings.(sink.WithoutOriginal); without && !r.report.given(join(path, "original")) {
 			s.Original = false
 		}
 	}
 	return s
 }
 
-// settings lays what is configured over a type's defaults, and has it judged.
-func (t *tree) settings(path string, d deferred, settings any) any {
-	t.fill(d, settings)
-	t.validate(path, reflect.ValueOf(settings).Elem())
+// about reads where, enrich and redact of a sink, whose words are those of the products
+// it follows. If several products lack a word, it reports only the first.
+func (r *resolver) about(path string, e sinkEntry, s *Sink, sources []Source) {
+	reported := false
+	done := map[string]bool{"": true} // by type, since a type has one product
+	for _, src := range sources {
+		if done[src.Type.Name] || !slices.Contains(s.Sources, src.Name) {
+			continue
+		}
+		done[src.Type.Name] = true
+		product := src.Type.Product
+		if !r.report.unavailable(join(path, "where")) {
+			s.Prepare.For(&product)
+			r.decoder.fill(e.Where, &s.Prepare.Where)
+		}
+		if unknown := s.Prepare.Unknown(&product); !reported {
+			reported = len(unknown) > 0
+			for _, err := range unknown {
+				r.report.judged(path, err)
+			}
+		}
+	}
+}
+
+// settings decodes a node over a type's defaults and validates the result.
+func (r *resolver) settings(path string, d deferred, settings any) any {
+	r.decoder.fill(d, settings)
+	r.report.validate(path, reflect.ValueOf(settings).Elem())
 	return settings
 }
 
-// name checks a name, and that the names seen so far do not hold it.
-func (t *tree) name(path, what, name string, seen map[string]string) {
-	key := join(path, "name")
-	if !t.check(name != "", key, "missing; give every %s a name", what) ||
-		!t.check(goodName.MatchString(name), key, "is not a name; write 1 to 64 of a-z 0-9 - _ . beginning with a letter or digit") {
-		return
-	}
-	if other, twice := seen[name]; twice {
-		t.check(false, key, "is also the name of %s; give every %s a name of its own", other, what)
-		return
-	}
-	seen[name] = path
-}
-
 // follows returns the sources of a sink: all of them unless it names some.
-func (t *tree) follows(path string, names *[]string, sources []Source) []string {
+func (r *resolver) follows(path string, names *[]string, sources []Source) []string {
 	known := make([]string, len(sources))
 	for i, s := range sources {
 		known[i] = s.Name
@@ -199,19 +211,19 @@ func (t *tree) follows(path string, names *[]string, sources []Source) []string 
 		return known
 	}
 	if slices.Contains(known, "") {
-		return *names // a source whose name could not be had may be meant
+		return *names // it may mean a source whose name could not be decoded
 	}
-	t.check(len(*names) > 0, path, "is empty; name a source, or remove the key to follow all")
+	r.report.check(len(*names) > 0, path, "is empty; name a source, or remove the key to follow all")
 	for i, name := range *names {
 		p := index(path, i)
-		if _, ok := among(t, p, "source", name, known, itself); ok {
-			t.check(!slices.Contains((*names)[:i], name), p, "is named twice; remove one of them")
+		if _, ok := among(r.report, p, "source", name, known, itself); ok {
+			r.report.check(!slices.Contains((*names)[:i], name), p, "is named twice; remove one of them")
 		}
 	}
 	return *names
 }
 
-func (t *tree) start(path, text string) source.Start {
+func (r *resolver) start(path, text string) source.Start {
 	switch text {
 	case "beginning":
 		return source.Start{}
@@ -219,36 +231,18 @@ func (t *tree) start(path, text string) source.Start {
 		return source.Start{Now: true}
 	}
 	since, err := time.Parse(time.RFC3339, text)
-	t.check(err == nil, path, "is no start; write beginning, now or a time such as 2026-01-31T00:00:00Z")
+	r.report.check(err == nil, path, "is not a start; write beginning, now or a time such as 2026-01-31T00:00:00Z")
 	return source.Start{Since: since}
 }
 
-// unfollowed refuses a source whose events would go nowhere without a word.
-func (t *tree) unfollowed(sources []Source, sinks []Sink) {
-	followed := map[string]bool{}
-	for i, s := range sinks {
-		if !t.sound(join(index("sinks", i), "sources")) {
-			return
-		}
-		for _, name := range s.Sources {
-			followed[name] = true
-		}
-	}
-	for i, s := range sources {
-		path := index("sources", i)
-		t.check(len(sinks) == 0 || followed[s.Name] || !t.sound(join(path, "name")), path,
-			"no sink names %s among its sources; add it to one or remove it", s.Name)
-	}
-}
-
-// exclusive refuses two lanes that would write the same destination. Settings
-// with a problem of their own claim nothing.
-func (t *tree) exclusive(sinks []Sink) {
+// exclusive refuses two lanes that would write to the same place. It ignores settings
+// that have another problem.
+func (r *resolver) exclusive(sinks []Sink) {
 	claims := map[string]string{}
 	for i, s := range sinks {
 		path := join(index("sinks", i), "settings")
 		settings, ok := s.Settings.(sink.Exclusive)
-		if !ok || !t.sound(path) || !allNames(append(s.Sources, s.Name)) {
+		if !ok || !r.report.sound(path) || !allNames(append(s.Sources, s.Name)) {
 			continue
 		}
 		for _, name := range s.Sources {
@@ -257,7 +251,7 @@ func (t *tree) exclusive(sinks []Sink) {
 				continue
 			}
 			if other, taken := claims[claim]; taken {
-				t.check(other == lane, path, "lanes %s and %s would both write there; put {source} in the path where sources share a sink, or give each sink its own", other, lane)
+				r.report.check(other == lane, path, "lanes %s and %s would write to the same place; put {source} in the path if sources share a sink, or give each sink a path of its own", other, lane)
 				continue
 			}
 			claims[claim] = lane
@@ -265,9 +259,9 @@ func (t *tree) exclusive(sinks []Sink) {
 	}
 }
 
-// distinct refuses lanes whose names are one where Kafka's transactions name them,
-// with a dot in the place of the slash.
-func (t *tree) distinct(sinks []Sink) {
+// distinct refuses two lanes with the same transactional id in Kafka, which has a dot in
+// place of the slash.
+func (r *resolver) distinct(sinks []Sink) {
 	lanes := map[string]string{}
 	for i, s := range sinks {
 		if !allNames(append(s.Sources, s.Name)) {
@@ -277,7 +271,7 @@ func (t *tree) distinct(sinks []Sink) {
 			lane := laneName(name, s.Name)
 			id := strings.Replace(lane, "/", ".", 1)
 			other, taken := lanes[id]
-			t.check(!taken || other == lane, join(index("sinks", i), "name"), "lanes %s and %s would both be %s in Kafka; rename one", other, lane, id)
+			r.report.check(!taken || other == lane, join(index("sinks", i), "name"), "lanes %s and %s would both be named %s in Kafka; rename one", other, lane, id)
 			lanes[id] = lane
 		}
 	}

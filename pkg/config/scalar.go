@@ -10,15 +10,15 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// scalar is a single value with its variables expanded. What it means depends
-// on the field: the text 5 may be a number or not.
+// scalar is a single value with its variables expanded. Its meaning depends on the
+// field: the text 5 may be a number or a name.
 type scalar struct {
 	text   string
 	quoted bool
 }
 
 // scalar reads a node that should be a single value.
-func (t *tree) scalar(path string, n ast.Node) (scalar, bool) {
+func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) {
 	var s scalar
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -29,57 +29,57 @@ func (t *tree) scalar(path string, n ast.Node) (scalar, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		s = scalar{n.GetToken().Value, false}
 	case *ast.NullNode:
-		t.blame(at(n), path, "has no value; write one or remove the key")
+		d.report.blame(at(n), path, "has no value; write one or remove the key")
 		return s, false
 	default:
-		t.blame(at(n), path, "is %s; write a single value, in quotes if there is a colon in it", form(n))
+		d.report.blame(at(n), path, "is %s; write a single value, in quotes if there is a colon in it", form(n))
 		return s, false
 	}
-	text, errs := expand(s.text, t.env)
+	text, errs := expand(s.text, d.env)
 	for _, err := range errs {
-		t.blame(at(n), path, "%v", err)
+		d.report.blame(at(n), path, "%v", err)
 	}
 	s.text = text
 	return s, len(errs) == 0
 }
 
-// text reads a node that should be text. A number is taken as it is written,
-// since identifiers and passwords may consist of digits.
-func (t *tree) text(path string, n ast.Node) (string, bool) {
+// text reads a node that should be text. A number stays as it is written, since
+// identifiers and passwords may consist of digits.
+func (d *decoder) text(path string, n ast.Node) (string, bool) {
 	if _, isBool := n.(*ast.BoolNode); isBool {
-		t.blame(at(n), path, "is true or false; write text, in quotes if it is that word")
+		d.report.blame(at(n), path, "is true or false; write text, in quotes if you mean the word")
 		return "", false
 	}
-	s, ok := t.scalar(path, n)
+	s, ok := d.scalar(path, n)
 	return s.text, ok
 }
 
 // decodeScalar sets a field of a basic kind.
-func (t *tree) decodeScalar(path string, n ast.Node, v reflect.Value) {
+func (d *decoder) decodeScalar(path string, n ast.Node, v reflect.Value) {
 	if v.Kind() == reflect.String {
-		if text, ok := t.text(path, n); ok {
+		if text, ok := d.text(path, n); ok {
 			v.SetString(text)
 		}
 		return
 	}
-	s, ok := t.scalar(path, n)
+	s, ok := d.scalar(path, n)
 	if !ok {
 		return
 	}
 	want, err := parseInto(v, s.text)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		t.blame(at(n), path, "cannot be set from YAML, since the settings hold a %s; remove the key", v.Type())
+		d.report.blame(at(n), path, "cannot be set from YAML, since the settings hold a %s; remove the key", v.Type())
 	case s.quoted:
-		t.blame(at(n), path, "is text in quotes; write %s without quotes", want)
+		d.report.blame(at(n), path, "is text in quotes; write %s without quotes", want)
 	case errors.Is(err, strconv.ErrRange):
-		t.blame(at(n), path, "is out of range; write %s that fits", want)
+		d.report.blame(at(n), path, "is out of range; write %s that fits", want)
 	case err != nil:
-		t.blame(at(n), path, "does not fit; write %s", want)
+		d.report.blame(at(n), path, "does not fit; write %s", want)
 	}
 }
 
-// parseInto sets v to what text says, and tells what v holds.
+// parseInto parses text into v. It also returns what such a field wants, for a message.
 func parseInto(v reflect.Value, text string) (want string, err error) {
 	switch {
 	case v.Kind() == reflect.Bool:
@@ -108,7 +108,9 @@ func parseInto(v reflect.Value, text string) (want string, err error) {
 	return "", errors.ErrUnsupported
 }
 
-// form says what a node is, for people.
+const singleValue = "a single value"
+
+// form names the form of a node in a message.
 func form(n ast.Node) string {
 	switch n.(type) {
 	case *ast.SequenceNode:
@@ -118,5 +120,5 @@ func form(n ast.Node) string {
 	case *ast.NullNode:
 		return "empty"
 	}
-	return "a single value"
+	return singleValue
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// suggest returns the known word that was most likely meant, or "" if none is
-// near: one slip in three letters is forgiven.
+// suggest returns the known word that was most likely meant, or "" if none is near. It
+// allows one slip in three letters.
 func suggest(word string, known []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
@@ -17,7 +17,7 @@ func suggest(word string, known []string) string {
 	return best
 }
 
-// advice says what to write in place of a word that is not known.
+// advice returns what to write in place of an unknown word.
 func advice(word string, known []string) string {
 	if s := suggest(word, known); s != "" {
 		return "did you mean " + s + "?"
@@ -31,23 +31,23 @@ func advice(word string, known []string) string {
 // distance counts the letters to insert, remove, replace or swap with their
 // neighbour to make b of a (optimal string alignment).
 func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	before, last, current := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
 	}
 	for i := range len(a) {
-		row[0] = i + 1
+		current[0] = i + 1
 		for j := range len(b) {
 			replace := last[j]
 			if a[i] != b[j] {
 				replace++
 			}
-			row[j+1] = min(row[j]+1, last[j+1]+1, replace)
+			current[j+1] = min(current[j]+1, last[j+1]+1, replace)
 			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
+				current[j+1] = min(current[j+1], before[j-1]+1)
 			}
 		}
-		before, last, row = last, row, before
+		before, last, current = last, current, before
 	}
 	return last[len(b)]
 }

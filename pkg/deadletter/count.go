@@ -8,17 +8,17 @@ import (
 	"os"
 )
 
-// counter remembers how many lines a file has up to an offset, since metrics ask
-// often and the file may be large. It keeps the file open, so that its inode
-// cannot be given to a new file under the same name.
+// counter caches how many lines a file has up to an offset, since metrics ask often
+// and the file may be large. It keeps the file open, so that a new file of the same
+// name cannot get its inode.
 type counter struct {
 	file   *os.File
 	offset int64
 	lines  int
 }
 
-// Count is how many letters of lane there are, redriven ones included until they
-// are published.
+// Count returns how many letters lane has. It includes letters that are being redriven,
+// until they are published.
 func (s *Store) Count(lane string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,13 +61,13 @@ func (s *Store) count(path string) (int, error) {
 	return c.lines, err
 }
 
-// covers reports whether what c counted is the beginning of the file.
+// covers reports whether c has counted the start of the file.
 func (c *counter) covers(file os.FileInfo) bool {
 	own, err := c.file.Stat()
 	return err == nil && os.SameFile(own, file) && c.offset <= file.Size()
 }
 
-// advance counts the lines that were added.
+// advance counts new lines.
 func (c *counter) advance() error {
 	var block [64 << 10]byte
 	for at := c.offset; ; {

@@ -1,25 +1,26 @@
-// Package deadletter keeps records that a sink refused for good, each with the
-// event it was made of and the reason, until a person has dealt with them.
+// Package deadletter stores records that a sink refused for good, each with its event
+// and the reason, until a person deals with them.
 //
-// A lane buries a record so that the rest can go on, and moves its position past
-// it afterwards. From then on the dead letter is all there is of the event, so
-// Put returns only once it is on stable storage, and nothing in this package ever
-// removes a letter that was not published. When the store is full, it says so
-// and the lane stops; it makes no room by itself.
+// A lane buries a record so that it can continue, and then moves its position past
+// the record. From then on the dead letter is the only copy of the event. So Put
+// returns only once it is on stable storage, and this package never removes a letter
+// that was not published. When the store is full, Put returns ErrFull and the lane
+// stops; the store does not delete letters to make room.
 //
-// A directory holds one file a lane, with a letter a line:
+// A directory holds one file for each lane, with one letter a line:
 //
 //	{"version":1,"time":"…","lane":"acme/siem","reason":"…","record":{"id":"…",…,"body":"…"},"raw":"…"}
 //
-// Time is when the record was refused, body what was sent to the sink and raw the
-// event as the source sent it. What is not valid UTF-8 is in body_base64 and
-// raw_base64 instead, and an id, action, key or organization like that is
-// {"base64":"…"}. A letter may be there twice, if a process died between burying
-// it and saving the position; it then has the same record id.
+// time is when the record was refused, body the body that was sent to the sink, and
+// raw the event as the source sent it. Bytes that are not valid UTF-8 are in
+// body_base64 and raw_base64 instead; such an id, action, key or organization is
+// {"base64":"…"}. lane is the lane that buried the letter, also after Rename gave it to
+// another. If a process died between burying a letter and saving the position, the letter
+// may be there twice, with the same record id.
 //
-// Several processes may use a directory: the daemon buries while
-// `sluice deadletter redrive` publishes letters anew. What they do to files
-// happens under a lock of the directory, for as long as an append takes.
+// Several processes may use a directory: the daemon buries letters while
+// `sluice deadletter redrive` publishes them again. They change files only under a
+// lock of the directory, which they hold no longer than an append takes.
 package deadletter
 
 import (
@@ -42,12 +43,12 @@ import (
 const (
 	lockName  = "lock"
 	extension = ".ndjson"
-	// redriveExtension is behind extension while the letters are redriven, or
-	// after a redrive that died.
+	// redriveExtension is the extension of letters that are being redriven, or whose
+	// redrive died.
 	redriveExtension = extension + ".redrive"
 )
 
-// Letter is a dead letter: a rejected record and the lane that rejected it.
+// Letter is a dead letter: a rejected record with its lane.
 type Letter = letter.Letter
 
 // Store is a directory of dead letters. Its methods may be called concurrently.
@@ -61,8 +62,8 @@ type Store struct {
 	counts map[string]*counter // by path
 }
 
-// Open opens dir, creating it with mode 0700 if there is none. Letters of all
-// lanes together may take maxBytes there.
+// Open opens dir, and creates it with mode 0700 if it is missing. The letters of all
+// lanes together may take maxBytes.
 func Open(dir string, maxBytes int64) (*Store, error) { return open(dir, maxBytes, osDisk{}) }
 
 func open(dir string, maxBytes int64, disk disk) (*Store, error) {
@@ -73,11 +74,11 @@ func open(dir string, maxBytes int64, disk disk) (*Store, error) {
 	return &Store{dir: dir, maxBytes: maxBytes, warning: warning, disk: disk, counts: map[string]*counter{}}, nil
 }
 
-// Warning is what a person should know about the directory, such as that others
-// can read it; empty if nothing.
+// Warning returns a warning about the directory, such as that other users can read it;
+// empty if there is none.
 func (s *Store) Warning() string { return s.warning }
 
-// Close releases what Count keeps open.
+// Close closes the files that Count keeps open.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,10 +89,10 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Put buries rejects. Once it has returned nil, a power loss cannot undo it.
-// After an error some of them may be buried; putting them again is harmless. If
-// they do not all fit, none is buried and the error is ErrFull. An empty store
-// takes all, also if they are larger than maxBytes.
+// Put buries rejects. Once it has returned nil, a power loss cannot undo it. After an
+// error some of them may be buried; the caller may put all of them again. If they do
+// not all fit, none is buried and the error is ErrFull. An empty store accepts them
+// even if they are larger than maxBytes.
 func (s *Store) Put(ctx context.Context, lane string, rejects []sink.Reject) error {
 	if len(rejects) == 0 {
 		return nil
@@ -118,16 +119,16 @@ func (s *Store) bury(ctx context.Context, lane string, lines *bytes.Buffer) (err
 	if err != nil {
 		return err
 	}
-	// An empty store takes whatever comes at once: a letter that is larger than
-	// maxBytes would otherwise stop its lane for ever.
+	// An empty store accepts any size: otherwise a letter larger than maxBytes would
+	// stop its lane forever.
 	if used > 0 && used+int64(lines.Len()) > s.maxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used and %d more do not fit", ErrFull, used, s.maxBytes, lines.Len())
 	}
 	return s.append(s.path(lane, extension), lines)
 }
 
-// Size is how many bytes the letters of all lanes take. What a dead process left of
-// a line is none of them: the next Put to its file cuts it off.
+// Size returns how many bytes the letters of all lanes take. It does not count a torn
+// line that a dead process left; the next Put to that file cuts it off.
 func (s *Store) Size() (int64, error) {
 	files, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -150,7 +151,7 @@ func (s *Store) Size() (int64, error) {
 	return total, nil
 }
 
-// sizeOf is how many bytes the letters in a file take.
+// sizeOf returns how many bytes the letters in a file take.
 func sizeOf(path string) (size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -159,21 +160,24 @@ func sizeOf(path string) (size int64, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for {
 		size, err = wholeLines(f)
-		if !errors.Is(err, io.EOF) { // A Put has just cut the file.
+		if !errors.Is(err, io.EOF) { // EOF: a Put has just cut the file
 			return size, err
 		}
 	}
 }
 
-// MaxBytes is how many bytes the letters of all lanes may take.
+// Path returns the file that holds the letters of lane.
+func (s *Store) Path(lane string) string { return s.path(lane, extension) }
+
+// MaxBytes returns how many bytes the letters of all lanes may take.
 func (s *Store) MaxBytes() int64 { return s.maxBytes }
 
 func (s *Store) path(lane, extension string) string {
 	return filepath.Join(s.dir, statedir.FileName(lane)+extension)
 }
 
-// lock keeps other processes, and other lanes of this one, from changing files
-// of the directory until unlock.
+// lock stops other processes, and other lanes of this one, from changing files of the
+// directory until unlock.
 func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -185,9 +189,9 @@ func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
-// append puts lines behind the last whole line of the file at path, creating it
-// if there is none, and syncs file and directory. The directory is synced each
-// time, since the process that created the file may have died before it did.
+// append adds lines after the last whole line of the file at path, creates the file if
+// it is missing, and syncs file and directory. It syncs the directory each time, since
+// the process that created the file may have died before its sync.
 func (s *Store) append(path string, lines io.Reader) error {
 	f, err := s.disk.OpenFile(path)
 	if err != nil {
@@ -200,9 +204,9 @@ func (s *Store) append(path string, lines io.Reader) error {
 	return s.disk.SyncDir(s.dir)
 }
 
-// appendLines leaves f as it was where it fails. What stands behind the last
-// line end was being written when a process died, which therefore was never told
-// that it is buried, and will bury it again.
+// appendLines leaves f unchanged if it fails. It cuts off bytes after the last line
+// end: a process died while it wrote them, so their letter was never acknowledged and
+// will be buried again.
 func appendLines(f diskFile, lines io.Reader) error {
 	end, err := wholeLines(f)
 	if err != nil {

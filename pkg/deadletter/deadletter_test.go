@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,10 +19,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 const (
 	lane  = "acme/siem"
@@ -86,7 +85,7 @@ func letters(t testing.TB, dir, lane string) []deadletter.Letter {
 	return list
 }
 
-// ids are the ids of letters as one word, which reads well in a failure.
+// ids returns the ids of letters as one word, which is easy to read in a failure.
 func ids(letters []deadletter.Letter) string {
 	var list []string
 	for _, l := range letters {
@@ -103,11 +102,7 @@ func wantIDs(t testing.TB, dir, lane, want string) {
 }
 
 func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
+	return failure.Hint(err)
 }
 
 func TestFileFormat(t *testing.T) {
@@ -125,19 +120,7 @@ func TestFileFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "letters.golden")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("file (-want +got):\n%s", diff)
-	}
+	golden.Check(t, "letters.golden", string(got))
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +163,20 @@ func TestLetterSurvives(t *testing.T) {
 	})
 }
 
+// A letter is a file that anyone may have changed since, so what its format promised of
+// the body no longer holds.
+func TestLetterPromisesNoObject(t *testing.T) {
+	dir := t.TempDir()
+	promised := reject("a")
+	promised.Record.Object = true
+	if err := open(t, dir, large).Put(t.Context(), lane, []sink.Reject{promised}); err != nil {
+		t.Fatal(err)
+	}
+	if got := letters(t, dir, lane); len(got) != 1 || got[0].Record.Object {
+		t.Errorf("got %+v, want one letter whose record promises nothing", got)
+	}
+}
+
 func TestPut(t *testing.T) {
 	t.Run("lanes keep apart and letters in order, also after a restart", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "state", "dead-letters")
@@ -191,15 +188,15 @@ func TestPut(t *testing.T) {
 		wantIDs(t, dir, "acme/other", "c")
 		wantIDs(t, dir, "acme/none", "")
 	})
-	t.Run("nothing to bury makes no file", func(t *testing.T) {
+	t.Run("without rejects no file is created", func(t *testing.T) {
 		dir := t.TempDir()
 		put(t, open(t, dir, large), lane)
-		list, err := deadletter.List(dir)
+		list, err := deadletter.List(dir, nil)
 		if err != nil || len(list) != 0 {
 			t.Errorf("got %v, %v, want no lanes", list, err)
 		}
 	})
-	t.Run("a time that JSON cannot state does not keep a record from being buried", func(t *testing.T) {
+	t.Run("a time that JSON cannot represent does not stop a record from being buried", func(t *testing.T) {
 		dir := t.TempDir()
 		r := reject("a")
 		r.Record.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))
@@ -210,7 +207,7 @@ func TestPut(t *testing.T) {
 			t.Errorf("got time %v, want the zero time", got)
 		}
 	})
-	t.Run("what is full over all lanes takes all of a call or nothing", func(t *testing.T) {
+	t.Run("the limit is for all lanes, and a call is buried as a whole or not at all", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a")
@@ -244,7 +241,7 @@ func TestPut(t *testing.T) {
 			t.Errorf("got error %v, want ErrFull", err)
 		}
 	})
-	t.Run("an empty store takes letters that are larger than it may be, and is full then", func(t *testing.T) {
+	t.Run("an empty store takes letters that are larger than its limit, and is full then", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, 10)
 		put(t, s, lane, "a", "b")
@@ -254,7 +251,7 @@ func TestPut(t *testing.T) {
 		}
 		wantIDs(t, dir, lane, "a b")
 	})
-	t.Run("what a dead process left of a line takes no room, whosever it is", func(t *testing.T) {
+	t.Run("a torn line of a dead process does not count, in any lane", func(t *testing.T) {
 		dir := t.TempDir()
 		torn := `{"version":1,"lane":"` + strings.Repeat("x", 10_000)
 		for _, name := range []string{"acme+siem.ndjson", "former+siem.ndjson", "acme+siem.ndjson.redrive"} {
@@ -272,7 +269,7 @@ func TestPut(t *testing.T) {
 			t.Errorf("got error %v, want ErrFull", err)
 		}
 	})
-	t.Run("a redrive that died takes room, and its letters are counted", func(t *testing.T) {
+	t.Run("letters of a redrive that died count", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a")
@@ -291,7 +288,7 @@ func TestPut(t *testing.T) {
 			t.Errorf("got %d letters, error %v, want 1", got, err)
 		}
 	})
-	t.Run("what a dead process left of a line is cut off, and nothing before it", func(t *testing.T) {
+	t.Run("a torn line of a dead process is cut off, and nothing before it", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a")
@@ -376,7 +373,7 @@ func TestTornLine(t *testing.T) {
 		put(t, s, lane, "c")
 		wantIDs(t, dir, lane, after)
 	}
-	t.Run("also where it is long and the only one", func(t *testing.T) {
+	t.Run("also if it is long and the only one", func(t *testing.T) {
 		if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 100_000), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -385,8 +382,8 @@ func TestTornLine(t *testing.T) {
 	})
 }
 
-// watchedDisk writes down what is done to the files, and fails where it is told
-// to. A write that fails has done half of its work.
+// watchedDisk records the operations on files, and fails the chosen one. A write that
+// fails has written half of its bytes.
 type watchedDisk struct {
 	deadletter.Disk
 	done []string
@@ -412,6 +409,13 @@ func (d *watchedDisk) OpenFile(path string) (deadletter.DiskFile, error) {
 	}
 	f, err := d.Disk.OpenFile(path)
 	return &watchedFile{f, d}, err
+}
+
+func (d *watchedDisk) Rename(from, to string) error {
+	if err := d.do("rename"); err != nil {
+		return err
+	}
+	return d.Disk.Rename(from, to)
 }
 
 func (d *watchedDisk) Remove(path string) error {
@@ -463,7 +467,7 @@ func TestStableStorage(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a redrive forgets letters only after those that are kept are synced", func(t *testing.T) {
+	t.Run("a redrive removes letters only after the rest is synced", func(t *testing.T) {
 		disk := &watchedDisk{Disk: deadletter.OSDisk}
 		s, err := deadletter.OpenOn(t.TempDir(), large, disk)
 		if err != nil {
@@ -474,13 +478,13 @@ func TestStableStorage(t *testing.T) {
 		if n, err := s.Redrive(t.Context(), lane, refuseAll); n != 0 || err != nil {
 			t.Fatalf("got %d, %v, want 0, nil", n, err)
 		}
-		want := []string{"open", "write", "sync", "close", "sync directory", "remove", "sync directory"}
+		want := []string{"rename", "open", "write", "sync", "close", "sync directory", "remove", "sync directory"}
 		if diff := cmp.Diff(want, disk.done); diff != "" {
 			t.Errorf("operations (-want +got):\n%s", diff)
 		}
 	})
 	for _, failing := range []string{"open", "write", "sync", "close", "sync directory"} {
-		t.Run("failing "+failing+" is told and leaves whole lines", func(t *testing.T) {
+		t.Run("failing "+failing+" is an error and leaves whole lines", func(t *testing.T) {
 			dir := t.TempDir()
 			disk := &watchedDisk{Disk: deadletter.OSDisk}
 			s, err := deadletter.OpenOn(dir, large, disk)
@@ -516,7 +520,7 @@ func TestCount(t *testing.T) {
 			t.Errorf("got %d letters, %v, want %d", got, err, want)
 		}
 	}
-	t.Run("grows with what is buried", func(t *testing.T) {
+	t.Run("grows with each buried letter", func(t *testing.T) {
 		want(t, 0)
 		put(t, s, lane, "a", "b")
 		want(t, 2)
@@ -524,7 +528,7 @@ func TestCount(t *testing.T) {
 		want(t, 3)
 		want(t, 3)
 	})
-	t.Run("leaves a torn line out, and counts it once it is mended", func(t *testing.T) {
+	t.Run("leaves a torn line out, and counts it once it is complete", func(t *testing.T) {
 		f, err := os.OpenFile(filepath.Join(dir, "acme+siem.ndjson"), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -563,7 +567,7 @@ func TestCount(t *testing.T) {
 		put(t, s, lane, "f")
 		want(t, 2)
 	})
-	t.Run("tells a new file of the same name, although it is larger", func(t *testing.T) {
+	t.Run("notices a new file of the same name, although it is larger", func(t *testing.T) {
 		var published []deadletter.Letter
 		if _, err := s.Redrive(t.Context(), lane, collect(&published)); err != nil {
 			t.Fatal(err)
@@ -599,24 +603,31 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := deadletter.List(dir)
+	got, err := deadletter.List(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range got {
-		if got[i].Bytes == 0 {
-			t.Errorf("lane %s has no size", got[i].Name)
-		}
-		got[i].Bytes = 0
+	own, err := os.Stat(filepath.Join(dir, "acme+siem.ndjson"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	want := []deadletter.Lane{
-		{Name: lane, Letters: 4, Oldest: refusedAt, Newest: later.Time, Unreadable: 2, Redriving: true},
-		{Name: "acme/siem.ndjson-x", Letters: 1, Oldest: refusedAt, Newest: refusedAt},
+		{Name: lane, Letters: 4, Bytes: own.Size() + int64(len(damaged)), Oldest: refusedAt, Newest: later.Time, Unreadable: 2, Redriving: true},
+		{Name: "acme/siem.ndjson-x", Letters: 1, Bytes: int64(len(line)), Oldest: refusedAt, Newest: refusedAt},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
-	t.Run("unreadable lines are named and the letters behind them follow", func(t *testing.T) {
+	t.Run("leaves out lanes that are not chosen", func(t *testing.T) {
+		got, err := deadletter.List(dir, func(name string) bool { return name != lane })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[1:], got); diff != "" {
+			t.Errorf("list (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("unreadable lines are named and the letters after them follow", func(t *testing.T) {
 		var read, failed []string
 		for letter, err := range deadletter.Letters(dir, lane) {
 			if err != nil {

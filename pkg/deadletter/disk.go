@@ -9,10 +9,11 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// disk is how letters reach and leave a file system, so that a test can watch in
-// what order they do, and let it fail.
+// disk holds the operations that change files. Tests replace it to check their order
+// and to make them fail.
 type disk interface {
-	OpenFile(path string) (diskFile, error) // created where there is none
+	OpenFile(path string) (diskFile, error) // creates a missing file
+	Rename(from, to string) error
 	Remove(path string) error
 	SyncDir(dir string) error
 }
@@ -29,9 +30,10 @@ type diskFile interface {
 type osDisk struct{}
 
 func (osDisk) OpenFile(path string) (diskFile, error) {
-	// A link could lead to a file that is then cut and appended to (open(2),
-	// O_NOFOLLOW).
+	// O_NOFOLLOW (open(2)): a link could lead to a foreign file, which would then be
+	// truncated and appended to.
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 }
-func (osDisk) Remove(path string) error { return os.Remove(path) }
-func (osDisk) SyncDir(dir string) error { return statedir.Sync(dir) }
+func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
+func (osDisk) Remove(path string) error     { return os.Remove(path) }
+func (osDisk) SyncDir(dir string) error     { return statedir.Sync(dir) }

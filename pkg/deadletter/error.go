@@ -7,34 +7,34 @@ import (
 )
 
 var (
-	// ErrFull is about letters that do not fit in the store.
-	ErrFull = errors.New("the dead letters are full")
-	// ErrBusy is about a lane that is being redriven.
-	ErrBusy = errors.New("another redrive of this lane is under way")
-	// ErrUnreadable is about a line that is no dead letter of this version.
+	// ErrFull is the error of letters that do not fit into the store.
+	ErrFull = errors.New("the dead-letter store is full")
+	// ErrBusy is the error of a lane that is being redriven.
+	ErrBusy = errors.New("another redrive of this lane is running")
+	// ErrUnreadable is the error of a line that is not a dead letter of this version.
 	ErrUnreadable = errors.New("not a readable dead letter")
 )
 
-// class is that of all errors, as metrics name it.
+// class is the class of all errors in metrics.
 const class = "dead_letters"
 
 func fail(op, path string, err error) error {
-	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Advice: advice(path, err)}
+	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Hint: hint(path, err)}
 }
 
 func (s *Store) failPut(lane string, err error) error {
 	return fail("bury rejects of lane "+lane, s.dir, err)
 }
 
-func advice(path string, err error) string {
+func hint(path string, err error) string {
 	switch {
 	case errors.Is(err, ErrFull):
-		return "see with `sluice deadletter list` why records are refused, then publish them with " +
-			"`sluice deadletter redrive`, move files out of " + path + ", or raise dead_letters.max_bytes; the lane waits"
+		return "the lane waits; run `sluice deadletter list` for the reasons, then publish the records with " +
+			"`sluice deadletter redrive`, move files out of " + path + ", or raise dead_letters.max_bytes"
 	case errors.Is(err, ErrBusy):
 		return "wait until it has ended"
 	case errors.Is(err, ErrUnreadable):
-		return "look at the line: it was edited, damaged, or written by a later version; mend or remove it by hand"
+		return "check the line: it was edited, damaged, or written by a later version; repair or remove it by hand"
 	}
-	return statedir.Advice(err, path)
+	return statedir.Hint(err, path)
 }

@@ -1,6 +1,6 @@
 package deadletter
 
-// Disk and DiskFile let a test stand in for the file system under Put and Redrive.
+// Disk and DiskFile let a test replace the file system of Put and Redrive.
 type (
 	Disk     = disk
 	DiskFile = diskFile
@@ -9,5 +9,5 @@ type (
 // OSDisk is the real one.
 var OSDisk Disk = osDisk{}
 
-// OpenOn is Open on another disk.
+// OpenOn is Open with another disk.
 func OpenOn(dir string, maxBytes int64, disk Disk) (*Store, error) { return open(dir, maxBytes, disk) }

@@ -9,13 +9,12 @@ import (
 	"iter"
 )
 
-// maxLine is larger than any letter: the largest event is a response of 16 MiB,
-// and a record of it holds it once more, escaped.
+// maxLine is larger than any letter: the largest event is a response of 16 MiB, and
+// its record contains it again, escaped.
 const maxLine = 128 << 20
 
-// lines are the whole lines of r with their line ends. What stands behind the
-// last line end is no line. A line is valid until the next; after an error there
-// are no more.
+// lines returns the whole lines of r with their line ends. Bytes after the last line
+// end are left out. A line is valid until the next one. An error ends the sequence.
 func lines(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		buffered := bufio.NewReaderSize(r, 64<<10)
@@ -43,7 +42,7 @@ func lines(r io.Reader) iter.Seq2[[]byte, error] {
 	}
 }
 
-// wholeLines is how many bytes of f end with its last line end.
+// wholeLines returns the offset after the last line end of f.
 func wholeLines(f diskFile) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

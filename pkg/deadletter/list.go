@@ -16,19 +16,20 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// Lane is what a directory holds of a lane.
+// Lane describes the letters of a lane in a directory.
 type Lane struct {
 	Name           string
 	Letters        int
-	Bytes          int64
+	Bytes          int64     // of its files, with all that cannot be read
 	Oldest, Newest time.Time // when records were refused; zero if no letter can be read
-	Unreadable     int       // lines that are no letters; the error of Letters says which
-	Redriving      bool      // a redrive is under way, or died and waits for the next
+	Unreadable     int       // lines that are not letters; the errors of Letters name them
+	Redriving      bool      // a redrive is running, or died and waits for the next one
 }
 
-// List is what dir holds, ordered by lane. It takes no lock and may be called
-// while other processes bury and redrive.
-func List(dir string) ([]Lane, error) {
+// List returns the lanes with files in dir, sorted by name, except for those that choose
+// leaves out; nil chooses all. It reads the letters of the others. It takes no lock, and
+// may be called while other processes bury and redrive.
+func List(dir string, choose func(lane string) bool) ([]Lane, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fail("list dead letters", dir, err)
@@ -36,7 +37,7 @@ func List(dir string) ([]Lane, error) {
 	lanes := map[string]*Lane{}
 	for _, f := range files {
 		name, redriving, ok := laneOf(f.Name())
-		if !ok {
+		if !ok || choose != nil && !choose(name) {
 			continue
 		}
 		if lanes[name] == nil {
@@ -57,7 +58,7 @@ func List(dir string) ([]Lane, error) {
 	return list, nil
 }
 
-// laneOf is the lane whose letters are in a file; ok is false if it is no such file.
+// laneOf returns the lane of a file with letters; ok is false for any other file.
 func laneOf(file string) (lane string, redriving, ok bool) {
 	base, redriving := strings.CutSuffix(file, redriveExtension)
 	if !redriving {
@@ -70,6 +71,14 @@ func laneOf(file string) (lane string, redriving, ok bool) {
 }
 
 func (l *Lane) add(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) { // A redrive has just ended.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.Bytes += info.Size()
 	for read, err := range letters(path) {
 		switch {
 		case errors.Is(err, ErrUnreadable):
@@ -79,7 +88,6 @@ func (l *Lane) add(path string) error {
 			return err
 		}
 		l.Letters++
-		l.Bytes += int64(read.bytes)
 		if l.Oldest.IsZero() || read.Time.Before(l.Oldest) {
 			l.Oldest = read.Time
 		}
@@ -90,10 +98,10 @@ func (l *Lane) add(path string) error {
 	return nil
 }
 
-// Letters are the dead letters of a lane in dir, those of a redrive that is under
-// way or died first. A line that is no letter is an error that wraps
-// ErrUnreadable and names it, and more letters follow; any other error is the
-// last. It takes no lock.
+// Letters returns the dead letters of a lane in dir. Those of a redrive that is running
+// or died come first. A line that is not a letter yields an error that wraps
+// ErrUnreadable and names the line, and the sequence continues; any other error ends
+// it. Letters takes no lock.
 func Letters(dir, lane string) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
 		for _, ext := range []string{redriveExtension, extension} {
@@ -102,7 +110,7 @@ func Letters(dir, lane string) iter.Seq2[Letter, error] {
 				if err != nil {
 					err = fail("read dead letters", path, err)
 				}
-				if !yield(read.Letter, err) {
+				if !yield(read, err) {
 					return
 				}
 			}
@@ -110,28 +118,22 @@ func Letters(dir, lane string) iter.Seq2[Letter, error] {
 	}
 }
 
-// stored is a letter and how long its line is.
-type stored struct {
-	Letter
-	bytes int
-}
-
-// letters are those of one file; none if it does not exist.
-func letters(path string) iter.Seq2[stored, error] {
-	return func(yield func(stored, error) bool) {
+// letters returns the letters of one file; none if it does not exist.
+func letters(path string) iter.Seq2[Letter, error] {
+	return func(yield func(Letter, error) bool) {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 		if err != nil {
-			yield(stored{}, err)
+			yield(Letter{}, err)
 			return
 		}
 		defer f.Close()
 		n := 0
 		for data, err := range lines(f) {
 			if err != nil {
-				yield(stored{}, err)
+				yield(Letter{}, err)
 				return
 			}
 			n++
@@ -139,7 +141,7 @@ func letters(path string) iter.Seq2[stored, error] {
 			if err != nil {
 				err = fmt.Errorf("line %d: %w: %w", n, ErrUnreadable, err)
 			}
-			if !yield(stored{l, len(data)}, err) {
+			if !yield(l, err) {
 				return
 			}
 		}

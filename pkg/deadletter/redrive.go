@@ -10,28 +10,27 @@ import (
 	"os"
 
 	"github.com/sluice-siem/sluice/pkg/internal/letter"
-	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// What one call of a Publish is handed at most; one letter may be larger.
+// Limits of one call of a Publish. A single letter may be larger.
 const (
 	batchLetters = 1000
 	batchBytes   = 4 << 20
 )
 
-// Publish publishes letters anew and returns those that were refused again, with
-// the reason and time they are to be kept with. After an error all of them are
-// kept. The letters belong to it until it returns.
-type Publish func(ctx context.Context, letters []Letter) (refused []Letter, err error)
+// Publish publishes letters again and returns those to keep: the refused ones, with their
+// new reason and time, and after an error also those that it did not publish. An error
+// without letters keeps all of them. Publish may use the letters until it returns.
+type Publish func(ctx context.Context, letters []Letter) (kept []Letter, err error)
 
-// Redrive hands the letters of lane to publish, in the order they were buried,
-// and removes those that were published, which are n. Letters that are buried in
-// the meantime wait for the next redrive. Where publish fails, all that is left
-// is kept and its error returned. While it runs, it needs up to twice the room of
-// the letters, in addition to what the store may take.
+// Redrive passes the letters of lane to publish, in the order in which they were
+// buried, and removes the published ones; n is their number. Letters that are buried
+// meanwhile wait for the next redrive. If publish fails, Redrive keeps all remaining
+// letters and returns the error. While it runs, it needs up to twice the size of the
+// letters on disk, in addition to maxBytes.
 //
-// If a redrive dies, the next one begins with all the letters that the dead one
-// had taken, so that some may be published twice.
+// If a redrive dies, the next one starts with all letters of the dead one, so some
+// may be published twice.
 func (s *Store) Redrive(ctx context.Context, lane string, publish Publish) (n int, err error) {
 	n, resumed, err := s.redrive(ctx, lane, publish)
 	if err == nil && resumed {
@@ -45,35 +44,35 @@ func (s *Store) Redrive(ctx context.Context, lane string, publish Publish) (n in
 	return n, nil
 }
 
-// redrive takes one file over and settles it. Resumed says that a dead redrive
-// had taken it.
+// redrive redrives the letters of one file. resumed reports that the file is of a
+// redrive that died.
 func (s *Store) redrive(ctx context.Context, lane string, publish Publish) (n int, resumed bool, err error) {
-	taken, resumed, err := s.take(ctx, lane)
-	if taken == nil || err != nil {
+	claimed, resumed, err := s.claim(ctx, lane)
+	if claimed == nil || err != nil {
 		return 0, resumed, err
 	}
-	defer taken.Close()
-	kept, err := s.scratch()
+	defer claimed.Close()
+	rest, err := s.scratch()
 	if err != nil {
 		return 0, resumed, err
 	}
-	defer kept.Close()
-	r := &redriving{publish: publish, kept: bufio.NewWriter(kept)}
-	if err := r.run(ctx, taken); err != nil {
+	defer rest.Close()
+	r := &redriving{publish: publish, rest: bufio.NewWriter(rest)}
+	if err := r.run(ctx, claimed); err != nil {
 		return r.published, resumed, err
 	}
-	// The letters are settled even if ctx has ended.
-	if err := s.putBack(context.WithoutCancel(ctx), lane, kept); err != nil {
+	// The rest must be put back even if ctx has ended.
+	if err := s.putBack(context.WithoutCancel(ctx), lane, rest); err != nil {
 		return r.published, resumed, errors.Join(r.err, err)
 	}
 	if r.err == nil && r.unreadable > 0 {
-		r.err = fmt.Errorf("%w: lines that were left as they are: %d", ErrUnreadable, r.unreadable)
+		r.err = fmt.Errorf("%w: %d lines were left unchanged", ErrUnreadable, r.unreadable)
 	}
 	return r.published, resumed, r.err
 }
 
-// scratch is a file without a name, which goes when it is closed, and so with the
-// process at the latest.
+// scratch creates a file without a name. It vanishes when it is closed, at the latest
+// with the process.
 func (s *Store) scratch() (*os.File, error) {
 	f, err := os.CreateTemp(s.dir, "redrive-*")
 	if err != nil {
@@ -85,12 +84,11 @@ func (s *Store) scratch() (*os.File, error) {
 	return f, nil
 }
 
-// take gives the letters of lane a name of their own and locks them, unless a
-// redrive has done so already. File is nil if there are none. Opening, locking
-// and, in putBack, removing happen under the lock of the directory: otherwise one
-// redrive could hold the file that another one has just removed, and remove the
-// next.
-func (s *Store) take(ctx context.Context, lane string) (file *os.File, resumed bool, err error) {
+// claim renames the file with the letters of lane, unless a dead redrive has done so,
+// and locks it. file is nil if there are no letters. claim opens and locks the file,
+// and putBack removes it, under the lock of the directory. Otherwise one redrive could
+// hold a file that another one has just removed, and then remove the next file.
+func (s *Store) claim(ctx context.Context, lane string) (file *os.File, resumed bool, err error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, false, err
@@ -100,7 +98,7 @@ func (s *Store) take(ctx context.Context, lane string) (file *os.File, resumed b
 	_, err = os.Stat(path)
 	resumed = err == nil
 	if errors.Is(err, fs.ErrNotExist) {
-		err = os.Rename(s.path(lane, extension), path)
+		err = s.disk.Rename(s.path(lane, extension), path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
@@ -111,29 +109,26 @@ func (s *Store) take(ctx context.Context, lane string) (file *os.File, resumed b
 	if file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return nil, false, err
 	}
-	if err := statedir.TryLockFile(file); err != nil {
-		if errors.Is(err, statedir.ErrLocked) {
-			err = ErrBusy
-		}
+	if err := tryClaim(file); err != nil {
 		return nil, false, errors.Join(err, file.Close())
 	}
 	return file, resumed, nil
 }
 
-// putBack appends what is kept to the letters of lane and forgets what was
-// taken, in this order: a power loss in between leaves letters twice, never none.
-func (s *Store) putBack(ctx context.Context, lane string, kept *os.File) (err error) {
+// putBack appends the rest to the letters of lane and then removes the claimed file.
+// In this order a power loss in between duplicates letters and loses none.
+func (s *Store) putBack(ctx context.Context, lane string, rest *os.File) (err error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	size, err := kept.Seek(0, io.SeekEnd)
+	size, err := rest.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
 	if size > 0 {
-		if err := s.append(s.path(lane, extension), io.NewSectionReader(kept, 0, size)); err != nil {
+		if err := s.append(s.path(lane, extension), io.NewSectionReader(rest, 0, size)); err != nil {
 			return err
 		}
 	}
@@ -143,22 +138,22 @@ func (s *Store) putBack(ctx context.Context, lane string, kept *os.File) (err er
 	return s.disk.SyncDir(s.dir)
 }
 
-// redriving is a pass over the letters that were taken.
+// redriving is a pass over the claimed letters.
 type redriving struct {
 	publish Publish
-	kept    *bufio.Writer
+	rest    *bufio.Writer // letters to keep
 
 	letters    []Letter // to be published next
-	lines      []byte   // as they were stored
+	lines      []byte   // of letters, as they were stored
 	published  int
 	unreadable int
-	err        error // of publish; nothing more is published then
+	err        error // of publish; it ends the publishing
 }
 
-// run publishes what it can and writes the rest to kept. Its error means that
-// kept is not complete.
-func (r *redriving) run(ctx context.Context, taken io.Reader) error {
-	for line, err := range lines(taken) {
+// run publishes letters and writes the others to rest. Its error means that rest is
+// not complete.
+func (r *redriving) run(ctx context.Context, claimed io.Reader) error {
+	for line, err := range lines(claimed) {
 		if err == nil {
 			err = r.add(ctx, line)
 		}
@@ -169,17 +164,17 @@ func (r *redriving) run(ctx context.Context, taken io.Reader) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	return r.kept.Flush()
+	return r.rest.Flush()
 }
 
 func (r *redriving) add(ctx context.Context, line []byte) error {
 	if r.err != nil {
-		return r.keep(line)
+		return r.keepLines(line)
 	}
 	l, err := letter.Decode(line)
 	if err != nil {
 		r.unreadable++
-		return r.keep(line)
+		return r.keepLines(line)
 	}
 	r.letters = append(r.letters, l)
 	r.lines = append(r.lines, line...)
@@ -195,25 +190,24 @@ func (r *redriving) flush(ctx context.Context) error {
 	}
 	letters, lines := r.letters, r.lines
 	r.letters, r.lines = nil, nil
-	var refused []Letter
-	err := ctx.Err()
-	if err == nil {
-		refused, err = r.publish(ctx, letters)
+	var kept []Letter
+	r.err = ctx.Err()
+	if r.err == nil {
+		kept, r.err = r.publish(ctx, letters)
 	}
-	if err != nil {
-		r.err = err
-		return r.keep(lines)
+	if r.err != nil && len(kept) == 0 {
+		return r.keepLines(lines)
 	}
-	r.published += len(letters) - len(refused)
-	for _, l := range refused {
-		if err := letter.Encode(r.kept, l); err != nil {
+	r.published += len(letters) - len(kept)
+	for _, l := range kept {
+		if err := letter.Encode(r.rest, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *redriving) keep(lines []byte) error {
-	_, err := r.kept.Write(lines)
+func (r *redriving) keepLines(lines []byte) error {
+	_, err := r.rest.Write(lines)
 	return err
 }

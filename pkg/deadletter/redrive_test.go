@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,7 +44,7 @@ func files(t testing.TB, dir string) []string {
 	return names
 }
 
-// numbers are ids from 0 up.
+// numbers returns ids from 0 up.
 func numbers(n int) []string {
 	var ids []string
 	for i := range n {
@@ -55,7 +56,7 @@ func numbers(n int) []string {
 var errDown = errors.New("the destination is down")
 
 func TestRedrive(t *testing.T) {
-	t.Run("hands out letters in order and removes them", func(t *testing.T) {
+	t.Run("publishes letters in order and removes them", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a", "b")
@@ -82,7 +83,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("got %d, %v, want 0, nil", n, err)
 		}
 	})
-	t.Run("keeps what is refused again, with the new reason, also in a full store", func(t *testing.T) {
+	t.Run("keeps records that are refused again, with the new reason, also in a full store", func(t *testing.T) {
 		dir := t.TempDir()
 		put(t, open(t, dir, large), lane, "a", "b", "c")
 		s := open(t, dir, 1)
@@ -98,7 +99,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("got reason %q, want %q", got, want)
 		}
 	})
-	t.Run("publishes in batches, and after a failure keeps the rest and what was refused", func(t *testing.T) {
+	t.Run("publishes in batches, and after a failure keeps the rest and the refused records", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, numbers(2500)...)
@@ -120,7 +121,19 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("got letters %s first, want %s", got, want)
 		}
 	})
-	t.Run("bounds a batch in bytes too", func(t *testing.T) {
+	t.Run("keeps what a batch left when it failed, and not what it published", func(t *testing.T) {
+		dir := t.TempDir()
+		s := open(t, dir, large)
+		put(t, s, lane, "a", "b", "c")
+		n, err := s.Redrive(t.Context(), lane, func(_ context.Context, all []deadletter.Letter) ([]deadletter.Letter, error) {
+			return all[1:], errDown
+		})
+		if n != 1 || !errors.Is(err, errDown) {
+			t.Errorf("got %d, %v, want 1, %v", n, err, errDown)
+		}
+		wantIDs(t, dir, lane, "b c")
+	})
+	t.Run("limits the bytes of a batch too", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		for i := range 6 {
@@ -142,7 +155,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("batches (-want +got):\n%s", diff)
 		}
 	})
-	t.Run("lets others bury in the meantime, who wait for the next", func(t *testing.T) {
+	t.Run("leaves letters that are buried meanwhile to the next redrive", func(t *testing.T) {
 		dir := t.TempDir()
 		s, daemon := open(t, dir, large), open(t, dir, large)
 		put(t, s, lane, "a")
@@ -155,7 +168,7 @@ func TestRedrive(t *testing.T) {
 		}
 		wantIDs(t, dir, lane, "b a")
 	})
-	t.Run("refuses a second one of the lane, and not of another", func(t *testing.T) {
+	t.Run("refuses a second redrive of the lane, but not of another lane", func(t *testing.T) {
 		dir := t.TempDir()
 		s, second := open(t, dir, large), open(t, dir, large)
 		put(t, s, lane, "a")
@@ -175,7 +188,7 @@ func TestRedrive(t *testing.T) {
 		}
 		wantIDs(t, dir, lane, "")
 	})
-	t.Run("goes on with what a dead one had taken, and then with the rest", func(t *testing.T) {
+	t.Run("continues with the letters of a dead redrive, and then with the rest", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a", "b")
@@ -193,7 +206,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("files (-want +got):\n%s", diff)
 		}
 	})
-	t.Run("keeps lines it cannot read, and says so", func(t *testing.T) {
+	t.Run("keeps and reports unreadable lines", func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, large)
 		put(t, s, lane, "a")
@@ -231,7 +244,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("got %d letters left, want %d", got, want)
 		}
 	})
-	t.Run("that cannot put letters back is told and loses none", func(t *testing.T) {
+	t.Run("returns an error if it cannot put letters back, and loses none", func(t *testing.T) {
 		dir := t.TempDir()
 		disk := &watchedDisk{Disk: deadletter.OSDisk}
 		s, err := deadletter.OpenOn(dir, large, disk)
@@ -240,8 +253,8 @@ func TestRedrive(t *testing.T) {
 		}
 		put(t, s, lane, "a", "b")
 		disk.fail = "write"
-		if _, err := s.Redrive(t.Context(), lane, refuseAll); err == nil {
-			t.Error("got no error, want the disk's")
+		if _, err := s.Redrive(t.Context(), lane, refuseAll); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("got %v, want the disk's %v", err, syscall.ENOSPC)
 		}
 		wantIDs(t, dir, lane, "a b")
 		disk.fail = ""
@@ -252,13 +265,13 @@ func TestRedrive(t *testing.T) {
 	})
 }
 
-// errDied stands for the end of the process: nothing after it is done, and its
-// locks are gone.
+// errDied simulates the death of the process: it does nothing more, and its locks are
+// released.
 var errDied = errors.New("the process died")
 
-// TestNoLetterIsLost buries and redrives in any order, with a destination that
-// refuses and fails and a process that dies anywhere, and holds the store against
-// the one rule: what was buried is published or still there.
+// TestNoLetterIsLost buries, redrives and renames in any order, with a destination that refuses and
+// fails, and a process that dies at any step. It checks one rule: every buried letter is
+// published or still there.
 func TestNoLetterIsLost(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -271,6 +284,7 @@ func TestNoLetterIsLost(t *testing.T) {
 			"bury":           m.bury,
 			"die in burying": m.dieInBurying,
 			"redrive":        m.redrive,
+			"rename":         m.rename,
 		})
 		m.check(rt) // a letter that is lost stays lost
 	})
@@ -319,9 +333,12 @@ func (m *model) dieInBurying(t *rapid.T) {
 func (m *model) redrive(t *rapid.T) {
 	diesOn(t, func(disk deadletter.Disk) error {
 		_, err := m.open(t, disk).Redrive(context.Background(), lane, func(_ context.Context, all []deadletter.Letter) (refused []deadletter.Letter, err error) {
-			switch rapid.SampledFrom([]string{"publish", "fail", "die"}).Draw(t, "the destination") {
+			switch rapid.SampledFrom([]string{"publish", "fail", "fail after the first", "die"}).Draw(t, "the destination") {
 			case "fail":
 				return nil, errDown
+			case "fail after the first":
+				m.published[all[0].Record.ID] = true
+				return all[1:], errDown
 			case "die":
 				panic(errDied)
 			}
@@ -341,7 +358,15 @@ func (m *model) redrive(t *rapid.T) {
 	})
 }
 
-// diesOn runs f on a disk on which the process may die at any step.
+func (m *model) rename(t *rapid.T) {
+	from, to := lane, renamed
+	if rapid.Bool().Draw(t, "back") {
+		from, to = to, from
+	}
+	diesOn(t, func(disk deadletter.Disk) error { return m.open(t, disk).Rename(context.Background(), from, to) })
+}
+
+// diesOn runs f with a disk on which the process may die at any step.
 func diesOn(t *rapid.T, f func(deadletter.Disk) error) {
 	defer func() {
 		if died := recover(); died != nil && died != errDied {
@@ -356,11 +381,13 @@ func diesOn(t *rapid.T, f func(deadletter.Disk) error) {
 
 func (m *model) check(t *rapid.T) {
 	stored := map[string]bool{}
-	for letter, err := range deadletter.Letters(m.dir, lane) {
-		if err != nil {
-			t.Fatal(err)
+	for _, name := range []string{lane, renamed} {
+		for letter, err := range deadletter.Letters(m.dir, name) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored[letter.Record.ID] = true
 		}
-		stored[letter.Record.ID] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.buried)) {
 		if !stored[name] && !m.published[name] {
@@ -369,8 +396,8 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-// mortalDisk ends the process after a number of steps. It syncs nothing: a process
-// that dies leaves what it wrote.
+// mortalDisk ends the process after a number of steps. It syncs nothing: the bytes that a
+// dead process wrote stay.
 type mortalDisk struct {
 	deadletter.Disk
 	t     *rapid.T
@@ -392,6 +419,11 @@ func (d *mortalDisk) OpenFile(path string) (deadletter.DiskFile, error) {
 	d.step()
 	f, err := d.Disk.OpenFile(path)
 	return &mortalFile{f, d}, err
+}
+
+func (d *mortalDisk) Rename(from, to string) error {
+	d.step()
+	return d.Disk.Rename(from, to)
 }
 
 func (d *mortalDisk) Remove(path string) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// lasting are stores that outlive the process.
+// lasting is stores that outlive the process.
 type lasting struct {
 	*stores
 	found sink.Traces
@@ -24,7 +24,7 @@ type lasting struct {
 
 func (l lasting) Traces(context.Context, string) (sink.Traces, error) { return l.found, nil }
 
-// remembering is a sink that knows what its lane delivered.
+// remembering is a sink that knows what its lane has delivered.
 type remembering struct {
 	*fakeSink
 	found func() (sink.Traces, error)
@@ -32,7 +32,7 @@ type remembering struct {
 
 func (r remembering) Traces(context.Context) (sink.Traces, error) { return r.found() }
 
-// rememberingLedger is a ledger that does.
+// rememberingLedger is a ledger that knows it.
 type rememberingLedger struct {
 	*ledger
 	found sink.Traces
@@ -51,8 +51,8 @@ func (r rememberingLedger) Traces(context.Context) (sink.Traces, error) { return
 
 var newest = time.Date(2026, 3, 4, 5, 6, 7, 8_000_000, time.UTC)
 
-// A lane that has delivered before does not begin anew, wherever the proof is, and
-// the hint is what to type.
+// A lane that has delivered before does not begin anew, whether the sink or the store has
+// the proof. The hint is what a person should type.
 func TestLaneThatLostItsPosition(t *testing.T) {
 	proof := sink.Traces{Found: "topic audit holds records of the lane", Proof: true, Newest: newest}
 	for name, rigged := range map[string]func() *rig{
@@ -94,8 +94,8 @@ func TestLaneThatLostItsPosition(t *testing.T) {
 					"`sluice checkpoint set -c sluice.yaml --to beginning acme/siem`", "`sluice checkpoint set -c sluice.yaml --to now acme/siem`",
 					"`sluice checkpoint set -c sluice.yaml --to 2026-03-04T05:06:07.008Z acme/siem`",
 				} {
-					if !strings.Contains(lost.Hint(), want) {
-						t.Errorf("hint %q does not have %s", lost.Hint(), want)
+					if !strings.Contains(lost.ErrorHint(), want) {
+						t.Errorf("hint %q does not contain %s", lost.ErrorHint(), want)
 					}
 				}
 				if len(b.sink.taken()) > 0 || len(b.stores.saved) > 0 {
@@ -113,7 +113,7 @@ func TestLaneThatLostItsPosition(t *testing.T) {
 	}
 }
 
-// forgetting are stores whose position a sink can take over.
+// forgetting is stores whose position a sink can take over.
 type forgetting struct{ *stores }
 
 func (f forgetting) Holds(context.Context, string) (bool, error) { return f.last() >= 0, nil }
@@ -124,8 +124,8 @@ func (f forgetting) Forget(context.Context, string) error {
 	return nil
 }
 
-// What the state had of a position before the sink kept it grows old. Once the sink
-// lost its own the lane is refused, and does not go on from the old one.
+// A position in the state from before the sink kept it grows old. If the sink then loses
+// its own, the lane is refused and does not resume from the old one.
 func TestPositionThatASinkLostIsNotTheOneOfTheState(t *testing.T) {
 	for name, kept := range map[string]string{"after it was carried over": "", "after a crash while it was carried over": "4"} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestPositionThatASinkLostIsNotTheOneOfTheState(t *testing.T) {
 	}
 }
 
-// oneKey is a state whose position is the sink's, once that has committed one.
+// oneKey is a state whose position is the sink's once the sink has committed one.
 type oneKey struct {
 	*stores
 	l *ledger
@@ -177,7 +177,7 @@ func (o oneKey) Forget(ctx context.Context, lane string) error {
 	return o.l.Set(ctx, nil)
 }
 
-// The state and the sink keep positions under one key in Kafka. The one that is there
+// The state and the sink keep positions under one key in Kafka. The position there
 // becomes the sink's, and is not forgotten.
 func TestPositionThatTheStateAndTheSinkKeepUnderOneKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -197,8 +197,8 @@ func isLost(err error) bool {
 	return ok
 }
 
-// A lane that was refused takes nothing when it is tried again, which would fence
-// the person who sets its position.
+// A refused lane is not taken when it is tried again, since that would fence the person
+// who sets its position.
 func TestRefusedLaneIsNotTakenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}
@@ -246,12 +246,12 @@ func TestLaneThatBegins(t *testing.T) {
 					t.Errorf("got %q", got)
 				}
 				if !strings.Contains(b.lines.text.String(), want) {
-					t.Errorf("the log does not have %s:\n%s", want, b.lines.text.String())
+					t.Errorf("the log does not contain %s:\n%s", want, b.lines.text.String())
 				}
 			}
 		})
 	})
-	t.Run("where it may have run before says what to do", func(t *testing.T) {
+	t.Run("that may have run before logs what to do", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := run(t, sink.Traces{Found: "file audit.ndjson holds 12 bytes"}, source.Start{})
 			got := lineOf(t, b)
@@ -265,7 +265,7 @@ func TestLaneThatBegins(t *testing.T) {
 			}
 		})
 	})
-	t.Run("is calm where nothing is kept", func(t *testing.T) {
+	t.Run("logs no warning if positions end with the process", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 10}, &fakeSink{})
 			b.catchUp(t)
@@ -274,7 +274,7 @@ func TestLaneThatBegins(t *testing.T) {
 			}
 		})
 	})
-	t.Run("asks again where the sink cannot say", func(t *testing.T) {
+	t.Run("asks again if the sink cannot answer", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 10}, &fakeSink{})
 			asked := 0

@@ -5,8 +5,8 @@ import "time"
 // repeatAfter is how often a log repeats what has not changed.
 const repeatAfter = 5 * time.Minute
 
-// cadence decides whether something that may happen many times a second is told:
-// the first time, when its class changes, and then every five minutes.
+// cadence decides whether to log something that may happen many times a second: the first
+// time, when its class changes, and then every five minutes.
 type cadence struct {
 	class string
 	at    time.Time

@@ -1,22 +1,20 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// transaction is what a sink that keeps the position takes in one step.
+// transaction is what a sink that keeps the position commits in one step.
 type transaction struct {
-	pages   part // what there is to publish, of which
-	rest    part // these were not refused,
+	pages   part // all records
+	rest    part // the records that were not refused
 	places  []int
-	unable  []sink.Reject // that could not be encoded
+	unable  []sink.Reject // events that could not be encoded
 	refused []sink.Reject
 	next    source.Position
 }
@@ -31,7 +29,7 @@ func newTransaction(pages part, unable []sink.Reject, next source.Position) tran
 
 func (t transaction) rejects() []sink.Reject { return slices.Concat(t.unable, t.refused) }
 
-// without is t with rejects in place of the records that have a fault.
+// without returns t with the faulty records as rejects.
 func (t transaction) without(faults []error) transaction {
 	less := newTransaction(t.pages, t.unable, t.next)
 	less.rest, less.places, less.refused = part{}, nil, slices.Clone(t.refused)
@@ -47,9 +45,9 @@ func (t transaction) without(faults []error) transaction {
 	return less
 }
 
-// rows are the most rejects that follow each other, after before of them, and how
-// many come last.
-func (t transaction) rows(before int) (most, last int) {
+// rejectsInRow returns the length of the longest row of rejects, and of the row at the
+// end. before is the length of the row that this transaction continues.
+func (t transaction) rejectsInRow(before int) (most, last int) {
 	behind := -before
 	for _, place := range t.places {
 		most = max(most, place-behind)
@@ -59,12 +57,12 @@ func (t transaction) rows(before int) (most, last int) {
 	return max(most, last), last
 }
 
-// commit publishes until all is committed. Records that are refused become dead
-// letters in the next attempt. The error is that of ctx, which ends the waiting
-// between attempts but not an attempt, or sink.ErrMoved.
-func (p *publisher) commit(ctx, grace context.Context, t transaction) error {
+// commit publishes until everything is committed. In the next attempt, refused records
+// are dead letters. The error is sink.ErrMoved or that of stop.soft. stop.soft ends the
+// waiting between attempts; an attempt may take until stop.hard ends.
+func (p *publisher) commit(stop stopping, t transaction) error {
 	for {
-		err := p.publishAt(grace, t)
+		err := p.dest.publishAt(stop.hard, t)
 		switch {
 		case err == nil:
 			p.committed(t)
@@ -76,44 +74,34 @@ func (p *publisher) commit(ctx, grace context.Context, t transaction) error {
 		if t, again = p.refused(t, err); again == nil {
 			continue
 		}
-		if err := p.publishing.pause(ctx, again); err != nil {
+		if err := p.lane.publishing.pause(stop.soft, again); err != nil {
 			return err
 		}
 		if p.dest.sink == nil {
-			return fmt.Errorf("the sink has to be opened anew: %w", sink.ErrMoved)
+			return fmt.Errorf("the sink must be reopened: %w", sink.ErrMoved)
 		}
 	}
 }
 
-func (p *publisher) publishAt(ctx context.Context, t transaction) error {
-	defer p.state.asking()()
-	began := time.Now()
-	defer func() { p.state.observe(time.Since(began)) }()
-	ledger := p.dest.sink.(sink.Ledger)
-	return p.dest.attempt(ctx, fmt.Sprintf("commit of %d records", t.rest.len()), func(ctx context.Context) error {
-		return ledger.PublishAt(ctx, t.rest.records, t.rejects(), t.next)
-	})
-}
-
 func (p *publisher) committed(t transaction) {
-	p.publishing.succeeded()
-	_, p.row = t.rows(p.row)
+	p.lane.publishing.succeeded()
+	_, p.rejectsInRow = t.rejectsInRow(p.rejectsInRow)
 	p.delivered(t.rest.len())
 	p.buried(t.rejects())
-	p.place.move(t.next, p.Source.Describe)
+	p.lane.place.move(t.next, p.lane.Source.Describe)
 }
 
-// refused is what is to be tried next, once the sink answered with err: at once,
-// with rejects of the records that it names, or after a pause, because of the error
-// returned.
+// refused returns the transaction to try after the sink answered with err. Without an
+// error, the sink named bad records, which are now rejects, and the next attempt starts
+// at once. Otherwise the next attempt starts after a pause, and the error is its reason.
 func (p *publisher) refused(t transaction, err error) (transaction, error) {
 	var named sink.BatchError
 	if !errors.As(err, &named) {
 		return t, err
 	}
-	faults, ok := byIndex(named, t.rest.len())
-	if !ok {
-		return t, fmt.Errorf("an answer that names no record, one twice or one out of range tells nothing: %w", err)
+	faults, invalid := named.Faults(t.rest.len())
+	if invalid != nil {
+		return t, invalid
 	}
 	for _, fault := range named {
 		if !sink.IsPermanent(fault.Err) {
@@ -121,9 +109,9 @@ func (p *publisher) refused(t transaction, err error) (transaction, error) {
 		}
 	}
 	less := t.without(faults)
-	if row, _ := less.rows(p.row); row > p.MaxRejects {
-		// Nothing is committed yet, so none of them has to be buried.
-		return newTransaction(t.pages, t.unable, t.next), distrust(row, err)
+	if most, _ := less.rejectsInRow(p.rejectsInRow); most > p.lane.MaxRejects {
+		// Nothing is committed yet, so no reject has to stay one.
+		return newTransaction(t.pages, t.unable, t.next), distrust(most, err)
 	}
 	return less, nil
 }

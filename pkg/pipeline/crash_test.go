@@ -43,9 +43,9 @@ func drawPlan(t *rapid.T) plan {
 	return p
 }
 
-// A lane loses its power at any step of any life, however sink, source and stores
-// behave: nothing is lost, nothing good is buried, order holds, and no position is
-// ever ahead of what is settled.
+// A lane loses its power at any step of any life, while sink, source and stores behave in
+// any way. Nothing is lost, no good record is buried, the order is kept, and no position
+// is ever ahead of what is settled.
 func TestAnyLifeDeliversEverything(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPlan(rt)
@@ -57,7 +57,7 @@ func TestAnyLifeDeliversEverything(t *testing.T) {
 	})
 }
 
-// The same for one eventful life, killed once at each of its steps.
+// The same holds for one eventful life that is killed once at each of its steps.
 func TestPowerLossAtEveryStep(t *testing.T) {
 	eventful := plan{
 		events: 30, page: 5, limits: sink.Limits{Records: 8, Bytes: 1000}, queue: 500,
@@ -78,7 +78,7 @@ func loseThePowerAtEachStep(t *testing.T, eventful plan) {
 	var whole *world
 	synctest.Test(t, func(*testing.T) { whole = eventful.live() })
 	if whole.steps < 50 {
-		t.Fatalf("the life has %d steps, which is too few to mean much", whole.steps)
+		t.Fatalf("the life has only %d steps, too few for this test", whole.steps)
 	}
 	for kill := 1; kill <= whole.steps; kill++ {
 		eventful.kills = []int{kill}

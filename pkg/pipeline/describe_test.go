@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// described is a log that counts how often a position of it is described.
+// described is a log that counts how often its positions are described.
 type described struct {
 	*eventLog
 	times atomic.Int32
@@ -27,7 +27,7 @@ func (d *described) Describe(pos source.Position) (source.Description, error) {
 	return d.eventLog.Describe(pos)
 }
 
-// Positions are large, and probes and scrapes are many.
+// Positions are large, and probes and scrapes are frequent.
 func TestAPositionIsDescribedOnceHoweverOftenTheStatusIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &described{eventLog: &eventLog{total: 10, every: time.Minute}}
@@ -45,7 +45,7 @@ func TestAPositionIsDescribedOnceHoweverOftenTheStatusIsAskedFor(t *testing.T) {
 		if got := log.times.Load() - before; got != 0 {
 			t.Errorf("a position was described %d times for 1000 snapshots, want none", got)
 		}
-		pass(time.Minute) // in which another position is saved
+		pass(time.Minute) // another position is saved meanwhile
 		synctest.Wait()
 		if got, want := b.Status().Position.Event, b.log.time(6); !got.Equal(want) {
 			t.Errorf("the checkpoint's event is of %s, want %s", got, want)
@@ -56,8 +56,8 @@ func TestAPositionIsDescribedOnceHoweverOftenTheStatusIsAskedFor(t *testing.T) {
 	})
 }
 
-// A lane that catches up saves many positions a second, and describes few of them.
-// Its status is of the one saved last all the same.
+// A lane that catches up saves many positions a second, and describes few of them. Its
+// status still describes the newest.
 func TestFewPositionsAreDescribedWhileManyAreSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &described{eventLog: &eventLog{total: 10_000}}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,17 +10,20 @@ import (
 )
 
 const (
-	// overdue is how long a sink may take to return once it has to: from a
-	// Publish whose context ended, and from Close.
+	// overdue is how long a sink may take to return from a Publish whose context ended,
+	// and from Close.
 	overdue = 5 * time.Second
-	// overdueAtEnd is the same once the lane's time to stop is over.
+	// overdueAtEnd replaces overdue once the lane's time to stop is over.
 	overdueAtEnd = time.Second
+	// slow is after how long without an answer a sink's lane lets another have its memory. A
+	// sink whose destination is gone may take until its time is over.
+	slow = 20 * time.Second
 )
 
-// destination is a lane's sink through being opened, used, abandoned and opened
-// again.
+// destination opens a lane's sink and calls it. It abandons a sink that hangs, and opens
+// another.
 type destination struct {
-	*Lane
+	lane    *Lane
 	sink    sink.Sink // nil while none is open
 	limits  sink.Limits
 	timeout time.Duration
@@ -34,10 +36,10 @@ func (d *destination) ready(ctx context.Context) error {
 	if d.sink != nil {
 		return nil
 	}
-	return d.opening.until(ctx, func() (err error) {
-		within, cancel := context.WithTimeout(ctx, d.PublishTimeout)
+	return d.lane.opening.until(ctx, func() (err error) {
+		within, cancel := context.WithTimeout(ctx, d.lane.PublishTimeout)
 		defer cancel()
-		opened, err := d.Open(within)
+		opened, err := d.lane.Open(within)
 		if err != nil {
 			return err
 		}
@@ -51,35 +53,28 @@ func (d *destination) use(s sink.Sink) {
 	if l, ok := s.(sink.Limiter); ok {
 		limits = l.Limits()
 	}
-	d.sink, d.limits = s, withDefaults(limits)
-	d.timeout = max(d.PublishTimeout, d.limits.Timeout)
-}
-
-// withDefaults fills in the defaults that package sink gives for the limits of a
-// batch.
-func withDefaults(l sink.Limits) sink.Limits {
-	l.Records = cmp.Or(l.Records, 10_000)
-	l.Bytes = cmp.Or(l.Bytes, 4<<20)
-	return l
+	d.sink, d.limits = s, limits.WithDefaults()
+	d.timeout = max(d.lane.PublishTimeout, d.limits.Timeout)
 }
 
 // publish hands a batch to the sink once.
 func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
-	began := time.Now()
-	defer func() { d.state.observe(time.Since(began)) }()
+	defer d.lane.state.asking()()
 	s := d.sink
 	return d.attempt(ctx, fmt.Sprintf("publish of %d records", len(batch)),
 		func(ctx context.Context) error { return s.Publish(ctx, batch) })
 }
 
-// attempt calls f, which asks something of the sink. One that neither returns
-// within its time nor soon after is abandoned: its outcome is unknown, and what is
-// tried next is tried with a sink opened anew. The memory of a batch is left to
-// both, which is safe since from then on nobody writes to what was handed to a sink.
+// attempt calls f, which calls the sink. If f returns neither within its time nor soon
+// after, the sink is abandoned: the outcome is unknown, and the next attempt opens
+// another. Both may read the same batch, which is safe: nobody writes to a batch that
+// was given to a sink.
 func (d *destination) attempt(ctx context.Context, what string, f func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	began := time.Now()
+	yield := time.AfterFunc(slow, d.lane.Memory.Yield)
+	defer yield.Stop()
 	outcome := make(chan error, 1)
 	go func() { outcome <- f(within) }()
 	select {
@@ -102,7 +97,7 @@ func (d *destination) attempt(ctx context.Context, what string, f func(context.C
 // abandon leaves the sink to a goroutine of its own, because closing it may take
 // as long as the Publish that hangs in it.
 func (d *destination) abandon() {
-	old, log := d.sink, d.log
+	old, log := d.sink, d.lane.log
 	d.sink = nil
 	d.abandoned++
 	go func() {
@@ -112,8 +107,8 @@ func (d *destination) abandon() {
 	}()
 }
 
-// close releases the sink if one is open. One that does not return soon is left
-// behind: all it was asked to take is settled by then.
+// close closes the sink if one is open. It waits only briefly, since everything published
+// is settled by then.
 func (d *destination) close(ctx context.Context) error {
 	if d.sink == nil {
 		return nil
@@ -130,7 +125,7 @@ func (d *destination) close(ctx context.Context) error {
 		}
 		return nil
 	case <-timer.C:
-		return errors.New("close sink: it did not return and was left behind")
+		return errors.New("close sink: it did not return and was abandoned")
 	}
 }
 

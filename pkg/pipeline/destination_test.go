@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// stuckSink hangs in Publish until it is closed, whatever its context says.
+// stuckSink hangs in Publish until it is closed, and ignores its context.
 type stuckSink struct {
 	fakeSink
 	closed chan struct{}
@@ -168,7 +168,7 @@ func TestAnOpenThatHangsIsNoticed(t *testing.T) {
 	})
 }
 
-// While a Publish of the first page is on its way, all others are queued.
+// While a Publish of the first page is under way, all others are queued.
 func TestAPublishTakesWhatIsQueued(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -6,25 +6,34 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// transform encodes pages until ctx ends or in is closed and empty.
-func (l *Lane) transform(ctx context.Context, in, out *queue) error {
-	defer close(out.pages)
-	enc := encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody}
-	var told cadence
+// encoding is the second stage of a lane.
+type encoding struct {
+	lane    *Lane
+	encoder encoder
+	told    cadence
+}
+
+func newEncoding(l *Lane) *encoding {
+	return &encoding{lane: l, encoder: encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody}}
+}
+
+// run encodes pages until ctx ends or none waits.
+func (e *encoding) run(ctx context.Context, in, out *queue) error {
 	for {
 		p, err := in.take(ctx)
 		if p == nil {
 			return err
 		}
-		encoded := enc.encode(p, out.blank())
-		l.state.encoded(encoded)
-		if encoded.unprepared > 0 && told.due("unprepared") {
-			l.log.Warn().Err(encoded.why).Msg("an event is delivered although where failed on it, or without what enrich would add")
+		encoded := e.encoder.encode(p, blank())
+		e.lane.state.encoded(encoded)
+		if encoded.unprepared > 0 && e.told.due("unprepared") {
+			e.lane.log.Warn().Err(encoded.why).Msg("event delivered unfiltered or unenriched: where or enrich failed")
 		}
 		if err := out.put(ctx, encoded); err != nil {
 			return err
@@ -33,13 +42,13 @@ func (l *Lane) transform(ctx context.Context, in, out *queue) error {
 	}
 }
 
-// firstBody is the size a body is taken to have before any was seen: an event
-// of 700 bytes in ECS with its original.
+// firstBody is the assumed size of a body before there was one: an event of 700 bytes
+// in ECS with its original.
 const firstBody = 2 << 10
 
-// encoder turns events into records. The bodies of a page share a buffer, and a
-// page that was settled leaves its own to those to come, so that a page costs a
-// handful of allocations, and none of them is large.
+// encoder turns events into records. The bodies of a page share a buffer, which is
+// borrowed until the page is settled. So a page costs a handful of allocations, and none
+// of them is large.
 type encoder struct {
 	prepare     func(*source.Event) (*source.Event, error)
 	transformer transform.Transformer
@@ -47,19 +56,16 @@ type encoder struct {
 	body        int // average size of a body in the page before
 }
 
-// room is how much memory the bodies of so many events are given.
+// room returns the size of the buffer for the bodies of so many events.
 func (e *encoder) room(events int) int { return (e.body + e.body/8) * events }
 
 // encode fills out, which is blank.
 func (e *encoder) encode(p, out *page) *page {
-	out.next, out.caughtUp, out.oldest = p.next, p.caughtUp, p.oldest
+	out.next, out.caughtUp, out.oldest, out.bare = p.next, p.caughtUp, p.oldest, p.bare
 	out.part.records = slices.Grow(out.part.records, len(p.events))
 	out.part.raws = slices.Grow(out.part.raws, len(p.events))
-	buf := out.room
-	if cap(buf) > 2*e.room(len(p.events)) {
-		buf = nil // It counts as a whole, and would take the place of other pages.
-	}
-	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events)) + int64(cap(buf))
+	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))
+	var buf []byte
 	total := 0
 	for i := range p.events {
 		event := e.prepared(&p.events[i], out)
@@ -71,7 +77,8 @@ func (e *encoder) encode(p, out *page) *page {
 			continue
 		}
 		if cap(buf)-len(buf) < e.body {
-			buf = make([]byte, 0, e.room(len(p.events)-i))
+			buf = pool.Get(e.room(len(p.events) - i))
+			out.rooms = append(out.rooms, buf)
 			out.bytes += int64(cap(buf))
 		}
 		room := buf[len(buf):]
@@ -83,7 +90,7 @@ func (e *encoder) encode(p, out *page) *page {
 		if size := len(record.Body); size <= cap(room) {
 			buf = buf[:len(buf)+size]
 		} else {
-			out.bytes += int64(cap(record.Body)) // It outgrew the room and has memory of its own.
+			out.bytes += int64(cap(record.Body)) // The body did not fit into the buffer, so it has its own memory.
 		}
 		record.Body = slices.Clip(record.Body)
 		total += len(record.Body)
@@ -93,11 +100,10 @@ func (e *encoder) encode(p, out *page) *page {
 	if n := out.part.len(); n > 0 {
 		e.body = total / n
 	}
-	out.room = buf[:0]
 	return out
 }
 
-// prepared is an event as the sink is to get it, nil if it is not to get it at all.
+// prepared returns an event as the sink should get it, or nil if it is filtered.
 func (e *encoder) prepared(event *source.Event, out *page) *source.Event {
 	if e.prepare == nil {
 		return event

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// swelling is a format whose bodies are of any size, and tell which event they
-// are of in every byte.
+// swelling is a format whose bodies have any size. Every byte of a body tells which event
+// it is of.
 type swelling struct{ sizes []int }
 
 func (s swelling) Transform(dst []byte, e *source.Event) (sink.Record, error) {
@@ -29,8 +29,8 @@ func (s swelling) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	return sink.Record{ID: e.ID, Body: dst}, nil
 }
 
-// particular says of each event that the catalogue does not know it, and of every
-// second one that its record was truncated.
+// particular is a format that marks every event as unmapped, and every second record as
+// truncated.
 type particular struct{}
 
 func (particular) Transform(dst []byte, e *source.Event) (sink.Record, error) {
@@ -48,8 +48,8 @@ func TestWhatIsParticularIsCounted(t *testing.T) {
 	})
 }
 
-// Bodies share buffers, so each must stay what it was when its neighbours, larger
-// than expected or smaller, are encoded after it, and when somebody appends to it.
+// Bodies share buffers. Each must stay unchanged when its neighbours, larger or smaller
+// than expected, are encoded after it, and when somebody appends to it.
 func TestBodiesDoNotOverlap(t *testing.T) {
 	const events = 250
 	random := rand.New(rand.NewPCG(1, 2))
@@ -78,8 +78,7 @@ func TestBodiesDoNotOverlap(t *testing.T) {
 	})
 }
 
-// endless is a log that is never at its end, and costs nothing to read: it hands
-// out the same page again and again.
+// endless is a log that returns the same page again and again, which costs nothing.
 type endless struct {
 	eventLog
 	page source.Page
@@ -107,7 +106,7 @@ func (e *endless) Next(context.Context) (source.Page, error) {
 	return page, nil
 }
 
-// discard is a sink and stores that take anything at no cost.
+// discard is a sink and stores that accept everything, which costs nothing.
 type discard struct{}
 
 func (discard) Publish(context.Context, []sink.Record) error          { return nil }
@@ -118,11 +117,11 @@ func (discard) Put(context.Context, string, []sink.Reject) error      { return n
 
 func drain(tb testing.TB, pages int) { drainTo(tb, pages, discard{}) }
 
-// drainTo has pages published, to sinks that are opened one after the other.
+// drainTo publishes pages to sinks that are opened one after the other.
 func drainTo(tb testing.TB, pages int, sinks ...sink.Sink) {
 	b := newRig(&eventLog{}, nil)
 	b.Source, b.Positions, b.DeadLetters, b.Once = newEndless(pages), discard{}, discard{}, true
-	b.QueueBytes = 1 << 20 // so that pages follow one another, however slow the last stage is
+	b.QueueBytes = 1 << 20 // so that pages follow each other even if the last stage is slow
 	b.Lane.Open = func(context.Context) (sink.Sink, error) {
 		next := sinks[0]
 		sinks = sinks[1:]
@@ -148,8 +147,8 @@ func BenchmarkLane(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }
 
-// An event that the source calls a reject is not encoded. It becomes a dead letter
-// where dead letters go, and those around it are delivered.
+// An event that the source marks as a reject is not encoded. It becomes a dead letter,
+// and the events around it are delivered.
 func TestRejectOfTheSourceIsBuried(t *testing.T) {
 	check := func(t *testing.T, l *pipeline.Lane, rejects []sink.Reject) {
 		t.Helper()
@@ -182,7 +181,7 @@ func TestRejectOfTheSourceIsBuried(t *testing.T) {
 	})
 }
 
-// rejecting is a ledger that keeps the dead letters.
+// rejecting is a ledger that stores the dead letters.
 type rejecting struct {
 	ledger
 	rejects []sink.Reject

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// lived runs a vault through its epochs, in a bubble of its own.
+// lived runs a vault through its epochs, in its own bubble.
 func lived(t *testing.T, p plan, outcomes []outcome, epochs []epoch) (v *vault) {
 	synctest.Test(t, func(*testing.T) {
 		v = newVault(p, outcomes)
@@ -19,9 +19,9 @@ func lived(t *testing.T, p plan, outcomes []outcome, epochs []epoch) (v *vault) 
 	return v
 }
 
-// A sink keeps the position in the same step in which it takes records. Whatever
-// it answers, whoever sets the position, and whenever the power goes, its position
-// is what it has committed, each event once.
+// A sink keeps the position and takes it in the same step as records. Whatever it
+// answers, whoever sets the position, and whenever the power fails, its position matches
+// what it has committed, each event once.
 func TestAPositionThatASinkKeepsIsWhatItCommitted(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPlan(rt)
@@ -37,7 +37,7 @@ func TestAPositionThatASinkKeepsIsWhatItCommitted(t *testing.T) {
 	})
 }
 
-// The same for one eventful life, killed once at each of its steps.
+// The same holds for one eventful life that is killed once at each of its steps.
 func TestPowerLossAtEveryStepOfCommitting(t *testing.T) {
 	p := plan{
 		events: 40, page: 5, limits: sink.Limits{Records: 8, Bytes: 1000}, queue: 500,
@@ -51,15 +51,15 @@ func TestPowerLossAtEveryStepOfCommitting(t *testing.T) {
 	t.Run("while the lane trusts the sink", func(t *testing.T) {
 		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
 	})
-	p.maxRejects, p.unable[10] = 1, true // in one transaction with records that are distrusted
+	p.maxRejects, p.unable[10] = 1, true // in one transaction with records that make the lane distrust the sink
 	t.Run("with records that make it distrust the sink", func(t *testing.T) {
 		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
 	})
 }
 
-// Between one run and the next a sink begins to keep the position, and ceases to,
-// while events arrive. Each epoch is killed once at each of its steps, among them
-// those of carrying the position over.
+// From one run to the next, a sink begins or ceases to keep the position, while events
+// arrive. Each epoch is killed once at each of its steps, those of carrying the position
+// over included.
 func TestAPositionIsCarriedOver(t *testing.T) {
 	p := plan{events: 50, page: 4, limits: sink.Limits{Records: 8, Bytes: 1000}, queue: 500}
 	var epochs []epoch
@@ -74,12 +74,13 @@ func TestAPositionIsCarriedOver(t *testing.T) {
 	}
 }
 
-// killAtEachStep has the power go in one of the epochs, which is then lived again.
+// killAtEachStep cuts the power at each step of one of the epochs, which is then run
+// again.
 func killAtEachStep(t *testing.T, p plan, outcomes []outcome, epochs []epoch, which int) {
 	t.Helper()
 	whole := lived(t, p, outcomes, epochs[:which+1:which+1])
 	if whole.steps < 6 {
-		t.Fatalf("epoch %d has %d steps, which is too few to mean much", which, whole.steps)
+		t.Fatalf("epoch %d has only %d steps, too few for this test", which, whole.steps)
 	}
 	for kill := range whole.steps + 1 {
 		killed := epochs[which]

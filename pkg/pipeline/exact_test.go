@@ -26,12 +26,12 @@ type step struct {
 type ledger struct {
 	limits sink.Limits
 	answer func(ctx context.Context, n int, batch []sink.Record) error // n counts from 1; nil commits
-	asked  func(ctx context.Context, n int) error                      // the same for Position
+	asked  func(ctx context.Context, n int) error                      // like answer, for Position
 
 	mu       sync.Mutex
 	position string // empty: none
-	steps    []step // all that were asked for
-	done     []step // those committed
+	steps    []step // all steps that were asked for
+	done     []step // the committed steps
 	taken    int
 }
 
@@ -87,7 +87,7 @@ func (l *ledger) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
 	panic("a lane reads no dead letters")
 }
 
-// set is another's doing.
+// set moves the position, as another instance or a person does.
 func (l *ledger) set(pos string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,14 +105,14 @@ func (l *ledger) committed() (records, rejects []string) {
 	return records, rejects
 }
 
-// newExactRig has all pages in one transaction, unless limits say otherwise.
+// newExactRig puts all pages into one transaction, unless limits prevent it.
 func newExactRig(log *eventLog, l *ledger) *rig {
 	b := newRig(log, &fakeSink{})
 	b.Lane.Open = func(context.Context) (sink.Sink, error) { return l, nil }
 	return b
 }
 
-// naming refuses the records of these numbers for good, and names them all.
+// naming refuses the records of these numbers for good, and names all of them.
 func naming(bad ...int) func(context.Context, int, []sink.Record) error {
 	return func(_ context.Context, _ int, batch []sink.Record) error {
 		var named sink.BatchError
@@ -130,7 +130,7 @@ func naming(bad ...int) func(context.Context, int, []sink.Record) error {
 	}
 }
 
-// one names the first only of the records that answer names.
+// one names only the first of the records that answer names.
 func one(answer func(context.Context, int, []sink.Record) error) func(context.Context, int, []sink.Record) error {
 	return func(ctx context.Context, n int, batch []sink.Record) error {
 		if named, ok := errors.AsType[sink.BatchError](answer(ctx, n, batch)); ok {
@@ -140,7 +140,8 @@ func one(answer func(context.Context, int, []sink.Record) error) func(context.Co
 	}
 }
 
-// wantCommitted compares what was committed, and that nothing was put elsewhere.
+// wantCommitted compares what was committed, and requires that nothing was stored
+// elsewhere.
 func wantCommitted(t *testing.T, b *rig, l *ledger, records, rejects []string) {
 	t.Helper()
 	gotRecords, gotRejects := l.committed()
@@ -163,7 +164,7 @@ func TestRejectsAreCommittedWithTheirNeighbours(t *testing.T) {
 		b.catchUp(t)
 		records := []string{id(0), id(1), id(3), id(4), id(6), id(9)}
 		wantCommitted(t, b, l, records, []string{id(5), id(2), id(7), id(8)})
-		want := []step{ // The start; all, of which some are refused; the rest.
+		want := []step{ // The start; all records, of which some are refused; the others.
 			{Batch: []string{}, Position: "0"},
 			{Batch: append(append(ids(0, 5), id(6)), ids(7, 10)...), Rejects: []string{id(5)}, Position: "10"},
 			{Batch: records, Rejects: []string{id(5), id(2), id(7), id(8)}, Position: "10"},
@@ -184,7 +185,7 @@ func TestRejectsInARowBeforeACommit(t *testing.T) {
 		}
 		return all
 	}
-	t.Run("are distrusted: none is buried while the destination may be at fault", func(t *testing.T) {
+	t.Run("are not buried while the destination may be at fault", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			recovers := time.Now().Add(time.Hour)
 			l := &ledger{}
@@ -192,7 +193,7 @@ func TestRejectsInARowBeforeACommit(t *testing.T) {
 				if time.Now().After(recovers) {
 					return nil
 				}
-				for i := range batch { // one at a time, as Kafka's answers have it
+				for i := range batch { // one at a time, as Kafka names them
 					return sink.BatchError{{Index: i, Err: permanent("malformed")}}
 				}
 				return nil
@@ -205,12 +206,13 @@ func TestRejectsInARowBeforeACommit(t *testing.T) {
 			synctest.Wait()
 			wantCommitted(t, b, l, nil, nil)
 			s := b.Status()
-			if want := "publish: 6 records in a row were refused, which is taken for a fault of the destination"; s.Ready || !strings.HasPrefix(s.Reason, want) || !strings.Contains(s.Reason, "max_rejects") {
+			if want := "publish: 6 records in a row were refused, so the destination is taken to be at fault"; s.Ready || !strings.HasPrefix(s.Reason, want) ||
+				!strings.Contains(s.Reason, "malformed") || !strings.HasSuffix(s.Reason, hintOfDistrust) {
 				t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
 			}
 			pass(time.Hour)
 			synctest.Wait()
-			wantCommitted(t, b, l, ids(0, 29), ids(29, 30)) // What could not be encoded is nobody's fault but its own.
+			wantCommitted(t, b, l, ids(0, 29), ids(29, 30)) // An event that cannot be encoded says nothing about the destination.
 			if s := b.Status(); !s.Ready {
 				t.Errorf("not ready once it takes them: %s", s.Reason)
 			}
@@ -224,7 +226,7 @@ func TestRejectsInARowBeforeACommit(t *testing.T) {
 		"all named at once": naming(bad...),
 		"each named alone":  one(naming(bad...)),
 	} {
-		t.Run("are not those between which there are others, "+name, func(t *testing.T) {
+		t.Run("do not count as a row if others are between them, "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &ledger{answer: answer}
 				b := newExactRig(&eventLog{total: 40, page: 40}, l)
@@ -330,7 +332,7 @@ func TestAPositionThatAnotherMoved(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &ledger{limits: sink.Limits{Records: 10}}
 				l.answer = func(_ context.Context, n int, _ []sink.Record) error {
-					if n == 4 { // the start, two pages, and then
+					if n == 4 { // after the start and two pages
 						return l.set(test.to)
 					}
 					return nil
@@ -390,7 +392,7 @@ func TestAPositionThatAnotherMoved(t *testing.T) {
 	})
 }
 
-// stuckFor answers after a context's end and more, in another instance of a sink.
+// stuckFor returns ten seconds after its context ended.
 func stuckFor(ctx context.Context) error {
 	<-ctx.Done()
 	pass(10 * time.Second)
@@ -451,7 +453,7 @@ func TestASinkThatHangsIsOpenedAnewAndAskedForThePosition(t *testing.T) {
 				t.Errorf("carried over (-want +got):\n%s", diff)
 			}
 			if len(hangs.steps) > 0 {
-				t.Errorf("a sink that was abandoned was asked for %v", hangs.steps)
+				t.Errorf("an abandoned sink was called again: %v", hangs.steps)
 			}
 		})
 	})

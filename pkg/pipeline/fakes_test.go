@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// verbatim is a format that passes the raw event on, except for events it
-// cannot encode.
+// verbatim is a format that returns the raw event, except for events that it cannot
+// encode.
 type verbatim struct{ unable map[string]bool }
 
 func (v verbatim) Transform(dst []byte, e *source.Event) (sink.Record, error) {
@@ -32,8 +32,8 @@ func (v verbatim) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	}, nil
 }
 
-// fakeSink answers as its script says, and remembers what it took where the
-// answer is nil.
+// fakeSink answers as its script says. It remembers the records for which the answer is
+// nil.
 type fakeSink struct {
 	limits sink.Limits
 	answer func(ctx context.Context, n int, batch []sink.Record) error // n counts from 1; nil accepts all
@@ -56,11 +56,11 @@ func (s *fakeSink) Publish(ctx context.Context, batch []sink.Record) error {
 			return err
 		}
 	}
-	s.take(batch)
+	s.takeBatch(batch)
 	return nil
 }
 
-func (s *fakeSink) take(batch []sink.Record) {
+func (s *fakeSink) takeBatch(batch []sink.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.took = append(s.took, names(batch)...)
@@ -93,7 +93,7 @@ func names(batch []sink.Record) []string {
 	return all
 }
 
-// stores are positions and dead letters in memory.
+// stores keeps positions and dead letters in memory.
 type stores struct {
 	mu      sync.Mutex
 	saved   []string
@@ -145,8 +145,8 @@ func (s *stores) Put(ctx context.Context, _ string, rejects []sink.Reject) error
 	return nil
 }
 
-// last is the position saved last, as the number of events before it; -1 if
-// none was.
+// last returns the newest saved position, as the number of events before it; -1 if there
+// is none.
 func (s *stores) last() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +182,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// texts are the lines logged: level, text, error and hint.
+// texts returns the logged lines: level, text, error and hint.
 func (l *lines) texts(t *testing.T) []string {
 	t.Helper()
 	l.mu.Lock()
@@ -224,7 +224,7 @@ func newRig(log *eventLog, s *fakeSink) *rig {
 	return b
 }
 
-// another is a lane like the first, as after a restart.
+// another returns a lane like the first, as after a restart.
 func (b *rig) another() *pipeline.Lane {
 	return &pipeline.Lane{
 		Name: "acme/siem", SourceName: "acme", SinkName: "siem", Format: "raw",
@@ -240,7 +240,7 @@ func (b *rig) catchUp(t *testing.T) {
 	catchUp(t, b.Lane)
 }
 
-// catchUp runs a lane once, for a month at most: what hangs, fails.
+// catchUp runs a lane once, for a month at most, so that a lane that hangs fails.
 func catchUp(t *testing.T, l *pipeline.Lane) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
@@ -254,8 +254,7 @@ func catchUp(t *testing.T, l *pipeline.Lane) {
 	}
 }
 
-// start runs the lane; the function returned stops it and gives what Run
-// returned.
+// start runs the lane. The returned function stops it and returns what Run returned.
 func start(l *pipeline.Lane) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

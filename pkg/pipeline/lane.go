@@ -2,26 +2,36 @@
 // transforms them into records, publishes those to one sink, and moves the
 // lane's checkpoint.
 //
-// What it promises rests on one order of writes. The records of a page are
-// published; those that the sink refuses for good are put on stable storage as
-// dead letters; only then is the position behind the page saved. The source can
-// be read again, so a lane may lose its power between any two of these steps:
-// it reads again from the saved position, and delivers some records twice and
-// none never. The order stands in one function, settle.
+// Its promise rests on one order of writes, in one function, settle. First the lane
+// publishes the records of a page. Then it puts those that the sink refuses for good
+// on stable storage, as dead letters. Only then it saves the position behind the page.
+// The source can be read again, so power may fail between any two of these steps: the
+// lane reads again from the saved position. It may deliver a record twice. It loses
+// none.
 //
-// Three goroutines, read → transform → publish, are joined by two queues of
-// pages that are bounded in bytes. Publish takes whatever is queued, up to the
-// sink's limits, into one batch: single pages when the lane is idle, large
-// batches under load, and no timer in between.
+// Three stages, read → transform → publish, are joined by two queues of pages that are
+// bounded in bytes. They run at the same time, each in a goroutine of its own. That of
+// transform and of publish exists only while pages wait for it, so an idle lane is one
+// goroutine, which waits for the source. Publish takes whatever is queued, up to the
+// sink's limits, into one batch: single pages when the lane is idle, large batches under
+// load, and no timer in between.
 //
-// What fails is tried again, for ever, with back-off: the source, the sink, the
-// dead letters, the checkpoint. An unclear outcome counts as not delivered. Only
-// what is known to be wrong with a record rejects that record. While something
-// fails the lane says so through Status and its log, and no other lane notices.
+// A lane retries forever, with back-off, whatever fails: the source, the sink, the dead
+// letters, the checkpoint. An unclear outcome counts as not delivered. A record is
+// rejected only if the record itself is known to be bad. While something fails, Status
+// and the log report it, and no other lane is affected.
 //
-// What not to do: save a position anywhere but in settle and at the start,
-// write to a batch before it is settled or after a Publish was abandoned, or give
-// up.
+// What not to do: save a position anywhere but in settle and at the start, write to a
+// batch before it is settled or after its Publish was abandoned, or give up.
+//
+// # Files
+//
+// There is a file for each step of a page, so that one can read them in the order
+// in which a page meets them: begin and resume (where to start), read, queue,
+// encode, publish, deliver (retries and rejects), commit (dead letters and
+// checkpoint). destination and ledger are the two kinds of sinks; operation,
+// cadence, place and stopping serve several steps; state, status and histogram are
+// for people and metrics; set runs many lanes.
 package pipeline
 
 import (
@@ -41,33 +51,36 @@ import (
 
 // Positions keeps the checkpoints of lanes.
 type Positions interface {
-	// Load returns the position saved last, nil if there is none. A checkpoint that
-	// is corrupt or foreign is source.ErrUnusable, never none: the lane ends. After
-	// any other error Load is called again, with back-off.
+	// Load returns the newest saved position, nil if there is none. A corrupt or foreign
+	// checkpoint is source.ErrUnusable, and ends the lane. After any other error Load is
+	// called again, with back-off.
 	Load(ctx context.Context, lane string) (source.Position, error)
 
-	// Save returns nil once pos is on stable storage. After an error Load
-	// returns either the position before or pos.
+	// Save returns nil once pos is on stable storage. After an error Load returns either
+	// the former position or pos. sink.ErrMoved means that somebody else moved the
+	// position: the lane continues from what Load then returns. After any other error
+	// Save is called again, with back-off.
 	Save(ctx context.Context, lane string, pos source.Position) error
 }
 
-// Forgetter is Positions that outlive the process, and can hand a position over to a
-// sink that keeps it from then on.
+// Forgetter is implemented by Positions that outlive the process. It hands a position
+// over to a sink, which keeps it from then on.
 type Forgetter interface {
-	// Holds says whether there is a position of the lane, usable or not, that is not
-	// the sink's own. It takes nothing.
+	// Holds reports whether there is a position of the lane, usable or not, that is not
+	// the sink's own. It does not take the lane.
 	Holds(ctx context.Context, lane string) (bool, error)
 
-	// Forget returns nil once the lane has no position here, whatever happens then. It
-	// leaves alone what is the sink's own. It can be called again.
+	// Forget returns nil once the removal of the lane's position is on stable storage.
+	// It leaves the sink's own position alone. It can be called again.
 	Forget(ctx context.Context, lane string) error
 }
 
 // DeadLetters keeps records that were refused for good.
 type DeadLetters interface {
-	// Put returns nil once all rejects are on stable storage. After an error it
-	// is called again with the same ones, so some may be kept twice. It reads
-	// nothing of them after it returned.
+	// Put returns nil once all rejects are on stable storage. After an error it is called
+	// again with the same rejects, so some may be stored twice. After sink.ErrMoved the
+	// lane resumes from the new position and reads the events again instead. Put must not
+	// use the rejects after it returned.
 	Put(ctx context.Context, lane string, rejects []sink.Reject) error
 }
 
@@ -87,16 +100,17 @@ type Lane struct {
 	DeadLetters DeadLetters                              // required
 	Start       source.Start                             // where a lane without a checkpoint begins; default the oldest event there is
 
-	// Prepare gives an event as the sink is to get it, in memory that may be used
-	// again at the next call, or nil if the sink is not to get it. The event that
-	// comes with an error is delivered. It is called by one goroutine; nil is every
-	// event as it was read. See package prepare.
+	// Prepare returns an event as the sink should get it, or nil if the sink should not
+	// get it. The next call may reuse the event's memory. An event that is returned with
+	// an error is delivered. One goroutine calls Prepare. If Prepare is nil, all events
+	// stay as they were read. See package prepare.
 	Prepare func(*source.Event) (*source.Event, error)
 
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
+	Memory          source.Memory  // what the lane may hold of the process's memory; default source.Unbounded
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
-	MaxRejects      int            // rejects in a row, without a delivery between them, before the destination is taken to be at fault; default 100
-	ShutdownTimeout time.Duration  // time for what is under way once Run is told to stop; default 8 seconds
+	MaxRejects      int            // rejects in a row, without a delivery between them, before the lane blames the destination; default 100
+	ShutdownTimeout time.Duration  // time for the Publish under way once Run is told to stop; default 8 seconds
 	Once            bool           // stop once caught up; default false
 	Log             zerolog.Logger // the lane's name is added to what the lane logs; default none
 
@@ -111,12 +125,13 @@ type Lane struct {
 
 func (l *Lane) prepare() {
 	setDefault(&l.QueueBytes, defaultQueue)
+	setDefault(&l.Memory, source.Unbounded)
 	setDefault(&l.PublishTimeout, time.Minute)
 	setDefault(&l.MaxRejects, 100)
 	setDefault(&l.ShutdownTimeout, 8*time.Second)
 	l.log = l.Log.With().Str("lane", l.Name).Logger()
 	for name, op := range l.operations() {
-		op.prepare(name, l.log)
+		op.prepare(name, l.log, l.Memory)
 	}
 }
 
@@ -135,77 +150,57 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 // Run delivers until ctx ends or, with Once, until the lane has caught up; then
-// it returns nil. When ctx ends, nothing new begins: the batch being published
-// may still be settled within ShutdownTimeout, and is otherwise left to the next
-// run, which reads it again.
+// it returns nil. When ctx ends, nothing new begins. The batch being published may
+// still be settled within ShutdownTimeout; otherwise the next run reads it again.
 //
-// An error is returned only where going on would be a guess: the checkpoint is
-// not usable, or the source does not take it for one of its own; or where the
-// reader or the sink could not be closed at the end. Everything else is
-// retried. Run may be called again after it returned, but not concurrently.
+// Run returns an error only if to continue would be a guess, because the checkpoint is
+// not usable or the source does not accept it, or if the reader or the sink could not
+// be closed at the end. It retries everything else. Run may be called again after it
+// returned, but not concurrently.
 func (l *Lane) Run(ctx context.Context) (err error) {
 	l.prepared.Do(l.prepare)
 	l.state.begin()
 	defer func() { l.state.end(err) }()
-	grace, end := outlive(ctx, l.ShutdownTimeout)
+	stop, end := newStopping(ctx, l.ShutdownTimeout)
 	defer end()
-	dest := &destination{Lane: l}
-	err = l.follow(ctx, grace, dest)
+	dest := &destination{lane: l}
+	err = l.follow(stop, dest)
 	for errors.Is(err, sink.ErrMoved) {
-		l.log.Warn().Err(err).Msg("position is not where this lane left it; going on from where it is")
-		err = l.follow(ctx, grace, dest)
+		l.log.Warn().Err(err).Msg("position was changed elsewhere; resuming from the new one")
+		err = l.follow(stop, dest)
 	}
 	if ctx.Err() != nil {
-		err = nil // The stages return what ended them, and that is no failure.
+		err = nil // The stages return the error of the context that ended them, which is not a failure.
 	}
-	return errors.Join(err, dest.close(grace))
+	return errors.Join(err, dest.close(stop.hard))
 }
 
 // follow delivers from the lane's position on.
-func (l *Lane) follow(ctx, grace context.Context, dest *destination) error {
-	reader, err := l.resume(ctx, grace, dest)
+func (l *Lane) follow(stop stopping, dest *destination) error {
+	reader, err := (&resumption{lane: l, dest: dest}).open(stop)
 	if err != nil {
 		return err
 	}
-	pub := &publisher{Lane: l, dest: dest}
+	stages, running := errgroup.WithContext(stop.soft)
 	ahead := min(l.QueueBytes/4, readAhead)
-	read, encoded := newQueue(ahead), newQueue(l.QueueBytes-ahead)
+	read, encoded := newQueue(ahead, l.Memory, stages.Go), newQueue(l.QueueBytes-ahead, l.Memory, stages.Go)
+	enc, pub := newEncoding(l), &publisher{lane: l, dest: dest}
+	read.stage = func() error { return enc.run(running, read, encoded) }
+	encoded.stage = func() error { return pub.run(stop, encoded) }
 	l.state.open(reader, read, encoded)
-	stages, running := errgroup.WithContext(ctx)
-	stages.Go(func() error { return l.read(running, reader, read) })
-	stages.Go(func() error { return l.transform(running, read, encoded) })
-	stages.Go(func() error { return pub.run(running, grace, encoded) })
-	err = stages.Wait()
+	err = l.read(running, reader, read)
+	if failed := stages.Wait(); failed != nil {
+		err = failed // It ended the reading.
+	}
+	read.close()
+	encoded.close()
 	unsettled := l.state.close(err == nil)
-	l.log.Info().Int("pages_left_to_next_run", unsettled).Msg("lane stopped")
-	if ctx.Err() != nil {
+	l.log.Info().Int("unsettled_pages", unsettled).Msg("lane stopped")
+	if stop.soft.Err() != nil {
 		err = nil
 	}
-	return errors.Join(err, closeReader(reader))
-}
-
-func closeReader(r source.Reader) error {
-	if r == nil {
-		return nil
+	if failed := reader.Close(); failed != nil {
+		return errors.Join(err, fmt.Errorf("close reader: %w", failed))
 	}
-	if err := r.Close(); err != nil {
-		return fmt.Errorf("close reader: %w", err)
-	}
-	return nil
-}
-
-// outlive returns a context that ends d after ctx does. The function returned
-// ends it at once and releases what it holds.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-grace.Done():
-		}
-	})
-	return grace, func() { stop(); cancel() }
+	return err
 }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 func TestWhereALaneBegins(t *testing.T) {
-	t.Run("at what the source resolves, saved before the first read", func(t *testing.T) {
+	t.Run("at the start that the source resolves, saved before the first read", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 10}, &fakeSink{})
 			saved := -1
@@ -56,7 +57,7 @@ func TestWhereALaneBegins(t *testing.T) {
 			down.Store(true)
 			b.log.start = func() error {
 				if down.Load() {
-					return &source.Error{Op: "read the log", Class: source.Refused, Err: errors.New("401"), Advice: "grant read_audit_logs"}
+					return &source.Error{Op: "read the log", Class: source.Refused, Err: errors.New("401"), Hint: "grant read_audit_logs"}
 				}
 				return nil
 			}
@@ -106,8 +107,7 @@ func TestACheckpointThatCannotBeUsedEndsTheLane(t *testing.T) {
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got error %v, want %s", err, test.want)
 			}
-			var hinted interface{ Hint() string }
-			if b.stores.loadErr != nil && (!errors.As(err, &hinted) || hinted.Hint() != "restore the file") {
+			if b.stores.loadErr != nil && failure.Hint(err) != "restore the file" {
 				t.Errorf("the hint of %v was lost", err)
 			}
 			if len(b.sink.publishes()) > 0 || len(b.stores.saved) > before {
@@ -153,8 +153,8 @@ func TestTimePassesForAnIdleLane(t *testing.T) {
 	})
 }
 
-// Two lanes over one log, one of whose sinks is down for a day: the other's
-// deliveries are the same, and at the same times, as if it were alone.
+// Two lanes read one log, and the sink of one is down for a day. The other delivers the
+// same, and at the same times, as if it were alone.
 func TestALaneWhoseSinkIsDownStopsNoOther(t *testing.T) {
 	type delivery struct {
 		After time.Duration
@@ -206,7 +206,7 @@ func TestALaneWhoseSinkIsDownStopsNoOther(t *testing.T) {
 func TestQueuedBytesAreBounded(t *testing.T) {
 	tests := []struct {
 		name  string
-		size  int // of an event
+		size  int // bytes of an event
 		bound int64
 		most  int64
 	}{
@@ -222,7 +222,7 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 				var most int64
 				b.sink = &fakeSink{answer: func(context.Context, int, []sink.Record) error {
 					pass(time.Second)
-					synctest.Wait() // All that can be queued is.
+					synctest.Wait() // The queues are full.
 					most = max(most, b.Status().QueuedBytes)
 					return nil
 				}}

@@ -14,22 +14,22 @@ import (
 
 // eventLog is a source whose position is the number of events before it.
 type eventLog struct {
-	total int           // events it will ever have
+	total int           // number of events in the end
 	every time.Duration // between two events; 0: all are there from the start
 	began time.Time
 	page  int                 // events in a page; 0 is 10
 	size  int                 // bytes of padding in an event
 	quiet time.Duration       // until an idle reader says that time passed; 0 is a minute
-	poll  time.Duration       // between two looks of an idle reader; 0 is 5 seconds
-	start func() error        // asked before Start answers; may be nil
-	next  func(at int) error  // asked before Next answers from position at; may be nil
-	reads bool                // a Next that fails by next has read before
-	fails bool                // a Next that fails by next discards its walk
-	open  func(pos int) error // asked before Open answers; may be nil
+	poll  time.Duration       // between two polls of an idle reader; 0 is 5 seconds
+	start func() error        // called before Start returns; may be nil
+	next  func(at int) error  // called before Next returns from position at; may be nil
+	reads bool                // a Next that fails because of next has read before
+	fails bool                // a Next that fails because of next discards its walk
+	open  func(pos int) error // called before Open returns; may be nil
 	large map[int]bool        // events of which no record is made
-	age   time.Duration       // of a read that is still fresh; 0 is 15 seconds
+	age   time.Duration       // age of a read that is still fresh; 0 is 15 seconds
 	held  string              // why reads are held back
-	walk  source.Progress     // what Progress tells besides what the reader knows
+	walk  source.Progress     // what Progress returns besides what the reader knows
 }
 
 func (l *eventLog) visible() int {
@@ -123,7 +123,7 @@ func (r *logReader) Next(ctx context.Context) (source.Page, error) {
 	return p, nil
 }
 
-// wait looks again and again until there is an event, or time to say that time
+// wait polls until there is an event, or until it must return a page that says that time
 // passed.
 func (r *logReader) wait(ctx context.Context) error {
 	told := time.Now().Add(cmp.Or(r.quiet, time.Minute))

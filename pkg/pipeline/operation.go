@@ -11,21 +11,25 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// maxWait is the longest pause between two attempts that nobody asked for.
+// maxWait is the longest pause between two attempts, unless an error asks for a longer
+// one.
 const maxWait = time.Minute
 
-// operation is something that a lane does over and over and that may fail: read,
-// open, publish, bury, save. It paces the attempts, tells of failures without
-// flooding the log, and says for people why the lane is not well. One goroutine
-// at a time attempts it; what it says may be asked at any time.
+// operation is something that a lane does repeatedly and that may fail: read, open,
+// publish, bury, save. It paces the attempts, logs failures without flooding the log, and
+// reports why the lane is not well. One goroutine at a time attempts it. Its report may
+// be read at any time.
 type operation struct {
-	name string
-	log  zerolog.Logger
-	wait backoff.BackOff
-	told cadence
+	name   string
+	log    zerolog.Logger
+	memory source.Memory // which another lane may have while this one waits
+	wait   backoff.BackOff
+	told   cadence
 
 	mu       sync.Mutex
 	err      error     // of the last attempt; nil if it succeeded
@@ -34,14 +38,14 @@ type operation struct {
 	retries  map[string]uint64
 }
 
-func (o *operation) prepare(name string, log zerolog.Logger) {
-	o.name, o.log, o.retries = name, log, map[string]uint64{}
+func (o *operation) prepare(name string, log zerolog.Logger, memory source.Memory) {
+	o.name, o.log, o.memory, o.retries = name, log, memory, map[string]uint64{}
 	o.wait = backoff.NewExponentialBackOff(backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(maxWait), backoff.WithMaxElapsedTime(0))
 }
 
-// until attempts f until it succeeds. The error is that of ctx, which ends the
-// waiting between attempts, or sink.ErrMoved, which no attempt mends.
+// until attempts f until it succeeds. It returns the error of ctx, which ends the waiting
+// between attempts, or sink.ErrMoved, after which no attempt can succeed.
 func (o *operation) until(ctx context.Context, f func() error) error {
 	for {
 		err := f()
@@ -58,13 +62,19 @@ func (o *operation) until(ctx context.Context, f func() error) error {
 	}
 }
 
-// pause notes that an attempt failed and waits until the next one is due. If ctx
-// has ended, the failure is taken to be of that and not noted.
+// pause records a failed attempt and waits until the next one is due. If ctx has ended,
+// it takes that as the cause and records nothing.
 func (o *operation) pause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(o.failed(err))
+	o.memory.Yield()
+	return wait(ctx, o.failed(err))
+}
+
+// wait returns after d, or with the error of ctx if that ends first.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -74,11 +84,11 @@ func (o *operation) pause(ctx context.Context, err error) error {
 	}
 }
 
-// failed notes a failure and says how long to wait: exponentially longer, with
-// jitter, up to maxWait, and never less than the error asks for.
+// failed records a failure and returns the time to wait. It doubles, with jitter, up to
+// maxWait, and is never less than the error asks for.
 func (o *operation) failed(err error) time.Duration {
-	wait := max(min(o.wait.NextBackOff(), maxWait), floor(err))
-	class := cmp.Or(class(err), o.name)
+	wait := max(min(o.wait.NextBackOff(), maxWait), failure.RetryAfter(err))
+	class := cmp.Or(failure.Class(err), o.name)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
@@ -89,7 +99,7 @@ func (o *operation) failed(err error) time.Duration {
 	o.retries[class]++
 	if o.told.due(class) {
 		line := o.log.Warn().Err(err).Str("class", class).Int("attempts", o.failures)
-		if hint := hint(err); hint != "" {
+		if hint := failure.Hint(err); hint != "" {
 			line = line.Str("hint", hint)
 		}
 		line.Stringer("retry_in", wait.Round(time.Millisecond)).Msg(o.name + " failed")
@@ -97,7 +107,7 @@ func (o *operation) failed(err error) time.Duration {
 	return wait
 }
 
-// succeeded ends a row of failures, if there was one.
+// succeeded ends a row of failures, if there is one.
 func (o *operation) succeeded() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -109,7 +119,7 @@ func (o *operation) succeeded() {
 	o.wait.Reset()
 }
 
-// trouble says for people what fails, and is empty if nothing does.
+// trouble returns what fails, for people. It is empty if nothing does.
 func (o *operation) trouble() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -117,7 +127,7 @@ func (o *operation) trouble() string {
 		return ""
 	}
 	text := fmt.Sprintf("%s: %v (retrying since %s, %d attempts)", o.name, o.err, o.since.UTC().Format(time.RFC3339), o.failures)
-	if hint := hint(o.err); hint != "" {
+	if hint := failure.Hint(o.err); hint != "" {
 		text += "; hint: " + hint
 	}
 	return text
@@ -129,41 +139,4 @@ func (o *operation) addRetries(to map[string]uint64) {
 	for class, n := range o.retries {
 		to[class] += n
 	}
-}
-
-// floor is the least time that err asks to wait.
-func floor(err error) time.Duration {
-	if e, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err); ok {
-		return e.RetryAfter()
-	}
-	return 0
-}
-
-// class is the kind of trouble that err is, for metrics and for when to log
-// again; empty if it does not say.
-func class(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		ErrorClass() string
-	}](err); ok {
-		return e.ErrorClass()
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "timeout"
-	}
-	return ""
-}
-
-// hint is what a person can do about err; empty if it does not say.
-func hint(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return e.Hint()
-	}
-	return ""
 }

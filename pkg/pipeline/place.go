@@ -7,38 +7,38 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// describeEvery is how often positions are described as they are saved. To describe
-// one its source reads all of it, which takes 24 ms where it names 20,000 events:
-// more than to save it.
+// describeEvery is the least time between two descriptions of saved positions. To
+// describe a position, its source reads all of it. That takes longer than saving it: 24
+// ms if it names 20,000 events.
 const describeEvery = time.Second
 
 // place is the lane's checkpoint, as people and metrics see it. Each position is
-// described at most once, however often Status is asked for: when it is saved, or,
-// while saves follow one another fast, when somebody asks.
+// described at most once, however often Status is called: when it is saved, or, if saves
+// follow each other fast, when Status needs it.
 type place struct {
-	mu        sync.Mutex
-	position  source.Position // nil before there is one
-	described bool            // so what stands below is of position
-	meaning   source.Description
-	err       error
-	at        time.Time // when a position was last described
+	mu       sync.Mutex
+	position source.Position // the newest one, until it is described: it may be large
+	meaning  source.Description
+	err      error
+	at       time.Time // when a position was last described
 }
 
-// move notes a position that was saved.
+// move stores a position that was saved.
 func (p *place) move(pos source.Position, describe func(source.Position) (source.Description, error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.position, p.described = pos, false
+	p.position = pos
 	if time.Since(p.at) >= describeEvery {
 		p.describe(describe)
 	}
 }
 
-// description is what the position saved last means; zero before there is one.
+// description returns the description of the newest saved position, zero if there is
+// none.
 func (p *place) description(describe func(source.Position) (source.Description, error)) (source.Description, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.position != nil && !p.described {
+	if p.position != nil {
 		p.describe(describe)
 	}
 	return p.meaning, p.err
@@ -47,5 +47,5 @@ func (p *place) description(describe func(source.Position) (source.Description, 
 // describe is called with the mutex held.
 func (p *place) describe(describe func(source.Position) (source.Description, error)) {
 	p.meaning, p.err = describe(p.position)
-	p.described, p.at = true, time.Now()
+	p.position, p.at = nil, time.Now()
 }

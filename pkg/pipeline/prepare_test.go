@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// only keeps the events that keep names by their number.
+// only keeps the events whose numbers keep accepts.
 func only(keep func(n int) bool) func(*source.Event) (*source.Event, error) {
 	return func(e *source.Event) (*source.Event, error) {
 		if !keep(index(e.ID)) {
@@ -42,8 +42,8 @@ func TestPositionMovesOverWhatIsFiltered(t *testing.T) {
 	})
 }
 
-// TestEveryEventIsAccountedFor filters, rejects and delivers events as it
-// happens, with a sink that fails now and then.
+// TestEveryEventIsAccountedFor filters, rejects and delivers events in any order, with a
+// sink that fails now and then.
 func TestEveryEventIsAccountedFor(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		total, page := rapid.IntRange(0, 120).Draw(rt, "events"), rapid.IntRange(1, 30).Draw(rt, "page")
@@ -95,8 +95,8 @@ func count(fates []string, fate string) (n uint64) {
 	return n
 }
 
-// TestFilteredEventsCountOnceTheyAreSettled has a lane stopped while its sink
-// does not accept what stands beside them.
+// TestFilteredEventsCountOnceTheyAreSettled stops a lane while its sink does not accept
+// the records around filtered events.
 func TestFilteredEventsCountOnceTheyAreSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := true
@@ -111,7 +111,7 @@ func TestFilteredEventsCountOnceTheyAreSettled(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait()
 		if s := b.Status(); s.Filtered != 0 {
-			t.Errorf("%d events are filtered and not settled, want 0", s.Filtered)
+			t.Errorf("%d filtered events count before they are settled, want 0", s.Filtered)
 		}
 		if err := stop(); err != nil {
 			t.Fatal(err)
@@ -127,8 +127,8 @@ func TestFilteredEventsCountOnceTheyAreSettled(t *testing.T) {
 	})
 }
 
-// TestWhatIsPreparedIsWhatIsKept looks at what leaves the lane: bodies, dead
-// letters of the sink and of the format, and the bytes it says it holds.
+// TestWhatIsPreparedIsWhatIsKept checks everything that leaves the lane: bodies, dead
+// letters of the sink and of the format, and the bytes that the lane says it holds.
 func TestWhatIsPreparedIsWhatIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bodies []string
@@ -184,12 +184,12 @@ func TestWhatCannotBePreparedIsDeliveredAndTold(t *testing.T) {
 		}
 		told := 0
 		for _, line := range b.lines.texts(t) {
-			if strings.HasPrefix(line, "warn an event is delivered although") && strings.Contains(line, "nothing to compare") {
+			if strings.HasPrefix(line, "warn event delivered unfiltered or unenriched") && strings.Contains(line, "nothing to compare") {
 				told++
 			}
 		}
 		if told != 1 {
-			t.Errorf("told %d times, want once:\n%s", told, strings.Join(b.lines.texts(t), "\n"))
+			t.Errorf("logged %d times, want once:\n%s", told, strings.Join(b.lines.texts(t), "\n"))
 		}
 	})
 }

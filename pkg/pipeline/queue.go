@@ -9,66 +9,69 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// queuePages is how many pages a queue holds at most. Bytes bound it long
-// before, unless pages are nearly empty.
+// queuePages is the limit of pages in a queue. The limit of bytes is reached long before,
+// unless pages are nearly empty.
 const queuePages = 1024
 
-// What an event takes in memory besides its raw bytes, and a record besides its
-// body. Events are small, so that this is a third of a page that was read.
+// These are the bytes of memory that an event takes besides its raw bytes, and a record
+// besides its body. Since events are small, they are a third of a page that was read.
 const (
 	eventBytes  = int64(unsafe.Sizeof(source.Event{}))
 	recordBytes = int64(unsafe.Sizeof(sink.Record{}) + unsafe.Sizeof([]byte(nil)))
 )
 
 const (
-	// defaultQueue is what a lane holds where neither its owner nor its sink asks
-	// for more.
+	// defaultQueue is the size of a lane's queue unless its owner or its sink needs more.
 	defaultQueue = 16 << 20
-	// readAhead is what of it waits to be encoded, at most: enough for the reader
-	// and the encoder to work at the same time, whatever the sink's batches are.
+	// readAhead is the most of it that may wait to be encoded. That is enough for the
+	// reader and the encoder to work at the same time, however large the batches are.
 	readAhead = 4 << 20
 )
 
-// QueueBytes is how much a lane has to hold so that a sink with these limits is
-// handed batches as large as it allows: a Publish takes what is queued, and what
-// is being published stays queued until it is settled. 16 MiB do for most; a sink
-// whose Publish takes long, since the destination confirms late, declares larger
-// batches. While one of them is on its way the queue holds that much less of the
-// next, so that in the long run half a queue goes into each Publish.
+// QueueBytes is how large a lane's queue must be so that a sink with these limits gets
+// batches as large as it allows. A Publish takes what is queued, and a batch stays in
+// the queue until it is settled. So while one batch is on its way, the queue holds that
+// much less of the next: in the long run half a queue goes into each Publish. 16 MiB is
+// enough for most sinks. A sink whose Publish takes long, because the destination
+// confirms late, declares larger batches.
 //
-// A record counts with the event it was made of, which is seldom larger, and with
-// what the encoder sets aside for it.
+// A record counts with its event, which is seldom larger, and with the memory that the
+// encoder reserves for it.
 func QueueBytes(limits sink.Limits) int64 {
-	limits = withDefaults(limits)
+	limits = limits.WithDefaults()
 	bodies := int64(limits.Bytes)
 	return max(defaultQueue, readAhead+bodies+bodies+bodies/8+int64(limits.Records)*recordBytes)
 }
 
-// page is one read on its way through the lane: events until it is encoded,
-// records and rejects after.
+// page is one read on its way through the lane. It holds events until they are encoded,
+// and records and rejects afterwards.
 type page struct {
 	events  []source.Event
 	part    part
-	room    []byte        // memory that bodies of its records stand in, empty to append to
+	rooms   [][]byte      // borrowed buffers in which bodies of its records stand
 	rejects []sink.Reject // events that could not be encoded
 	next    source.Position
 
-	filtered   int   // events that the sink is not to get
+	filtered   int   // events that the sink should not get
 	unprepared int   // events whose preparation failed
-	why        error // of the last of them
+	why        error // the error of the last of them
 
+	bare     bool // no event was read with it
 	caughtUp bool
-	oldest   time.Time // of its first event; zero if it has none
-	bytes    int64     // of memory it holds
+	oldest   time.Time // time of its first event; zero if it has none
+	bytes    int64     // memory that it holds
+	charged  bool      // it holds the lane's turn
+	grown    int64     // bytes beyond it
 }
 
-// part is a run of records, oldest first, beside the raw events they were made
-// of. Its slices are shared with whatever is being published, and are not written
-// to before that is settled.
+// part is a run of records, oldest first, with the raw events that they were made of. A
+// Publish may read its slices until the records are settled, so nobody may write to them
+// before that.
 type part struct {
 	records []sink.Record
 	raws    [][]byte
@@ -94,71 +97,175 @@ func join(parts ...part) part {
 	return all
 }
 
-// queue joins two stages. It is bounded in pages, and in the bytes of pages that
-// were put and not yet released; what was taken out of the channel still counts
-// until the taker lets go of it.
+// queue joins two stages. The second one runs in a goroutine that exists only while pages
+// wait, so an idle lane has none for it. The queue is bounded in pages, and in the bytes
+// of pages that were put and not yet released. A page that was taken counts until it is
+// released.
 type queue struct {
-	pages chan *page
-	room  *semaphore.Weighted
-	size  int64
-	held  atomic.Int64
-	spare sync.Pool // of *page; see reuse
+	room *semaphore.Weighted
+	size int64
+	held atomic.Int64
+	run  func(stage func() error) // runs a stage in a goroutine
+
+	memory   source.Memory // of the lane
+	charged  atomic.Int64  // pages that hold the lane's turn
+	grown    atomic.Int64  // bytes beyond it
+	released chan struct{} // after each release, if somebody waits
+
+	mu      sync.Mutex
+	stage   func() error // takes pages until none waits
+	running bool         // also once the stage has failed: then it is not run again
+	pages   []*page      // that wait; nil if none does
 }
 
-func newQueue(size int64) *queue {
+// newQueue returns a queue without a stage.
+func newQueue(size int64, memory source.Memory, run func(stage func() error)) *queue {
 	size = max(size, 1) // An empty semaphore would let everything pass.
-	return &queue{pages: make(chan *page, queuePages), room: semaphore.NewWeighted(size), size: size}
+	return &queue{
+		room: semaphore.NewWeighted(size), size: size, run: run,
+		memory: memory, released: make(chan struct{}, 1),
+	}
 }
 
-// put waits for room. A page larger than the queue asks for all of it, and so
-// passes alone.
+// put waits for space. A page larger than the queue acquires all of it, and so passes
+// alone.
 func (q *queue) put(ctx context.Context, p *page) error {
 	if err := q.room.Acquire(ctx, q.weight(p)); err != nil {
 		return err
 	}
-	q.held.Add(p.bytes)
-	select {
-	case q.pages <- p:
-		return nil
-	case <-ctx.Done():
-		q.release(p)
-		return ctx.Err()
+	if err := q.charge(ctx, p); err != nil {
+		q.room.Release(q.weight(p))
+		return err
 	}
+	q.held.Add(p.bytes)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pages = append(q.pages, p)
+	if !q.running {
+		q.running = true
+		q.run(q.stage)
+	}
+	return nil
 }
 
-// take waits for a page; it is nil once the queue is closed and empty.
+// take returns the page that waits longest. It is nil if none waits: then the stage must
+// return, and put runs it again. After an error it must return, too.
 func (q *queue) take(ctx context.Context) (*page, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	select {
-	case p := <-q.pages:
-		return p, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pages) == 0 {
+		q.running = false
+		return nil, nil
 	}
+	return q.first(), nil
+}
+
+// takeIf returns the page that waits longest if it is accepted, and otherwise nil.
+func (q *queue) takeIf(accepted func(*page) bool) *page {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pages) == 0 || !accepted(q.pages[0]) {
+		return nil
+	}
+	return q.first()
+}
+
+// first removes the first page. The caller holds the lock.
+func (q *queue) first() *page {
+	p := q.pages[0]
+	q.pages[0] = nil
+	if q.pages = q.pages[1:]; len(q.pages) == 0 {
+		q.pages = nil
+	}
+	return p
+}
+
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.pages)
 }
 
 func (q *queue) release(p *page) {
 	q.held.Add(-p.bytes)
 	q.room.Release(q.weight(p))
+	if p.charged {
+		q.memory.Shrink(p.grown)
+		q.grown.Add(-p.grown)
+		q.memory.Leave()
+		q.charged.Add(-1)
+	}
+	select {
+	case q.released <- struct{}{}:
+	default:
+	}
 }
 
-// reuse leaves the memory of a page that was released to those to come. Nobody
-// may read its records or their bodies any more.
-func (q *queue) reuse(p *page) {
+// charge waits for memory. A page that is alone in the queue is part of the lane's turn.
+// Each further one needs more, or waits until one before it is released. A page without
+// events takes nothing.
+func (q *queue) charge(ctx context.Context, p *page) error {
+	if p.bare {
+		return nil
+	}
+	if err := q.memory.Enter(ctx); err != nil {
+		return err
+	}
+	p.charged, p.grown = true, 0
+	q.charged.Add(1)
+	for q.held.Load() > 0 {
+		if q.memory.Grow(p.bytes) {
+			p.grown = p.bytes
+			q.grown.Add(p.grown)
+			break
+		}
+		select {
+		case <-q.released:
+		case <-ctx.Done():
+			q.memory.Leave()
+			q.charged.Add(-1)
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// close gives back the memory of pages that were not released, once nobody puts or
+// releases any more.
+func (q *queue) close() {
+	q.memory.Shrink(q.grown.Swap(0))
+	for range q.charged.Swap(0) {
+		q.memory.Leave()
+	}
+}
+
+// weight bounds the number of pages, too: a nearly empty one counts more than its bytes.
+func (q *queue) weight(p *page) int64 { return min(max(p.bytes, q.size/queuePages), q.size) }
+
+// spares are parts that no lane uses, empty to append to.
+var spares sync.Pool
+
+// reuse gives the memory of a released page to later pages of any lane. Nobody may read
+// the page's records or their bodies any more.
+func (p *page) reuse() {
 	clear(p.part.records) // of the events they point to
 	clear(p.part.raws)
-	q.spare.Put(&page{part: p.part.slice(0, 0), room: p.room})
+	spare := p.part.slice(0, 0)
+	spares.Put(&spare)
+	for _, buf := range p.rooms {
+		pool.Put(buf)
+	}
+	p.part, p.rooms = part{}, nil
 }
 
-// blank is a page that holds nothing, in memory that was used before if there is
-// any. Where a lane is idle the collector takes that back.
-func (q *queue) blank() *page {
-	if p, ok := q.spare.Get().(*page); ok {
-		return p
+// blank returns a page without content. It has the memory of a reused page if there is
+// one.
+func blank() *page {
+	if spare, ok := spares.Get().(*part); ok {
+		return &page{part: *spare}
 	}
 	return &page{}
 }
-
-func (q *queue) weight(p *page) int64 { return min(p.bytes, q.size) }

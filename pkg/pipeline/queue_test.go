@@ -32,8 +32,8 @@ func TestQueueBytes(t *testing.T) {
 	}
 }
 
-// While a Publish of one page takes its time, as much is queued as the next may
-// hold.
+// While a Publish of one page takes its time, the queue holds as much as the next Publish
+// may take.
 func TestASinkIsHandedBatchesAsLargeAsItAllows(t *testing.T) {
 	const records = 2000
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestASinkIsHandedBatchesAsLargeAsItAllows(t *testing.T) {
 		}
 		b := newRig(&eventLog{total: 3 * records, size: 10_000, next: func(at int) error {
 			if at > 0 {
-				<-taking // A first batch of many pages would leave that much less room.
+				<-taking // A first batch of many pages would leave less space.
 			}
 			return nil
 		}}, snk)

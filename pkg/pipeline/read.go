@@ -7,19 +7,19 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// read hands on the source's pages, oldest first, until ctx ends or, with Once,
-// a page says that nothing waits behind it.
+// read puts the source's pages into the queue, oldest first. It ends with ctx or, with
+// Once, after a page that says that nothing waits behind it.
 func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
-	defer close(out.pages)
 	var failed time.Time
 	var discarded uint64
 	for {
 		var got source.Page
 		err := l.reading.until(ctx, func() (err error) {
 			if got, err = r.Next(ctx); err != nil {
-				// A long walk asks for many pages before it hands out the first: a failure
-				// now and then must not slow it down as failures in a row do. One that
-				// discards the walk is about all of it, however much was read.
+				// A long walk requests many pages before it returns the first. Single
+				// failures must not slow it down as failures in a row do. An error that
+				// discards the walk is a failure of the whole walk, however many pages it
+				// read.
 				now := r.Progress()
 				if now.LastRead.After(failed) && now.WalksFailed == discarded {
 					l.reading.wait.Reset()
@@ -44,7 +44,7 @@ func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
 }
 
 func newPage(got source.Page) *page {
-	p := &page{events: got.Events, next: got.Next, caughtUp: got.CaughtUp, bytes: int64(len(got.Next)) + eventBytes*int64(len(got.Events))}
+	p := &page{events: got.Events, bare: len(got.Events) == 0, next: got.Next, caughtUp: got.CaughtUp, bytes: int64(len(got.Next)) + eventBytes*int64(len(got.Events))}
 	for i := range got.Events {
 		p.bytes += int64(len(got.Events[i].Raw))
 	}

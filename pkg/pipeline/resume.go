@@ -2,32 +2,38 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// resume opens a reader at the lane's checkpoint. A lane without one resolves
-// where to begin, and saves that before anything is read, so that a start at
-// "now" means the same moment after a crash. The error is of ctx, or says why
-// going on would be a guess.
-func (l *Lane) resume(ctx, grace context.Context, dest *destination) (source.Reader, error) {
-	if err := dest.ready(ctx); err != nil {
+// resumption finds the position from which a lane resumes.
+type resumption struct {
+	lane *Lane
+	dest *destination
+}
+
+// open opens a reader at the lane's checkpoint. For a lane without one it resolves the
+// start and saves it before it reads, so "now" means the same moment after a crash. The
+// error is that of stop.soft, or the reason why to continue would be a guess.
+func (r *resumption) open(stop stopping) (source.Reader, error) {
+	if err := r.dest.ready(stop.soft); err != nil {
 		return nil, err
 	}
-	pos, err := l.position(ctx, grace, dest)
+	pos, err := r.position(stop)
 	if err != nil {
 		return nil, err
 	}
 	resumed := pos != nil
 	if !resumed {
-		if pos, err = l.begin(ctx, grace, dest); err != nil {
+		if pos, err = r.begin(stop); err != nil {
 			return nil, err
 		}
 	}
-	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log})
+	l := r.lane
+	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log, Memory: l.Memory})
 	if err != nil {
 		return nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
 	}
@@ -36,138 +42,121 @@ func (l *Lane) resume(ctx, grace context.Context, dest *destination) (source.Rea
 	return reader, nil
 }
 
-// position is where the lane goes on, nil if it has not begun. A sink that keeps
-// it is asked; what the state has of it from an earlier run, in which the sink did
-// not, is carried over to the sink once, and the other way round. Then one of the two
-// has it: a copy that stayed in the state would grow old, and be believed once the
-// sink lost its own.
-func (l *Lane) position(ctx, grace context.Context, dest *destination) (source.Position, error) {
-	if _, ok := dest.sink.(sink.Ledger); !ok {
-		if err := l.release(ctx, grace, dest); err != nil {
+// position returns where the lane resumes, nil if it has not begun. If the sink keeps the
+// position, the sink is asked. If an earlier run kept it in the state, the sink takes it
+// over once; the reverse happens, too. From then on only one of them has it. A copy in
+// the state would grow old, and would be used if the sink lost its own.
+func (r *resumption) position(stop stopping) (source.Position, error) {
+	if !r.dest.keepsPosition() {
+		if err := r.release(stop); err != nil {
 			return nil, err
 		}
-		return l.load(ctx)
+		return r.load(stop.soft)
 	}
-	if err := l.stillLost(ctx, dest); err != nil {
+	if err := r.stillLost(stop.soft); err != nil {
 		return nil, err
 	}
-	pos, err := l.take(ctx, dest)
+	pos, err := r.dest.takeLane(stop.soft)
 	switch {
 	case err != nil:
 		return nil, err
 	case pos == nil:
-		return l.carryOver(ctx, grace, dest)
+		return r.carryOver(stop)
 	}
-	return l.retire(ctx, grace, dest, pos)
+	return r.retire(stop, pos)
 }
 
-// carryOver gives the sink the position that the state has, if it has one.
-func (l *Lane) carryOver(ctx, grace context.Context, dest *destination) (source.Position, error) {
-	pos, err := l.load(ctx)
+// carryOver gives the sink the position in the state, if there is one.
+func (r *resumption) carryOver(stop stopping) (source.Position, error) {
+	pos, err := r.load(stop.soft)
 	if err != nil {
 		return nil, err
 	}
 	// A state in the sink's own cluster may have taken the lane from the sink.
-	if _, err := l.take(ctx, dest); err != nil || pos == nil {
+	if _, err := r.dest.takeLane(stop.soft); err != nil || pos == nil {
 		return nil, err
 	}
-	if err := l.keep(ctx, grace, dest, pos); err != nil {
+	if err := r.commit(stop, pos); err != nil {
 		return nil, err
 	}
-	l.log.Info().Msg("position carried over from the state to the sink, which keeps it from now on")
-	return l.forget(ctx, dest, pos)
+	r.lane.log.Info().Msg("position carried over from the state to the sink, which keeps it from now on")
+	return r.forget(stop.soft, pos)
 }
 
-// retire has the state forget what it still holds of a position that the sink keeps,
-// as after a crash in the middle of carryOver. The sink commits first. Where both
-// keep positions under one key in Kafka, that makes the one there the sink's own.
-func (l *Lane) retire(ctx, grace context.Context, dest *destination, pos source.Position) (source.Position, error) {
-	held, err := l.held(ctx)
+// retire removes from the state a position that the sink keeps, for example after a crash
+// in carryOver. The sink commits its position first. If both keep positions under one key
+// in Kafka, that makes the position there the sink's own.
+func (r *resumption) retire(stop stopping, pos source.Position) (source.Position, error) {
+	held, err := r.held(stop.soft)
 	if err != nil || !held {
 		return pos, err
 	}
-	if err := l.keep(ctx, grace, dest, pos); err != nil {
+	if err := r.commit(stop, pos); err != nil {
 		return nil, err
 	}
-	return l.forget(ctx, dest, pos)
+	return r.forget(stop.soft, pos)
 }
 
-func (l *Lane) held(ctx context.Context) (held bool, err error) {
-	states, ok := l.Positions.(Forgetter)
+// held reports whether the state has a position of the lane that is not the sink's
+// own.
+func (r *resumption) held(ctx context.Context) (held bool, err error) {
+	states, ok := r.lane.Positions.(Forgetter)
 	if !ok {
 		return false, nil
 	}
-	err = l.taking.until(ctx, func() (err error) {
-		held, err = states.Holds(ctx, l.Name)
+	err = r.lane.taking.until(ctx, func() (err error) {
+		held, err = states.Holds(ctx, r.lane.Name)
 		return err
 	})
 	return held, err
 }
 
-// forget is called once the sink has committed pos, and never before: there is a
-// position at each moment.
-func (l *Lane) forget(ctx context.Context, dest *destination, pos source.Position) (source.Position, error) {
-	states, ok := l.Positions.(Forgetter)
+// forget removes the position from the state. It is called only after the sink has
+// committed pos, so there is a position at each moment.
+func (r *resumption) forget(ctx context.Context, pos source.Position) (source.Position, error) {
+	states, ok := r.lane.Positions.(Forgetter)
 	if !ok {
 		return pos, nil
 	}
-	if err := l.taking.until(ctx, func() error { return states.Forget(ctx, l.Name) }); err != nil {
+	if err := r.lane.taking.until(ctx, func() error { return states.Forget(ctx, r.lane.Name) }); err != nil {
 		return nil, err
 	}
 	// A state in the sink's own cluster may have taken the lane from the sink.
-	return l.take(ctx, dest)
+	return r.dest.takeLane(ctx)
 }
 
-// take asks a sink that keeps the position for it.
-func (l *Lane) take(ctx context.Context, dest *destination) (pos source.Position, err error) {
-	err = l.taking.until(ctx, func() error {
-		if err := dest.ready(ctx); err != nil {
-			return err
-		}
-		ledger := dest.sink.(sink.Ledger)
-		found := new(source.Position) // not shared with an attempt that was abandoned
-		err := dest.attempt(ctx, "taking the lane", func(ctx context.Context) (err error) {
-			*found, err = ledger.Position(ctx)
-			return err
-		})
-		if err == nil {
-			pos = *found
-		}
-		return err
-	})
-	return pos, err
-}
-
-// release carries over a position that the sink kept in an earlier run.
-func (l *Lane) release(ctx, grace context.Context, dest *destination) error {
-	former, ok := dest.sink.(sink.Releaser)
+// release saves a position in the state that the sink kept in an earlier run.
+func (r *resumption) release(stop stopping) error {
+	former, ok := r.dest.sink.(sink.Releaser)
 	if !ok {
 		return nil
 	}
-	return l.taking.until(ctx, func() error {
-		return former.Release(ctx, func(pos []byte) error { return l.Positions.Save(grace, l.Name, pos) })
+	return r.lane.taking.until(stop.soft, func() error {
+		return former.Release(stop.soft, func(pos []byte) error {
+			return r.lane.Positions.Save(stop.hard, r.lane.Name, pos)
+		})
 	})
 }
 
-// load asks the state until it answers, or says that the checkpoint is unusable.
-func (l *Lane) load(ctx context.Context) (pos source.Position, err error) {
-	var fatal error
-	err = l.taking.until(ctx, func() (err error) {
-		pos, err = l.Positions.Load(ctx, l.Name)
-		if errors.Is(err, source.ErrUnusable) {
-			fatal = err // which names the checkpoint
+// load asks the state until it answers, or reports that the checkpoint is unusable.
+func (r *resumption) load(ctx context.Context) (pos source.Position, err error) {
+	var unusable error
+	err = r.lane.taking.until(ctx, func() (err error) {
+		pos, err = r.lane.Positions.Load(ctx, r.lane.Name)
+		if failure.IsUnusable(err) {
+			unusable = err // which names the checkpoint
 			return nil
 		}
 		return err
 	})
-	if fatal != nil {
-		return nil, fmt.Errorf("lane %s: %w", l.Name, fatal)
+	if unusable != nil {
+		return nil, fmt.Errorf("lane %s: %w", r.lane.Name, unusable)
 	}
 	return pos, err
 }
 
-// keep commits a position without records.
-func (l *Lane) keep(ctx, grace context.Context, dest *destination, pos source.Position) error {
-	p := &publisher{Lane: l, dest: dest}
-	return p.commit(ctx, grace, newTransaction(part{}, nil, pos))
+// commit gives the sink a position without records.
+func (r *resumption) commit(stop stopping, pos source.Position) error {
+	p := &publisher{lane: r.lane, dest: r.dest}
+	return p.commit(stop, newTransaction(part{}, nil, pos))
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// swellingBy makes bodies of the same few hundred bytes, and now and then of one
-// that outgrows them.
+// swellingBy makes bodies of a few hundred bytes, and now and then a body that does not
+// fit into the buffer.
 func swellingBy(events int) swelling {
 	format := swelling{make([]int, events)}
 	for i := range format.sizes {
@@ -27,7 +27,7 @@ func swellingBy(events int) swelling {
 	return format
 }
 
-// holds tells whether the record is the one that the format made of its event.
+// holds reports whether the record is the one that the format made of its event.
 func (s swelling) holds(r *sink.Record) bool {
 	if r.ID == "" {
 		return false // It was cleared.
@@ -36,8 +36,8 @@ func (s swelling) holds(r *sink.Record) bool {
 	return bytes.Equal(r.Body, bytes.Repeat([]byte{byte(n)}, s.sizes[n]))
 }
 
-// read looks at records as a sink does that takes its time: when they come, and
-// again when all other stages had time to go on.
+// read checks records twice, as a slow sink reads them: when they come, and again after
+// all other stages had time to continue.
 func (s swelling) read(t *testing.T, records []sink.Record) {
 	t.Helper()
 	for _, when := range []string{"when it was handed over", "while it was read"} {
@@ -51,8 +51,8 @@ func (s swelling) read(t *testing.T, records []sink.Record) {
 	}
 }
 
-// The memory of a page is used again only when its batch is settled, however many
-// attempts that takes.
+// The memory of a page is reused only when its batch is settled, however many attempts
+// that takes.
 func TestABatchStaysWhatItIsUntilItIsSettled(t *testing.T) {
 	const events = 2000
 	format := swellingBy(events)
@@ -85,8 +85,7 @@ func TestABatchStaysWhatItIsUntilItIsSettled(t *testing.T) {
 	})
 }
 
-// readLetters are dead letters that look at what they are handed, and keep nothing
-// of it but its name.
+// readLetters is a dead letter store that reads the rejects, and keeps only their names.
 type readLetters struct {
 	*stores
 	read func([]sink.Record)
@@ -101,8 +100,7 @@ func (l *readLetters) Put(ctx context.Context, lane string, rejects []sink.Rejec
 	return l.stores.Put(ctx, lane, rejects)
 }
 
-// lingering hangs in its Publish, whatever is asked of it, and tells what it was
-// handed.
+// lingering hangs in its Publish whatever it is asked, and reports what it was given.
 type lingering struct {
 	fakeSink
 	handed chan []sink.Record
@@ -139,8 +137,8 @@ func TestWhatAnAbandonedPublishReadsStaysWhatItIs(t *testing.T) {
 	})
 }
 
-// A page of large records leaves memory that counts as a whole. Pages of small ones
-// that used it would fill the queue.
+// A page of large records leaves memory that counts as a whole. If pages of small records
+// used it, they would fill the queue.
 func TestLargeRecordsLeaveNoMemoryToSmallOnes(t *testing.T) {
 	const events, each = 500, 25
 	format := swelling{slices.Repeat([]int{10}, events)}
@@ -172,7 +170,7 @@ func TestLargeRecordsLeaveNoMemoryToSmallOnes(t *testing.T) {
 	})
 }
 
-// Memory that is used again counts like any other.
+// Reused memory counts like any other.
 func TestUsedMemoryCounts(t *testing.T) {
 	const events, each, size = 2000, 25, 4000
 	format := swelling{slices.Repeat([]int{size}, events)}
@@ -201,8 +199,8 @@ func TestUsedMemoryCounts(t *testing.T) {
 	})
 }
 
-// Less is allocated for pages than their bodies alone come to. Under the race
-// detector a part of what is left to others is thrown away at random.
+// The lane allocates less than the bodies of its pages take. The race detector discards a
+// part of the reusable memory at random.
 func TestMemoryIsUsedAgain(t *testing.T) {
 	const pages = 1000
 	bodies := uint64(pages * 100 * len(newEndless(1).page.Events[0].Raw))
@@ -219,7 +217,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// An abandoned Publish keeps the memory of its own batch, and of no other.
+// An abandoned Publish keeps the memory of its own batch, but of no other.
 func TestMemoryIsUsedAgainAfterAPublishWasAbandoned(t *testing.T) {
 	const pages = 1000
 	bodies := uint64(pages * 100 * len(newEndless(1).page.Events[0].Raw))

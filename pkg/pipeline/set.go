@@ -8,25 +8,27 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/failure"
 )
 
-// LaneRest is how long a lane rests that cannot go on, until it is tried again.
+// LaneRest is how long a lane that cannot continue rests before it is started again.
 const LaneRest = time.Minute
 
-// Member is a lane of a Set. Its fields are not changed once it is in one.
+// Member is a lane of a Set. Its fields must not change once it is in a Set.
 type Member struct {
-	Lane, Source, Sink, Format string // for Status while there is no lane yet
+	Lane, Source, Sink, Format string // for Status until the lane is built
 
 	// Build makes the lane. It is called when the lane is started, and again after
-	// each rest until it succeeds; what it opened before an error it closed.
+	// each rest until it succeeds. Before it returns an error it closes what it opened.
 	Build func(context.Context) (*Lane, error)
-	Ended func() // called each time the lane ended; nil: nobody asks
+	Ended func() // called each time the lane has ended; may be nil
 }
 
-// Set is the lanes of a process, each run by itself: started, replaced and ended one
-// by one, by whoever decides. A lane that cannot be built, or cannot go on, rests for
-// a minute, is not ready and says why, and is tried again. No other lane notices.
-// With Once it is a failure instead, which Wait returns.
+// Set is the lanes of a process. Each runs independently: it can be started, replaced and
+// ended alone. A lane that cannot be built, or cannot continue, rests for LaneRest and is
+// started again. While it rests, it is not ready, and its Status says why. With Once
+// there is no rest: Wait returns the error.
 type Set struct {
 	Once bool
 	Log  zerolog.Logger
@@ -36,7 +38,7 @@ type Set struct {
 	lanes map[string]*running
 }
 
-// running is a member, and its run if it has one.
+// running is a member and, once it was started, its run.
 type running struct {
 	Member
 	log  zerolog.Logger
@@ -46,13 +48,13 @@ type running struct {
 	cancel context.CancelFunc // nil: it was not started
 	done   chan struct{}      // closed once it ended; nil: it was not started
 	lane   *Lane              // nil: not built yet
-	rest   error              // why it rests; nil: it does not
-	due    time.Time          // when it is tried again
-	err    error              // why it ended by itself
+	rest   error              // why it rests; nil: it does not rest
+	due    time.Time          // when its rest ends
+	err    error              // why it ended by itself; nil: it did not, or it succeeded
 }
 
-// Put adds a member, or takes the place of the one with its name, which is ended
-// first. It does not start it.
+// Put adds a member. If there is one of its name, Put ends and replaces it. It does not
+// start the member.
 func (s *Set) Put(m Member) {
 	s.End(m.Lane)
 	s.mu.Lock()
@@ -66,8 +68,8 @@ func (s *Set) Put(m Member) {
 	s.lanes[m.Lane] = &running{Member: m, log: s.Log.With().Str("lane", m.Lane).Logger(), once: s.Once}
 }
 
-// Start runs a member, which is in the set, until ctx ends, End is called, or, with Once, it has caught up.
-// It does not start one that runs.
+// Start runs a member of the set until ctx ends, End is called, or, with Once, it has
+// caught up. It does nothing if the member runs already.
 func (s *Set) Start(ctx context.Context, name string) {
 	r := s.member(name)
 	r.mu.Lock()
@@ -89,7 +91,7 @@ func (s *Set) Start(ctx context.Context, name string) {
 	}()
 }
 
-// member is nil if there is none of that name.
+// member returns the member of that name, nil if there is none.
 func (s *Set) member(name string) *running {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,8 +114,16 @@ func (s *Set) End(name string) {
 	<-done
 }
 
-// Wait returns once all members that were started have ended, with what ended those
-// that failed.
+// Run starts all members, and returns once they have ended, as Wait does.
+func (s *Set) Run(ctx context.Context) error {
+	for _, r := range s.all() {
+		s.Start(ctx, r.Lane)
+	}
+	return s.Wait()
+}
+
+// Wait returns once all started members have ended. It returns the errors of those that
+// failed.
 func (s *Set) Wait() error {
 	var errs []error
 	for _, r := range s.all() {
@@ -131,7 +141,7 @@ func (s *Set) Wait() error {
 	return errors.Join(errs...)
 }
 
-// Statuses are snapshots of all members, in the order in which they were put.
+// Statuses returns a snapshot of each member, in the order in which they were put.
 func (s *Set) Statuses() []Status {
 	var list []Status
 	for _, r := range s.all() {
@@ -150,7 +160,7 @@ func (s *Set) all() []*running {
 	return list
 }
 
-// run tries the lane until ctx ends.
+// run attempts the lane until ctx ends.
 func (r *running) run(ctx context.Context) {
 	for {
 		err := r.attempt(ctx)
@@ -175,7 +185,7 @@ func (r *running) attempt(ctx context.Context) error {
 		var err error
 		if lane, err = r.Build(ctx); err != nil {
 			if ctx.Err() != nil {
-				return nil // It is told to stop, which is no failure.
+				return nil // It was told to stop, which is not a failure.
 			}
 			return fmt.Errorf("lane %s: %w", r.Lane, err)
 		}
@@ -189,23 +199,16 @@ func (r *running) attempt(ctx context.Context) error {
 	return lane.Run(ctx)
 }
 
-// pause rests the lane because of err. It returns an error if ctx ends meanwhile.
+// pause lets the lane rest because of err. It returns an error if ctx ends meanwhile.
 func (r *running) pause(ctx context.Context, err error) error {
 	line := r.log.Error().Err(err).Stringer("again_in", LaneRest)
-	if hint := hint(err); hint != "" {
+	if hint := failure.Hint(err); hint != "" {
 		line = line.Str("hint", hint)
 	}
 	line.Msg("lane rests")
 	r.resting(err, time.Now().Add(LaneRest))
 	defer r.resting(nil, time.Time{})
-	timer := time.NewTimer(LaneRest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait(ctx, LaneRest)
 }
 
 func (r *running) resting(err error, until time.Time) {
@@ -214,7 +217,7 @@ func (r *running) resting(err error, until time.Time) {
 	r.rest, r.due = err, until
 }
 
-// status is that of the lane, and why it rests.
+// status returns the status of the lane. If the lane rests, it includes the reason.
 func (r *running) status() Status {
 	r.mu.Lock()
 	lane, rest, due, failed := r.lane, r.rest, r.due, r.err
@@ -226,16 +229,16 @@ func (r *running) status() Status {
 	switch {
 	case rest != nil:
 		s.Ready, s.Resting = false, true
-		s.Reason = fmt.Sprintf("rests, and is tried again at %s: %s", due.UTC().Format(time.RFC3339), withHint(rest))
+		s.Reason = fmt.Sprintf("resting until %s: %s", due.UTC().Format(time.RFC3339), withHint(rest))
 	case lane == nil && failed != nil:
 		s.Reason = fmt.Sprintf("not running: %s", withHint(failed))
 	}
 	return s
 }
 
-// withHint is an error for people.
+// withHint returns the text of an error with its hint.
 func withHint(err error) string {
-	if hint := hint(err); hint != "" {
+	if hint := failure.Hint(err); hint != "" {
 		return fmt.Sprintf("%v; hint: %s", err, hint)
 	}
 	return err.Error()

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// member is a rig's lane in a set.
+// member returns a rig's lane as a member of a set.
 func member(name string, b *rig) pipeline.Member {
 	b.Lane.Name = name
 	return pipeline.Member{
@@ -29,7 +29,7 @@ func member(name string, b *rig) pipeline.Member {
 
 var unusable = sink.Hint(fmt.Errorf("acme+b.json: %w", source.ErrUnusable), "restore the file")
 
-// statusOf is that of one lane of a set.
+// statusOf returns the status of one lane of a set.
 func statusOf(t *testing.T, set *pipeline.Set, name string) pipeline.Status {
 	t.Helper()
 	for _, s := range set.Statuses() {
@@ -41,7 +41,7 @@ func statusOf(t *testing.T, set *pipeline.Set, name string) pipeline.Status {
 	return pipeline.Status{}
 }
 
-// One lane cannot go on. It rests for a minute, says why, and is tried again; the
+// One lane cannot continue. It rests for a minute, reports why, and is tried again. The
 // other delivers as if it were alone.
 func TestALaneThatCannotGoOnRests(t *testing.T) {
 	down := errors.New("open audit.ndjson: too many open files")
@@ -88,7 +88,7 @@ func TestALaneThatCannotGoOnRests(t *testing.T) {
 					t.Errorf("the other lane: ready %t, published %d: %s", s.Ready, s.Published, s.Reason)
 				}
 				s := statusOf(t, set, "b")
-				if want := "rests, and is tried again at 2000-01-01T00:11:00Z: " + test.want; s.Ready || !s.Resting || s.Reason != want {
+				if want := "resting until 2000-01-01T00:11:00Z: " + test.want; s.Ready || !s.Resting || s.Reason != want {
 					t.Errorf("ready %t, resting %t, reason\n%q, want\n%q", s.Ready, s.Resting, s.Reason, want)
 				}
 				rests := 0
@@ -115,7 +115,8 @@ func TestALaneThatCannotGoOnRests(t *testing.T) {
 	}
 }
 
-// With Once a lane that cannot go on is a failure, told when the others are done.
+// With Once a lane that cannot continue is a failure, which is reported when the others
+// are done.
 func TestOnceALaneThatCannotGoOnFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newRig(&eventLog{total: 10}, &fakeSink{}), newRig(&eventLog{total: 10}, &fakeSink{})
@@ -147,7 +148,7 @@ func TestLanesAreEndedAndStartedOneByOne(t *testing.T) {
 		if s := statusOf(t, set, "a"); s.Ready || s.Reason != "not running" || s.Sink != "a" {
 			t.Errorf("before the start: %+v", s)
 		}
-		set.End("a") // It does not run, and that is none's trouble.
+		set.End("a") // The lane does not run, so this does nothing.
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, name := range []string{"a", "a", "b"} {
 			set.Start(ctx, name)
@@ -172,7 +173,7 @@ func TestLanesAreEndedAndStartedOneByOne(t *testing.T) {
 			t.Errorf("delivered once it was started again (-want +got):\n%s", diff)
 		}
 		c := newRig(log, &fakeSink{})
-		set.Put(member("a", c)) // in the place of the one that runs
+		set.Put(member("a", c)) // replaces the lane that runs
 		if got := a.sink.closings; got != 2 {
 			t.Errorf("the sink of the lane that was replaced was closed %d times, want 2", got)
 		}

@@ -7,27 +7,25 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// state is what Status tells of a lane, apart from what fails. The stages write
-// to it once a page or a Publish.
+// state is what Status reports about a lane, apart from failures. The stages update it
+// once a page or a Publish.
 type state struct {
 	mu      sync.Mutex
 	running bool
 	done    bool            // with Once: it caught up, and all is settled
 	ended   error           // why the lane last ended by itself; nil while it runs
 	reader  source.Reader   // nil while none is open
-	last    source.Progress // of the reader before
+	last    source.Progress // progress of the reader before
 	queues  []*queue
 
-	moved   time.Time   // when the reader last handed out a page that found room
-	blocked bool        // the reader waits for room
+	moved   time.Time   // when a page of the reader last found space in the queue
+	blocked bool        // the reader waits for space in the queue
 	waiting []time.Time // for each page that was read and is not settled, the time of its oldest event
 
-	read, taken, refused uint64
-	filtered, unprepared uint64
-	unmapped, truncated  uint64
-	lastTaken            time.Time
-	asked                time.Time // when the Publish under way began; zero if none is
-	publishes            tally
+	count     Counters
+	lastTaken time.Time
+	asked     time.Time // when the Publish under way began; zero if none is
+	publishes tally
 }
 
 func (s *state) begin() {
@@ -36,7 +34,7 @@ func (s *state) begin() {
 	s.running, s.done, s.ended = true, false, nil
 }
 
-// end notes that a lane ended, and why if nobody told it to.
+// end records that a lane ended. err is nil if the lane was told to end.
 func (s *state) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,9 +47,9 @@ func (s *state) open(r source.Reader, queues ...*queue) {
 	s.reader, s.queues, s.waiting = r, queues, nil
 }
 
-// close is called before the reader is closed, since that is not asked after. done
-// says that the stages ended because nothing waits behind them. It returns how many
-// pages were read and not settled.
+// close reads the reader's progress for the last time, so it is called before the
+// reader is closed. done means that the stages ended because the lane has caught up.
+// close returns how many pages were read and not settled.
 func (s *state) close(done bool) (unsettled int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,26 +60,26 @@ func (s *state) close(done bool) (unsettled int) {
 	return unsettled
 }
 
-// handing notes a page that the reader handed out, and that now waits for room.
+// handing records a page that the reader returned and that waits for space in the queue.
 func (s *state) handing(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.read += uint64(len(p.events))
+	s.count.Read += uint64(len(p.events))
 	s.waiting = append(s.waiting, p.oldest)
 	s.blocked = true
 }
 
-// encoded notes what there is to say about the records of a page.
+// encoded counts the unprepared, unmapped and truncated records of a page.
 func (s *state) encoded(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unprepared += uint64(p.unprepared)
+	s.count.Unprepared += uint64(p.unprepared)
 	for i := range p.part.records {
 		if p.part.records[i].Unmapped {
-			s.unmapped++
+			s.count.Unmapped++
 		}
 		if p.part.records[i].Truncated {
-			s.truncated++
+			s.count.Truncated++
 		}
 	}
 }
@@ -96,10 +94,12 @@ func (s *state) handed() {
 func (s *state) settled(pages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = s.waiting[pages:]
+	if s.waiting = s.waiting[pages:]; len(s.waiting) == 0 {
+		s.waiting = nil
+	}
 }
 
-// published notes records that the sink took, and tells whether they are the
+// published counts records that the sink accepted, and reports whether they are the
 // first.
 func (s *state) published(records int) (first bool) {
 	s.mu.Lock()
@@ -107,46 +107,40 @@ func (s *state) published(records int) (first bool) {
 	if records == 0 {
 		return false
 	}
-	first = s.taken == 0
-	s.taken += uint64(records)
+	first = s.count.Published == 0
+	s.count.Published += uint64(records)
 	s.lastTaken = time.Now()
 	return first
 }
 
-// passed notes events that the sink was not to get, once all around them are
-// settled: so each event that was settled counts once as one of published,
-// rejected and filtered.
+// passed counts filtered events, once all events around them are settled.
 func (s *state) passed(events int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.filtered += uint64(events)
+	s.count.Filtered += uint64(events)
 }
 
 func (s *state) rejected(records int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refused += uint64(records)
+	s.count.Rejected += uint64(records)
 }
 
-// asking notes that a Publish begins, and returns what notes its end.
+// asking records that a Publish begins. The function that it returns records the end.
 func (s *state) asking() (answered func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked = time.Now()
+	began := time.Now()
+	s.asked = began
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asked = time.Time{}
+		s.publishes.observe(time.Since(began))
 	}
 }
 
-func (s *state) observe(publish time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.publishes.observe(publish)
-}
-
-// view is what Status needs of the state beside what it tells.
+// view is what Status needs of the state without reporting it.
 type view struct {
 	running, blocked bool
 	ended            error
@@ -174,13 +168,10 @@ func (s *state) snapshot(to *Status) view {
 		}
 	}
 	for i, q := range s.queues {
-		to.QueuedPages[i] = len(q.pages)
+		to.QueuedPages[i] = q.waiting()
 		to.QueuedBytes += q.held.Load()
 	}
-	to.Done = s.done
-	to.Read, to.Published, to.Rejected = s.read, s.taken, s.refused
-	to.Filtered, to.Unprepared = s.filtered, s.unprepared
-	to.Unmapped, to.Truncated = s.unmapped, s.truncated
+	to.Done, to.Counters = s.done, s.count
 	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
 	return v
 }

@@ -8,39 +8,45 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Status is a snapshot of a lane: the one place that metrics, readiness, the
-// status page and the progress line read from.
+// Status is a snapshot of a lane. Metrics, readiness, the status page and the progress
+// line read only this.
 type Status struct {
 	Lane, Source, Sink, Format string
 
-	Elsewhere  bool   // another replica runs the lane; set by who knows that
+	Elsewhere  bool   // another replica runs the lane; set by the owner of the Set
 	Ready      bool   // the last read is fresh and the last publish was accepted
 	Done       bool   // with Once: it caught up, and all is settled
-	Resting    bool   // it cannot go on, and is tried again after a rest; Reason says why
+	Resting    bool   // it cannot continue, and is started again after a rest; Reason says why
 	Reason     string // why not ready, for people; empty if ready
-	CatchingUp bool   // older events are known to wait
+	CatchingUp bool   // older events are known to wait for delivery
 
 	Reader   source.Progress
 	Position source.Description // of the last saved checkpoint
-	Lag      time.Duration      // age of the oldest event that is known to wait, else of the newest delivered while others wait; 0 when caught up
+	Lag      time.Duration      // age of the oldest event that is known to wait; if none is known, of the newest delivered one; 0 when caught up
 
-	Read       uint64            // events handed out by the reader; of those settled each is one of published, rejected and filtered
-	Filtered   uint64            // events that the sink was not to get
-	Unprepared uint64            // events delivered although their preparation failed
-	Unmapped   uint64            // events whose action the catalogue does not know
-	Truncated  uint64            // records in which values were shortened or left out to keep to a limit
-	Published  uint64            // records the destination took
-	Rejected   uint64            // records buried as dead letters
-	Retries    map[string]uint64 // failures that another attempt follows, by class; by operation (take, start, read, open, publish, bury, save) where an error names no class
+	Counters
+	Retries map[string]uint64 // failures that were retried, by class of error; an error without a class counts under its operation: take, start, read, open, publish, bury, save
 
 	QueuedPages   [2]int    // waiting to be transformed, waiting to be published
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
-	LastPublished time.Time // zero if nothing was since the process began
+	LastPublished time.Time // zero if nothing was published since the process began
 	Publish       Histogram
 }
 
-// Status is a snapshot of the lane. It may be called at any time: before, during
-// and after Run.
+// Counters is what a lane has counted since the process began. Each settled event counts
+// once as published, rejected or filtered.
+type Counters struct {
+	Read       uint64 // events that the reader returned
+	Filtered   uint64 // events that were not to be sent to the sink
+	Unprepared uint64 // events that were delivered although their preparation failed
+	Unmapped   uint64 // events whose action is not in the catalogue
+	Truncated  uint64 // records in which values were shortened or left out to fit a limit
+	Published  uint64 // records that the destination took responsibility for
+	Rejected   uint64 // records that became dead letters
+}
+
+// Status returns a snapshot of the lane. It may be called at any time: before, during and
+// after Run.
 func (l *Lane) Status() Status {
 	l.prepared.Do(l.prepare)
 	s := Status{Lane: l.Name, Source: l.SourceName, Sink: l.SinkName, Format: l.Format}
@@ -61,20 +67,20 @@ func (l *Lane) Status() Status {
 	return s
 }
 
-// maxSilence is how long a sink that has taken nothing yet may leave a Publish
-// without an answer before it is no longer said to accept. Clients of some
-// destinations try for themselves until publish_timeout, so that no error tells in
-// the meantime that nobody is there. One that has taken records may be slow.
+// maxSilence limits how long a sink that has taken nothing yet may leave a Publish
+// unanswered. After that the lane is not ready. Clients of some destinations retry by
+// themselves until publish_timeout, so no error would tell meanwhile that nobody is
+// there. A sink that has taken records before may be slow.
 const maxSilence = 15 * time.Second
 
-// gapAlarm is how long a lane is not ready after a gap was found, though it goes
-// on: long enough for an alert that watches readiness alone.
+// gapAlarm is how long a lane is not ready after a gap, although it continues: long
+// enough for an alert that watches only readiness.
 const gapAlarm = 15 * time.Minute
 
-// unready says why the lane is not ready. What fails once while it reads is no
-// reason as long as the last read is fresh; and while the reader waits for room
-// in the queue, a read that is not fresh is none either: then all depends on
-// whether the sink accepts.
+// unready returns why the lane is not ready. A failed read is no reason while the last
+// read is fresh. While the reader waits for space in the queue, a read that is not fresh
+// is no reason either: then only the sink decides. Space for which the lane waits because
+// other lanes have the memory is a reason.
 func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 	var reasons []string
 	for _, op := range []*operation{&l.publishing, &l.burying, &l.saving, &l.opening, &l.taking, &l.starting} {
@@ -83,10 +89,10 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 		}
 	}
 	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && waits >= maxSilence {
-		reasons = append(reasons, fmt.Sprintf("publish: the sink has taken nothing yet, and has not answered for %s", waits.Round(time.Second)))
+		reasons = append(reasons, fmt.Sprintf("publish: the sink has not accepted anything yet, nor answered for %s", waits.Round(time.Second)))
 	}
 	if found := s.Reader.LastGap; !found.IsZero() && now.Sub(found) < gapAlarm {
-		reasons = append(reasons, fmt.Sprintf("events are missing: at %s the log no longer reached back to where the lane had stopped (the event sluice.gap says from when to when); the lane goes on, and is ready again at %s",
+		reasons = append(reasons, fmt.Sprintf("events are missing: at %s the log no longer reached back to where the lane had stopped (the sluice.gap event has the interval); the lane continues, and is ready again at %s",
 			found.UTC().Format(time.RFC3339), found.Add(gapAlarm).UTC().Format(time.RFC3339)))
 	}
 	if !seen.running {
@@ -95,8 +101,8 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 		}
 		return append(reasons, "not running")
 	}
-	age, fresh := now.Sub(seen.fresh), l.Source.Freshness()
-	if seen.blocked || age < fresh.Age {
+	age, fresh, waits := now.Sub(seen.fresh), l.Source.Freshness(), l.Memory.Waiting()
+	if seen.blocked && waits == 0 || age < fresh.Age {
 		return reasons
 	}
 	stale := l.reading.trouble()
@@ -105,17 +111,21 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
 	case seen.fresh.IsZero():
 		stale = "read: nothing was read yet"
 	default:
-		stale = fmt.Sprintf("read: the last one was %s ago", age.Round(time.Second))
+		stale = fmt.Sprintf("read: the last read was %s ago", age.Round(time.Second))
 	}
-	// Another lane may have met what holds this one back.
+	if waits > 0 {
+		stale += fmt.Sprintf("; it has been waiting for memory for %s: raise memory in the configuration", waits.Round(time.Second))
+	}
+	// Another lane may have met the cause of the delay.
 	if !strings.Contains(stale, fresh.Reason) {
 		stale += "; " + fresh.Reason
 	}
 	return append(reasons, stale)
 }
 
-// lag is how old the oldest event is that waits in the lane, else that of the
-// walk under way, else the newest one delivered.
+// lag returns the age of the oldest event that waits in the lane. If none does, it
+// returns the age of the oldest event of the walk under way, or else of the newest
+// delivered one.
 func lag(s *Status, waiting, now time.Time) time.Duration {
 	oldest := waiting
 	if oldest.IsZero() {

@@ -92,7 +92,7 @@ func TestReadyWhileReading(t *testing.T) {
 			var down atomic.Bool
 			b.log.next = func(int) error {
 				if down.Load() {
-					return &source.Error{Op: "poll", Class: source.Refused, Err: errors.New("401"), Advice: "renew the token"}
+					return &source.Error{Op: "poll", Class: source.Refused, Err: errors.New("401"), Hint: "renew the token"}
 				}
 				return nil
 			}
@@ -130,7 +130,7 @@ func TestReadyWhileReading(t *testing.T) {
 			stop := start(b.Lane)
 			pass(30 * time.Second)
 			synctest.Wait()
-			if s := b.Status(); s.Ready || s.Reason != "read: the last one was 30s ago" {
+			if s := b.Status(); s.Ready || s.Reason != "read: the last read was 30s ago" {
 				t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
 			}
 			if err := stop(); err != nil {
@@ -138,7 +138,7 @@ func TestReadyWhileReading(t *testing.T) {
 			}
 		})
 	})
-	t.Run("not with a reader that waits for longer than its source says, and why", func(t *testing.T) {
+	t.Run("not with a reader that waits for longer than its source says", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 10, poll: 45 * time.Second, age: 30 * time.Second, held: "429, no requests until noon"}, &fakeSink{})
 			stop := start(b.Lane)
@@ -149,7 +149,7 @@ func TestReadyWhileReading(t *testing.T) {
 			}
 			pass(time.Second)
 			synctest.Wait()
-			if s := b.Status(); s.Ready || s.Reason != "read: the last one was 30s ago; 429, no requests until noon" {
+			if s := b.Status(); s.Ready || s.Reason != "read: the last read was 30s ago; 429, no requests until noon" {
 				t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
 			}
 			if err := stop(); err != nil {
@@ -184,8 +184,8 @@ func TestReadyWhileReading(t *testing.T) {
 	})
 }
 
-// TestNotReadyAfterAGap requires that a lane which lost events alarms whoever
-// watches readiness alone, and goes on.
+// TestNotReadyAfterAGap requires that a lane which lost events is not ready for a while,
+// for those who watch only readiness, and that it continues.
 func TestNotReadyAfterAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newRig(&eventLog{total: 10}, &fakeSink{})
@@ -211,8 +211,8 @@ func TestLagBehindAWalk(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
 	tests := []struct {
 		name   string
-		oldest time.Duration // of the walk; 0: unknown
-		saved  int           // checkpoint, of events a minute apart
+		oldest time.Duration // age of the oldest event of the walk; 0: unknown
+		saved  int           // checkpoint; events are a minute apart
 		want   time.Duration
 	}{
 		{"the oldest event of the walk", 20 * time.Minute, 0, 20 * time.Minute},
@@ -247,7 +247,7 @@ func TestLagBehindAWalk(t *testing.T) {
 
 func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
 	slow := func(_ context.Context, _ int, batch []sink.Record) error {
-		if len(batch) > 0 { // A lane that begins commits its position alone.
+		if len(batch) > 0 { // A lane that begins commits only its position.
 			pass(20 * time.Second)
 		}
 		return nil
@@ -267,7 +267,7 @@ func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
 				}
 				pass(2 * time.Second)
 				synctest.Wait()
-				if s := b.Status(); s.Ready || s.Reason != "publish: the sink has taken nothing yet, and has not answered for 16s" {
+				if s := b.Status(); s.Ready || s.Reason != "publish: the sink has not accepted anything yet, nor answered for 16s" {
 					t.Errorf("after 16s: ready %t, reason %q", s.Ready, s.Reason)
 				}
 				pass(5 * time.Second)

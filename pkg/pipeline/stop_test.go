@@ -33,7 +33,7 @@ func TestStopping(t *testing.T) {
 				t.Errorf("stopped after %s, want %s", got, want)
 			}
 			if got, want := len(b.sink.publishes()), 1; got != want {
-				t.Errorf("%d publishes, want %d: nothing new begins", got, want)
+				t.Fatalf("%d publishes, want %d: nothing new begins", got, want)
 			}
 			if diff := cmp.Diff(ids(3, 4), b.stores.buried()); diff != "" {
 				t.Errorf("dead letters (-want +got):\n%s", diff)
@@ -46,7 +46,7 @@ func TestStopping(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a Publish that does not finish is left to the next run", func(t *testing.T) {
+	t.Run("the next run sends what a Publish did not finish", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 30}, &fakeSink{answer: func(ctx context.Context, _ int, _ []sink.Record) error {
 				<-ctx.Done()
@@ -72,6 +72,48 @@ func TestStopping(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the next run sends all of a batch that the sink took in part", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 30}, &fakeSink{})
+			b.sink.answer = func(_ context.Context, n int, batch []sink.Record) error {
+				rest := batch
+				if n == 1 {
+					b.sink.takeBatch(batch[:10])
+					rest = batch[10:]
+				}
+				var left sink.BatchError
+				for i := range rest {
+					left = append(left, sink.RecordError{Index: len(batch) - len(rest) + i, Err: errors.New("busy")})
+				}
+				return left
+			}
+			stop := start(b.Lane)
+			pass(time.Second)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			b.sink.answer = nil
+			catchUp(t, b.another())
+			if diff := cmp.Diff(append(ids(0, 10), ids(0, 30)...), b.sink.taken()); diff != "" {
+				t.Errorf("delivered by both runs (-want +got):\n%s", diff)
+			}
+		})
+	})
+	t.Run("a lane with nothing under way saves nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 30}, &fakeSink{})
+			stop := start(b.Lane)
+			pass(30 * time.Second)
+			synctest.Wait()
+			before := len(b.stores.saved)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(b.stores.saved); got != before || b.stores.last() != 30 {
+				t.Errorf("saved %d positions, the last %d; want %d, the last 30", got, b.stores.last(), before)
+			}
+		})
+	})
 	t.Run("a Publish that ignores its context is abandoned", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newRig(&eventLog{total: 30}, &fakeSink{})
@@ -89,29 +131,90 @@ func TestStopping(t *testing.T) {
 			}
 		})
 	})
-	t.Run("back-off ends at once", func(t *testing.T) {
+	t.Run("a commit under way may finish", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newRig(&eventLog{total: 30}, &fakeSink{answer: func(context.Context, int, []sink.Record) error { return errReset }})
-			stop := start(b.Lane)
-			pass(time.Hour)
-			began := time.Now()
+			l := &ledger{answer: func(ctx context.Context, n int, _ []sink.Record) error {
+				if n > 1 { // The first call commits where the lane begins.
+					pass(5 * time.Second)
+				}
+				return ctx.Err()
+			}}
+			stop := start(newExactRig(&eventLog{total: 30}, l).Lane)
+			pass(time.Second)
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}
-			if got := time.Since(began); got != 0 {
-				t.Errorf("stopped after %s, want at once", got)
+			if records, _ := l.committed(); len(records) == 0 || len(l.done) != len(l.steps) {
+				t.Errorf("%d records were committed, in %d of %d steps; want all that began", len(records), len(l.done), len(l.steps))
 			}
 		})
 	})
-	t.Run("a sink that does not close is left behind and told of", func(t *testing.T) {
+	t.Run("a position that the sink releases may be saved", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newRig(&eventLog{total: 30}, &fakeSink{})
+			b.Lane.Open = func(context.Context) (sink.Sink, error) { return releasing{b.sink}, nil }
+			stop := start(b.Lane)
+			pass(time.Second)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := b.stores.last(), 7; got != want {
+				t.Errorf("saved position %d, want %d", got, want)
+			}
+		})
+	})
+	for _, tt := range []struct {
+		name, class string
+		fail        func(*rig)
+	}{
+		{"publish", "publish", func(b *rig) { b.sink.answer = func(context.Context, int, []sink.Record) error { return errReset } }},
+		{"save", "save", func(b *rig) { b.stores.saveErr = func() error { return errReset } }},
+		{"bury", "bury", func(b *rig) {
+			b.sink.answer = func(context.Context, int, []sink.Record) error { return permanent("bad") }
+			b.stores.putErr = func() error { return errReset }
+		}},
+		{"commit", "publish", func(b *rig) {
+			l := &ledger{answer: func(context.Context, int, []sink.Record) error { return errReset }}
+			b.Lane.Open = func(context.Context) (sink.Sink, error) { return l, nil }
+		}},
+		{"take", "take", func(b *rig) {
+			l := &ledger{asked: func(context.Context, int) error { return errReset }}
+			b.Lane.Open = func(context.Context) (sink.Sink, error) { return l, nil }
+		}},
+		{"open", "open", func(b *rig) { b.Lane.Open = func(context.Context) (sink.Sink, error) { return nil, errReset } }},
+	} {
+		t.Run("back-off ends at once: "+tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newRig(&eventLog{total: 3}, &fakeSink{})
+				tt.fail(b)
+				stop := start(b.Lane)
+				pass(time.Hour)
+				if s := b.Status(); s.Retries[tt.class] == 0 {
+					t.Errorf("nothing failed: %v", s.Retries)
+				}
+				began := time.Now()
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+				if got := time.Since(began); got != 0 {
+					t.Errorf("stopped after %s, want at once", got)
+				}
+			})
+		})
+	}
+	t.Run("a sink that does not close is abandoned and reported", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			open := make(chan struct{})
 			b := newRig(&eventLog{total: 30}, &fakeSink{})
 			b.Lane.Open = func(context.Context) (sink.Sink, error) { return unclosable{b.sink, open}, nil }
 			stop := start(b.Lane)
 			pass(time.Second)
+			began := time.Now()
 			if err := stop(); err == nil || !strings.Contains(err.Error(), "close sink: it did not return") {
 				t.Errorf("got error %v", err)
+			}
+			if got, want := time.Since(began), 5*time.Second; got != want {
+				t.Errorf("stopped after %s, want %s", got, want)
 			}
 			close(open)
 		})
@@ -128,6 +231,14 @@ func TestStopping(t *testing.T) {
 			}
 		})
 	})
+}
+
+// releasing is a sink that takes five seconds to hand its position over.
+type releasing struct{ *fakeSink }
+
+func (releasing) Release(_ context.Context, keep func(pos []byte) error) error {
+	pass(5 * time.Second)
+	return keep([]byte("7"))
 }
 
 var errUnclosable = errors.New("sync: input/output error")

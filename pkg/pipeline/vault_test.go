@@ -11,48 +11,47 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// outcome is how a vault treats one PublishAt.
+// outcome is what a vault does with one PublishAt.
 type outcome int
 
 const (
-	commits       outcome = iota // unless records in it are bad, which it names
-	unclearLost                  // nothing is committed, and it is not known
-	unclearDone                  // all is committed, and it is not known
+	commits       outcome = iota // all, unless records are bad; then it names these
+	unclearLost                  // nothing is committed, but the lane does not learn that
+	unclearDone                  // all is committed, but the lane does not learn that
 	hangsLost                    // returns when the sink is closed; nothing is committed
-	hangsDone                    // the same, with everything committed
-	busy                         // asks for a record again by name
+	hangsDone                    // like hangsLost, but everything is committed
+	busy                         // asks for one named record again
 	namesNothing                 // a BatchError that is empty
 	namesOneTwice                // a BatchError that names a record twice
 	namesNobody                  // a BatchError out of range
 	setBack                      // somebody sets the position to half of what it was
-	setOn                        // somebody sets the position a little further on
+	setOn                        // somebody sets the position a little ahead
 	outcomesInTotal
 )
 
-// epoch is one life of a lane, with a sink that keeps the position or one that
-// hands it back.
+// epoch is one life of a lane. Its sink keeps the position, or hands it back.
 type epoch struct {
 	exact  bool
-	events int // how many there are when its lane may stop
-	kill   int // after how many steps its power goes; 0 never
+	events int // number of events in the log when its lane may stop
+	kill   int // number of steps after which its power fails; 0: never
 }
 
-// vault is what outlives the lanes of these epochs. Whatever happens, there is one
-// position that holds: what lies before it was delivered, and nothing behind it.
+// vault is everything that outlives the lanes of these epochs. At each moment one
+// position is valid: everything before it was delivered, and nothing after it.
 type vault struct {
 	*world
 	outcomes []outcome
 	fate     int
 	epoch    epoch
 
-	holds   int    // the position that holds; -1 before there is one
+	holds   int    // the valid position; -1 before there is one
 	kept    int    // position in the sink; -1: none
 	state   int    // position in the state; -1: none
-	times   []int  // how often each event was delivered or buried since the position last held it back
+	times   []int  // how often each event was delivered or buried since the valid position was last before it
 	unknown string // arguments of a PublishAt with an unclear outcome
-	done    bool   // that one was committed
+	done    bool   // the PublishAt with the unclear outcome was committed
 	holder  *keeper
-	carried int // how often a position went from the one to the other
+	carried int // how often the position moved between sink and state
 }
 
 func newVault(p plan, outcomes []outcome) *vault {
@@ -67,12 +66,12 @@ func newVault(p plan, outcomes []outcome) *vault {
 // live runs a lane for each epoch. It must be called in a bubble.
 func (v *vault) live(epochs []epoch) {
 	for _, e := range epochs {
-		ctx, cancel := context.WithTimeout(context.Background(), 48*time.Hour) // what hangs, fails
+		ctx, cancel := context.WithTimeout(context.Background(), 48*time.Hour) // a lane that hangs fails the test
 		v.mu.Lock()
 		v.steps, v.killAt, v.dead, v.power, v.epoch = 0, e.kill, false, cancel, e
 		v.log.total = e.events
 		for i := max(v.holds, 0); i < len(v.times); i++ {
-			v.times[i] = 0 // At least once, what was not saved may come again.
+			v.times[i] = 0 // With at least once, events that were not saved may come again.
 		}
 		v.mu.Unlock()
 		lane := v.lane()
@@ -87,8 +86,8 @@ func (v *vault) live(epochs []epoch) {
 	}
 }
 
-// ended judges the end of an epoch's lane. A PublishAt that the lane abandoned may be
-// the one that saw the power go, so nothing here is read without the mutex.
+// ended checks the end of an epoch's lane. An abandoned PublishAt may run when the power
+// fails, so this reads nothing without the mutex.
 func (v *vault) ended(err, why error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -116,8 +115,8 @@ func (v *vault) open(context.Context) (sink.Sink, error) {
 	return former{k}.sink(), nil
 }
 
-// move makes to the position that holds, given how often each event behind the one
-// before was delivered in the same step.
+// move makes to the valid position. Each event before it must have been delivered once.
+// If the sink keeps the position, no event after it may have been delivered.
 func (v *vault) move(to int) {
 	if to < v.holds {
 		v.blame("position went back from %d to %d", v.holds, to)
@@ -129,11 +128,11 @@ func (v *vault) move(to int) {
 		}
 	}
 	if to == v.epoch.events {
-		v.power() // All is done; the lane may stop.
+		v.power() // Everything is delivered, so the lane may stop.
 	}
 }
 
-// set is somebody's doing.
+// set moves the position, as somebody else does.
 func (v *vault) set(to int) {
 	v.kept, v.holds = to, to
 	for i := range v.times {
@@ -199,8 +198,7 @@ func (v *vault) Holds(context.Context, string) (bool, error) {
 	return v.state >= 0, nil
 }
 
-// Forget is that of a state in the sink's own cluster: the sink has to take the lane
-// again.
+// Forget is that of a state in the sink's own cluster: the sink must take the lane again.
 func (v *vault) Forget(context.Context, string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -231,7 +229,7 @@ func number(pos []byte) (n int) {
 	return n
 }
 
-// keeper is one opening of a vault, as a sink that keeps the position.
+// keeper is an opened vault, as a sink that keeps the position.
 type keeper struct {
 	*vault
 	closed chan struct{}
@@ -344,8 +342,7 @@ func (k *keeper) treat(how outcome, batch []sink.Record, rejects []sink.Reject, 
 	return nil
 }
 
-// checkPages looks at a batch of whole pages, of which one alone may be larger than
-// the limits.
+// checkPages requires a batch within the limits, unless it is a single page.
 func (k *keeper) checkPages(batch []sink.Record) {
 	bodies := 0
 	for _, r := range batch {
@@ -368,11 +365,11 @@ func (k *keeper) commit(batch []sink.Record, rejects []sink.Reject, pos []byte) 
 	k.move(k.kept)
 }
 
-// former is one opening of a vault, as a sink that hands back a position.
+// former is an opened vault, as a sink that hands back a position.
 type former struct{ *keeper }
 
-// Publish takes records that do not go back behind the position that holds. The
-// lane may publish again what it did not save.
+// Publish takes records from the valid position on. The lane may publish again what it
+// did not save.
 func (f former) Publish(_ context.Context, batch []sink.Record) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -392,7 +389,7 @@ func (f former) Publish(_ context.Context, batch []sink.Record) error {
 	return nil
 }
 
-// sink is what a lane is to see of it: nothing of a keeper's.
+// sink returns what a lane may see of it: none of a keeper's methods.
 func (f former) sink() sink.Sink {
 	return struct {
 		sink.Limiter

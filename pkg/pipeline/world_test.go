@@ -13,40 +13,40 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// answer is how the sink of a world treats one Publish.
+// answer is what the sink of a world does with one Publish.
 type answer int
 
 const (
-	accepts      answer = iota // all but bad records, which it names
+	accepts      answer = iota // takes all but bad records, and names these
 	refusesBatch               // permanent for the batch if a record in it is bad
 	failsBefore                // nothing taken, and an error
-	failsAfter                 // all taken, and an error all the same
-	namesSome                  // takes all but every third record, which it asks for again
+	failsAfter                 // all taken, but an error
+	namesSome                  // takes all but every third record, and asks for these again
 	namesNone                  // an empty BatchError; nothing taken
 	namesTwice                 // a BatchError that names a record twice; the others taken up to it
 	namesBeyond                // a BatchError out of range; the first half taken
 	hangs                      // returns when the sink is closed; nothing taken
-	hangsTaken                 // the same, with everything taken
-	returnsLate                // takes all, but after the time a Publish has
+	hangsTaken                 // like hangs, but everything is taken
+	returnsLate                // takes all, but later than publish_timeout
 	answersInTotal
 )
 
-// plan is a life of a lane, drawn in advance because a bubble cannot draw.
+// plan is the life of a lane. It is drawn in advance, because a bubble cannot draw.
 type plan struct {
 	events, page int
 	limits       sink.Limits
 	queue        int64
 	answers      []answer
 	bad, unable  map[int]bool // records the sink refuses; events the format cannot encode
-	maxRejects   int          // of the lane; 0 is its default, and low enough the lane distrusts the sink until it mends
+	maxRejects   int          // of the lane; 0: the default; with a low value the lane distrusts the sink until the sink recovers
 	saves, puts  []int        // by call: 0 works, 1 fails before, 2 fails after the effect
 	reads        []bool       // by call: fails
-	kills        []int        // after how many steps of each life the power goes
+	kills        []int        // number of steps of each life after which the power fails
 }
 
-// world is what outlives a lane: the log, the destination, the stores. A step
-// stands before and after each effect on it; once the power is gone no step
-// has an effect, and the lane's goroutines run into errors.
+// world is what outlives a lane: the log, the destination, the stores. There is a step
+// before and after each effect on it. Once the power has failed no step has an effect,
+// and the lane's goroutines get errors.
 type world struct {
 	plan
 	log *eventLog
@@ -64,22 +64,22 @@ type world struct {
 	taken      []int
 	settled    map[int]bool
 	letters    map[int]bool
-	alone      map[int]bool // asked for again by name: their order is not kept
+	alone      map[int]bool // events that the sink asked for again by name: their order is not kept
 	violations []string
 }
 
 var errPower = errors.New("the power is gone")
 
-// mends is how long the sink of a world refuses bad records. A lane that distrusts
-// the sink buries none of them, and waits.
+// mends is how long the sink of a world refuses bad records. A lane that distrusts the
+// sink waits meanwhile, and buries none of them.
 const mends = 2 * time.Hour
 
-// refuses tells whether the sink refuses a record for good. The mutex is held.
+// refuses reports whether the sink refuses a record for good. The caller holds the mutex.
 func (w *world) refuses(n int) bool {
 	return w.bad[n] && (w.maxRejects == 0 || time.Since(w.log.began) < mends)
 }
 
-// step is false once the power is gone. The mutex is held.
+// step returns false once the power has failed. The caller holds the mutex.
 func (w *world) step() bool {
 	w.steps++
 	if w.steps == w.killAt {
@@ -182,7 +182,7 @@ func (w *world) failRead(int) error {
 	return nil
 }
 
-// worldSink is one opening of the world's destination.
+// worldSink is an opened sink of the world's destination.
 type worldSink struct {
 	*world
 	closed chan struct{}
@@ -238,7 +238,7 @@ func (w *world) check(batch []sink.Record) {
 	}
 }
 
-// treat takes what the answer says is taken, and gives it.
+// treat takes what the answer says, and returns the answer.
 func (w *world) treat(how answer, batch []sink.Record) error {
 	all := make([]int, len(batch))
 	var bad sink.BatchError
@@ -253,17 +253,17 @@ func (w *world) treat(how answer, batch []sink.Record) error {
 	case failsBefore, hangs:
 		return unclear
 	case failsAfter, hangsTaken:
-		w.take(all...)
+		w.takeEvents(all...)
 		return unclear
 	case namesNone:
 		return sink.BatchError{}
 	case namesTwice:
 		last := len(batch) - 1
-		w.take(all[:last]...)
+		w.takeEvents(all[:last]...)
 		twice := sink.RecordError{Index: last, Err: sink.Permanent(errors.New("twice"))}
 		return sink.BatchError{twice, twice}
 	case namesBeyond:
-		w.take(all[:len(all)/2]...)
+		w.takeEvents(all[:len(all)/2]...)
 		return sink.BatchError{{Index: len(batch), Err: sink.Permanent(errors.New("beyond"))}}
 	case namesSome:
 		return w.takeSome(all, bad)
@@ -271,7 +271,7 @@ func (w *world) treat(how answer, batch []sink.Record) error {
 	if len(bad) > 0 && how == refusesBatch {
 		return sink.Permanent(errors.New("a record is malformed"))
 	}
-	w.take(all...)
+	w.takeEvents(all...)
 	if len(bad) > 0 {
 		return bad
 	}
@@ -286,7 +286,7 @@ func (w *world) takeSome(all []int, bad sink.BatchError) error {
 			bad = append(bad, sink.RecordError{Index: i, Err: errors.New("busy")})
 			w.alone[n] = true
 		default:
-			w.take(n)
+			w.takeEvents(n)
 		}
 	}
 	if len(bad) == 0 {
@@ -295,8 +295,8 @@ func (w *world) takeSome(all []int, bad sink.BatchError) error {
 	return fmt.Errorf("partly: %w", bad)
 }
 
-// take makes records the destination's. A bad one it never takes.
-func (w *world) take(all ...int) {
+// takeEvents gives records to the destination. It never takes a bad one.
+func (w *world) takeEvents(all ...int) {
 	for _, n := range all {
 		if !w.refuses(n) {
 			w.taken = append(w.taken, n)
@@ -316,8 +316,8 @@ func (w *world) lane() *pipeline.Lane {
 	}
 }
 
-// live runs one lane after the other, each until its power goes, and the last
-// until everything is settled. It must be called in a bubble.
+// live runs one lane after the other, each until its power fails, and the last until
+// everything is settled. It must be called in a bubble.
 func (p plan) live() *world {
 	w := &world{
 		plan: p, saved: -1,
@@ -326,7 +326,7 @@ func (p plan) live() *world {
 	}
 	w.log.next = w.failRead
 	for _, kill := range append(slices.Clone(p.kills), 0) {
-		ctx, cancel := context.WithTimeout(context.Background(), 48*time.Hour) // what hangs, fails
+		ctx, cancel := context.WithTimeout(context.Background(), 48*time.Hour) // a lane that hangs fails the test
 		w.mu.Lock()
 		w.steps, w.killAt, w.dead, w.power = 0, kill, false, cancel
 		w.mu.Unlock()
@@ -342,8 +342,8 @@ func (p plan) live() *world {
 	return w
 }
 
-// judge holds the end of a world against the invariants. It takes the mutex, since
-// the last to write may have been a Publish that the lane abandoned.
+// judge checks the invariants at the end of a world. It takes the mutex, since an
+// abandoned Publish may still write.
 func (w *world) judge() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -351,7 +351,7 @@ func (w *world) judge() {
 		switch {
 		case !w.settled[i]:
 			w.blame("event %d was lost", i)
-		case w.bad[i] && w.maxRejects > 0: // buried while the lane trusted the sink, or taken after it had mended
+		case w.bad[i] && w.maxRejects > 0: // buried while the lane trusted the sink, or taken after the sink recovered
 		case w.letters[i] != (w.bad[i] || w.unable[i]):
 			w.blame("event %d: in dead letters %t, bad %t, unable %t", i, w.letters[i], w.bad[i], w.unable[i])
 		}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Duration is a span of time, written with a unit as Go writes it: "500ms",
-// "5s", "10m", "360h", "1h30m". It is never negative.
+// Duration is a span of time in Go's notation, with a unit: "500ms", "5s", "10m",
+// "360h", "1h30m". It is never negative.
 type Duration time.Duration
 
-// Std returns d as the standard library has it.
+// Std returns d as a time.Duration.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// UnmarshalText accepts what time.ParseDuration does, except what is negative.
+// UnmarshalText accepts what time.ParseDuration does, except negative durations.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -34,9 +34,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // MarshalText is the inverse of UnmarshalText.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// Size is a number of bytes, written plainly ("1048576") or with a unit: kB, MB,
-// GB, TB are powers of 1000, KiB, MiB, GiB, TiB powers of 1024 (IEC 80000-13).
-// Upper and lower case are one. It is never negative.
+// Size is a number of bytes, with or without a unit: "1048576" or "1MiB". kB, MB,
+// GB, TB are powers of 1000; KiB, MiB, GiB, TiB are powers of 1024 (IEC 80000-13).
+// Units may be in upper or lower case. A size is never negative.
 type Size int64
 
 var units = []struct {
@@ -50,7 +50,7 @@ var units = []struct {
 // Bytes returns s as a number.
 func (s Size) Bytes() int64 { return int64(s) }
 
-// String writes s with the largest binary unit that divides it, else in bytes.
+// String formats s with the largest binary unit that divides it, else in bytes.
 func (s Size) String() string {
 	for _, u := range units[:4] {
 		if s != 0 && int64(s)%u.bytes == 0 {
@@ -60,7 +60,7 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// UnmarshalText reads a whole number of bytes or of a unit.
+// UnmarshalText parses a whole number of bytes or of a unit.
 func (s *Size) UnmarshalText(text []byte) error {
 	digits, per := splitUnit(string(text))
 	n, err := strconv.ParseUint(digits, 10, 63)

@@ -8,19 +8,20 @@ import (
 	"strings"
 )
 
-// maxSecret bounds what is read of a secret's file, so that a path such as
-// /dev/zero is an error and no end of memory. Tokens and keys are far smaller.
+// maxSecret limits how much of a secret's file is read, so that a path such as
+// /dev/zero is an error and does not exhaust the memory. Tokens and keys are far
+// smaller.
 const maxSecret = 64 << 10
 
-// Secret is a text that never shows: printed, marshalled or logged in any way
-// it reads "[secret]". Only Value gives it away. The zero value is unset.
+// Secret is a text that is never shown: printed, marshalled or logged in any way,
+// it reads "[secret]". Only Value returns it. The zero value is unset.
 //
-// A configuration gives the secret <key> as <key> or, as the path of a file, as
+// A configuration sets the secret <key> with <key>, or with the path of a file in
 // <key>_file.
 type Secret struct {
-	// The content is behind a function since fmt does not ask the methods of
-	// unexported fields of a caller's struct. There it follows even pointers, for
-	// some verbs, but of a function it can print the address only.
+	// A function hides the content from fmt, which does not call Format for a Secret
+	// in an unexported field of a caller's struct. There it prints the fields, and for
+	// some verbs follows pointers, but of a function it prints only the address.
 	reveal func() content
 }
 
@@ -29,20 +30,20 @@ type content struct{ value, path string }
 // NewSecret returns a secret with a fixed value.
 func NewSecret(value string) Secret { return hide(content{value: value}) }
 
-// SecretFile returns a secret that is read from a file each time its Value is
-// asked for, so that a rotated one is used without a restart.
+// SecretFile returns a secret that is read from a file at each call of Value, so
+// that a rotated secret is used without a restart.
 func SecretFile(path string) Secret { return hide(content{path: path}) }
 
 func hide(c content) Secret { return Secret{func() content { return c }} }
 
-// IsSet reports whether the secret was given at all. It reads no file.
+// IsSet reports whether the secret was configured. It reads no file.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
-// Value returns the secret as it is at this moment; call it each time the
-// secret is sent. Line ends after it are cut off, of a value too: what puts
-// secrets into the environment often takes them from files. A file that cannot be read or
-// exceeds 64 KiB is an error, and so are an unset or empty secret and the text
-// "null", which scripts write that asked a vault for a field it does not have.
+// Value returns the current secret; call it each time the secret is sent. It cuts
+// off line ends after the secret, also from a value, since values in the
+// environment often come from files. It is an error if the file cannot be read or
+// exceeds 64 KiB, or if the secret is unset, empty or the text "null", which scripts
+// write if a vault does not have the field they asked for.
 func (s Secret) Value() (string, error) {
 	if s.reveal == nil {
 		return "", errors.New("secret is not set")
@@ -80,13 +81,13 @@ func plausible(what, value string) error {
 	case "":
 		return fmt.Errorf("%s is empty", what)
 	case "null":
-		return fmt.Errorf("%s holds the text null and no secret", what)
+		return fmt.Errorf("%s holds the text null, not a secret", what)
 	}
 	return nil
 }
 
-// Equal reports whether both were configured alike: the same value, or the same
-// path. It reads no file.
+// Equal reports whether both secrets are configured alike: with the same value, or
+// the same path. It reads no file.
 func (s Secret) Equal(other Secret) bool {
 	if !s.IsSet() || !other.IsSet() {
 		return s.IsSet() == other.IsSet()
@@ -101,9 +102,9 @@ func (Secret) GoString() string { return redacted }
 
 // Format prints "[secret]" for every verb, flag and width.
 func (Secret) Format(f fmt.State, _ rune) {
-	// A fmt.State collects in memory and reports no error of its own.
+	// A fmt.State writes to memory and reports no error.
 	_, _ = io.WriteString(f, redacted)
 }
 
-// MarshalText gives "[secret]" to JSON, YAML and every logger.
+// MarshalText returns "[secret]" for JSON, YAML and every logger.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

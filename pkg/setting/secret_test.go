@@ -136,7 +136,7 @@ func TestSecretSetAndEqual(t *testing.T) {
 
 func write(t *testing.T, path string, content []byte) {
 	t.Helper()
-	// A new file is moved into place, as secret stores do it.
+	// A new file is renamed into place, as secret stores do.
 	next := path + ".next"
 	if err := os.WriteFile(next, content, 0o600); err != nil {
 		t.Fatal(err)

@@ -1,9 +1,9 @@
-// Package setting holds what the settings of sources and sinks are made of:
+// Package setting holds the building blocks of the settings of sources and sinks:
 // values that are more than a string or a number, and errors that point at a
-// key. Custom sinks use it as ours do.
+// key. Custom sinks use it as the built-in ones do.
 //
-// Settings are a struct with yaml tags, whose defaults stand in the literal
-// handed to sink.NewType or source.NewType:
+// Settings are a struct with yaml tags. The literal passed to sink.NewType or
+// source.NewType holds the defaults:
 //
 //	type Settings struct {
 //		URL     string           `yaml:"url"`
@@ -15,22 +15,22 @@
 // A field may be a string, a bool, a number, a struct, a pointer, a slice, a
 // map from strings, any encoding.TextUnmarshaler, or a Secret. Fields of an
 // embedded struct, or of one tagged ",inline", are keys of the outer one. A
-// list or a map in the configuration replaces its default, a struct is filled
-// over its default key by key.
+// list or a map in the configuration replaces its default; a struct replaces its
+// default key by key.
 //
-// Settings that can be wrong say so in a method, which is called once the
-// fields are set, and whose errors name their keys by Invalid:
+// Settings that can be wrong have a method Validate. It is called once the fields
+// are set, and its errors name their keys with Invalid:
 //
 //	func (s *Settings) Validate() []error
 //
-// It should report every problem at once, and leave to Validate of a nested
-// struct, which is called for itself, what that can judge. Nothing in this
-// package depends on how a configuration is read.
+// Validate should report every problem at once. A nested struct has its own
+// Validate, which is called too, so the outer one need not repeat its checks.
+// Nothing in this package depends on how a configuration is read.
 //
-// Errors of Validate and UnmarshalText do not show what was configured, since any
-// value may be a secret that was written in the wrong place: file, line and key
-// lead to it. A configuration takes out what stands in double quotes, and what an
-// fs.PathError or a net.AddrError is about.
+// Errors of Validate and UnmarshalText are shown without the configured values,
+// since any value may be a secret in the wrong place; the file, line and key are
+// enough to find it. The configuration removes text in double quotes, and the path
+// or address of an fs.PathError or a net.AddrError.
 package setting
 
 // KeyError is an error about one key of some settings.
@@ -42,8 +42,8 @@ type KeyError struct {
 func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
 func (e *KeyError) Unwrap() error { return e.Err }
 
-// Invalid says that what the settings hold under key is wrong or missing. The
-// key is relative to the settings whose Validate returns the error, and written
+// Invalid returns an error about the value of key, which is wrong or missing. The
+// key is relative to the settings whose Validate returns the error, and is written
 // as in the configuration: "topic", "sasl.username", "brokers[0]".
 func Invalid(key string, err error) error {
 	if err == nil {

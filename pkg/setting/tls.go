@@ -10,35 +10,33 @@ import (
 	"os"
 )
 
-// TLS is how a client proves the server's identity and its own. Zero and nil
-// are alike and the usual thing: TLS 1.2 or later, the server's name verified
-// against the roots of the system, no certificate of our own.
+// TLS is how a client verifies the server and identifies itself. Zero and nil mean
+// the same, which fits most servers: TLS 1.2 or later, the server's name verified
+// against the system's roots, no client certificate.
 //
-// Where the address says whether TLS is spoken at all (https://, tls://),
-// settings hold a TLS. Where it does not (Kafka), they hold a *TLS, and
-// "tls: {}" in the configuration turns it on; see Enabled.
+// Settings hold a TLS if the address decides whether TLS is used (https://,
+// tls://). They hold a *TLS if the address does not (Kafka); "tls: {}" in the
+// configuration then turns TLS on; see Enabled.
 //
-// Files are read again as they change, without a restart: the client's
-// certificate and key at every handshake, also of a *tls.Config made before;
-// the authorities each time Config is called, which Dial does for every
-// connection and Transport when their file has changed. A new verdict applies
-// to new connections; those that are open stay open.
+// Changed files are read again without a restart: the client's certificate and key
+// at every handshake, also with a *tls.Config made before; the authorities at each
+// call of Config, which Dial makes for every connection and Transport when ca_file
+// has changed. New files apply to new connections; open connections stay open.
 type TLS struct {
-	CAFile             string `yaml:"ca_file"`              // PEM; replaces the roots of the system; default: those
+	CAFile             string `yaml:"ca_file"`              // PEM; replaces the system's roots; default: the system's roots
 	CertFile           string `yaml:"cert_file"`            // PEM, leaf first; default: no client certificate
-	KeyFile            string `yaml:"key_file"`             // PEM; goes with cert_file
+	KeyFile            string `yaml:"key_file"`             // PEM; required with cert_file
 	ServerName         string `yaml:"server_name"`          // the name in the server's certificate; default: the host dialled
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // accept any certificate; default false; warn about it at every start
 }
 
-// Enabled reports whether the settings hold a TLS where that is optional.
+// Enabled reports whether settings with a *TLS have TLS turned on.
 func (t *TLS) Enabled() bool { return t != nil }
 
-// Config returns what crypto/tls needs to connect, with ServerName unset if the
-// host that is dialled should decide. The authorities in it are those of this
-// moment, so that verification, of addresses as well as of names, is the
-// standard library's own: make a new one for each connection, or let Dial or
-// Transport do so.
+// Config returns what crypto/tls needs to connect. Its ServerName is unset if the
+// dialled host should decide. Its authorities are the current ones, so that the
+// standard library itself verifies addresses and names: make a new Config for each
+// connection, or let Dial or Transport do so.
 func (t *TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t == nil {
@@ -61,8 +59,8 @@ func (t *TLS) Config() (*tls.Config, error) {
 	return c, nil
 }
 
-// Dial connects and shakes hands, with the files as they are now. It fits
-// net.Dialer.DialContext, http.Transport.DialTLSContext and kgo.Dialer.
+// Dial connects and does the TLS handshake, with the current files. It has the
+// signature of net.Dialer.DialContext, http.Transport.DialTLSContext and kgo.Dialer.
 func (t *TLS) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := t.Config()
 	if err != nil {

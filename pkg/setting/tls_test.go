@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-// authority is a certificate authority of a test's own.
+// authority is a certificate authority for one test.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -63,7 +63,8 @@ func (a authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// issue returns a certificate for a server of that host, or a client of that name.
+// issue returns a certificate for a server with that host, or a client with that
+// name.
 func (a authority) issue(name string) (cert, key []byte) {
 	a.t.Helper()
 	k := newKey(a.t)
@@ -89,7 +90,8 @@ func (a authority) issue(name string) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// serve answers with the name in the client's certificate, on a loopback address.
+// serve listens on a loopback address and answers with the name in the client's
+// certificate.
 func serve(t *testing.T, a authority, host string) *httptest.Server {
 	t.Helper()
 	cert, err := tls.X509KeyPair(a.issue(host))
@@ -102,7 +104,7 @@ func serve(t *testing.T, a authority, host string) *httptest.Server {
 		}
 	}))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are what is tested
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the tests refuse handshakes on purpose
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -221,7 +223,7 @@ func TestTransportEndsConnectionsOfOldAuthorities(t *testing.T) {
 	client.CloseIdleConnections()
 }
 
-// tellClose tells the first Close of all connections that share its channel.
+// tellClose closes its channel at the first Close of a connection that shares it.
 type tellClose struct {
 	net.Conn
 	closed chan error
@@ -264,7 +266,7 @@ func TestClientCertificateIsReadAtEachHandshake(t *testing.T) {
 	dir := t.TempDir()
 	c := &setting.TLS{CAFile: filepath.Join(dir, "ca.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	write(t, c.CAFile, ours.pem())
-	// One config for all handshakes, as a client holds it that makes its own.
+	// One config for all handshakes, as in a client that calls Config once.
 	config, err := c.Config()
 	if err != nil {
 		t.Fatal(err)

@@ -6,11 +6,10 @@ import (
 	"sync"
 )
 
-// Transport returns base with these TLS settings, and keeps it current: when
-// the file of the authorities has changed, the next request goes through a new
-// clone of base, whose connections are verified anew. That file unreadable, the
-// request fails. base serves as the pattern and is not used itself; proxies
-// work as it says.
+// Transport returns a clone of base with these TLS settings, and keeps it current:
+// when ca_file has changed, the next request uses a new clone, whose connections
+// are verified against the new authorities. If ca_file cannot be read, the request
+// fails. base itself is not used; its proxy settings apply.
 func (t *TLS) Transport(base *http.Transport) http.RoundTripper {
 	return &transport{tls: t, base: base}
 }
@@ -28,8 +27,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	rt, err := t.fresh()
 	if err != nil {
 		if r.Body != nil {
-			// The contract of RoundTripper wants the body closed on errors too;
-			// nothing was read of it that its own error could be about.
+			// RoundTripper must close the body on errors too. Nothing was read from
+			// it, so an error of Close means nothing.
 			_ = r.Body.Close()
 		}
 		return nil, err
@@ -37,7 +36,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rt.RoundTrip(r)
 }
 
-// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
 func (t *transport) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,8 +45,8 @@ func (t *transport) CloseIdleConnections() {
 	}
 }
 
-// fresh returns the transport for the authorities there are. Their file is
-// looked at before it is read: a change in between is found at the next request.
+// fresh returns a transport for the current authorities. It calls stat before it
+// reads the file: a change in between is then found at the next request.
 func (t *transport) fresh() (*http.Transport, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

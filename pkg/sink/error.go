@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/failure"
 )
 
-// Permanent marks an error as being about the record: published again, it
-// would fail again. What is about the destination (credentials, index, topic,
-// quota) is not permanent. Of several records a permanent error says that at
-// least one is bad; the lane bisects.
+// Permanent marks an error as a fault of the record: another attempt would fail
+// the same way. A fault of the destination (credentials, index, topic, quota) is
+// not permanent. A permanent error for a batch of several records means that at
+// least one of them is bad; the lane bisects the batch.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -19,15 +21,13 @@ func Permanent(err error) error {
 
 type permanent struct{ error }
 
-func (p permanent) Unwrap() error { return p.error }
+func (p permanent) Unwrap() error   { return p.error }
+func (p permanent) ErrorPermanent() {}
 
-// IsPermanent reports whether err is about the record.
-func IsPermanent(err error) bool {
-	var p permanent
-	return errors.As(err, &p)
-}
+// IsPermanent reports whether err is a fault of the record.
+func IsPermanent(err error) bool { return failure.IsPermanent(err) }
 
-// RetryAfter puts a floor under the lane's back-off.
+// RetryAfter makes the lane wait at least d before it tries again.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -40,10 +40,10 @@ type patient struct {
 	after time.Duration
 }
 
-func (p patient) Unwrap() error             { return p.error }
-func (p patient) RetryAfter() time.Duration { return p.after }
+func (p patient) Unwrap() error                  { return p.error }
+func (p patient) ErrorRetryAfter() time.Duration { return p.after }
 
-// Hint adds what a person can do about an error.
+// Hint adds advice to an error: what a person can do about it.
 func Hint(err error, hint string) error {
 	if err == nil {
 		return nil
@@ -56,12 +56,12 @@ type hinted struct {
 	hint string
 }
 
-func (h hinted) Unwrap() error { return h.error }
-func (h hinted) Hint() string  { return h.hint }
+func (h hinted) Unwrap() error     { return h.error }
+func (h hinted) ErrorHint() string { return h.hint }
 
-// Destination marks an error as being about the destination in a way that
-// waiting alone will not mend: credentials, index, topic, quota. It is retried,
-// slowly, with the lane unhealthy and the hint shown.
+// Destination marks an error as a fault of the destination that a person must
+// repair: credentials, index, topic, quota. The lane retries slowly, is unhealthy
+// meanwhile, and shows the hint.
 func Destination(err error, hint string) error {
 	if err == nil {
 		return nil
@@ -77,11 +77,12 @@ func (d destination) Unwrap() error      { return d.error }
 func (d destination) ErrorClass() string { return "destination" }
 
 // BatchError names the records of a batch that were not delivered, each with
-// its own error. Records it does not name were delivered. One that is empty, or
-// names an index twice or out of range, tells nothing: all are published again.
+// its own error. Records it does not name were delivered. A BatchError that is
+// empty, or names an index twice or out of range, is invalid: the lane retries the
+// whole batch.
 type BatchError []RecordError
 
-// RecordError is why the record at Index of a batch was not delivered.
+// RecordError is the reason why the record at Index of a batch was not delivered.
 type RecordError struct {
 	Index int
 	Err   error
@@ -97,12 +98,36 @@ func (e BatchError) Error() string {
 	return fmt.Sprintf("%d records not delivered, first record %d: %v", len(e), e[0].Index, e[0].Err)
 }
 
-// Unwrap gives the records' errors, so that errors.As finds the first hint or
-// floor among them. Whether the batch may be retried is for each to say.
+// Unwrap returns the records' errors, so that errors.As finds the first hint or
+// RetryAfter among them. Each record's own error decides whether that record is
+// retried.
 func (e BatchError) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i := range e {
 		errs[i] = e[i].Err
 	}
 	return errs
+}
+
+// Faults returns the error of each of the n records of the batch, nil for a record that
+// was delivered. It fails if e is invalid.
+func (e BatchError) Faults(n int) ([]error, error) {
+	faults := make([]error, n)
+	for _, fault := range e {
+		if fault.Index < 0 || fault.Index >= n || faults[fault.Index] != nil {
+			return nil, e.invalid()
+		}
+		faults[fault.Index] = fault.Err
+		if fault.Err == nil {
+			faults[fault.Index] = errors.New("not delivered; the sink gave no reason")
+		}
+	}
+	if len(e) == 0 {
+		return nil, e.invalid()
+	}
+	return faults, nil
+}
+
+func (e BatchError) invalid() error {
+	return fmt.Errorf("invalid BatchError (empty, duplicate or out-of-range index), so the whole batch counts as not delivered: %w", e)
 }

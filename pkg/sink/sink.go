@@ -1,14 +1,15 @@
-// Package sink says what a destination is: something that takes responsibility
-// for batches of records, and tells precisely which it did not take.
+// Package sink defines what a destination is: it takes responsibility for batches
+// of records, and reports exactly which records it did not take.
 //
 // A custom sink is a type with Publish and Close, declared with NewType and
-// handed to app.WithSink. The conformance suite in package sinktest holds it
-// against the contract below. What a sink should not do: retry (the lane does,
-// with back-off and for as long as it takes), buffer between calls, or log
-// what it returns as an error.
+// passed to app.WithSink. The conformance suite in package sinktest checks it
+// against the contract below. A sink should not retry (the lane retries, with
+// back-off, for as long as it takes), buffer between calls, or log an error that it
+// returns.
 package sink
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,68 +18,91 @@ import (
 
 // Record is an event encoded for a sink.
 type Record struct {
-	ID           string // the event's: the same in every sink and at every attempt
+	ID           string // of the event: the same in every sink and at every attempt
 	Organization string
 	Action       string
-	Key          string    // records of one key belong in order
+	Key          string    // records with the same key must stay in order
 	Format       string    // such as "ecs"
 	MediaType    string    // of Body, such as "application/json"
 	Time         time.Time // when the event happened
 	Severity     int       // 0 to 10
 	Late         bool
 	Unmapped     bool   // the catalogue has no entry for the action
-	Truncated    bool   // values were shortened or left out to keep to a limit; Body says so too
+	Truncated    bool   // values were shortened or left out to fit a limit; Body is marked too
+	Object       bool   // Body is one JSON object in UTF-8: its format promises that
 	Body         []byte // without a line end
 }
 
 // Sink is a destination, opened for one lane. Its methods are never called
-// concurrently, except that Close may be called while a Publish that outlived
-// its time hangs: both must then return.
+// concurrently, with one exception: Close may be called while a Publish hangs
+// beyond its timeout. Both must then return.
 type Sink interface {
 	// Publish returns nil once the destination has taken responsibility for
-	// every record of the batch, in the sense that the sink documents. An empty
-	// batch is nil. Any error that is neither Permanent nor a BatchError leaves
-	// the outcome unknown, and all records are published again.
+	// every record of the batch; the sink documents what that means. For an empty
+	// batch it returns nil. After any error that is neither Permanent nor a
+	// BatchError the outcome is unknown, and the lane publishes all records again.
 	//
-	// The batch and the bytes in it belong to the caller; the sink may read them
-	// until Publish returns, and not after: other records will stand there. When
-	// ctx ends, Publish returns soon.
+	// The batch and its bytes belong to the caller. The sink may read them only until
+	// Publish returns: the caller reuses the memory. When ctx ends, Publish returns
+	// soon.
 	Publish(ctx context.Context, batch []Record) error
 
 	// Close releases what the sink holds. It is called once.
 	Close() error
 }
 
-// Checker is a Sink that can tell whether it would work: the destination is
-// reachable and accepts the credentials. Check publishes nothing. The string
-// says in a line what was seen.
+// Checker is a Sink that can check whether it would work: whether the destination
+// is reachable and accepts the credentials. Check publishes nothing. The string
+// describes what it found, in one line.
 type Checker interface {
 	Check(ctx context.Context) (string, error)
 }
 
-// Limiter is a Sink with limits of its own. A zero in Limits is the default.
+// Limiter is a Sink with limits of its own. A zero in Limits means the default.
 type Limiter interface{ Limits() Limits }
 
-// Limits bound what one Publish is handed.
+// Limits bound the batch of one Publish.
 type Limits struct {
 	Records     int           // records in a batch; default 10,000
-	Bytes       int           // bytes of bodies in a batch; default 4 MiB
-	RecordBytes int           // bytes of one body, for the encoder to keep to; default 1 MiB
-	Timeout     time.Duration // the least time a Publish must be given; default none
+	Bytes       int           // bytes of all bodies in a batch; default 4 MiB
+	RecordBytes int           // bytes of one body, which the encoder keeps to; default 1 MiB
+	Timeout     time.Duration // the least time that a Publish needs; default none
 }
 
-// Env is what a sink is told when it is opened.
-type Env struct {
-	Lane   string // such as "acme/siem"
-	Source string // name of the source in the configuration
-	Log    zerolog.Logger
+// WithDefaults returns l with the default for each limit of a batch that l does not set.
+func (l Limits) WithDefaults() Limits {
+	l.Records = cmp.Or(l.Records, 10_000)
+	l.Bytes = cmp.Or(l.Bytes, 4<<20)
+	return l
+}
 
-	// Confirm is for a Ledger, which asks it before it takes the lane: an error says
-	// that the lane belongs to another instance. Nil: nobody decides that.
+// Fitting returns how many of the records, from the first on, fit into one batch. It is at
+// least one: if that record exceeds the limit, the sink has to refuse it.
+func (l Limits) Fitting(records []Record) int {
+	size := 0
+	for n := range records {
+		if size += len(records[n].Body); n > 0 && (n == l.Records || size > l.Bytes) {
+			return n
+		}
+	}
+	return len(records)
+}
+
+// Env is what the lane passes to a sink when it opens it.
+type Env struct {
+	Lane    string // such as "acme/siem"
+	Source  string // name of the source in the configuration
+	Dataset string // what the source's log is, such as "acme.audit"
+	Log     zerolog.Logger
+
+	// Confirm reports whether the lane belongs to this instance. A Ledger calls it
+	// before it takes the lane; an error means that the lane belongs to another
+	// instance. Nil: nobody assigns lanes to instances.
 	Confirm func(context.Context) error
 }
 
-// Reject is a record that was refused for good, on its way to the dead letters.
+// Reject is a record that the destination refused for good. It becomes a dead
+// letter.
 type Reject struct {
 	Record Record
 	Raw    []byte // the event as the source sent it
@@ -86,17 +110,18 @@ type Reject struct {
 	Time   time.Time // when it was refused
 }
 
-// WithoutOriginal can be said by the settings of a sink whose destination handles
-// large records badly: records then go without the event as the source sent it,
-// unless the configuration asks for that by original: true.
+// WithoutOriginal may be implemented by a sink's settings. It leaves the original
+// event out of records by default, for destinations that handle large records
+// badly. The configuration can ask for it with original: true.
 type WithoutOriginal interface{ WithoutOriginal() }
 
-// KeepsRejects can be said by the settings of a sink that keeps the dead letters of
-// its lanes itself: where, such as "topic audit.dead-letters". Empty: it does not.
+// KeepsRejects may be implemented by the settings of a sink that stores its lanes'
+// dead letters itself. It returns where, such as "topic audit.dead-letters", or ""
+// if the sink does not store them.
 type KeepsRejects interface{ KeepsRejects() string }
 
-// Exclusive can be said by the settings of a sink whose destination only one
-// lane may write: a name of it, such as a path, for the source's lane. Two lanes
-// that give the same one are refused when the configuration is read. An empty name
-// claims nothing.
+// Exclusive may be implemented by the settings of a sink whose destination only one
+// lane may write. It returns a name for the destination of the source's lane, such
+// as a path. Two lanes with the same name are an error in the configuration. An
+// empty name claims nothing.
 type Exclusive interface{ Exclusive(source string) string }

@@ -9,10 +9,10 @@ type Type struct {
 	Open     func(ctx context.Context, env Env, settings any) (Sink, error)
 }
 
-// NewType declares a kind of sink by the struct its settings decode into (see
-// package setting for what such a struct can say). open is called when a lane
-// starts, and again after a Publish had to be abandoned; it need not reach the
-// destination, since a Publish that fails is tried again.
+// NewType declares a kind of sink by the struct that its settings decode into;
+// package setting describes such structs. The lane calls open when it starts, and
+// again after it abandoned a Publish. open need not reach the destination: a
+// Publish that fails is retried.
 func NewType[C any](name string, defaults C, open func(context.Context, Env, C) (Sink, error)) Type {
 	return Type{
 		Name:     name,

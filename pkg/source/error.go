@@ -1,49 +1,63 @@
 package source
 
 import (
-	"errors"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/failure"
 )
 
-// ErrUnusable is about a saved position that is corrupt, of another version or not of
-// this log. To read it again does not help: a person has to choose where to go on.
-// What keeps a position from being read just now is another error.
-var ErrUnusable = errors.New("position is not usable")
+// ErrUnusable means that a saved position is corrupt, of another version or not of this
+// log. Reading it again does not help: a person must choose where to resume. If a position
+// cannot be read at the moment, the error is another one.
+var ErrUnusable = failure.ErrUnusable
 
-// Class says what kind of trouble an Error is, for metrics and for deciding
-// when to log again. All of them are retried.
+// Class is the kind of an Error, for metrics and for deciding when to log again. Errors
+// of every class are retried.
 type Class string
 
 const (
-	// Refused is about credentials, permission or the organization: a person
-	// must act. Retried slowly.
+	// Refused means wrong credentials, permission or organization: a person must act.
+	// It is retried after 30 s at the earliest, unless RetryAfter is set.
 	Refused Class = "refused"
-	// Throttled is an answer that asks for patience.
+	// Throttled is an answer that asks the client to wait.
 	Throttled Class = "throttled"
-	// Unavailable is a network error, a time-out or an answer of a broken server.
+	// Unavailable is a network error, a time-out or a server failure.
 	Unavailable Class = "unavailable"
-	// Malformed is an answer, or a walk over several, that contradicts the API's
-	// contract.
+	// Malformed is an answer, or a walk over several, that contradicts the API's contract.
 	Malformed Class = "malformed"
 )
 
-// Error is why a source could not be read.
+// Error is the reason why a source could not be read.
 type Error struct {
-	Op       string // what was attempted
-	Class    Class
-	Err      error
-	Advice   string        // what a person can do about it, if anything
-	Patience time.Duration // a floor under the caller's back-off
+	Op         string // what was attempted; empty if the error that wraps it names that
+	Class      Class
+	Err        error
+	Hint       string        // what a person can do about it, if anything
+	RetryAfter time.Duration // a floor under the caller's back-off; default for Refused: 30 s
 }
 
-func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+func (e *Error) Error() string {
+	if e.Op == "" {
+		return e.Err.Error()
+	}
+	return e.Op + ": " + e.Err.Error()
+}
+
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint is what a person can do about the error; empty if nothing is known.
-func (e *Error) Hint() string { return e.Advice }
+// ErrorHint returns Hint, for the code that reports the error to people.
+func (e *Error) ErrorHint() string { return e.Hint }
 
-// RetryAfter is the least time to wait before another attempt.
-func (e *Error) RetryAfter() time.Duration { return e.Patience }
-
-// ErrorClass is the class as metrics name it.
+// ErrorClass returns Class as metrics name it.
 func (e *Error) ErrorClass() string { return string(e.Class) }
+
+// ErrorRetryAfter returns RetryAfter or its default, for the code that retries.
+func (e *Error) ErrorRetryAfter() time.Duration {
+	if e.Class == Refused && e.RetryAfter == 0 {
+		return slow
+	}
+	return e.RetryAfter
+}
+
+// slow is the least time until the next attempt where a person must act first.
+const slow = 30 * time.Second

@@ -1,14 +1,13 @@
-// Package source says what a log that can be read again looks like to the
-// rest of Sluice: events in pages, and positions between them.
+// Package source defines a log that can be read again: events in pages, and positions
+// between them.
 //
-// A source is read by lanes, one for each sink, and each lane has a Reader and
-// a Position of its own. The Reader never moves a saved position: the lane
-// saves Page.Next once the destination has taken responsibility for the page.
-// So a Reader may forget everything, and a process may lose its power at any
-// moment; what was not saved is read again.
+// Lanes read a source, one for each sink. Each lane has a Reader and a Position of its own.
+// The Reader never moves a saved position: the lane saves Page.Next once the destination
+// has taken responsibility for the page. So a Reader may forget everything, and a process
+// may lose power at any moment: what was not saved is read again.
 //
-// This package knows no vendor. What a Position says, and how a log is walked,
-// is the business of the back end (see planetscale).
+// This package knows no vendor. The back end (see planetscale) defines what a Position
+// holds and how the log is walked.
 package source
 
 import (
@@ -19,38 +18,36 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Event is an entry of a source's log. The text in it was chosen by users of
-// the source and is hostile until encoded.
+// Event is an entry of a source's log. Users of the source chose the text in it: it is
+// hostile until encoded.
 //
-// The strings and slices of an Event share memory with the page it came in and
-// must not be changed.
+// The strings and slices of an Event share memory with its page and must not be changed.
 type Event struct {
 	ID           string    // unique in the source; "sha256:…" of Raw where the event has none
 	Time         time.Time // when it happened; a neighbour's where its own cannot be used
 	Read         time.Time // when this process first saw it
-	Organization string    // from the configuration: the API's events name none
+	Organization string    // from the configuration: events of the API name none
 	Action       string    // such as "deploy_request.queued"; empty if it could not be decoded
-	Verb         string    // the last part of Action, as the API states it
+	Verb         string    // what was done in one word, as sent beside Action; empty if not sent
 	Actor        Party     // who did it; zero if the system did
-	Auditable    Party     // what it was done to, or its container: decide by Type
-	Target       Party     // likewise
+	Objects      [2]Party  // the object of the action and its container, in the order of the source; the catalogue defines which is which
 	RemoteIP     string    // as sent; not known to be an address
-	Origin       *Origin   // where RemoteIP is, where the sink asks databases for that; nil if not known
+	Origin       *Origin   // where RemoteIP is, if the sink looks that up; nil if not known
 	Location     string    // free text
-	Updated      string    // updated_at, as sent
+	Modified     string    // when the entry was last changed, as sent; empty if not sent
 	Metadata     []byte    // a JSON value, as sent; nil if absent or null
 	Raw          []byte    // the event as the API sent it, to the byte; one JSON value where Problem is empty
 	Late         bool      // events with a later time were delivered before it
-	Gap          bool      // no event of the API's: Sluice tells that events are missing
-	Problem      string    // what could not be read, for people; empty if all could
-	Reject       bool      // no record is made of it: it becomes a dead letter, with Problem as the reason and the beginning of the event as Raw
+	Gap          bool      // not an event of the API: Sluice reports that events are missing
+	Problem      string    // what could not be decoded, for people; empty if nothing
+	Reject       bool      // it becomes a dead letter instead of a record: Problem is the reason, Raw the beginning of the event
 }
 
 // Party is an actor or an object. A null in the API is an empty string here.
 type Party struct{ ID, Type, Name string }
 
-// Origin is what databases of addresses know of one (see transform/prepare). It
-// is shared between events and must not be changed. What is not known is zero.
+// Origin is what address databases know about an address (see transform/prepare). Events
+// share it, and it must not be changed. What is not known is zero.
 type Origin struct {
 	Continent    string  // code of two letters, such as "EU"
 	Country      string  // ISO 3166-1 alpha-2, such as "SE"
@@ -70,24 +67,24 @@ type Origin struct {
 // its source, small enough to be saved often (at most 512 kB).
 type Position = json.RawMessage
 
-// Page is what one call of Next returns: events in the order of the log,
-// oldest first, and the position behind the last of them. Events may be empty:
-// time passed, and Next says so. The first walk of a reader that ends without
-// an event returns such a page at once, so that a caller learns that it is
-// caught up.
+// Page is the result of one call of Reader.Next: events in the order of the log, oldest
+// first, and the position after the last of them. Events may be empty: then Next records
+// that time passed, or what the source must remember before the next event is published.
+// Such a position is saved before that. A reader whose first walk finds no event returns
+// such a page at once, so the caller learns that it is caught up.
 type Page struct {
 	Events   []Event
 	Next     Position
-	CaughtUp bool // nothing was known to wait behind it when it was read
+	CaughtUp bool // no further event was known when it was read
 }
 
-// Start says where a lane without a checkpoint begins.
+// Start is where a lane without a checkpoint begins.
 type Start struct {
 	Now   bool      // after the newest event there is
 	Since time.Time // at this time; zero with Now false: at the oldest event there is
 }
 
-// String is as configurations say it.
+// String returns the start as configurations write it.
 func (s Start) String() string {
 	switch {
 	case s.Now:
@@ -98,46 +95,46 @@ func (s Start) String() string {
 	return s.Since.UTC().Format(time.RFC3339Nano)
 }
 
-// Env is what a Reader is told about the lane it reads for.
+// Env describes to a Reader the lane that it reads for.
 type Env struct {
-	Lane string // such as "acme/siem"
-	Log  zerolog.Logger
+	Lane   string // such as "acme/siem"
+	Log    zerolog.Logger
+	Memory Memory // of the lane; nil is Unbounded
 }
 
 // Source is a log. Its methods may be called concurrently: the lanes of a
 // source share its client, its limits and its requests in flight.
 type Source interface {
-	// Start resolves where to begin into a position. The caller saves it before
-	// it reads.
+	// Start turns a start into a position. The caller saves it before it reads.
 	Start(ctx context.Context, at Start) (Position, error)
 
-	// Open returns a reader that goes on from pos. It asks nothing of the
-	// network. The error is of a position that is corrupt or not of this source.
+	// Open returns a reader that resumes at pos. It sends no request. The error is
+	// ErrUnusable: the position is corrupt or not of this source.
 	Open(pos Position, env Env) (Reader, error)
 
-	// Describe reads a position for people and metrics.
+	// Describe explains a position to people and metrics.
 	Describe(pos Position) (Description, error)
 
-	// Check asks for one page, publishes nothing, and says in a line what it saw.
+	// Check requests one page, publishes nothing, and returns a line about what it saw.
 	Check(ctx context.Context) (string, error)
 
-	// Freshness says how old the last read of a reader may be while all is well. It
-	// may change from call to call.
+	// Freshness returns how old the last read of a healthy reader may be. It may change
+	// from call to call.
 	Freshness() Freshness
 
 	// Usage is a snapshot for metrics.
 	Usage() Usage
 
-	// Close ends requests in flight. Readers are closed before.
+	// Close ends requests in flight. The caller closes all readers first.
 	Close() error
 }
 
 // Reader reads a source for one lane. Only Progress may be called while
 // another method runs.
 type Reader interface {
-	// Next waits for events, or for enough time to pass that the position
-	// should be saved anew. After an error it may be called again and goes on
-	// from where it was; pacing that is up to the caller, see Error.
+	// Next waits for events, or until the position should be saved again because time
+	// passed. After an error it may be called again and resumes where it was. The caller
+	// paces the retries, see Error.
 	Next(ctx context.Context) (Page, error)
 
 	// Progress is a snapshot for metrics and people.
@@ -152,32 +149,37 @@ type Description struct {
 	Floor   time.Time // everything before it is settled; zero at the beginning
 	Through time.Time // everything listed until then has been delivered; zero at the beginning
 	Expires time.Time // when the log's retention passes the position; zero if never
+	Awaits  time.Time // time of the oldest event that was listed and not delivered; zero if none is known
+	Gap     Interval  // of which events may be missing, while that is not delivered; zero if none is
 }
+
+// Interval is from one time to another.
+type Interval struct{ From, To time.Time }
 
 // Progress is what a reader has seen since it was opened.
 type Progress struct {
 	LastRead    time.Time     // end of the last successful request, zero if none
-	CaughtUp    bool          // the last walk is handed out, nothing is known to wait
+	CaughtUp    bool          // the last walk was handed out, and no further event is known
 	WalkPages   int           // pages of the current walk listed so far
 	WalkEvents  int           // events in them that are to be delivered
-	WalkDone    bool          // the current walk met its end and is being handed out
+	WalkDone    bool          // the current walk is complete and is being handed out
 	Handed      int           // events of the current walk handed out so far
 	Oldest      time.Time     // time of the oldest event of the current walk, zero if unknown
 	Overlap     time.Duration // the overlap in effect; less than configured if a position cannot name more
 	Gaps        uint64        // gaps found
 	LastGap     time.Time     // when the last one was found, zero if none was
-	Changed     uint64        // events seen again with other bytes
+	Changed     uint64        // events seen again with other bytes: changed, or another event with the same id
 	LateEvents  uint64        // events handed out late
 	WalksFailed uint64        // walks discarded
 }
 
-// Freshness is what a source says about the age of reads.
+// Freshness is how old reads may be.
 type Freshness struct {
-	Age    time.Duration // of a read that comes as late as everything that delays reads allows; an older one is a reason for alarm
+	Age    time.Duration // the age of the last read with every known delay; an older one is a reason for alarm
 	Reason string        // why requests are being held back, for people; empty if they are not
 }
 
-// Usage is what a source's client has done since it was made.
+// Usage counts what a source's client has done since it was created.
 type Usage struct {
 	Answers    map[string]uint64 // answers by HTTP status, "error" where there was none
 	BudgetLeft float64           // requests that may be sent at once; +Inf if there is no limit

@@ -5,20 +5,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
-	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
 )
 
-// TestActions keeps a record of each documented action in each format. A golden
-// file has what all records share first, and then of each record the rest.
+// TestActions compares the record of each action, in each format, with a golden file. The
+// file first lists the fields that all records share, and then the other fields of each
+// record.
 func TestActions(t *testing.T) {
 	for _, f := range formats {
 		if f.name == "raw" {
 			continue // It maps nothing.
 		}
 		t.Run(f.name, func(t *testing.T) {
-			encoder := open(t, f.Format, transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: f.settings})
+			encoder := open(t, f.Format, corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: f.settings}))
 			cases := corpus.ActionCases()
 			records := make([][]transform.Field, len(cases))
 			count := map[transform.Field]int{}
@@ -30,7 +31,7 @@ func TestActions(t *testing.T) {
 				if r.Unmapped || r.Truncated {
 					t.Errorf("%s: unmapped %v, truncated %v", c.Name, r.Unmapped, r.Truncated)
 				}
-				if records[i], err = f.Explain(r.Body); err != nil {
+				if records[i], err = f.Explain(&corpus.Product, r.Body); err != nil {
 					t.Fatal(err)
 				}
 				for _, field := range records[i] {

@@ -5,16 +5,19 @@ import (
 	"slices"
 )
 
-// anything is the name of the rule for what has no other.
+// anything is the name of the rule for every name that has no rule.
 const anything = "*"
 
 func newCatalogue(e *Entries) *Catalogue {
 	c := &Catalogue{entries: e, actions: make(map[string]*Action, len(e.Actions))}
 	c.rule()
+	for kind, depth := range e.Depths {
+		c.depths = append(c.depths, layer{kind, depth})
+	}
 	for name := range e.Actions {
 		c.actions[name] = c.action(name)
 	}
-	// Of several names for the same, the one that has an entry knows the first.
+	// If several entries are aliases of one action, it gets the first of their names.
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(e.Actions))) {
 		if other := c.actions[e.Actions[name].Alias]; other != nil {
 			other.Alias = name
@@ -28,7 +31,7 @@ func newCatalogue(e *Entries) *Catalogue {
 	return c
 }
 
-// rule makes the table of what the rules say.
+// rule makes the table of the actions that the rules describe.
 func (c *Catalogue) rule() {
 	c.resources = rows(c.entries.Resources)
 	c.verbs = rows(c.entries.Verbs)
@@ -43,7 +46,7 @@ func (c *Catalogue) rule() {
 	}
 }
 
-// rows numbers the rules, the one for anything as zero.
+// rows numbers the rules. The rule for anything is 0.
 func rows(rules map[string]Rule) map[string]int {
 	numbers := map[string]int{anything: 0}
 	for name := range rules {
@@ -54,9 +57,9 @@ func rows(rules map[string]Rule) map[string]int {
 	return numbers
 }
 
-// combine is what the rules of a resource and of a verb make of an action. The
-// categories are the verb's if it has any, since a verb about members or sign-in
-// says what kind of event it makes.
+// combine makes an action from the rules of its resource and its verb. The verb's
+// categories, if it has any, replace those of the resource: a verb about members or
+// sign-in decides what kind of event it is.
 func combine(resource, verb Rule) Action {
 	var a Action
 	a.apply(resource)
@@ -76,8 +79,8 @@ func combine(resource, verb Rule) Action {
 	return a
 }
 
-// action describes an action that has an entry. What that does not say, the
-// entry of its alias does, and else the rules.
+// action describes an action that has an entry. What its entry does not set is taken
+// from the entry of its alias, and else from the rules.
 func (c *Catalogue) action(name string) *Action {
 	a := *c.byRules(name)
 	entry := c.entries.Actions[name]
@@ -96,8 +99,8 @@ func (c *Catalogue) action(name string) *Action {
 	return &a
 }
 
-// lineage is the entry of an action behind that of its alias, and so on. Entries
-// that are aliases of one another end it.
+// lineage returns the entry of an action, and before it those of its alias, the alias of
+// that, and so on. It ends where aliases form a circle.
 func (c *Catalogue) lineage(name string) []Entry {
 	var entries []Entry
 	for seen := map[string]bool{}; name != "" && !seen[name]; name = c.entries.Actions[name].Alias {
@@ -107,7 +110,7 @@ func (c *Catalogue) lineage(name string) []Entry {
 	return entries
 }
 
-// apply sets what a rule says.
+// apply sets what a rule sets.
 func (a *Action) apply(r Rule) {
 	if len(r.Categories) > 0 {
 		a.Categories = texts(r.Categories)
@@ -130,13 +133,13 @@ func (a *Action) apply(r Rule) {
 	a.Self = a.Self || r.Self
 }
 
-// add sets what an entry says besides its rule.
+// add sets what an entry sets besides its rule.
 func (c *Catalogue) add(a *Action, e Entry) {
 	if e.Title != "" {
 		a.Title = e.Title
 	}
 	if e.IAM != "" {
-		a.IAM = classes[string(e.IAM)] // Of none there is no class.
+		a.IAM = classes[string(e.IAM)] // None has no class: that clears it.
 	}
 	if e.Technique != "" {
 		a.Technique = Technique{}

@@ -1,81 +1,102 @@
 package transform
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 )
 
-// Catalogue says of every action what it is. The actions that are documented
-// have entries of their own; for others there are rules by resource and verb. A
-// nil Catalogue is the built-in one.
+// Catalogue describes every action. Documented actions have entries of their own. Rules
+// by resource and verb describe the others. A nil Catalogue is the common one.
 type Catalogue struct {
 	entries *Entries
 	actions map[string]*Action
 
-	// What the rules make: resources and verbs number the rows and columns of ruled.
+	// ruled has the actions that the rules make. resources and verbs number its rows and
+	// columns.
 	resources, verbs map[string]int
 	ruled            [][]Action
+
+	depths []layer // few, and searched for each event: a list is faster than a map
 }
 
-//go:embed catalogue.json
-var builtinFile []byte
+// layer is how deep things of a type lie.
+type layer struct {
+	kind  string
+	depth int
+}
 
-// Builtin is the catalogue that Sluice brings along. It is written in JSON, which
-// is read in a few milliseconds, where the same in YAML takes half a second; the
-// reader of configurations reads it too.
-var Builtin = sync.OnceValue(func() *Catalogue {
-	var e Entries
-	d := json.NewDecoder(bytes.NewReader(builtinFile))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		panic(fmt.Sprintf("the built-in catalogue: %v", err))
+//go:embed common.json
+var commonFile []byte
+
+// common is what holds for every source: the verbs that most have, Sluice's own
+// actions, and the names of techniques.
+var common = sync.OnceValue(func() *Catalogue {
+	e, err := parseEntries(commonFile)
+	if err != nil {
+		panic(fmt.Sprintf("the common catalogue: %v", err))
 	}
-	return newCatalogue(&e)
+	return newCatalogue(&e.Entries)
 })
 
-// With returns the catalogue with the entries of a file laid over it, key by key.
-// The name of the file is for people. What Validate of the entries has to say,
-// and whether Known knows the aliases and techniques in them, is for the caller
-// to see to.
-func (c *Catalogue) With(e *Entries, file string) *Catalogue {
-	return newCatalogue(e.over(c.orBuiltin().entries, file))
+// ParseCatalogue reads the catalogue of a type of source. Its entries override those of
+// the common catalogue. It is JSON, since that takes a few milliseconds, and YAML takes
+// half a second. The error tells every problem, each with the line and the name of its
+// entry.
+func ParseCatalogue(data []byte) (*Catalogue, error) {
+	if len(data) == 0 {
+		return common(), nil
+	}
+	f, err := parseEntries(data)
+	if err != nil {
+		return nil, err
+	}
+	f.validate()
+	c := common().With(&f.Entries, "")
+	f.namesOf(c)
+	return c, errors.Join(f.errs...)
 }
 
-// Actions are the names of all actions that have an entry, in no order.
+// With returns the catalogue with the entries of a file, which override it key by key.
+// The name of the file is for people. The caller validates the entries, and checks that
+// their aliases and techniques are known.
+func (c *Catalogue) With(e *Entries, file string) *Catalogue {
+	return newCatalogue(e.over(c.orCommon().entries, file))
+}
+
+// Actions returns the names of all actions that have an entry, in any order.
 func (c *Catalogue) Actions() []string {
 	var names []string
-	for name := range c.orBuiltin().actions {
+	for name := range c.orCommon().actions {
 		names = append(names, name)
 	}
 	return names
 }
 
-// Techniques are the ids of all techniques that the catalogue can name, in no
+// Techniques returns the ids of all techniques that the catalogue can name, in any
 // order.
 func (c *Catalogue) Techniques() []string {
 	var ids []string
-	for id := range c.orBuiltin().entries.Techniques {
+	for id := range c.orCommon().entries.Techniques {
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-func (c *Catalogue) orBuiltin() *Catalogue {
+func (c *Catalogue) orCommon() *Catalogue {
 	if c == nil {
-		return Builtin()
+		return common()
 	}
 	return c
 }
 
-// Lookup returns what the catalogue has of an action such as
-// "deploy_request.queued". An action without an entry is described by the rules
-// for its resource and its verb, and not mapped.
+// Lookup returns the description of an action such as "deploy_request.queued". If the
+// action has no entry, the rules for its resource and its verb describe it, and it is
+// not mapped.
 func (c *Catalogue) Lookup(action string) *Action {
-	c = c.orBuiltin()
+	c = c.orCommon()
 	if known, ok := c.actions[action]; ok {
 		return known
 	}
@@ -87,9 +108,8 @@ func (c *Catalogue) byRules(action string) *Action {
 	return &c.ruled[row(c.resources, resource)][row(c.verbs, verb)]
 }
 
-// row finds the row of a name: its own, else that of the longest beginning of
-// whole words, so that "database_branch_tag" is treated as a "database_branch",
-// else the first.
+// row returns the row of a name: its own, or else the row of its longest prefix in whole
+// words, or else the first. So "database_branch_tag" is treated as a "database_branch".
 func row(rows map[string]int, name string) int {
 	for {
 		if row, ok := rows[name]; ok {

@@ -62,7 +62,7 @@ func TestLookup(t *testing.T) {
 		{"a gap is 8", "sluice.gap", transform.Action{Categories: configuration, Types: []string{"info"}, Severity: 8, Mapped: true}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			a := transform.Builtin().Lookup(tt.action)
+			a := corpus.Catalogue().Lookup(tt.action)
 			got := transform.Action{Categories: a.Categories, Types: a.Types, Severity: a.Severity, Mapped: a.Mapped}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tt.action, diff)
@@ -71,8 +71,10 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestEntriesAreOfTheDocumentedActionsAndGaps(t *testing.T) {
-	got := transform.Builtin().Actions()
+// TestTheCatalogueHasTheActionsOfTheSimulator compares the two lists of documented actions.
+// Only the catalogue has the action of a gap, which Sluice makes itself.
+func TestTheCatalogueHasTheActionsOfTheSimulator(t *testing.T) {
+	got := corpus.Catalogue().Actions()
 	slices.Sort(got)
 	want := append(corpus.Actions(), "sluice.gap")
 	slices.Sort(want)
@@ -82,8 +84,8 @@ func TestEntriesAreOfTheDocumentedActionsAndGaps(t *testing.T) {
 }
 
 func TestEntriesSayWhatEveryFormatNeeds(t *testing.T) {
-	for _, action := range transform.Builtin().Actions() {
-		a := transform.Builtin().Lookup(action)
+	for _, action := range corpus.Catalogue().Actions() {
+		a := corpus.Catalogue().Lookup(action)
 		if !a.Mapped || a.Severity < 1 || a.Severity > 10 || a.Reason == "" || a.Title == "" || a.API.UID != 6003 || a.API.ActivityName == "" {
 			t.Errorf("%s: %+v", action, *a)
 		}
@@ -95,23 +97,23 @@ func TestEntriesSayWhatEveryFormatNeeds(t *testing.T) {
 
 func TestAliasesPointAtOneAnother(t *testing.T) {
 	seen := 0
-	for _, action := range transform.Builtin().Actions() {
-		a := transform.Builtin().Lookup(action)
+	for _, action := range corpus.Catalogue().Actions() {
+		a := corpus.Catalogue().Lookup(action)
 		if a.Alias == "" {
 			continue
 		}
 		seen++
-		if other := transform.Builtin().Lookup(a.Alias); other.Alias != action || other.Severity != a.Severity {
+		if other := corpus.Catalogue().Lookup(a.Alias); other.Alias != action || other.Severity != a.Severity {
 			t.Errorf("%s is called %s, which is called %s", action, a.Alias, other.Alias)
 		}
 	}
-	if seen != 18 {
+	if seen != 18 { // Each of nine actions has two names.
 		t.Errorf("got %d actions with an alias", seen)
 	}
 }
 
-// TestWordsAreThoseOfTheSchemas holds the words that a catalogue can use against
-// facts from the published schemas.
+// TestWordsAreThoseOfTheSchemas compares the words that a catalogue may use with the
+// published schemas.
 func TestWordsAreThoseOfTheSchemas(t *testing.T) {
 	var ecs struct {
 		Types map[string][]string `json:"types_by_category"`
@@ -160,15 +162,35 @@ func TestOutcome(t *testing.T) {
 	for action, want := range map[string]string{
 		"database.created": "success", "user.signed_in": "success", "branch.open_web_console": "", "flux.capacitated": "",
 	} {
-		if got := transform.Builtin().Lookup(action).Outcome(); got != want {
+		if got := corpus.Catalogue().Lookup(action).Outcome(); got != want {
 			t.Errorf("%s: got %q, want %q", action, got, want)
+		}
+	}
+}
+
+// ATT&CK v19 (April 2026) revoked these. Each is replaced by what stands behind it
+// (https://attack.mitre.org/resources/updates/).
+func TestNoTechniqueIsRevoked(t *testing.T) {
+	revoked := map[string]string{
+		"T1070.001": "T1685.005", "T1070.002": "T1685.006", "T1562": "T1685", "T1562.001": "T1685", "T1562.002": "T1685.001",
+		"T1562.003": "T1690", "T1562.004": "T1686", "T1562.006": "T1685", "T1562.007": "T1686.001", "T1562.008": "T1685.002",
+		"T1562.009": "T1688", "T1562.010": "T1689", "T1562.011": "T1685.003", "T1562.012": "T1685.004", "T1562.013": "T1686.002",
+		"T1656": "T1684.001", "T1672": "T1684.002",
+	}
+	ids := corpus.Catalogue().Techniques()
+	if !slices.Contains(ids, "T1686.001") {
+		t.Errorf("got techniques %v, want T1686.001 among them", ids)
+	}
+	for _, id := range ids {
+		if now := revoked[id]; now != "" {
+			t.Errorf("technique %s was revoked, it is %s now", id, now)
 		}
 	}
 }
 
 func TestLookupDoesNotAllocate(t *testing.T) {
 	for _, action := range append(corpus.Actions(), "quantum_branch_of_something.deleted") {
-		if n := testing.AllocsPerRun(10, func() { transform.Builtin().Lookup(action) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { corpus.Catalogue().Lookup(action) }); n != 0 {
 			t.Errorf("%s: %v allocations", action, n)
 		}
 	}

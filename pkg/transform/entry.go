@@ -10,26 +10,27 @@ import (
 	"strings"
 )
 
-// Entries are the content of a catalogue file, as settings are decoded. A key that
-// is not given is zero.
+// Entries are the content of a catalogue file. It is decoded like settings. A key that
+// the file does not have is zero.
 type Entries struct {
 	Actions    map[string]Entry `yaml:"actions"`
-	Resources  map[string]Rule  `yaml:"resources"`  // for actions without an entry, by what stands before the dot
-	Verbs      map[string]Rule  `yaml:"verbs"`      // likewise, by what stands behind it
+	Resources  map[string]Rule  `yaml:"resources"`  // for actions without an entry, by the part before the dot
+	Verbs      map[string]Rule  `yaml:"verbs"`      // likewise, by the part after the dot
 	Techniques techniques       `yaml:"techniques"` // names of MITRE ATT&CK by id
+	Depths     depths           `yaml:"depths"`     // how deep things of a type lie, 1 for the outermost; other types lie deeper
 }
 
-// Entry is what a file says about one action: see Action for what its keys mean.
+// Entry is what a file sets for one action. See Action for the meaning of its keys.
 type Entry struct {
 	Rule      `yaml:",inline"`
 	Title     string  `yaml:"title"`
 	IAM       iamWord `yaml:"iam"`       // such as "group_management.add_user", or None
 	Technique string  `yaml:"technique"` // an id, or None
-	Alias     string  `yaml:"alias"`     // the action whose entry says what this one does not
+	Alias     string  `yaml:"alias"`     // the action whose entry sets what this one does not
 	from      string  // the file, if not the built-in one
 }
 
-// Rule is what a file says about a resource or a verb, and also about an action.
+// Rule is what a file sets for a resource, a verb or an action.
 type Rule struct {
 	Categories []category `yaml:"categories"`
 	Types      []kind     `yaml:"types"`
@@ -41,8 +42,8 @@ type Rule struct {
 	Self       bool       `yaml:"self"`
 }
 
-// Validate judges what stands in one rule. A severity comes with its reason, for
-// it is the one thing in a catalogue that others will dispute.
+// Validate reports the problems of a rule. A severity needs a reason, since others will
+// dispute it.
 func (r *Rule) Validate() []error {
 	if r.Severity == nil && r.Reason == "" {
 		return nil
@@ -51,12 +52,12 @@ func (r *Rule) Validate() []error {
 		return []error{errors.New("has only one of severity and reason; write both")}
 	}
 	if *r.Severity < 0 || *r.Severity > 10 {
-		return []error{fmt.Errorf("severity %d is none; write a number from 0 to 10", *r.Severity)}
+		return []error{fmt.Errorf("severity %d is out of range; write a number from 0 to 10", *r.Severity)}
 	}
 	return nil
 }
 
-// Validate judges what stands in one entry besides its rule.
+// Validate reports the problems of an entry besides those of its rule.
 func (e *Entry) Validate() []error {
 	var errs []error
 	if (len(e.Categories) == 0) != (len(e.Types) == 0) {
@@ -64,7 +65,7 @@ func (e *Entry) Validate() []error {
 	}
 	categories := texts(e.Categories)
 	for _, k := range texts(e.Types) {
-		// What is no word at all has been told where it stands.
+		// An unknown word is empty, and was reported when it was decoded.
 		if k != "" && !slices.Contains(categories, "") && !expected(k, categories) {
 			errs = append(errs, fmt.Errorf("type %s is not expected by any of the categories %s (ECS); change one of them", k, strings.Join(categories, ", ")))
 		}
@@ -80,27 +81,56 @@ func texts[T ~string](words []T) []string {
 	return all
 }
 
-// techniques are names by ids.
+// attribute is an attribute whose values from and to in the metadata can be.
+type attribute string
+
+func (a *attribute) UnmarshalText(text []byte) error {
+	if string(text) != "roles" {
+		return unknown("attribute", []string{"roles"})
+	}
+	*a = attribute(text)
+	return nil
+}
+
+func unknown(what string, all []string) error {
+	slices.Sort(all)
+	return fmt.Errorf("unknown %s; write one of %s", what, strings.Join(slices.Compact(all), ", "))
+}
+
+// techniques are names by id.
 type techniques map[string]string
 
 var goodTechnique = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
 
-// Validate judges the ids. Whether MITRE ever gave one is not known here.
+// Validate reports malformed ids and missing names. It does not know the ids of MITRE.
 func (t techniques) Validate() []error {
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(t)) {
 		if !goodTechnique.MatchString(id) {
-			errs = append(errs, errors.New("a key is no id of a technique; write one such as T1098.001"))
+			errs = append(errs, errors.New("a key is not the id of a technique; write one such as T1098.001"))
 			continue
 		}
 		if t[id] == "" {
-			errs = append(errs, fmt.Errorf("%s has no name; write that of MITRE ATT&CK", id))
+			errs = append(errs, fmt.Errorf("%s has no name; write the one that MITRE ATT&CK gives it", id))
 		}
 	}
 	return errs
 }
 
-// over lays e over what would hold without it, key by key.
+// depths are numbers by type.
+type depths map[string]int
+
+// Validate reports a depth below 1.
+func (d depths) Validate() []error {
+	for _, kind := range slices.Sorted(maps.Keys(d)) {
+		if d[kind] < 1 {
+			return []error{fmt.Errorf("a depth is %d; write 1 for the outermost type, and a larger number for a type within it", d[kind])}
+		}
+	}
+	return nil
+}
+
+// over returns e. What it does not set is taken from below.
 func (e Entry) over(below Entry) Entry {
 	e.Rule = e.Rule.over(below.Rule)
 	e.Title = cmp.Or(e.Title, below.Title)
@@ -126,11 +156,11 @@ func (r Rule) over(below Rule) Rule {
 	return r
 }
 
-// over lays the entries of a file, named for people, over others.
+// over returns the entries below, overridden by those of a file. Its name is for people.
 func (e *Entries) over(below *Entries, file string) *Entries {
 	merged := &Entries{
 		Actions: maps.Clone(below.Actions), Resources: maps.Clone(below.Resources),
-		Verbs: maps.Clone(below.Verbs), Techniques: maps.Clone(below.Techniques),
+		Verbs: maps.Clone(below.Verbs), Techniques: maps.Clone(below.Techniques), Depths: maps.Clone(below.Depths),
 	}
 	for name, entry := range e.Actions {
 		entry.from = file
@@ -143,5 +173,9 @@ func (e *Entries) over(below *Entries, file string) *Entries {
 		merged.Verbs[name] = rule.over(below.Verbs[name])
 	}
 	maps.Copy(merged.Techniques, e.Techniques)
+	if merged.Depths == nil {
+		merged.Depths = depths{}
+	}
+	maps.Copy(merged.Depths, e.Depths)
 	return merged
 }

@@ -1,38 +1,69 @@
 package transform
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // Field is a field of a record, and the rule that made it.
 type Field struct {
-	Name  string // as searches name it, such as "event.category"; [i] behind an array of objects
-	Value string // as it stands in the record
-	Rule  string // in words; ByCatalogue in front where the catalogue decides; empty if nobody knows
+	Name  string // as in a search, such as "event.category"; [i] after an array of objects
+	Value string // as in the record
+	Rule  string // for people; starts with ByCatalogue if the catalogue decides; empty if unknown
 }
 
-// ByCatalogue begins a rule by which the catalogue decides. What follows is the
-// key of the entry, or of the rule, that did.
+// ByCatalogue is the start of a rule by which the catalogue decides. The key of the entry
+// or of the catalogue's rule follows.
 const ByCatalogue = "catalogue: "
 
-// ExplainedBy returns the format with a way to explain its records. That reads
-// what the encoder wrote, so that there is no second opinion about what a record
-// holds, and knows of each field the rule that makes it.
-func (f Format) ExplainedBy(explain func(body []byte) ([]Field, error)) Format {
+// ExplainedBy returns the format with a function that explains its records. The function
+// reads the record that the encoder wrote, so the two cannot disagree about its content,
+// and adds the rule of each field. The rules use the names of the product, see Words.
+func (f Format) ExplainedBy(explain func(p *source.Product, body []byte) ([]Field, error)) Format {
 	f.Explain = explain
 	return f
 }
 
-// ExplainJSON explains records that are JSON objects, by a rule for each path of
-// names joined by dots, with [] behind an array of objects.
-func ExplainJSON(rules map[string]string) func(body []byte) ([]Field, error) {
-	return func(body []byte) ([]Field, error) {
+// Words returns a replacer of placeholders by the names of a product: {product} and
+// {dataset}; {first}, {second} and {objects}, the product's names for its objects; {id},
+// {time}, {actor.name}, {first.id} and so on, the keys of the raw event.
+func Words(p *source.Product) *strings.Replacer {
+	k, names := &p.Keys, p.ObjectNames()
+	objects := names[0]
+	if p.Objects[1] != "" {
+		objects += " and " + names[1]
+	}
+	words := []string{
+		"{product}", p.Name, "{dataset}", p.Dataset,
+		"{first}", names[0], "{second}", names[1], "{objects}", objects,
+		"{id}", k.ID, "{time}", k.Time, "{modified}", k.Modified, "{action}", k.Action, "{verb}", k.Verb,
+		"{remote_ip}", k.RemoteIP, "{location}", k.Location, "{metadata}", k.Metadata,
+	}
+	for name, party := range map[string]source.Party{"actor": k.Actor, "first": k.Objects[0], "second": k.Objects[1]} {
+		words = append(words, "{"+name+".id}", party.ID, "{"+name+".type}", party.Type, "{"+name+".name}", party.Name)
+	}
+	for i := 0; i < len(words); i += 2 {
+		words[i+1] = cmp.Or(words[i+1], strings.Trim(words[i], "{}"))
+	}
+	return strings.NewReplacer(words...)
+}
+
+// ExplainJSON explains records that are JSON objects. It has a rule for each path: names
+// joined by dots, with [] after an array of objects. Paths may have placeholders too.
+func ExplainJSON(rules map[string]string) func(p *source.Product, body []byte) ([]Field, error) {
+	return func(p *source.Product, body []byte) ([]Field, error) {
+		words, ruled := Words(p), make(map[string]string, len(rules))
+		for path, rule := range rules {
+			ruled[words.Replace(path)] = words.Replace(rule)
+		}
 		var fields []Field
 		each("", body, func(path string, value []byte) {
-			fields = append(fields, Field{Name: path, Value: string(value), Rule: rules[arrayIndex.ReplaceAllString(path, "[]")]})
+			fields = append(fields, Field{Name: path, Value: string(value), Rule: ruled[arrayIndex.ReplaceAllString(path, "[]")]})
 		})
 		return fields, nil
 	}
@@ -40,8 +71,8 @@ func ExplainJSON(rules map[string]string) func(body []byte) ([]Field, error) {
 
 var arrayIndex = regexp.MustCompile(`\[[0-9]+\]`)
 
-// each hands out the values in a JSON value that are no objects, nor arrays of
-// objects, in the order in which they stand there.
+// each calls leaf for the values in a JSON value that are neither objects nor arrays of
+// objects, in their order.
 func each(path string, value []byte, leaf func(path string, value []byte)) {
 	first := rawjson.Space(value, 1)
 	switch {

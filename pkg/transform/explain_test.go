@@ -16,7 +16,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
-// formats are the ways to encode, by the names of their golden files.
+// formats are the formats and settings that are tested, with the names of their golden
+// files.
 var formats = []struct {
 	name string
 	transform.Format
@@ -31,7 +32,7 @@ var formats = []struct {
 	{"raw", raw.Format, nil},
 }
 
-// events are those of the corpus, and one for each action.
+// events returns the corpus and an event for each action.
 func events() []source.Event {
 	var all []source.Event
 	for _, c := range slices.Concat(corpus.Cases(), corpus.ActionCases()) {
@@ -40,13 +41,13 @@ func events() []source.Event {
 	return all
 }
 
-// TestEveryFieldIsExplained holds what encoders write against their rules, also
-// where they must leave something out.
+// TestEveryFieldIsExplained requires a rule for each field that a format writes, also in
+// records from which something was left out.
 func TestEveryFieldIsExplained(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.name, func(t *testing.T) {
-			tiny := open(t, f.Format, transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings, MaxBytes: 3000})
-			whole := open(t, f.Format, transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings})
+			tiny := open(t, f.Format, corpus.Options(transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings, MaxBytes: 3000}))
+			whole := open(t, f.Format, corpus.Options(transform.Options{Host: "h", Version: "v", Original: true, Settings: f.settings}))
 			explained := 0
 			for _, e := range events() {
 				for _, encoder := range []transform.Transformer{tiny, whole} {
@@ -57,7 +58,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					fields, err := f.Explain(r.Body)
+					fields, err := f.Explain(&corpus.Product, r.Body)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -70,21 +71,21 @@ func TestEveryFieldIsExplained(t *testing.T) {
 				}
 			}
 			if explained < len(corpus.Actions()) {
-				t.Errorf("%d fields were explained", explained)
+				t.Errorf("only %d fields were explained", explained)
 			}
 		})
 	}
 }
 
-// TestOrdinaryEventsFitTheLeastLimit has every action fit into what a format says
-// it needs, and shows that it needs about as much.
+// TestOrdinaryEventsFitTheLeastLimit encodes every action within the least limit that a
+// format names. Within half of that limit, at least one of them must not fit.
 func TestOrdinaryEventsFitTheLeastLimit(t *testing.T) {
 	for _, f := range formats {
 		if f.Least == 0 {
-			continue // It leaves nothing out, so nothing can be said.
+			continue // It leaves nothing out, so it has no least limit.
 		}
 		t.Run(f.name, func(t *testing.T) {
-			o := transform.Options{Host: "forwarder-1.example.com", Version: "1.2.3", Original: true, Settings: f.settings, MaxBytes: f.Least}
+			o := corpus.Options(transform.Options{Host: "forwarder-1.example.com", Version: "1.2.3", Original: true, Settings: f.settings, MaxBytes: f.Least})
 			least, tooLittle := open(t, f.Format, o), false
 			o.MaxBytes = f.Least / 2
 			half := open(t, f.Format, o)
@@ -97,7 +98,7 @@ func TestOrdinaryEventsFitTheLeastLimit(t *testing.T) {
 				}
 			}
 			if !tooLittle {
-				t.Error("half of it is enough")
+				t.Error("every action fits half of the least limit, so the limit is too high")
 			}
 		})
 	}
@@ -105,7 +106,7 @@ func TestOrdinaryEventsFitTheLeastLimit(t *testing.T) {
 
 func TestExplainJSON(t *testing.T) {
 	explain := transform.ExplainJSON(map[string]string{"a.b": "one", "c[].d": "two", "e": "three", "f": "four"})
-	got, err := explain([]byte(`{"a":{"b":"x, y","g":{}},"c":[{"d":1},{"d":[2]}],"e":[],"f":["u","v"],"h\u0069":null}`))
+	got, err := explain(&corpus.Product, []byte(`{"a":{"b":"x, y","g":{}},"c":[{"d":1},{"d":[2]}],"e":[],"f":["u","v"],"h\u0069":null}`))
 	if err != nil {
 		t.Fatal(err)
 	}

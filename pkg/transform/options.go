@@ -5,21 +5,21 @@ import (
 	"fmt"
 )
 
-// defaultMaxBytes is the largest body where the sink names no limit: the
-// default of sink.Limits.RecordBytes.
+// defaultMaxBytes is the largest body if the sink sets no limit: the default of
+// sink.Limits.RecordBytes.
 const defaultMaxBytes = 1 << 20
 
-// ErrTooLarge is of an event whose record exceeds the limit even after
-// everything that can be left out or shortened was.
+// ErrTooLarge means that a record exceeds the limit even with everything optional left
+// out or shortened.
 var ErrTooLarge = errors.New("record exceeds the limit")
 
-// TooLarge is the error of a format that could not make an event fit: size is
-// the smallest body it came to.
+// TooLarge returns the error of a format that could not make an event fit. size is the
+// smallest body that it reached.
 func TooLarge(size, limit int) error {
 	return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, limit)
 }
 
-// Limit is the largest body in bytes, with the default applied.
+// Limit returns the largest body in bytes, with the default applied.
 func (o Options) Limit() (int, error) {
 	if o.MaxBytes < 0 {
 		return 0, fmt.Errorf("largest record: %d bytes is negative", o.MaxBytes)

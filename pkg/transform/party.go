@@ -7,13 +7,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// SystemActor is the type shown for an event without an actor: PlanetScale
-// itself acted. The API sends null there.
+// SystemActor is the actor's type in an event without an actor: the product itself
+// acted.
 const SystemActor = "System"
 
-// ActorType is the type of the actor of e, SystemActor where there is none. It
-// is empty where the actor is not known: in an event that could not be decoded,
-// and in one of Sluice's own.
+// ActorType returns the type of the actor of e, or SystemActor if it has none. It is empty
+// if the actor is unknown: in an event that could not be decoded, and in a gap.
 func ActorType(e *source.Event) string {
 	if e.Actor.Type != "" || e.Actor.ID != "" {
 		return e.Actor.Type
@@ -27,13 +26,13 @@ func ActorType(e *source.Event) string {
 // Acted reports whether a person or a token is known to have acted.
 func Acted(e *source.Event) bool { return e.Actor.ID != "" || e.Actor.Type != "" }
 
-// affected finds the user and the team an event was done to. Which of
-// auditable and target is the object and which its container differs from
-// action to action, so the types decide; of two users the target is taken.
-// A membership names its user but has an id of its own, which is left out; it is
-// taken where no user is.
+// affected returns the user and the team among Objects, found by type, since their order
+// differs between actions. If both are users, it returns the second. If there is no user
+// but a membership, it returns that without its id: a membership has the user's name, but
+// an id of its own.
 func affected(e *source.Event) (user, team source.Party) {
-	for _, p := range [...]*source.Party{&e.Target, &e.Auditable} {
+	for i := range e.Objects {
+		p := &e.Objects[len(e.Objects)-1-i]
 		switch {
 		case p.Type == "User" && user.Type != "User":
 			user = *p
@@ -46,9 +45,9 @@ func affected(e *source.Event) (user, team source.Party) {
 	return user, team
 }
 
-// Address reads an IP address as destinations with a type for addresses accept
-// it: without a zone, and an IPv4 address in its own notation even where it was
-// sent within an IPv6 one. The result is not valid if text is something else.
+// Address parses an IP address in the form that destinations with a type for addresses
+// accept: without a zone, and an IPv4 address that was sent as IPv6 in its own notation.
+// The result is not valid if text is anything else.
 func Address(text string) netip.Addr {
 	if !plausibleAddress(text) {
 		return netip.Addr{}
@@ -60,8 +59,8 @@ func Address(text string) netip.Addr {
 	return addr.Unmap()
 }
 
-// plausibleAddress spares most text that is no address the cost of an error.
-// The longest address is an IPv6 one that ends in an IPv4 one (RFC 4291,
+// plausibleAddress rejects most text that is not an address without the cost of an error.
+// The longest address is an IPv6 address that ends in an IPv4 address (RFC 4291,
 // section 2.2).
 func plausibleAddress(text string) bool {
 	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
 func TestAddress(t *testing.T) {
@@ -55,7 +56,7 @@ func TestAffected(t *testing.T) {
 		{"a user and the team", team, user, user, team},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			r := transform.Resolve(&source.Event{Auditable: tt.auditable, Target: tt.target}, &transform.Action{})
+			r := corpus.Catalogue().Resolve(&source.Event{Objects: [2]source.Party{tt.auditable, tt.target}}, &transform.Action{})
 			if diff := cmp.Diff([]source.Party{tt.who, tt.grp}, []source.Party{r.User, r.Team}); diff != "" {
 				t.Errorf("user and team (-want +got):\n%s", diff)
 			}

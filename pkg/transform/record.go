@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// NewRecord returns the record of e around a body. It copies from the event
-// what every format states in the same way.
-func NewRecord(e *source.Event, format, mediaType string, action *Action, body []byte) sink.Record {
+// newRecord returns the record of e with a body. Its other fields are the same in every
+// format.
+func newRecord(e *source.Event, format, mediaType string, action *Action, body []byte, whole bool) sink.Record {
 	return sink.Record{
 		ID:           e.ID,
 		Organization: e.Organization,
@@ -21,18 +21,18 @@ func NewRecord(e *source.Event, format, mediaType string, action *Action, body [
 		Severity:     action.Severity,
 		Late:         e.Late,
 		Unmapped:     !action.Mapped,
+		Truncated:    !whole,
 		Body:         body,
 	}
 }
 
-// key names what must stay in order: the object of an event within its
-// organization. The object is the auditable; an event without one goes by its
-// target, and one that has neither belongs to no object and is spread by its
-// own id.
+// key returns the key of e. Events with one key stay in order: those of an object within
+// its organization. The object is the first of Objects, or else the second. The key of an
+// event without objects is its own id.
 func key(e *source.Event) string {
-	object := e.Auditable.ID
+	object := e.Objects[0].ID
 	if object == "" {
-		object = e.Target.ID
+		object = e.Objects[1].ID
 	}
 	if object == "" {
 		object = e.ID
@@ -40,9 +40,8 @@ func key(e *source.Event) string {
 	return e.Organization + "/" + object
 }
 
-// Time is when e happened, as far as a destination can store it; see Storable.
-// Otherwise the time at which the event was first seen stands in for it, and
-// 1970 where that is missing too.
+// Time returns when e happened, if a destination can store that (see Storable). Otherwise
+// it returns when Sluice first read the event, or else 1970.
 func Time(e *source.Event) time.Time {
 	for _, t := range [...]time.Time{e.Time, e.Read} {
 		if Storable(t) {
@@ -52,9 +51,8 @@ func Time(e *source.Event) time.Time {
 	return time.Unix(0, 0).UTC()
 }
 
-// Storable reports whether t lies between 1970 and 9999. Other times, the zero
-// time among them, are no times of an audit log, and some destinations refuse
-// them.
+// Storable reports whether t lies between 1970 and 9999. Some destinations refuse other
+// times, and no audit log has them. The zero time is one of them.
 func Storable(t time.Time) bool {
 	const last = 253402300799 // 9999-12-31T23:59:59Z, the last that RFC 3339 can write
 	return t.Unix() >= 0 && t.Unix() <= last

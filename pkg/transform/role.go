@@ -1,37 +1,36 @@
 package transform
 
 import (
+	"math"
 	"strings"
-	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Roles say who did what to what. Which of auditable and target is the object
-// and which its container differs from action to action, and the API's own
-// documents contradict one another, so their types decide. What an event does not
-// tell is zero.
+// Roles are who did what to what. Their order in the event differs between actions, and
+// the API's documents contradict each other, so the types of the two objects decide which
+// is the object and which its container. A role that an event does not have is zero.
 type Roles struct {
-	Actor     source.Party // who did it; zero unless somebody is known to have
+	Actor     source.Party // who did it; zero if unknown
 	ActorType string       // as the API names it, or SystemActor
 	Object    source.Party // what it was done to
 	Container source.Party // what the object lies in, or what a member belongs to
-	User      source.Party // whom it was done to: the object itself, its owner, or who did it to himself
+	User      source.Party // the affected user: the object itself, its owner, or the actor; see Action.Self
 	Team      source.Party // the team that is the object or its container
 
-	// Before and After are the values of Action.Changes, empty if the metadata does
-	// not tell them. They share memory with the event.
+	// Before and After are the values of Action.Changes, empty if the metadata does not
+	// have them. They share memory with the event.
 	Before, After string
 }
 
-// Resolve finds the roles in an event, given what the catalogue has of its action.
-func Resolve(e *source.Event, a *Action) (r Roles) {
+// Resolve finds the roles in an event. a is what Lookup returns for its action.
+func (c *Catalogue) Resolve(e *source.Event, a *Action) (r Roles) {
 	r.ActorType = ActorType(e)
 	if Acted(e) {
 		r.Actor = e.Actor
 	}
-	object, container := objects(e, a.Object)
+	object, container := c.objects(e, a.Object)
 	r.Object, r.Container = *object, *container
 	r.User, r.Team = affected(e)
 	if a.Self && r.User.ID == "" && r.User.Name == "" {
@@ -43,20 +42,20 @@ func Resolve(e *source.Event, a *Action) (r Roles) {
 	return r
 }
 
-// nothing is the object, or the container, of an event that names none.
+// nothing is the object or the container of an event that has none.
 var nothing source.Party
 
-// objects tells the object and its container apart: the object is what has the
-// type that the action is about. Where neither has, it is what lies deeper, or
-// the auditable; but a place that things of the wanted type lie in is not taken
-// for one of them.
-func objects(e *source.Event, want string) (object, container *source.Party) {
-	object, container = &e.Target, &e.Auditable
-	within, around := depth(object.Type), depth(container.Type)
+// objects tells the object and its container apart. The object has the type that the
+// action is about. If neither has it, the object is the one that lies deeper, or else the
+// first. But a place that contains things of the wanted type is
+// not the object; it is the container.
+func (c *Catalogue) objects(e *source.Event, want string) (object, container *source.Party) {
+	object, container = &e.Objects[1], &e.Objects[0]
+	within, around := c.depth(object.Type), c.depth(container.Type)
 	if !alike(object.Type, want) && (alike(container.Type, want) || around >= within) {
 		object, container, within, around = container, object, around, within
 	}
-	if within > 0 && within < depth(want) && !alike(object.Type, want) {
+	if within > 0 && within < c.depth(want) && !alike(object.Type, want) {
 		return &nothing, object
 	}
 	if around > within || container.Type == "User" {
@@ -74,20 +73,17 @@ func alike(a, b string) bool {
 	return len(b) >= len("Role") && strings.HasSuffix(a, b)
 }
 
-// depth says how deep in an organization things of a type lie. Of a type that is
-// not known, nothing is known to lie within.
-func depth(kind string) int {
-	switch kind {
-	case "":
+// depth returns how deep things of a type lie in the source. An unknown type lies deepest.
+func (c *Catalogue) depth(kind string) int {
+	if kind == "" {
 		return 0
-	case "Organization":
-		return 1
-	case "Database", "OrganizationTeam", "Team":
-		return 2
-	case "DatabaseBranch", "Branch", "DeployRequest", "DatabaseDeployRequest":
-		return 3
 	}
-	return 4
+	for _, l := range c.orCommon().depths {
+		if l.kind == kind {
+			return l.depth
+		}
+	}
+	return math.MaxInt
 }
 
 // change reads the members "from" and "to" of metadata, if they are strings.
@@ -113,13 +109,10 @@ func change(metadata []byte) (from, to string) {
 	return from, to
 }
 
-// text is what a JSON value means if it is a string, and empty otherwise.
+// text returns the text of a JSON string, and nothing for any other value.
 func text(value []byte) string {
-	switch {
-	case len(value) < 2 || value[0] != '"':
+	if len(value) == 0 || value[0] != '"' {
 		return ""
-	case rawjson.Plain(value):
-		return unsafe.String(&value[1], len(value)-2) // Events are never changed.
 	}
-	return string(rawjson.Unquote(nil, value))
+	return rawjson.Text(value)
 }

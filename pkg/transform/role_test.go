@@ -6,11 +6,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
-// party is somebody or something of a type, nobody for none.
+// party returns a party of a type, or the zero value if the type is empty.
 func party(kind string) source.Party {
 	if kind == "" {
 		return source.Party{}
@@ -39,9 +38,9 @@ func TestObjectAndContainer(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			one, other, object, container := party(tt.one), party(tt.other), party(tt.object), party(tt.container)
-			// The same if auditable and target are exchanged.
-			for _, e := range []source.Event{{Action: tt.action, Auditable: one, Target: other}, {Action: tt.action, Auditable: other, Target: one}} {
-				r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
+			// The result must be the same if auditable and target are exchanged.
+			for _, e := range []source.Event{{Action: tt.action, Objects: [2]source.Party{one, other}}, {Action: tt.action, Objects: [2]source.Party{other, one}}} {
+				r := corpus.Catalogue().Resolve(&e, corpus.Catalogue().Lookup(e.Action))
 				if diff := cmp.Diff([]source.Party{object, container}, []source.Party{r.Object, r.Container}); diff != "" {
 					t.Errorf("object and container (-want +got):\n%s", diff)
 				}
@@ -51,16 +50,16 @@ func TestObjectAndContainer(t *testing.T) {
 }
 
 func TestWhatHasNoTypeIsTheObject(t *testing.T) {
-	e := source.Event{Action: "database.created", Auditable: source.Party{Name: "orders"}}
-	if r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action)); r.Object != e.Auditable {
+	e := source.Event{Action: "database.created", Objects: [2]source.Party{{Name: "orders"}}}
+	if r := corpus.Catalogue().Resolve(&e, corpus.Catalogue().Lookup(e.Action)); r.Object != e.Objects[0] {
 		t.Errorf("got object %v and container %v", r.Object, r.Container)
 	}
 }
 
 func TestOfTwoUnknownTypesTheAuditableIsTheObject(t *testing.T) {
-	e := source.Event{Action: "a.b", Auditable: party("Flux"), Target: party("Capacitor")}
-	r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
-	if r.Object != e.Auditable || r.Container != e.Target {
+	e := source.Event{Action: "a.b", Objects: [2]source.Party{party("Flux"), party("Capacitor")}}
+	r := corpus.Catalogue().Resolve(&e, corpus.Catalogue().Lookup(e.Action))
+	if r.Object != e.Objects[0] || r.Container != e.Objects[1] {
 		t.Errorf("got object %v and container %v", r.Object, r.Container)
 	}
 }
@@ -80,7 +79,7 @@ func TestActor(t *testing.T) {
 		{"nobody in what could not be decoded", source.Event{Problem: "bad"}, ""},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			r := transform.Resolve(&tt.event, transform.Builtin().Lookup(tt.event.Action))
+			r := corpus.Catalogue().Resolve(&tt.event, corpus.Catalogue().Lookup(tt.event.Action))
 			if r.ActorType != tt.want {
 				t.Errorf("got type %q, want %q", r.ActorType, tt.want)
 			}
@@ -97,15 +96,15 @@ func TestWhatPeopleDoToThemselves(t *testing.T) {
 		event source.Event
 		want  source.Party
 	}{
-		{"who joins is who joined", source.Event{Action: "organization.joined", Actor: party("User"), Auditable: party("Organization")}, party("User")},
+		{"who joins is who joined", source.Event{Action: "organization.joined", Actor: party("User"), Objects: [2]source.Party{party("Organization")}}, party("User")},
 		{"by the rule for the verb, too", source.Event{Action: "guild.left", Actor: party("User")}, party("User")},
-		{"somebody else is named", source.Event{Action: "organization.joined", Actor: party("User"), Target: source.Party{ID: "u2", Type: "User"}},
+		{"somebody else is named", source.Event{Action: "organization.joined", Actor: party("User"), Objects: [2]source.Party{1: {ID: "u2", Type: "User"}}},
 			source.Party{ID: "u2", Type: "User"}},
 		{"nobody, if PlanetScale did it", source.Event{Action: "organization.joined", Actor: source.Party{Name: "PlanetScale"}}, source.Party{}},
 		{"adding is done to others", source.Event{Action: "organization.added_member", Actor: party("User")}, source.Party{}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			if got := transform.Resolve(&tt.event, transform.Builtin().Lookup(tt.event.Action)).User; got != tt.want {
+			if got := corpus.Catalogue().Resolve(&tt.event, corpus.Catalogue().Lookup(tt.event.Action)).User; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -124,7 +123,7 @@ func TestChange(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			e := source.Event{Action: tt.action, Metadata: []byte(tt.metadata)}
-			r := transform.Resolve(&e, transform.Builtin().Lookup(e.Action))
+			r := corpus.Catalogue().Resolve(&e, corpus.Catalogue().Lookup(e.Action))
 			if r.Before != tt.before || r.After != tt.after {
 				t.Errorf("got %q to %q, want %q to %q", r.Before, r.After, tt.before, tt.after)
 			}
@@ -132,17 +131,17 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// BenchmarkRoles looks an action up and resolves the roles, as a format does for
-// each event.
+// BenchmarkRoles looks up an action and resolves the roles, as a format does for each
+// event.
 func BenchmarkRoles(b *testing.B) {
-	catalogue := transform.Builtin()
+	catalogue := corpus.Catalogue()
 	for _, c := range corpus.Cases() {
 		switch c.Name {
 		case "ordinary", "member-of-team", "membership-changes-role", "unknown-resource":
 			b.Run(c.Name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					transform.Resolve(&c.Event, catalogue.Lookup(c.Event.Action))
+					corpus.Catalogue().Resolve(&c.Event, catalogue.Lookup(c.Event.Action))
 				}
 			})
 		}
@@ -150,9 +149,9 @@ func BenchmarkRoles(b *testing.B) {
 }
 
 func TestRolesDoNotAllocate(t *testing.T) {
-	catalogue := transform.Builtin()
+	catalogue := corpus.Catalogue()
 	for _, c := range corpus.Cases() {
-		if n := testing.AllocsPerRun(10, func() { transform.Resolve(&c.Event, catalogue.Lookup(c.Event.Action)) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { corpus.Catalogue().Resolve(&c.Event, catalogue.Lookup(c.Event.Action)) }); n != 0 {
 			t.Errorf("%s: %v allocations", c.Name, n)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// AppendMember appends a member of a JSON object with a comma behind it: key,
-// which is written as it is and so ends in a colon, and s as AppendJSON has it.
+// AppendMember appends a member of a JSON object and a comma. It appends key unchanged,
+// so key has quotes and ends in a colon, and s like AppendJSON.
 func AppendMember[T string | []byte](dst []byte, key string, s T) []byte {
 	if len(s) <= chunk { // Most are, and most of those stand for themselves.
 		if quotes, n := inspect(s); n == len(s) && quotes == 0 {
@@ -25,11 +25,10 @@ func AppendMember[T string | []byte](dst []byte, key string, s T) []byte {
 	return append(AppendJSON(append(dst, key...), s), ',')
 }
 
-// AppendJSON appends s as a JSON string, quotes included. What is not valid
-// UTF-8 becomes U+FFFD, byte by byte. Besides what JSON demands (RFC 8259,
-// section 7), the characters that some readers take for a line end are escaped:
-// U+0085, U+2028 and U+2029. So the result never spans lines, and a JSON decoder
-// gives back exactly s if that was valid.
+// AppendJSON appends s as a JSON string with its quotes. Each byte that is not valid UTF-8
+// becomes U+FFFD. It escapes what JSON requires (RFC 8259, section 7), and the characters
+// that some readers take for a line end: U+0085, U+2028 and U+2029. So the result has one
+// line, and a JSON decoder returns exactly s if s is valid.
 func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
@@ -38,7 +37,7 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 		if n > 0 {
 			dst, i = appendPrintable(dst, s[i:i+n], quotes), i+n
 		}
-		// Where one character is foreign the next often is.
+		// After a character that is not ASCII, the next one often is not either.
 		for foreign := i < end; foreign; foreign = i < len(s) && s[i] >= utf8.RuneSelf {
 			dst, i = appendRune(dst, s, i)
 		}
@@ -46,13 +45,12 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
-// chunk is how much of a string is looked at and then copied at once: as many
-// bytes as a word has bits.
+// chunk is how many bytes of a string are inspected and copied at once: as many as a
+// word has bits.
 const chunk = 64
 
-// inspect counts the bytes at the beginning of s, at most a chunk, that are ASCII
-// and no control characters. quotes has a bit for each of them that is a quote or
-// a backslash, the lowest for the first.
+// inspect counts the printable ASCII bytes at the start of s, at most a chunk. quotes has
+// a bit for each of them, the lowest for the first. It is set for a quote or a backslash.
 func inspect[T string | []byte](s T) (quotes uint64, printable int) {
 	for ; printable+8 <= len(s); printable += 8 {
 		w := word(s[printable : printable+8])
@@ -65,7 +63,7 @@ func inspect[T string | []byte](s T) (quotes uint64, printable int) {
 	case printable == len(s):
 		return quotes, printable
 	case len(s) > 8:
-		// The last eight bytes, of which some are looked at for the second time.
+		// The last eight bytes, some of which are inspected twice.
 		w := word(s[len(s)-8:])
 		if foreign := unprintable(w); foreign != 0 {
 			return upTo(foreign, quotes, quotesIn(w), len(s)-8)
@@ -82,8 +80,8 @@ func inspect[T string | []byte](s T) (quotes uint64, printable int) {
 	return quotesIn(w), len(s)
 }
 
-// upTo ends an inspection in a word at a byte that is not printable, with the
-// quotes that were found before the word and in it.
+// upTo ends an inspection at a byte of a word that is not printable. It returns the
+// quotes before the word and in it.
 func upTo(foreign, before, within uint64, at int) (quotes uint64, printable int) {
 	n := bits.TrailingZeros64(foreign) / 8
 	return before | within&(1<<n-1)<<at, at + n
@@ -107,20 +105,19 @@ func word[T string | []byte](b T) uint64 {
 // only from one that is a control character.
 func unprintable(w uint64) uint64 { return (w | (w - ones*0x20)) & highs }
 
-// quotesIn has a bit for each byte of w that is a quote or a backslash, the
-// lowest for the lowest byte. The bytes must be ASCII: then adding 0x7f sets the
-// high bit of every byte but zero, and the product gathers the bits. Behind one
-// that is not, the bits mean nothing.
+// quotesIn returns a bit for each byte of w, the lowest for the lowest byte. It is set for
+// a quote or a backslash. The bytes must be ASCII: then adding 0x7f sets the high bit of
+// every byte but zero, and the product gathers the bits. After a byte that is not ASCII,
+// the bits mean nothing.
 func quotesIn(w uint64) uint64 {
 	others := ((w ^ ones*'"') + lows) & ((w ^ ones*'\\') + lows)
 	return (^others & highs >> 7) * 0x0102040810204080 >> 56
 }
 
 // appendPrintable appends at most a chunk of printable ASCII with a backslash
-// before each byte that quotes has a bit for. JSON within JSON has a quote every
-// few bytes, so what lies between two is copied in steps of a fixed size, which
-// cost less than a loop of the right length; what a step writes too much is
-// overwritten by the next.
+// before each byte whose bit in quotes is set. JSON in JSON has a quote every few bytes.
+// So the bytes between two quotes are copied in steps of a fixed size, which cost less
+// than a loop of the exact length. The next step overwrites what one copies too much.
 func appendPrintable[T string | []byte](dst []byte, s T, quotes uint64) []byte {
 	const step = 16
 	dst = slices.Grow(dst, 2*chunk+step)
@@ -198,8 +195,8 @@ func appendPair(dst []byte, n int) []byte {
 	return append(dst, byte('0'+n/10), byte('0'+n%10))
 }
 
-// Cut returns the longest beginning of s that has at most limit bytes and does
-// not end within a character.
+// Cut returns the longest prefix of s that has at most limit bytes and does not end
+// within a character.
 func Cut[T string | []byte](s T, limit int) T {
 	if len(s) <= limit {
 		return s

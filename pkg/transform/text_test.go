@@ -48,7 +48,7 @@ func TestAppendJSONOfEachByteAtEachPlace(t *testing.T) {
 	}
 }
 
-// mixed draws strings of the pieces that take different paths.
+// mixed draws strings from pieces that the code treats differently.
 func mixed() *rapid.Generator[string] {
 	piece := rapid.OneOf(
 		rapid.StringMatching(`[ -~]{0,80}`),

@@ -1,14 +1,21 @@
-// Package transform says how events become records, and holds what the formats
-// share: the catalogue, which says of every action what it is, and Resolve, which
-// says who did what to what in an event.
+// Package transform defines how events become records, and holds what the formats
+// share: the catalogue, which describes every action, and Resolve, which finds who did
+// what to what in an event.
 //
-// The catalogue is data, catalogue.json, of which docs/mapping.md is made; a file
-// of a user's can be laid over it. An action it does not list is described by
-// rules and delivered like all others: nothing here refuses an event.
+// The catalogue is data. Each type of source has its own, common.json holds what is
+// common to all, and a user's file may override both. Rules describe an action that the
+// catalogue does not list, and it is delivered like all others: nothing here refuses an
+// event.
 //
-// A format appends the bytes of a record to a buffer it is given. It copies
-// from the event, never re-marshals it, and escapes whatever a user of the
-// source may have chosen.
+// A format appends the bytes of a record to the buffer that it gets. It copies from the
+// event, never re-marshals it, and escapes every text that a user of the source may have
+// chosen.
+//
+// # Files
+//
+// The catalogue is read in entry, built in build and asked through catalogue,
+// action, category and class. role and party say who did what to what. Formats use
+// encode, record, options and text; explain shows people the rule behind a field.
 package transform
 
 import (
@@ -19,9 +26,8 @@ import (
 // Transformer encodes events. It is pure and safe for concurrent use.
 type Transformer interface {
 	// Transform returns the record of e. Its Body is dst with the encoded event
-	// appended, so with an empty dst of enough capacity nothing is allocated. An
-	// error means that this event cannot be encoded within the limits at all; it
-	// becomes a dead letter.
+	// appended: if dst has enough capacity, nothing is allocated. An error means that
+	// the event cannot be encoded within the limits. It becomes a dead letter.
 	Transform(dst []byte, e *source.Event) (sink.Record, error)
 }
 
@@ -33,22 +39,21 @@ type Format struct {
 	Least     int        // what Options.MaxBytes must be for ordinary events to fit; see AtLeast
 	New       func(Options) (Transformer, error)
 
-	// Explain says of each field of a record's body which rule made it, in the order
-	// of the body; see ExplainedBy. It is nil for a format that cannot.
-	Explain func(body []byte) ([]Field, error)
+	// Explain returns the fields of a record's body, in its order, each with the rule
+	// that made it; see ExplainedBy. It is nil if the format cannot explain records.
+	Explain func(p *source.Product, body []byte) ([]Field, error)
 }
 
-// AtLeast returns the format with the number of bytes below which a limit is a
-// mistake: even after everything was left out that can be, ordinary events would
-// not fit, and would become dead letters one after the other.
+// AtLeast returns the format with a least limit in bytes. A smaller limit is a mistake:
+// ordinary events would not fit even with everything optional left out, and would become
+// dead letters.
 func (f Format) AtLeast(bytes int) Format {
 	f.Least = bytes
 	return f
 }
 
-// NewFormat declares a format by the struct its settings decode into (see
-// package setting for what such a struct can say), an empty one where it has
-// none.
+// NewFormat declares a format. defaults is the struct that its settings decode into (see
+// package setting), or an empty struct if it has no settings.
 func NewFormat[C any](name, mediaType string, defaults C, open func(Options, C) (Transformer, error)) Format {
 	return Format{
 		Name:      name,
@@ -64,7 +69,7 @@ func NewFormat[C any](name, mediaType string, defaults C, open func(Options, C) 
 	}
 }
 
-// Options are what a format is told at construction.
+// Options are what a format gets at construction.
 type Options struct {
 	Original bool   // carry the raw event in the record, where the format can
 	MaxBytes int    // the largest body; 0 is 1 MiB
@@ -72,5 +77,6 @@ type Options struct {
 	Version  string // of Sluice
 	Settings any    // what Format.Settings returned, changed or not; nil is the defaults
 
-	Catalogue *Catalogue // what is known of actions; nil is the built-in one
+	Product   source.Product // whose log the events are from
+	Catalogue *Catalogue     // what is known of their actions; nil is the common one
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
-// TestWhatNobodyExpectsIsDelivered encodes what the API is not known to send, in
-// every format. A record says if its action is not known, and when the event
-// happened as far as that can be told.
+// TestWhatNobodyExpectsIsDelivered encodes events that the API is not known to send, in
+// every format. Each record must say whether its action is unknown, and when the event
+// happened if that is known.
 func TestWhatNobodyExpectsIsDelivered(t *testing.T) {
 	unmapped := map[string]bool{
 		"unknown-verb": true, "unknown-resource": true, "unknown-action": true, "huge-everything": true,
@@ -25,7 +25,7 @@ func TestWhatNobodyExpectsIsDelivered(t *testing.T) {
 		}
 	}
 	for _, f := range formats {
-		encoder := open(t, f.Format, transform.Options{Original: true, Settings: f.settings})
+		encoder := open(t, f.Format, corpus.Options(transform.Options{Original: true, Settings: f.settings}))
 		for _, c := range known {
 			r, err := encoder.Transform(nil, &c.Event)
 			if err != nil {
@@ -39,7 +39,7 @@ func TestWhatNobodyExpectsIsDelivered(t *testing.T) {
 				t.Errorf("%s as %s: happened at %v", c.Name, f.name, r.Time)
 			}
 			if problem := c.Event.Problem; problem != "" && f.name != "raw" && !strings.Contains(string(r.Body), problem[:10]) {
-				t.Errorf("%s as %s: does not say %q", c.Name, f.name, problem)
+				t.Errorf("%s as %s: the record does not hold %q", c.Name, f.name, problem)
 			}
 		}
 	}

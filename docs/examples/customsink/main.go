@@ -1,4 +1,4 @@
-// Command sluice-acme is Sluice with one sink more: a webhook that takes one record a request.
+// Command sluice-acme is Sluice with one more sink: a webhook that takes one record per request.
 package main
 
 import (
@@ -19,10 +19,10 @@ var Type = sink.NewType("webhook", Webhook{}, func(_ context.Context, _ sink.Env
 
 type Webhook struct {
 	URL   string         `yaml:"url"`
-	Token setting.Secret `yaml:"token"` // or token_file, which is read anew for each record
+	Token setting.Secret `yaml:"token"` // or token_file, which is read again for each record
 }
 
-// Without pings, HTTP/2 would use a connection on and on whose other side is gone.
+// Without pings, HTTP/2 keeps using a connection whose other side is gone.
 var transport = &http.Transport{
 	Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
 	HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second},
@@ -39,12 +39,12 @@ func (w Webhook) Publish(ctx context.Context, batch []sink.Record) error {
 			return err
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := transport.RoundTrip(req) // not a Client, which may take the token elsewhere by a redirect
+		resp, err := transport.RoundTrip(req) // not a Client, which would follow a redirect with the token
 		if err != nil {
 			return err
 		}
 		if err, code := errors.Join(errors.New(resp.Status), resp.Body.Close()), resp.StatusCode; code == 400 || code == 413 || code == 422 {
-			return sink.Permanent(err) // the record is bad; whatever else happens is retried
+			return sink.Permanent(err) // the record is bad; every other error is retried
 		} else if wait, _ := time.ParseDuration(resp.Header.Get("Retry-After") + "s"); code >= 300 {
 			return sink.RetryAfter(err, wait)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/sinktest"
@@ -18,7 +18,7 @@ import (
 
 const token = "acme-token"
 
-// hook is the webhook's other end, which can be down or hang.
+// hook is the receiver of the webhook. It can be down or hang.
 type hook struct {
 	mu       sync.Mutex
 	bodies   [][]byte
@@ -34,17 +34,17 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "cut off", http.StatusBadRequest)
 		return
 	}
-	if hanging := h.meet(r); hanging != nil {
+	if hanging := h.arrived(r); hanging != nil {
 		select {
 		case <-hanging:
 		case <-r.Context().Done():
 			return
 		}
 	}
-	w.WriteHeader(h.take(body))
+	w.WriteHeader(h.accept(body))
 }
 
-func (h *hook) meet(r *http.Request) <-chan struct{} {
+func (h *hook) arrived(r *http.Request) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.requests = append(h.requests, r)
@@ -55,7 +55,7 @@ func (h *hook) meet(r *http.Request) <-chan struct{} {
 	return h.hanging
 }
 
-func (h *hook) take(body []byte) int {
+func (h *hook) accept(body []byte) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -130,7 +130,7 @@ func TestAnswers(t *testing.T) {
 		status     int
 		retryAfter string
 		permanent  bool
-		patience   time.Duration
+		retry      time.Duration
 	}{
 		{http.StatusBadRequest, "", true, 0},
 		{http.StatusRequestEntityTooLarge, "", true, 0},
@@ -154,16 +154,8 @@ func TestAnswers(t *testing.T) {
 			if err == nil || sink.IsPermanent(err) != c.permanent {
 				t.Fatalf("got error %v, want permanent %t", err, c.permanent)
 			}
-			var patience time.Duration
-			patient, ok := errors.AsType[interface {
-				error
-				RetryAfter() time.Duration
-			}](err)
-			if ok {
-				patience = patient.RetryAfter()
-			}
-			if patience != c.patience {
-				t.Errorf("got a wait of %v, want %v", patience, c.patience)
+			if got := failure.RetryAfter(err); got != c.retry {
+				t.Errorf("got a wait of %v, want %v", got, c.retry)
 			}
 		})
 	}

@@ -1,20 +1,19 @@
-// Package baseline is the script that Sluice is measured against: what one
-// writes in an afternoon to bring the audit log into a SIEM. It requests a page,
-// decodes it with encoding/json, builds the ECS document of each event from maps,
-// marshals it, writes the page, and only then requests the next.
+// Package baseline is the script that Sluice is measured against: what one writes in an
+// afternoon to bring the audit log into a SIEM. It requests a page, decodes it with
+// encoding/json, builds the ECS document of each event from maps, marshals it, and
+// writes the page. Only then does it request the next.
 //
-// Its documents are those of package ecs for the same events, which a test
-// holds, so that both do the same work; only metadata goes through a map, as it
-// does in a script, and loses the digits that a float64 cannot hold. Otherwise it
-// is a fair script, not a careless one: structs where the shape is known, no
-// field decoded twice, one write a page. What it does not have is what Sluice
-// adds: retries, a position, limits, the order of the log, an answer to hostile
-// text or to a page that cannot be read.
+// A test checks that its documents are those of package ecs for the same events, so both
+// do the same work. There is one exception: metadata goes through a map, as in a script,
+// and loses the digits that a float64 cannot hold. Otherwise the script is fair, not
+// careless: structs where the shape is known, no field decoded twice, one write a page.
+// It lacks what Sluice adds: retries, a position, limits, the order of the log, and a
+// defense against hostile text and pages that cannot be decoded.
 //
-// The tests of this package are the measurements: of decoding and encoding, of a
-// whole catch-up in processes of their own, of the time lost beside the API's
-// own, and of memory. docs/performance.md says how to run them and what they
-// showed. Nothing but tests may import this package.
+// The tests of this package measure four things: decoding and encoding, a whole catch-up
+// in a process of its own, the time added to that of the API, and memory.
+// docs/performance.md describes how to run them and their results. Only tests may import
+// this package.
 package baseline
 
 import (
@@ -65,8 +64,8 @@ func (s *Script) Run(ctx context.Context, w io.Writer) (events int, err error) {
 	return events, nil
 }
 
-// Skim requests every page and does nothing with it but to find the next: the
-// least time that a walk over the log can take.
+// Skim requests every page and only finds the next cursor in it. That is the least time
+// a walk over the log can take.
 func (s *Script) Skim(ctx context.Context) (pages int, err error) {
 	for cursor, more := "", true; more; pages++ {
 		body, err := s.fetch(ctx, cursor)

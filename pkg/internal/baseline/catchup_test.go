@@ -14,31 +14,36 @@ type figures map[string][]float64
 
 func (f figures) add(name string, value float64) { f[name] = append(f[name], value) }
 
+// cost adds what a process used for so many events.
+func (f figures) cost(name string, c cost, events int) {
+	f.add(name+"-events/s", float64(events)/c.wall.Seconds())
+	f.add(name+"-cpu-µs/event", float64(c.cpu.Microseconds())/float64(events))
+}
+
 func (f figures) report(b *testing.B) {
 	for name, values := range f {
 		b.ReportMetric(median(values), name)
 	}
-	b.ReportMetric(0, "ns/op") // of both together it tells nothing
+	b.ReportMetric(0, "ns/op") // the sum of both has no meaning
 }
 
-// catchUp has the script and Sluice read a log in turns, and adds the figures of
-// a round.
+// catchUp lets the script and Sluice read a log in turn, and adds the figures of a
+// round.
 func catchUp(t testing.TB, to figures, binary, url string, events int) {
-	theirs, ours := measure(t, script, url), measure(t, sluice(binary, os.DevNull), url)
-	for name, c := range map[string]cost{"script": theirs, "sluice": ours} {
-		to.add(name+"-events/s", float64(events)/c.wall.Seconds())
-		to.add(name+"-cpu-µs/event", float64(c.cpu.Microseconds())/float64(events))
-		to.add(name+"-MiB", float64(c.rss)/(1<<20))
-	}
+	theirs, ours := measure(t, script, url), measure(t, sluice(binary, toFile(os.DevNull)), url)
+	to.cost("script", theirs, events)
+	to.cost("sluice", ours, events)
+	to.add("script-MiB", float64(theirs.rss)/(1<<20))
+	to.add("sluice-MiB", float64(ours.rss)/(1<<20))
 	to.add("times-throughput", float64(theirs.wall)/float64(ours.wall))
 	to.add("times-less-cpu", float64(theirs.cpu)/float64(ours.cpu))
 }
 
 const catchUpEvents = 200_000
 
-// BenchmarkCatchUp delivers 200,000 events from a simulator in another process,
-// over HTTP on loopback, as ECS to /dev/null: an iteration is once with the
-// script and once with Sluice. The figures are medians.
+// BenchmarkCatchUp delivers 200,000 events as ECS to /dev/null, from a simulator in
+// another process over HTTP on loopback. Each iteration runs the script once and Sluice
+// once. The figures are medians.
 func BenchmarkCatchUp(b *testing.B) {
 	binary := build(b)
 	url := simulate(b, binary, catchUpEvents, "--tame")
@@ -55,8 +60,8 @@ const (
 	latency       = "20ms" // of each page
 )
 
-// BenchmarkLatency walks a log of 200 pages that each take 20 ms to come, once
-// only to find the next page and once with Sluice.
+// BenchmarkLatency walks a log of 200 pages that each take 20 ms: once with Skim, and
+// once with Sluice.
 func BenchmarkLatency(b *testing.B) {
 	binary := build(b)
 	url := simulate(b, binary, latencyEvents, "--tame", "--latency", latency)
@@ -67,8 +72,8 @@ func BenchmarkLatency(b *testing.B) {
 	shown.report(b)
 }
 
-// walks adds the figures of a walk that only fetches and of one of Sluice's,
-// apart from its forward pass: the walk has ended when the first record comes.
+// walks adds the figures of one Skim and of one walk by Sluice without its forward pass.
+// Sluice's walk ends when the first record arrives.
 func walks(t testing.TB, to figures, binary, url string) {
 	fetching := measure(t, skim, url)
 	walk, whole := walkOf(t, binary, url)
@@ -85,7 +90,8 @@ func walkOf(t testing.TB, binary, url string) (walk, whole time.Duration) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Open for writing too, the pipe neither waits for a writer nor ends with it.
+	// The pipe is also open for writing, so it neither waits for a writer nor ends with
+	// it.
 	records, err := os.OpenFile(pipe, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +107,7 @@ func walkOf(t testing.TB, binary, url string) (walk, whole time.Duration) {
 		ended <- err
 	}()
 	began := time.Now()
-	whole = measure(t, sluice(binary, pipe), url).wall
+	whole = measure(t, sluice(binary, toFile(pipe)), url).wall
 	walk = (<-first).Sub(began)
 	if err := records.Close(); err != nil {
 		t.Fatal(err)

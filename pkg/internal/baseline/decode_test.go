@@ -21,9 +21,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 )
 
-// pages are answers of the simulator with a hundred events each, enough of them
-// that neither caches nor branch predictors know one when it comes again. The
-// log is tame, since the first number beyond a float64 would end the script.
+// pages are answers of the simulator with a hundred events each. There are so many that
+// neither caches nor branch predictors remember one until it is used again. The log is
+// tame, since the first number beyond a float64 would end the script.
 func pages(t testing.TB, n int) [][]byte {
 	server := simulator.New(simulator.Config{Seed: 1, Events: n * 100, Organization: "acme", Tame: true})
 	script := &Script{URL: "http://simulator", Organization: "acme", Client: &http.Client{Transport: server.Transport()}}
@@ -41,11 +41,11 @@ func pages(t testing.TB, n int) [][]byte {
 	return all
 }
 
-// formats are those that are measured. The script makes ECS, whichever Sluice does.
+// formats are the ones that are measured. The script always makes ECS.
 var formats = []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format}
 
 func newEncoder(t testing.TB, f transform.Format) transform.Transformer {
-	encoder, err := f.New(transform.Options{Original: true})
+	encoder, err := f.New(transform.Options{Original: true, Product: planetscale.Type().Product, Catalogue: catalogue()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +102,13 @@ func document(t *testing.T, text []byte) object {
 	return o
 }
 
-// turn is how many pages the script and Sluice each do before it is the other's
-// turn.
+// turn is the number of pages that the script and Sluice each process before the other
+// continues.
 const turn = 10
 
-// BenchmarkDecodeAndEncode turns pages of a hundred events into their records, in
-// each format: an iteration is ten pages with the script and the same ones with
-// Sluice. The figures are medians.
+// BenchmarkDecodeAndEncode turns pages of a hundred events into records in each format.
+// Each iteration processes ten pages with the script and the same ten with Sluice. The
+// figures are medians.
 func BenchmarkDecodeAndEncode(b *testing.B) {
 	all := pages(b, 20*turn)
 	for _, f := range formats {

@@ -9,13 +9,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// event is an event of the API. What may be null is a string that stays empty.
+// event is an event of the API. A key that is null leaves its string empty.
 type event struct {
 	ID            string    `json:"id"`
 	Action        string    `json:"audit_action"`
@@ -66,18 +68,26 @@ func (s *Script) write(out *bufio.Writer, body []byte) (answer, error) {
 	return page, nil
 }
 
-// document is the event in the Elastic Common Schema, as package ecs has it. It
-// knows the actions by the same catalogue.
-func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object {
-	action := transform.Builtin().Lookup(e.Action)
-	parts := &source.Event{
-		Action:    e.Action,
-		Actor:     source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName},
-		Auditable: source.Party{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName},
-		Target:    source.Party{ID: e.TargetID, Type: e.TargetType, Name: e.TargetName},
-		Metadata:  metadata,
+// catalogue is the one of package planetscale.
+var catalogue = sync.OnceValue(func() *transform.Catalogue {
+	c, err := transform.ParseCatalogue(planetscale.Type().Catalogue)
+	if err != nil {
+		panic(err)
 	}
-	roles := transform.Resolve(parts, action)
+	return c
+})
+
+// document returns the event in the Elastic Common Schema, as package ecs does and with
+// the same catalogue.
+func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object {
+	action := catalogue().Lookup(e.Action)
+	parts := &source.Event{
+		Action:   e.Action,
+		Actor:    source.Party{ID: e.ActorID, Type: e.ActorType, Name: e.ActorName},
+		Objects:  [2]source.Party{{ID: e.AuditableID, Type: e.AuditableType, Name: e.AuditableName}, {ID: e.TargetID, Type: e.TargetType, Name: e.TargetName}},
+		Metadata: metadata,
+	}
+	roles := catalogue().Resolve(parts, action)
 	d := object{
 		"@timestamp":   stamp(e.CreatedAt),
 		"ecs":          object{"version": "9.4.0"},
@@ -144,8 +154,8 @@ func audit(e *event, parts *source.Event, roles *transform.Roles, action *transf
 	actor.Type = roles.ActorType
 	o := object{"id": e.ID, "action": e.Verb, "updated_at": stamp(e.UpdatedAt), "severity": action.Severity}
 	set(o, "actor", party(actor))
-	set(o, "auditable", party(parts.Auditable))
-	set(o, "target", party(parts.Target))
+	set(o, "auditable", party(parts.Objects[0]))
+	set(o, "target", party(parts.Objects[1]))
 	set(o, "object", party(roles.Object))
 	set(o, "container", party(roles.Container))
 	set(o, "location", e.Location)
@@ -177,7 +187,7 @@ func party(p source.Party) object {
 	return o
 }
 
-// set leaves out what is empty.
+// set sets a key unless the value is empty.
 func set[T string | object | []string](o object, key string, value T) {
 	if len(value) > 0 {
 		o[key] = value

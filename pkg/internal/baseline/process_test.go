@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// role makes the test binary be the script instead, so that its time and memory
-// are those of a process that does nothing else.
+// role makes the test binary run as the script, so its time and memory are those of a
+// process that does nothing else.
 const role = "SLUICE_BASELINE"
 
 func TestMain(m *testing.M) {
@@ -45,7 +45,7 @@ func be(work, url string) error {
 	return err
 }
 
-// forwarder makes the command of a process that reads the log at url.
+// forwarder returns the command of a process that reads the log at url.
 type forwarder func(t testing.TB, url string) *exec.Cmd
 
 func script(t testing.TB, url string) *exec.Cmd { return self(t, "run", url) }
@@ -62,8 +62,8 @@ func self(t testing.TB, work, url string) *exec.Cmd {
 	return cmd
 }
 
-// sluice is `sluice run --once` with a file sink at path.
-func sluice(binary, path string) forwarder {
+// sluice is `sluice run --once` with a sink.
+func sluice(binary, sink string) forwarder {
 	return func(t testing.TB, url string) *exec.Cmd {
 		const text = `
 sources:
@@ -73,11 +73,11 @@ sources:
 state: {settings: {dir: %q}}
 admin: {listen: "127.0.0.1:0"}
 sinks:
-  - {name: file, type: file, format: ecs, settings: {path: %q}}
+  - %s
 `
 		dir := t.TempDir()
 		config := filepath.Join(dir, "sluice.yaml")
-		content := fmt.Sprintf(text, url, filepath.Join(dir, "state"), path)
+		content := fmt.Sprintf(text, url, filepath.Join(dir, "state"), sink)
 		if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +95,8 @@ func build(t testing.TB) string {
 	return binary
 }
 
-// simulate serves a log of so many events from a process of its own, and returns
-// its address. Every page was rendered once before it does.
+// simulate serves a log of so many events from a process of its own and returns its
+// address.
 func simulate(t testing.TB, binary string, events int, flags ...string) string {
 	args := []string{"simulate", "--listen", "127.0.0.1:0", "--rate", "0", "--requests-per-minute", "0", "--events", strconv.Itoa(events)}
 	cmd := exec.Command(binary, append(args, flags...)...)
@@ -111,7 +111,7 @@ func simulate(t testing.TB, binary string, events int, flags ...string) string {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Error(err)
 		}
-		_ = cmd.Wait() // says that it was killed
+		_ = cmd.Wait() // its error is that the process was killed
 	})
 	line, err := bufio.NewReader(stderr).ReadString('\n')
 	if err != nil {
@@ -124,7 +124,7 @@ func simulate(t testing.TB, binary string, events int, flags ...string) string {
 	return address
 }
 
-// cost is what a process took.
+// cost is the time and memory of a process.
 type cost struct {
 	wall, cpu time.Duration
 	rss       int64 // bytes at most
@@ -141,7 +141,7 @@ func measure(t testing.TB, f forwarder, url string) cost {
 	return costOf(cmd, time.Since(began))
 }
 
-// costOf reads what the kernel counted (getrusage(2)).
+// costOf returns the counts of the kernel (getrusage(2)).
 func costOf(cmd *exec.Cmd, wall time.Duration) cost {
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	return cost{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rss: usage.Maxrss << 10}

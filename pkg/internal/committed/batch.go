@@ -10,38 +10,38 @@ import (
 	"github.com/segmentio/kafka-go/compress"
 )
 
-// batch is a record batch of version 2: Kafka documentation, Implementation,
-// Message Format.
+// batch is a record batch of version 2 (Kafka documentation, Implementation, Message
+// Format).
 type batch struct {
-	base, next    int64 // offset that it begins at, and that behind its last, which may have been removed
+	base, next    int64 // its first offset, and the offset behind its last; compaction may have removed their records
 	producer      int64
 	epoch         int16
 	transactional bool
 	control       bool
-	outcome       outcome  // of the transaction that it ends, if it is control
-	records       []Record // none if it is control
+	outcome       outcome  // of the transaction that it ends, if control is set
+	records       []Record // the control record, if control is set
 }
 
 // Lengths and bits of a record batch.
 const (
 	batchPrefix  = 12 // base offset and length
-	batchHeader  = 49 // what the length counts, up to the records
-	crcCovers    = 9  // of that, from here on
+	batchHeader  = 49 // bytes of the header that the length counts
+	crcCovers    = 9  // the checksum covers the bytes from here on
 	magic        = 2
 	compressions = 0x07
 	bitTransact  = 0x10
 	bitControl   = 0x20
 )
 
-// maxBatch bounds the records of a batch once they are decompressed, in bytes.
+// maxBatch bounds the decompressed records of a batch, in bytes.
 const maxBatch = 128 << 20
 
-// errCut says that a batch continues behind the bytes that are there.
+// errCut says that the data ends inside a batch.
 var errCut = errors.New("the batch is cut off")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parse reads the batch that data begins with, and returns what is behind it.
+// parse reads the batch at the beginning of data, and returns the rest of data.
 func parse(data []byte) (b batch, rest []byte, err error) {
 	in := input{data: data}
 	b.base = in.int64()
@@ -62,15 +62,15 @@ func parse(data []byte) (b batch, rest []byte, err error) {
 	return b, rest, nil
 }
 
-// parse reads what the length of a batch counts.
+// parse reads the part of a batch that its length counts.
 func (b *batch) parse(body []byte) error {
 	in := input{data: body}
 	in.int32() // epoch of the partition's leader
 	if v := in.int8(); v != magic {
-		return fmt.Errorf("format version %d, and only %d is read", v, magic)
+		return fmt.Errorf("format version %d; only version %d is supported", v, magic)
 	}
 	if want, got := uint32(in.int32()), crc32.Checksum(body[crcCovers:], castagnoli); want != got {
-		return fmt.Errorf("checksum %08x, and its bytes have %08x", want, got)
+		return fmt.Errorf("checksum is %08x, but its bytes have %08x", want, got)
 	}
 	attributes := in.int16()
 	last := in.int32()
@@ -86,17 +86,17 @@ func (b *batch) parse(body []byte) error {
 		return fmt.Errorf("%d records up to offset %d + %d", count, b.base, last)
 	}
 	if b.transactional && b.producer < 0 {
-		return errors.New("a transaction of no producer")
+		return errors.New("a transaction with no producer")
 	}
 	data, err := decompress(attributes&compressions, in.data)
 	if err != nil {
 		return err
 	}
-	if err := b.read(data, int(count)); err != nil {
+	if err := b.readRecords(data, int(count)); err != nil {
 		return err
 	}
 	if b.control {
-		return b.ends()
+		return b.readEnd()
 	}
 	return nil
 }
@@ -125,12 +125,12 @@ func decompress(codec int16, data []byte) (all []byte, err error) {
 	return all, nil
 }
 
-// read reads the records of the batch, which are all of data.
-func (b *batch) read(data []byte, count int) error {
+// readRecords reads the records of the batch. They must take up all of data.
+func (b *batch) readRecords(data []byte, count int) error {
 	in := input{data: data}
 	before := b.base - 1
 	for i := range count {
-		r, err := b.record(in.bytes(in.varint()))
+		r, err := b.readRecord(in.bytes(in.varint()))
 		if in.err != nil {
 			err = in.err
 		}
@@ -149,10 +149,10 @@ func (b *batch) read(data []byte, count int) error {
 	return nil
 }
 
-func (b *batch) record(data []byte) (Record, error) {
+func (b *batch) readRecord(data []byte) (Record, error) {
 	in := input{data: data}
-	in.int8()   // attributes, of which there are none
-	in.varint() // timestamp, as the difference to the batch's
+	in.int8()   // attributes: none are defined
+	in.varint() // timestamp, relative to the batch's
 	r := Record{Offset: b.base + in.varint(), Producer: b.producer}
 	r.Key = in.bytes(in.varint())
 	r.Value = in.bytes(in.varint())
@@ -166,10 +166,10 @@ func (b *batch) record(data []byte) (Record, error) {
 	return r, in.err
 }
 
-// ends reads the control record that the batch is, which ends a transaction: its
-// key has a version and a type, of which those other than 0, abort, and 1, commit,
-// do not occur in topics that clients write.
-func (b *batch) ends() error {
+// readEnd reads the control record of the batch, which ends a transaction. Its key has a
+// version and a type: 0 is abort and 1 is commit. Other types do not occur in topics that
+// clients write.
+func (b *batch) readEnd() error {
 	if !b.transactional || len(b.records) != 1 {
 		return fmt.Errorf("a control batch with %d records, transactional: %t", len(b.records), b.transactional)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkabroker"
 )
 
-// broker is an Apache Kafka of its own.
+// broker is an Apache Kafka with its own directory.
 type broker struct{ dir, address string }
 
 func startBroker(t *testing.T) *broker {
@@ -38,14 +38,14 @@ func (b *broker) create(t *testing.T, topic string, partitions int, config ...ka
 	if err != nil {
 		t.Fatalf("creating topic %s: %v", topic, err)
 	}
-	// A broker answers that it created a topic before it leads the partitions.
+	// A broker reports a topic as created before it leads the partitions.
 	eventually(t, func() error {
 		_, err := committed.Read(within(t), []string{b.address}, topic, func(committed.Record) error { return nil })
 		return err
 	})
 }
 
-// segment is what the broker has written to its disk of a partition.
+// segment returns the file in which the broker keeps a partition.
 func (b *broker) segment(t *testing.T, topic string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(b.dir, "data", topic+"-0", "00000000000000000000.log"))
@@ -55,7 +55,8 @@ func (b *broker) segment(t *testing.T, topic string) []byte {
 	return data
 }
 
-// client writes with franz-go, as Sluice does, records for the partition that they name.
+// client returns a franz-go client, which Sluice uses, too. Its records name their
+// partitions.
 func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.address), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)

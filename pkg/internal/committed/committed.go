@@ -1,34 +1,33 @@
-// Package committed reads what is committed in a topic of Kafka: what a consumer
-// with isolation.level=read_committed would be given. It judges what Sluice wrote,
-// so it must be wrong in no way that the writer is: it talks to Kafka through
-// segmentio/kafka-go, never through the writer's client, and reads batches by code
-// of its own. Only the decompressors below both clients are the same libraries.
+// Package committed reads what is committed in a topic of Kafka: the records that a
+// consumer with isolation.level=read_committed gets. It judges what Sluice wrote, so it
+// must not share a fault with the writer. It talks to Kafka through segmentio/kafka-go,
+// never through the writer's client, and parses batches with its own code. Only the
+// decompressors below the two clients are the same libraries.
 //
-// # Why batches are read here
+// # Why batches are parsed here
 //
-// Kafka gives a consumer everything, records of aborted and of open transactions
-// included, and a list of what was aborted; to leave that out is up to the client,
-// and kafka-go does not. It also hides where a batch ends, so that one that
-// compaction has emptied cannot be passed, and gives those records of a damaged
-// batch that come before the damage, as if they were all. Here a batch is either
-// read to its last byte or an error.
+// Kafka sends a consumer every record, also those of aborted and open transactions, and a
+// list of aborted transactions. The client has to leave those records out, and kafka-go
+// does not. kafka-go also hides where a batch ends, so nobody can get past a batch that
+// compaction emptied. From a damaged batch it returns the records before the damage as if
+// they were all. Here a batch is read to its last byte, or it is an error.
 //
 // # What is committed
 //
-// The list of what was aborted is not used: the log itself says it. Records of a
-// transaction lie in batches that name their producer, and at its end Kafka writes a
-// batch with a control record of the same producer, which commits them or aborts
-// them. So batches wait until that of their producer comes. Records of no
-// transaction are committed as soon as they are there.
+// Read does not use the list of aborted transactions: the log itself has the same
+// knowledge. Records of a transaction are in batches that name their producer. At its end
+// Kafka writes a batch with a control record of the same producer, which commits or aborts
+// them. Batches therefore wait for their producer's control record. Records outside of
+// transactions are committed at once.
 //
-// A consumer waits at the first transaction that is open; Read goes on behind it, up
-// to the high watermark at the call, and reports it.
+// A consumer stops at the first open transaction. Read goes on behind it, up to the high
+// watermark at the time of the call, and reports the open transaction.
 //
 // # What it does not do
 //
-// Retry: an error of a broker that restarts is the caller's to wait out. Read the
-// formats that Kafka wrote before version 0.11, which know no transactions. Tell
-// times: nothing here depends on them.
+// It does not retry: the caller waits while a broker restarts. It does not read the formats
+// of Kafka before version 0.11, which had no transactions. It reads no timestamps: nothing
+// here depends on them.
 package committed
 
 import (
@@ -36,14 +35,14 @@ import (
 	"fmt"
 )
 
-// Record is a record that is committed.
+// Record is a committed record.
 type Record struct {
 	Partition int
 	Offset    int64
 	Key       []byte // nil: it has none
 	Value     []byte // nil: it has none, which deletes the key of a compacted topic
 	Headers   []Header
-	Producer  int64 // producer id; -1: of one that is not idempotent
+	Producer  int64 // producer id; -1: the producer is not idempotent
 }
 
 // Header is a header of a record. A key may occur more than once.
@@ -52,7 +51,7 @@ type Header struct {
 	Value []byte
 }
 
-// Transaction is one that had not ended in a partition.
+// Transaction is a transaction that has not ended in a partition.
 type Transaction struct {
 	Partition int
 	Offset    int64 // of its first record
@@ -61,10 +60,10 @@ type Transaction struct {
 	Records   int   // below the high watermark
 }
 
-// Read calls each for what is committed in a topic, one partition after the other,
-// each in the order of its offsets, and returns what transactions were open. The
-// record is each's to keep, and shares its memory with others of its batch. An error of
-// each ends it, and is wrapped in that of Read.
+// Read calls each for every committed record of a topic, one partition after the other, in
+// the order of offsets. It returns the open transactions. each may keep the record, which
+// shares its memory with the others of its batch. An error of each ends Read, which wraps
+// it.
 func Read(ctx context.Context, brokers []string, topic string, each func(Record) error) ([]Transaction, error) {
 	f := newFetcher(brokers, topic)
 	defer f.close()
@@ -82,15 +81,15 @@ func Read(ctx context.Context, brokers []string, topic string, each func(Record)
 		if err != nil {
 			return nil, fmt.Errorf("reading partition %d of topic %s: %w", b.partition, topic, err)
 		}
-		open = append(open, p.unfinished()...)
+		open = append(open, p.openTransactions()...)
 	}
 	return open, nil
 }
 
-// Last returns the last record of each key that is committed in a topic, as
-// compaction would leave it: a key whose last record has no value is not there, nor
-// are records without a key. A key in several partitions is taken from the last of
-// them. The transactions are those that were open, and may change the answer.
+// Last returns the last committed record of each key of a topic, as compaction would: a key
+// whose last record has no value is left out, and so are records without a key. For a key in
+// several partitions the last partition counts. The transactions are those that were open;
+// their end may change the answer.
 func Last(ctx context.Context, brokers []string, topic string) (map[string]Record, []Transaction, error) {
 	last := make(map[string]Record)
 	open, err := Read(ctx, brokers, topic, func(r Record) error {

@@ -16,22 +16,21 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
 )
 
-// The segments in testdata were written to its disk by Apache Kafka 4, by the
-// integration test.
+// Apache Kafka 4 wrote the segments in testdata to its disk, in the integration test.
 var update = flag.Bool("update", false, "write the segments in testdata")
 
-// The judge must not fail as the writer does.
+// A shared client would share its faults with the writer.
 func TestSharesNoClientWithTheWriter(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(out), "segmentio/kafka-go\n") {
-		t.Fatalf("go list does not list what is known to be imported: %s", out)
+		t.Fatalf("go list does not list kafka-go, which this package imports: %s", out)
 	}
 	for name := range strings.Lines(string(out)) {
 		if strings.Contains(name, "twmb/") || strings.Contains(name, "sluice/") && !strings.HasSuffix(name, "/committed\n") {
-			t.Errorf("it depends on %s", name)
+			t.Errorf("this package depends on %s", name)
 		}
 	}
 }
@@ -40,7 +39,7 @@ func segments(t testing.TB) map[string][]byte {
 	t.Helper()
 	names, err := filepath.Glob("testdata/*.log")
 	if err != nil || len(names) != 5 {
-		t.Fatalf("got segments %v and %v, want one a codec", names, err)
+		t.Fatalf("got segments %v and %v, want one for each codec", names, err)
 	}
 	all := make(map[string][]byte)
 	for _, name := range names {
@@ -87,9 +86,9 @@ func TestSegmentsOfKafka(t *testing.T) {
 	}
 }
 
-// All of a batch is under its checksum but for where it begins, how long it is, and
-// the epoch of the partition's leader, which tells nothing here. A length that is too
-// large looks like the end of an answer: then the batch is to be fetched once more.
+// The checksum of a batch covers everything but its offset, its length, and the epoch of
+// the partition's leader, which means nothing here. A length that is too large looks like
+// the end of an answer: the batch must then be fetched again.
 func TestDamageIsNoticed(t *testing.T) {
 	const length, leader, checksum = 8, 12, 16
 	data := segments(t)["none"]
@@ -106,7 +105,7 @@ func TestDamageIsNoticed(t *testing.T) {
 			}
 			data[at+i] ^= 0x10
 			if _, next, err := committed.ReadLog(data, nothing); err == nil && next == whole {
-				t.Errorf("byte %d of the batch at %d was changed, and nothing was noticed", i, at)
+				t.Errorf("byte %d of the batch at %d was changed, but there is no error", i, at)
 			}
 			data[at+i] ^= 0x10
 		}
@@ -114,10 +113,10 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 }
 
-// made is a record batch, put together by hand as Kafka's documentation has it.
+// made is a record batch, made by hand after Kafka's documentation.
 type made struct {
 	base       int64
-	last       int32 // of the offsets, from base on
+	last       int32 // last offset, relative to base
 	attributes int16
 	producer   int64
 	epoch      int16
@@ -146,7 +145,7 @@ func (m made) bytes() []byte {
 	return append(b, covered...)
 }
 
-// record is one without a key and headers.
+// record returns a record without a key and headers.
 func record(delta int64, value string) []byte {
 	r := binary.AppendVarint([]byte{0, 0}, delta) // attributes, timestamp
 	r = append(r, 1)                              // the length of the key, -1
@@ -155,7 +154,7 @@ func record(delta int64, value string) []byte {
 	return append(binary.AppendVarint(nil, int64(len(r))), r...)
 }
 
-// ending is a control record.
+// ending returns a control record.
 func ending(kind byte) []byte {
 	r := []byte{0, 0, 0, 8, 0, 0, 0, kind, 12, 0, 0, 0, 0, 0, 7, 0}
 	return append([]byte{byte(2 * len(r))}, r...)
@@ -266,7 +265,7 @@ func TestLogsThatAreWrong(t *testing.T) {
 	}
 }
 
-// A broker cuts its answer at the size that was asked for.
+// A broker cuts its answer at the requested size.
 func TestTheLastBatchOfAnAnswerMayBeCutOff(t *testing.T) {
 	all := log(data(0, 7, "a"), end(1, 7, commit), data(2, 7, "b"))
 	for n := len(log(data(0, 7, "a"), end(1, 7, commit))); n < len(all); n++ {

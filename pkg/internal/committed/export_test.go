@@ -9,7 +9,7 @@ func ReadLog(data []byte, each func(Record) error) (open []Transaction, next int
 	if err == nil {
 		err = p.finish()
 	}
-	return p.unfinished(), next, err
+	return p.openTransactions(), next, err
 }
 
 // ReadAnswer returns the batches in an answer to a Fetch request.

@@ -21,8 +21,8 @@ type fetcher struct {
 	client    *kafkago.Client
 }
 
-// newFetcher has a transport of its own, since one that was used before would tell
-// what it has kept of a topic that may have been created meanwhile.
+// newFetcher makes a new transport. A used one caches metadata, and would not know a topic
+// that was created meanwhile.
 func newFetcher(brokers []string, topic string) *fetcher {
 	t := &kafkago.Transport{ClientID: "sluice-committed", MetadataTopics: []string{topic}}
 	return &fetcher{topic: topic, transport: t, client: &kafkago.Client{Addr: kafkago.TCP(brokers...), Transport: t}}
@@ -30,8 +30,7 @@ func newFetcher(brokers []string, topic string) *fetcher {
 
 func (f *fetcher) close() { f.transport.CloseIdleConnections() }
 
-// bound is what there is of a partition: from its first offset to its high
-// watermark.
+// bound is the range of offsets of a partition: from its first offset to its high watermark.
 type bound struct {
 	partition  int
 	first, end int64
@@ -68,13 +67,13 @@ func (f *fetcher) bounds(ctx context.Context) ([]bound, error) {
 		all = append(all, bound{partition: p.Partition, first: p.FirstOffset, end: p.LastOffset})
 	}
 	if 2*len(all) != len(ask) {
-		return nil, fmt.Errorf("broker told of %d partitions of %d", len(all), len(ask)/2)
+		return nil, fmt.Errorf("broker answered about %d of %d partitions", len(all), len(ask)/2)
 	}
 	slices.SortFunc(all, func(a, b bound) int { return cmp.Compare(a.partition, b.partition) })
 	return all, nil
 }
 
-// partition calls each for the batches of a partition, in their order.
+// partition calls each for the batches of a partition, in the order of offsets.
 func (f *fetcher) partition(ctx context.Context, bounds bound, each func(batch) error) error {
 	for at := bounds.first; at < bounds.end; {
 		data, err := f.fetch(ctx, bounds.partition, at)
@@ -90,9 +89,9 @@ func (f *fetcher) partition(ctx context.Context, bounds bound, each func(batch) 
 	return nil
 }
 
-// batches calls each for those of an answer that begin below end, and returns where
-// to go on. Kafka cuts an answer at the size that was asked for, but never in its
-// first batch.
+// batches calls each for the batches of an answer that begin below end, and returns the
+// offset to fetch from next. Kafka cuts off an answer at the requested size, but never inside
+// its first batch.
 func batches(data []byte, at, end int64, each func(batch) error) (next int64, err error) {
 	next = at
 	for len(data) > 0 && next < end {
@@ -104,12 +103,12 @@ func batches(data []byte, at, end int64, each func(batch) error) (next int64, er
 			return 0, err
 		}
 		if b.next <= next {
-			return 0, fmt.Errorf("batch of offsets %d to %d, where %d comes next", b.base, b.next-1, next)
+			return 0, fmt.Errorf("batch of offsets %d to %d where offset %d was expected", b.base, b.next-1, next)
 		}
 		if b.base >= end {
 			return end, nil
 		}
-		// The log may begin inside a batch: what is before that was deleted.
+		// The log may begin inside a batch. The records before its beginning are deleted.
 		b.records = slices.DeleteFunc(b.records, func(r Record) bool { return r.Offset < next })
 		if err := each(b); err != nil {
 			return 0, err
@@ -120,7 +119,7 @@ func batches(data []byte, at, end int64, each func(batch) error) (next int64, er
 }
 
 func (f *fetcher) fetch(ctx context.Context, partition int, at int64) ([]byte, error) {
-	const answer = 8 << 20 // a batch that is larger comes all the same
+	const answer = 8 << 20 // bytes; a single larger batch is sent all the same
 	resp, err := f.transport.RoundTrip(ctx, f.client.Addr, &fetchRequest{fetch.Request{
 		ReplicaID: -1, MaxWaitTime: 500, MinBytes: 1, MaxBytes: answer,
 		SessionEpoch: -1, // no session
@@ -135,9 +134,9 @@ func (f *fetcher) fetch(ctx context.Context, partition int, at int64) ([]byte, e
 	return resp.(*fetchResponse).batches()
 }
 
-// fetchRequest is a Fetch request of kafka-go whose answer is kept as it came. The
-// isolation level is that of uncommitted records: Kafka would hold back what lies
-// behind an open transaction otherwise.
+// fetchRequest is a Fetch request of kafka-go whose answer is kept unparsed. It reads
+// uncommitted records: otherwise Kafka would hold back everything behind an open
+// transaction.
 type fetchRequest struct{ fetch.Request }
 
 type fetchResponse struct{ data []byte }
@@ -145,15 +144,16 @@ type fetchResponse struct{ data []byte }
 func (*fetchResponse) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
 const (
-	// fetchVersion is the last without flexible fields; Kafka has it since 2.3.
+	// fetchVersion is the last version without flexible fields; Kafka 2.3 introduced it.
 	fetchVersion = 11
 	maxAnswer    = 256 << 20 // bytes; Kafka's batches are far smaller
 )
 
-// Required makes kafka-go leave the exchange to RawExchange.
+// Required makes kafka-go call RawExchange.
 func (*fetchRequest) Required(map[protocol.ApiKey]int16) bool { return true }
 
-// RawExchange has a connection for itself until it returns.
+// RawExchange sends the request and reads the answer. The connection is its own until it
+// returns.
 func (r *fetchRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	const correlation = 1
 	if err := protocol.WriteRequest(rw, fetchVersion, correlation, "sluice-committed", &r.Request); err != nil {
@@ -165,14 +165,14 @@ func (r *fetchRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > maxAnswer {
-		return nil, fmt.Errorf("an answer of %d bytes", n)
+		return nil, fmt.Errorf("the answer has %d bytes, which is too many", n)
 	}
 	resp := &fetchResponse{data: make([]byte, n)}
 	_, err := io.ReadFull(rw, resp.data)
 	return resp, err
 }
 
-// batches are those of the one partition that was asked for.
+// batches returns the batches of the one partition that was requested.
 func (r *fetchResponse) batches() ([]byte, error) {
 	in := input{data: r.data}
 	in.int32() // correlation id

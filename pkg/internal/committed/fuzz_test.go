@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
 )
 
-// Whatever the bytes, the log is read as it is or refused: no panic, offsets that
-// rise, nothing both committed and open. Checksums are made to fit, or no input
-// would get behind them.
+// For any bytes the log is read correctly or refused: no panic, rising offsets, and no
+// record both committed and open. The checksums are corrected, since otherwise no input
+// would get past them.
 func FuzzLog(f *testing.F) {
 	for _, data := range segments(f) {
 		f.Add(data)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -19,7 +20,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/committed"
 )
 
-// All of it as Apache Kafka writes it.
+// These tests read what Apache Kafka writes.
 func TestRealBroker(t *testing.T) {
 	b := startBroker(t)
 	for _, c := range []struct {
@@ -32,25 +33,25 @@ func TestRealBroker(t *testing.T) {
 		t.Run("compressed with "+c.name, func(t *testing.T) { readsCompressed(t, b, c.name, c.codec) })
 	}
 	t.Run("of several producers at once", func(t *testing.T) { readsInterleaved(t, b) })
-	t.Run("what is open is reported", func(t *testing.T) { reportsOpen(t, b) })
+	t.Run("open transactions are reported", func(t *testing.T) { reportsOpen(t, b) })
 	t.Run("a producer that is fenced", func(t *testing.T) { readsFenced(t, b) })
-	t.Run("a transaction of nothing", func(t *testing.T) { readsEmpty(t, b) })
+	t.Run("a transaction without records", func(t *testing.T) { readsEmpty(t, b) })
 	t.Run("of several partitions", func(t *testing.T) { readsPartitions(t, b) })
-	t.Run("more than an answer holds", func(t *testing.T) { readsMuch(t, b) })
+	t.Run("more than one answer", func(t *testing.T) { readsMuch(t, b) })
 	t.Run("a topic that is missing", func(t *testing.T) { missesTopic(t, b) })
 	t.Run("a log whose beginning was deleted", func(t *testing.T) { readsShortened(t, b) })
-	t.Run("what compaction left", func(t *testing.T) { readsCompacted(t, b) })
+	t.Run("a compacted topic", func(t *testing.T) { readsCompacted(t, b) })
 }
 
 // producer writes in transactions.
 type producer struct {
 	*kgo.Client
-	topic string
+	topic, id string
 }
 
 func (b *broker) producer(t *testing.T, topic, id string, opts ...kgo.Opt) producer {
 	t.Helper()
-	return producer{b.client(t, append(opts, kgo.TransactionalID(id))...), topic}
+	return producer{b.client(t, append(opts, kgo.TransactionalID(id))...), topic, id}
 }
 
 func (p producer) begin(t *testing.T) {
@@ -60,7 +61,7 @@ func (p producer) begin(t *testing.T) {
 	}
 }
 
-// write writes a batch and returns when Kafka has it.
+// write writes a batch and returns when Kafka has stored it.
 func (p producer) write(t *testing.T, values ...string) {
 	t.Helper()
 	var batch []*kgo.Record
@@ -72,11 +73,26 @@ func (p producer) write(t *testing.T, values ...string) {
 	}
 }
 
+// end ends the transaction and returns when its markers are written: Kafka answers
+// earlier.
 func (p producer) end(t *testing.T, how kgo.TransactionEndTry) {
 	t.Helper()
 	if err := p.EndTransaction(within(t), how); err != nil {
 		t.Fatal(err)
 	}
+	describe := kmsg.NewPtrDescribeTransactionsRequest()
+	describe.TransactionalIDs = []string{p.id}
+	eventually(t, func() error {
+		described, err := describe.RequestWith(within(t), p.Client)
+		if err != nil {
+			return err
+		}
+		state := described.TransactionStates[0]
+		if err := kerr.ErrorForCode(state.ErrorCode); err != nil || strings.HasPrefix(state.State, "Complete") {
+			return err
+		}
+		return fmt.Errorf("the transaction is in state %s", state.State)
+	})
 }
 
 // transact writes one batch in a transaction.
@@ -100,7 +116,7 @@ func (b *broker) read(t *testing.T, topic string) ([]committed.Record, []committ
 	return all, open
 }
 
-// expect compares what is committed, and that nothing is open.
+// expect compares the committed records, and requires that no transaction is open.
 func (b *broker) expect(t *testing.T, topic string, want ...string) {
 	t.Helper()
 	all, open := b.read(t, topic)
@@ -147,8 +163,8 @@ func readsCompressed(t *testing.T, b *broker, name string, codec kgo.Compression
 func readsInterleaved(t *testing.T, b *broker) {
 	b.create(t, "interleaved", 1)
 	first, second := b.producer(t, "interleaved", "first"), b.producer(t, "interleaved", "second")
-	plain := producer{b.client(t, kgo.DisableIdempotentWrite()), "interleaved"}
-	idempotent := producer{b.client(t), "interleaved"}
+	plain := producer{b.client(t, kgo.DisableIdempotentWrite()), "interleaved", ""}
+	idempotent := producer{b.client(t), "interleaved", ""}
 	first.begin(t)
 	first.write(t, "1a")
 	second.begin(t)
@@ -169,7 +185,7 @@ func readsInterleaved(t *testing.T, b *broker) {
 	b.expect(t, "interleaved", "1a", "plain", "1b", "idempotent", "2d")
 	all, _ := b.read(t, "interleaved")
 	if all[1].Producer != -1 || all[0].Producer != all[2].Producer || all[0].Producer == all[4].Producer {
-		t.Errorf("the producers are mixed up: %+v", all)
+		t.Errorf("the records name the wrong producers: %+v", all)
 	}
 }
 
@@ -196,7 +212,7 @@ func reportsOpen(t *testing.T, b *broker) {
 	b.expect(t, "open", "before", "open", "and open", "behind")
 }
 
-// The successor's initialisation ends the transaction, in its stead.
+// The successor's initialisation ends the transaction of the first producer.
 func readsFenced(t *testing.T, b *broker) {
 	b.create(t, "fenced", 1)
 	first := b.producer(t, "fenced", "fenced")
@@ -208,11 +224,11 @@ func readsFenced(t *testing.T, b *broker) {
 	b.expect(t, "fenced", "kept", "successor")
 }
 
-// Kafka writes the end of a transaction into each partition that belongs to it,
-// even if nothing was written there.
+// Kafka writes the end of a transaction into each partition that belongs to it, even if
+// it has no records there.
 func readsEmpty(t *testing.T, b *broker) {
 	b.create(t, "empty", 1)
-	writer := producer{b.client(t), "empty"}
+	writer := producer{b.client(t), "empty", ""}
 	writer.write(t, "before")
 	c := b.client(t)
 	init := kmsg.NewPtrInitProducerIDRequest()
@@ -289,7 +305,7 @@ func readsPartitions(t *testing.T, b *broker) {
 	}
 }
 
-// An answer is cut inside of a batch.
+// An answer ends inside a batch.
 func readsMuch(t *testing.T, b *broker) {
 	b.create(t, "much", 1)
 	p := b.producer(t, "much", "much", kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -317,7 +333,7 @@ func missesTopic(t *testing.T, b *broker) {
 	}
 }
 
-// DeleteRecords may leave a log that begins inside of a batch.
+// After DeleteRecords a log may start inside a batch.
 func readsShortened(t *testing.T, b *broker) {
 	b.create(t, "shortened", 1)
 	p := b.producer(t, "shortened", "shortened")
@@ -374,7 +390,7 @@ func readsCompacted(t *testing.T, b *broker) {
 	var all []committed.Record
 	eventually(t, func() error {
 		if all, _ = b.read(t, "compacted"); len(all) > n*3/4*2 {
-			return fmt.Errorf("%d records are left, before or in the middle of compaction", len(all))
+			return fmt.Errorf("%d records are left: compaction has not ended", len(all))
 		}
 		return nil
 	})

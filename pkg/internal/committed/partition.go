@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// partition tells what is committed in one, batch after batch.
+// partition calls each for what is committed in one partition, batch by batch.
 type partition struct {
 	number int
 	each   func(Record) error
@@ -14,10 +14,10 @@ type partition struct {
 	queue  []waiting              // in the order of the log
 }
 
-// waiting is the records of a batch that were not handed on yet.
+// waiting holds the records of a batch until their transaction ends.
 type waiting struct {
 	records []Record
-	of      *transaction // nil: of none
+	of      *transaction // nil: not in a transaction
 }
 
 type transaction struct {
@@ -37,7 +37,7 @@ func newPartition(number int, each func(Record) error) *partition {
 	return &partition{number: number, each: each, open: make(map[int64]*transaction)}
 }
 
-// add takes the next batch of the log, and hands on what is committed by it.
+// add takes the next batch of the log, and hands on the records that it commits.
 func (p *partition) add(b batch) error {
 	if b.control {
 		return p.end(b)
@@ -58,11 +58,11 @@ func (p *partition) add(b batch) error {
 	return p.handOn()
 }
 
-// transaction is the one that a batch belongs to: that of its producer that is
-// open, or a new one. A higher epoch does not begin another: Kafka ends a transaction
-// before its producer's epoch can write again, and where a broker has lost that end
-// (TransactionMarkerChannelManager skips partitions that have no leader for a moment)
-// the next one counts for both, for brokers and consumers alike.
+// transaction returns the transaction of a batch: the open one of its producer, or a new
+// one. A higher epoch does not begin a new one. Kafka ends a transaction before its producer
+// can write with a higher epoch. A broker may lose that end, since
+// TransactionMarkerChannelManager skips partitions without a leader; then the next end
+// counts for both transactions, for brokers and consumers alike.
 func (p *partition) transaction(b batch) (*transaction, error) {
 	t := p.open[b.producer]
 	if t == nil {
@@ -78,9 +78,9 @@ func (p *partition) transaction(b batch) (*transaction, error) {
 	return t, nil
 }
 
-// end ends the transaction of a producer. That there is none is ordinary: it wrote
-// to other partitions only, or compaction has removed what it wrote. The epoch may
-// be higher than that of the records: Kafka raises it to fence, and at each end.
+// end ends the transaction of a producer. There may be none: the producer wrote to other
+// partitions only, or compaction removed its records. The epoch may be higher than that of
+// the records: Kafka raises it to fence a producer, and at the end of each transaction.
 func (p *partition) end(b batch) error {
 	t := p.open[b.producer]
 	if t == nil {
@@ -94,7 +94,7 @@ func (p *partition) end(b batch) error {
 	return p.handOn()
 }
 
-// handOn hands on what is committed up to the first transaction that is open.
+// handOn hands on what is committed below the first open transaction.
 func (p *partition) handOn() error {
 	n := 0
 	for n < len(p.queue) && !p.queue[n].waits() {
@@ -107,8 +107,8 @@ func (p *partition) handOn() error {
 
 func (w *waiting) waits() bool { return w.of != nil && w.of.outcome == pending }
 
-func (p *partition) give(settled []waiting) error {
-	for _, w := range settled {
+func (p *partition) give(ready []waiting) error {
+	for _, w := range ready {
 		if w.of != nil && w.of.outcome != committed {
 			continue
 		}
@@ -121,11 +121,11 @@ func (p *partition) give(settled []waiting) error {
 	return nil
 }
 
-// finish hands on what is committed behind transactions that are open.
+// finish hands on what is committed behind open transactions.
 func (p *partition) finish() error { return p.give(p.queue) }
 
-// unfinished are the transactions that are open, in the order of their offsets.
-func (p *partition) unfinished() []Transaction {
+// openTransactions returns the open transactions in the order of their offsets.
+func (p *partition) openTransactions() []Transaction {
 	var open []Transaction
 	for _, t := range p.open {
 		open = append(open, t.Transaction)

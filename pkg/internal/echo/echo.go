@@ -1,21 +1,20 @@
-// Package echo takes out of what a server or a proxy says the secrets that were
-// sent to it. Some repeat a request in the answer that refuses it, and that answer
-// goes into the log, to /readyz, the status page and check.
+// Package echo removes secrets from the answers of a server or a proxy that they were
+// sent to. Some servers repeat a request in the answer that refuses it, and that
+// answer is shown in the log, in /readyz, on the status page and by check.
 //
-// A secret is found as it is, and in the forms in which it comes back: with
-// characters escaped as in JSON, a language's string, an address, HTML or
-// quoted-printable, all or some of them, once or several times over; inside base64,
-// alone or with what stood beside it in a header; and in hexadecimal digits. Except
-// for one shorter than eight characters, letters of ASCII are compared without their
-// case, and whatever shows nothing may stand between characters: blanks, ends of
-// lines, control and format characters, marks, bytes that are not UTF-8, and
-// sequences that drive a terminal. A secret that shows only after
-// httpclient.Printable is found before it, too.
+// It finds a secret as it is, and in these forms: with all or some characters escaped,
+// once or several times, as in JSON, a string of a programming language, a URL, HTML or
+// quoted-printable; inside base64, alone or together with the rest of a header; and in
+// hexadecimal digits. For a secret of eight characters or more it ignores the case of
+// ASCII letters, and invisible text between characters: blanks, line ends, control and
+// format characters, marks, bytes that are not UTF-8, and terminal sequences. It also
+// finds a secret that becomes visible only after httpclient.Printable.
 //
-// Not found are base64 of base64, base32, hexadecimal digits with anything that shows
-// between them, an escape that something breaks, a secret reversed, cut or spread with visible characters or tags, and
-// whatever else a server makes up. A server that is sent a secret has it: this
-// protects from those that repeat it, not from those that hide it.
+// It does not find base64 of base64, base32, hexadecimal digits with visible text
+// between them, broken escapes, or a secret that is reversed, cut, or mixed with visible
+// characters or tags, nor any other form that a server invents. A server that gets a
+// secret has it: this package protects against servers that repeat a secret, not
+// against those that hide it.
 package echo
 
 import (
@@ -25,20 +24,20 @@ import (
 	"sync"
 )
 
-// Filter knows what was sent. The zero Filter knows nothing; it is safe for
-// concurrent use.
+// Filter removes the secrets that were sent. The zero Filter is ready to use. A Filter is
+// safe for concurrent use.
 type Filter struct {
 	mu   sync.Mutex
 	sent []secret // the latest last
 }
 
-// remembered is how many secrets a Filter knows: a late or cached answer can be
-// about one that was rotated since.
+// remembered is how many secrets a Filter knows. A late or cached answer may contain a
+// secret that was rotated since.
 const remembered = 16
 
 const redacted = "[redacted]"
 
-// Sent notes secrets before they are sent.
+// Sent adds secrets. Call it before they are sent.
 func (f *Filter) Sent(values ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,8 +56,8 @@ func (f *Filter) Sent(values ...string) {
 	}
 }
 
-// Request notes the secret in a request's Authorization, whatever stands before it,
-// and the password of the proxy that the environment names for it.
+// Request adds the secret in a request's Authorization, without the scheme or name
+// before it, and the password of the proxy that the environment sets for the request.
 func (f *Filter) Request(r *http.Request) {
 	credential := r.Header.Get("Authorization")
 	if at := strings.LastIndexAny(credential, " :"); at >= 0 {
@@ -71,22 +70,37 @@ func (f *Filter) Request(r *http.Request) {
 	}
 }
 
-// Text returns text without what was sent. It must be asked before a text is
-// shortened: half a secret is not found.
-func (f *Filter) Text(text string) string {
+// Most is how many bytes of a text are searched, since the time for a hostile text grows
+// with its length.
+const Most = 8 << 10
+
+// ahead is how many bytes are searched before a cut, but not shown. An escape that
+// starts before them is complete, and so is the sequence after one that means ESC.
+const ahead = window
+
+// Text returns text without the secrets. It cuts a text to Most bytes, and also removes
+// a secret that the cut breaks. Call it before you shorten a text: it does not find half
+// a secret.
+func (f *Filter) Text(text string) string { return f.beginning(text, Most) }
+
+func (f *Filter) beginning(text string, most int) string {
+	v := view{text: text}
+	if len(text) > most {
+		v = view{text[:most], ahead}
+	}
 	f.mu.Lock()
 	sent := slices.Clone(f.sent)
 	f.mu.Unlock()
 	// A secret that contains another goes first.
 	slices.SortFunc(sent, func(a, b secret) int { return len(b.value) - len(a.value) })
 	for _, s := range sent {
-		text = s.redact(text)
+		v = s.redact(v)
 	}
-	return text
+	return v.text[:len(v.text)-v.tail]
 }
 
-// Error returns err, whose text is without what was sent. What it wraps stays
-// there for errors.Is and errors.As.
+// Error returns err with the text that Text returns. errors.Is and errors.As still find
+// the errors that err wraps.
 func (f *Filter) Error(err error) error {
 	if err == nil {
 		return nil

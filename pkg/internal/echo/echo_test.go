@@ -20,7 +20,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 )
 
-// each writes every character of a text in the same way.
+// each encodes every character of a text in the same way.
 func each(text, format string) string {
 	var out strings.Builder
 	for _, r := range text {
@@ -29,7 +29,7 @@ func each(text, format string) string {
 	return out.String()
 }
 
-// bytewise writes every byte of a text in the same way.
+// bytewise encodes every byte of a text in the same way.
 func bytewise(text, format string) string {
 	var out strings.Builder
 	for _, b := range []byte(text) {
@@ -46,7 +46,7 @@ func quoted(text string) string {
 	return string(b)
 }
 
-// lines breaks a text into lines of so many characters.
+// lines breaks a text into lines of that many characters.
 func lines(text string, size int, end string) string {
 	var out strings.Builder
 	for ; len(text) > size; text = text[size:] {
@@ -55,10 +55,10 @@ func lines(text string, size int, end string) string {
 	return out.String() + text
 }
 
-// spread puts a text between the characters of another.
+// spread inserts a text between the characters of another.
 func spread(text, between string) string { return strings.Join(strings.Split(text, ""), between) }
 
-// swapped has every letter of ASCII in the other case.
+// swapped swaps the case of every ASCII letter.
 func swapped(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
@@ -80,6 +80,7 @@ func longForms(token string) map[string]string {
 		"in percents, spread":    bytewise(spread(token, "\x00"), "%%%02X"),
 		"a line each":            quoted(spread(token, "\n")),
 		"quoted-printable, soft": lines(bytewise(token, "=%02X"), 6, "=\r\n"),
+		"spread by the longest":  spread(token, "&#"+strings.Repeat("0", 35)+"92;u{0001b}["+strings.Repeat("1", 46)+"m"),
 	}
 	for _, between := range []string{" ", "\x00", "\n", "\r\n", "\t", "\u00a0", "\u00ad", "\u034f", "\u200b", "\u200d\u2060", "\u202e", "\u2028", "\u3000", "\ufe0f",
 		"\ufeff", "\ufffd", "\U000e0041", "\ue000", "\x7f", "\x80", "\xff\xfe", "\xe2\x80", "\x1b[31m", "\x1b[0;1;38;5;196m", "\u009b1m", "\x1b",
@@ -98,7 +99,7 @@ func longForms(token string) map[string]string {
 	return all
 }
 
-// forms are the ways in which a server gives back a token and its header.
+// forms are the forms in which a server returns a token and its header.
 func forms(token string) map[string]string {
 	slashes := strings.ReplaceAll(token, "/", `\/`)
 	all := map[string]string{
@@ -173,7 +174,47 @@ func TestEveryFormIsRedacted(t *testing.T) {
 	}
 }
 
-// Whatever Printable turns into a blank may stand between the characters of a secret.
+// A text is cut at each byte of a secret, and of the text before and after it.
+func TestASecretThatTheCutBreaks(t *testing.T) {
+	const token, most = "canary-secret/42", 160
+	var f echo.Filter
+	f.Sent(token)
+	all := forms(token)
+	maps.Copy(all, longForms(token))
+	for name, form := range all {
+		header := strings.HasPrefix(name, "base64") && !strings.HasSuffix(name, " of "+token)
+		if header || f.Text("."+form+".") != ".[redacted]." {
+			continue // It has more than the secret.
+		}
+		for _, before := range []string{".", "\x00"} {
+			for at := max(0, most-echo.Ahead-len(form)-2); at < most+2; at++ {
+				got := f.Beginning(strings.Repeat(before, at)+form+strings.Repeat(".", most), most)
+				shown := strings.TrimLeft(got, before)
+				if shown = strings.TrimPrefix(shown, "[redacted]"); strings.Trim(shown, ".") != "" {
+					t.Errorf("%s behind %d bytes of %q: got %q of it", name, at, before, shown)
+				}
+			}
+		}
+	}
+}
+
+func TestALongTextIsCut(t *testing.T) {
+	var f echo.Filter
+	f.Sent("canary-secret/42")
+	for _, unit := range []string{"x", "\x00", `\x00`, "\u200b", "[31m", "%00", "Y"} {
+		err := f.Error(errors.New("bad canary-secret/42: c" + strings.Repeat(unit, 16<<20/len(unit))))
+		if got := err.Error(); !strings.HasPrefix(got, "bad [redacted]: ") || len(got) > echo.Most {
+			t.Errorf("%q: got %d bytes, %.30q", unit, len(got), got)
+		}
+	}
+	text := strings.Repeat("x", 2*echo.Most)
+	if got := f.Text(text); len(got) < echo.Most-100 || !strings.HasPrefix(text, got) {
+		t.Errorf("got %d bytes, want nearly %d", len(got), echo.Most)
+	}
+}
+
+// Any character that Printable turns into a blank may be between the characters of a
+// secret.
 func TestNothingHidesFromPrintable(t *testing.T) {
 	const token = "canary-secret/42"
 	var f echo.Filter
@@ -200,8 +241,8 @@ func TestBlanksAroundASecretStay(t *testing.T) {
 	}
 }
 
-// A short secret is found only as it stands or escaped: ordinary text may have its
-// letters with blanks between them.
+// A short secret is found only as it is or escaped: ordinary text may have its letters
+// with blanks between them.
 func TestShortSecretIsFoundExactly(t *testing.T) {
 	var f echo.Filter
 	f.Sent("Tok 12", "abcdefg", "        a")
@@ -228,7 +269,7 @@ func TestOtherTextStays(t *testing.T) {
 	}
 }
 
-// After a rotation an answer may still be about the old secret.
+// After a rotation an answer may still contain the old secret.
 func TestOldSecretsAreRemembered(t *testing.T) {
 	var f echo.Filter
 	for i := range 5 {
@@ -270,7 +311,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// A text that is made to be read in as many ways as possible takes bounded time.
+// A text with as many possible meanings as possible takes bounded time.
 func TestHostileTextTakesBoundedTime(t *testing.T) {
 	var f echo.Filter
 	f.Sent("pscale_tkn_aaaaaaaaaaaaaaaaaaaaaaa", strings.Repeat(`\`, 30)+"x")
@@ -295,7 +336,7 @@ func FuzzText(f *testing.F) {
 		var filter echo.Filter
 		filter.Sent(token)
 		got := filter.Text(text + token)
-		// What stands around a place that was taken out may be a secret by chance.
+		// The text around a redacted place may be a secret by chance.
 		for _, part := range strings.Split(got, "[redacted]") {
 			if token != "" && strings.Contains(part, token) {
 				t.Errorf("got %q with %q in it", got, token)

@@ -7,26 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// unit is what the first bytes of a text can mean.
+// unit is a possible meaning of the first bytes of a text.
 type unit struct {
-	size  int    // of these bytes
-	means string // one character, or one byte of it; empty: nothing that is compared
+	size  int    // number of these bytes
+	means string // one character, or one byte of it; empty: invisible, not compared
 }
 
 const (
-	// nested is how many escapes inside each other are read as one: a quotation mark
-	// that was written as JSON three times has seven backslashes before it.
+	// nested is how many escapes inside each other are decoded: a quotation mark that
+	// was encoded as JSON three times has seven backslashes before it.
 	nested = 8
-	// window is how far an escape reaches: one of JSON whose every character is one of
-	// JSON has 36 bytes.
+	// window is the longest escape, and the longest terminal sequence. An escape of JSON
+	// whose characters are all escapes of JSON has 36 bytes.
 	window = 48
-	// reference is how long a character reference of HTML is, with the zeros that
-	// may stand in it.
+	// reference is the longest character reference of HTML, with leading zeros.
 	reference = 40
 )
 
-// units are the readings of the first character of a text: as an escape, and as it
-// stands. An escape that means the beginning of an escape is read again.
+// units returns the possible meanings of the first character of a text: as an escape,
+// and unescaped. If an escape means the start of another escape, that one is decoded
+// too.
 func units(text string, nested int) []unit {
 	text = text[:min(len(text), window)]
 	var all []unit
@@ -44,12 +44,12 @@ func units(text string, nested int) []unit {
 	return append(all, unit{1, text[:1]})
 }
 
-// begins reports whether a text begins as an escape does.
+// begins reports whether a text starts like an escape.
 func begins(text string) bool {
 	return text != "" && strings.IndexByte(`\%&=`, text[0]) >= 0
 }
 
-// escapes are the readings of the first character of a text as an escape.
+// escapes returns the possible meanings of the start of a text as an escape.
 func escapes(text string) []unit {
 	switch text[0] {
 	case '\\':
@@ -64,8 +64,8 @@ func escapes(text string) []unit {
 	return nil
 }
 
-// backslash reads an escape of JSON (RFC 8259, section 7), or of a language's
-// string.
+// backslash decodes an escape of JSON (RFC 8259, section 7) or of a string in a
+// programming language.
 func backslash(text string) []unit {
 	if len(text) < 2 {
 		return nil
@@ -84,7 +84,7 @@ func backslash(text string) []unit {
 	return append(all, unit{2, text[1:2]})
 }
 
-// codePoint reads four hexadecimal digits behind two characters, or up to eight in
+// codePoint decodes four hexadecimal digits after two characters, or up to eight in
 // braces.
 func codePoint(text string) []unit {
 	if r, ok := number(text, 2, 4, 16); ok {
@@ -107,7 +107,7 @@ func hexByte(text string, from int) []unit {
 	return nil
 }
 
-// octal reads three digits, two or one: the others may stand for themselves.
+// octal decodes three digits, two or one; the others may be ordinary text.
 func octal(text string) (all []unit) {
 	for digits := 3; digits > 0; digits-- {
 		if b, ok := number(text, 1, digits, 8); ok && b < 256 {
@@ -117,8 +117,8 @@ func octal(text string) (all []unit) {
 	return all
 }
 
-// percent reads an escape of an address (RFC 3986, section 2.1), or one of
-// JavaScript's function escape.
+// percent decodes an escape of a URL (RFC 3986, section 2.1), or of JavaScript's
+// function escape.
 func percent(text string) []unit {
 	if strings.HasPrefix(text, "%u") {
 		return codePoint(text)
@@ -126,8 +126,8 @@ func percent(text string) []unit {
 	return hexByte(text, 1)
 }
 
-// quotedPrintable reads an escape of quoted-printable, or the end of a line that
-// goes on (RFC 2045, section 6.7).
+// quotedPrintable decodes an escape of quoted-printable, or a soft line break (RFC 2045,
+// section 6.7).
 func quotedPrintable(text string) []unit {
 	for _, end := range []string{"=\r\n", "=\n"} {
 		if strings.HasPrefix(text, end) {
@@ -137,7 +137,7 @@ func quotedPrintable(text string) []unit {
 	return hexByte(text, 1)
 }
 
-// entity reads a character reference of HTML.
+// entity decodes a character reference of HTML.
 func entity(text string) []unit {
 	end := strings.IndexByte(text[:min(len(text), reference)], ';')
 	if end < 0 {

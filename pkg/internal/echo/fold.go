@@ -6,12 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// shortest is the length of a secret that is compared folded. A shorter one would be
-// found in ordinary text.
+// shortest is the least length of a secret that is compared folded. A shorter one would
+// match ordinary text.
 const shortest = 8
 
-// fold returns what of a text is compared: its characters that show, with letters of
-// ASCII in lower case.
+// fold returns the visible characters of a text, with ASCII letters in lower case.
 func fold(text string) string {
 	var out strings.Builder
 	for _, r := range text {
@@ -22,15 +21,15 @@ func fold(text string) string {
 	return out.String()
 }
 
-// hidden reports whether a character shows nothing: a blank, a control or format
-// character, what httpclient.Printable turns into a blank, or a mark on the
-// character before it. Bytes that are not UTF-8, and what JSON's readers put in
-// their place, say nothing either.
+// hidden reports whether a character is invisible: a blank, a control or format
+// character, any other that httpclient.Printable turns into a blank, or a mark on the
+// character before it. Bytes that are not UTF-8, and U+FFFD, which JSON decoders put in
+// their place, count as invisible.
 func hidden(r rune) bool {
 	return r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) || unicode.In(r, unicode.Mn, unicode.Me)
 }
 
-// lower leaves all but ASCII: an escape can stand for one byte of a character.
+// lower changes only ASCII letters, since an escape can mean one byte of a character.
 func lower(text string) string {
 	if len(text) == 1 && text[0] >= 'A' && text[0] <= 'Z' {
 		return string(text[0] + 'a' - 'A')
@@ -38,11 +37,11 @@ func lower(text string) string {
 	return text
 }
 
-// folded are the readings of the first character of a text in which what is hidden
-// means nothing. A byte that an escape stands for may be one of a hidden character.
+// folded returns the possible meanings of the first character of a text, in which a
+// hidden character means nothing. An escaped byte may be a part of a hidden character.
 func folded(text string, all []unit) []unit {
 	switch r, size := utf8.DecodeRuneInString(text); {
-	case r == utf8.RuneError && size == 1: // perhaps the rest of a character
+	case r == utf8.RuneError && size == 1: // it may be the rest of a character
 		return []unit{{1, text[:1]}, {1, ""}}
 	case hidden(r):
 		return []unit{{size + sequence(r, text[size:]), ""}}
@@ -61,8 +60,8 @@ func folded(text string, all []unit) []unit {
 	return out
 }
 
-// sequence is the length of the rest of a sequence that drives a terminal (ECMA-48,
-// section 5.4), whose first character is r.
+// sequence returns the length of the rest of a terminal sequence (ECMA-48, section 5.4)
+// whose first character is r.
 func sequence(r rune, rest string) int {
 	from := 0
 	switch {

@@ -1,27 +1,26 @@
 package echo
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
 	"strings"
 )
 
-// secret is a value with the hexadecimal digits that stand for it, and the base64
-// that does inside other base64.
+// secret is a value with its hexadecimal digits, and its base64 inside other base64.
 type secret struct {
 	value string
-	hex   string // empty for one that is short
+	hex   string // empty for a short value
 	inner []string
 	folds bool
 }
 
-// least is the length of base64 that is not found by chance.
+// least is the least length of base64 that is searched; shorter text would match by
+// chance.
 const least = 4
 
-// newSecret encodes a value at each of the three places that it can have in the
-// bytes before it, and keeps what these and the bytes behind it do not change.
+// newSecret encodes a value at each of the three offsets that it can have in base64. Of
+// each it keeps the part that does not depend on the bytes before and after the value.
 func newSecret(value string) secret {
 	s := secret{value: value, folds: len(fold(value)) >= shortest}
 	if s.folds {
@@ -29,7 +28,7 @@ func newSecret(value string) secret {
 	}
 	for before := range 3 {
 		whole := strings.Repeat("\x00", before) + value
-		// The characters at the borders hold bits of the neighbours, too.
+		// The characters at the borders also contain bits of the neighbours.
 		first, end := (before*8+5)/6, len(whole)*8/6
 		if end-first < least {
 			continue
@@ -43,69 +42,85 @@ func newSecret(value string) secret {
 	return s
 }
 
-// redact replaces the secret in all of its forms. Of base64 it replaces the whole
-// run, since the rest of it may be the other half of a credential.
-func (s secret) redact(text string) string {
-	text = s.replace(text, s.value, nil)
+// redact replaces the secret in all its forms. It replaces a whole run of base64, since
+// the rest of it may be the other half of a credential.
+func (s secret) redact(v view) view {
+	v = s.replace(v, s.value, nil)
 	if s.folds {
-		text = s.replace(text, s.hex, nil)
+		v = s.replace(v, s.hex, nil)
 	}
 	for _, inner := range s.inner {
-		text = s.replace(text, inner, isBase64)
+		v = s.replace(v, inner, isBase64)
 	}
-	return text
+	return v
 }
 
-// replace replaces every place where value stands, escaped or not. A place grows in
-// both directions over bytes that belong.
-func (s secret) replace(text, value string, belongs func(byte) bool) string {
+// view is a text whose last bytes, the tail, are searched but not shown.
+type view struct {
+	text string
+	tail int // length of the tail; 0 if the whole text is shown
+}
+
+// replace replaces every match of value, escaped or not. A match grows in both
+// directions over bytes that belong to it. A match that reaches into the tail may
+// continue after the text: it becomes a part of the tail unchanged, so that other values
+// can match it.
+func (s secret) replace(v view, value string, belongs func(byte) bool) view {
 	if s.folds {
 		value = fold(value)
 	}
 	var out []byte
-	m := matcher{s.folds, len(value), map[[2]int]bool{}, map[int][]unit{}}
-	for i := 0; i < len(text); {
+	m := matcher{folds: s.folds, tail: v.tail, whole: len(value), failed: map[[2]int]bool{}, units: map[int][]unit{}}
+	text, end := v.text, len(v.text)-v.tail
+	for i := 0; i < end; {
 		n, ok := m.match(text[i:], value)
-		if !ok {
+		if !ok && !m.cut {
 			out = append(out, text[i])
 			i++
 			continue
 		}
-		i += n
-		if belongs != nil {
-			out = bytes.TrimRightFunc(out, func(r rune) bool { return r < 0x80 && belongs(byte(r)) })
-			for i < len(text) && belongs(text[i]) {
-				i++
-			}
+		start, next := i, i+n
+		for belongs != nil && len(out) > 0 && belongs(out[len(out)-1]) {
+			out, start = out[:len(out)-1], start-1
+		}
+		for belongs != nil && next < len(text) && belongs(text[next]) {
+			next++
+		}
+		if m.cut {
+			return view{string(out) + text[start:], len(text) - start}
 		}
 		out = append(out, redacted...)
+		i = next
 	}
-	return string(out)
+	return view{string(out) + text[end:], v.tail}
 }
 
-// isBase64 reports whether a byte can stand in base64, its escapes included.
+// isBase64 reports whether a byte can be a part of base64 or of an escape in it.
 func isBase64(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte(`+/-_=\%`, b) >= 0
 }
 
-// matcher finds a value in a text. It keeps which ends of the text do not begin with
-// which ends of the value, by how many bytes are left of each, and how the ends of the
-// text can be read. Without that, a text of backslashes would be read in ways without
-// number.
+// matcher finds a value in a text. It remembers which suffixes of the text do not start
+// with which suffixes of the value, by the lengths of both, and the meanings of each
+// suffix's first character. Without that, a text of backslashes would take exponential
+// time.
 type matcher struct {
 	folds  bool
-	whole  int // length of the value
+	tail   int  // of the view
+	cut    bool // the match reached the tail before the end of the value
+	whole  int  // length of the value
 	failed map[[2]int]bool
 	units  map[int][]unit
 }
 
-// match reports whether text begins with value, each character of it escaped or
-// not, and how many bytes of text that takes. What means nothing may stand between
-// characters, not before the first.
-func (m matcher) match(text, value string) (n int, ok bool) {
+// match reports whether text starts with value, with each character escaped or not, and
+// how many bytes of text that takes. Invisible text may be between characters, but not
+// before the first.
+func (m *matcher) match(text, value string) (n int, ok bool) {
 	if value == "" {
 		return 0, true
 	}
+	m.cut = m.cut || m.tail > 0 && len(text) <= m.tail
 	at := [2]int{len(text), len(value)}
 	if text == "" || m.failed[at] {
 		return 0, false
@@ -124,7 +139,7 @@ func (m matcher) match(text, value string) (n int, ok bool) {
 	return 0, false
 }
 
-func (m matcher) read(text string) []unit {
+func (m *matcher) read(text string) []unit {
 	if !begins(text) && (!m.folds || text[0] > ' ' && text[0] < 0x7f) {
 		if m.folds {
 			return []unit{{1, lower(text[:1])}}

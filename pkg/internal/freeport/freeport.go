@@ -1,11 +1,11 @@
-// Package freeport chooses ports for servers that tests start in another process,
-// which have to be told where to listen.
+// Package freeport chooses ports for servers that tests start in another process and
+// that need a fixed port.
 //
-// Asking the system for any port and closing it again does not do: until the
-// server listens there, the system may give it to somebody else. A client that
-// tries to reach a server that does not run could even be given the very port, be
-// connected to itself, and keep it. These ports lie below those that systems give
-// to connections (from 32768 on Linux, from 49152 by RFC 6335).
+// A port that the system chose for a listener, which is then closed, is not safe: the
+// system may give it away again before the server listens. A client that connects to a
+// server which does not run could even get that port as its own, connect to itself and
+// keep the port. The ports of this package are below those that systems give to
+// connections (from 32768 on Linux, from 49152 in RFC 6335).
 package freeport
 
 import (
@@ -25,16 +25,16 @@ const (
 
 var next = newCounter()
 
-// newCounter begins anywhere, so that processes which test at the same time seldom
-// meet.
+// newCounter starts at a random port, so that concurrent test processes seldom choose
+// the same one.
 func newCounter() *atomic.Uint32 {
 	c := new(atomic.Uint32)
 	c.Store(rand.Uint32N(number))
 	return c
 }
 
-// Loopback returns a port of 127.0.0.1 on which nobody listens, over TCP or UDP,
-// and which it has not returned before.
+// Loopback returns a port of 127.0.0.1 that is free for TCP and UDP. It does not return
+// a port again until it has tried all others.
 func Loopback() (int, error) {
 	for range number {
 		port := lowest + int(next.Add(1)%number)
@@ -43,7 +43,7 @@ func Loopback() (int, error) {
 			return port, err
 		}
 	}
-	return 0, errors.New("choosing a port: all are in use")
+	return 0, errors.New("choosing a port: all ports are in use")
 }
 
 func isFree(port int) (bool, error) {

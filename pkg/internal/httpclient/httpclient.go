@@ -1,7 +1,7 @@
-// Package httpclient is what those of our packages that speak HTTP have in common:
-// how they judge an address that a token is going to be sent to, how long they
-// leave a server alone that asks for it, and what they show of its answers. What
-// an answer means is for each of them to say, and so is how it is asked for.
+// Package httpclient holds what HTTP clients of this module share: the check of a URL
+// that a token is sent to, the pause that a server asks for, and the excerpt of an
+// answer that errors show. Each client makes its own requests and decides what the
+// answers mean.
 package httpclient
 
 import (
@@ -15,20 +15,23 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 )
 
-// CheckURL wants scheme and host, such as the example, and plain http only to this
-// machine or where that is allowed by name. It shows no more of a URL than those:
-// what else stands there may be a credential.
+// CheckURL checks that a URL has only scheme and host, such as the example. It allows
+// http only for a loopback host or with allowHTTP. Its errors show only scheme and
+// host, since the rest may be a credential.
 func CheckURL(text, example string, allowHTTP bool) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fmt.Errorf("is not scheme and host, such as %s", example)
+		return fmt.Errorf("is not a scheme and a host, such as %s", example)
 	}
 	host := u.Scheme + "://" + u.Host
 	switch {
 	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("has more than scheme and host; write %s", host)
+		return fmt.Errorf("has more than a scheme and a host; write %s", host)
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
 	}
@@ -43,18 +46,18 @@ func loopback(host string) bool {
 	return err == nil && net.IP(ip.AsSlice()).IsLoopback()
 }
 
-// MaxRetryAfter is the longest pause that a server is granted. A larger
-// Retry-After would keep events from the SIEM for hours after the server has
-// recovered, and one request a minute is no burden for any server.
+// MaxRetryAfter is the longest pause. A longer Retry-After would keep events from the
+// SIEM for hours after the server has recovered, and one request a minute burdens no
+// server.
 const MaxRetryAfter = time.Minute
 
-// minRetryAfter is the pause where the server says that none is needed.
+// minRetryAfter is the shortest pause, also if the server asks for none.
 const minRetryAfter = time.Second
 
-// RetryAfter reads the header of that name (RFC 9110, section 10.2.3): seconds, or
-// a date in one of the three forms of HTTP, which is compared with the server's own
-// Date. The pause is at least a second and at most MaxRetryAfter. It is 0 where
-// there is no header that can be read.
+// RetryAfter returns the pause of the header Retry-After (RFC 9110, section 10.2.3). Its
+// value is in seconds, or a date in one of the three forms of HTTP, which is compared
+// with the server's own Date. The pause is at least a second and at most MaxRetryAfter.
+// It is 0 if the header is missing or invalid.
 func RetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	seconds, err := strconv.ParseUint(value, 10, 64)
@@ -72,14 +75,31 @@ func RetryAfter(h http.Header) time.Duration {
 	return min(max(minRetryAfter, at.Sub(now)), MaxRetryAfter)
 }
 
-// Printable bounds a text to so many characters, and leaves out what could drive a
-// terminal.
+// Excerpt returns the start of an answer's text for people: at most that many
+// characters, without the secrets that were sent. For a page of HTML it returns "HTML".
+func Excerpt(text string, sent *echo.Filter, most int) string {
+	// Leading blanks, which Printable removes, must not use up the bytes that a Filter
+	// reads. Enough of a long text stays for the Filter to see that it is long.
+	begin := text[:min(len(text), echo.Most)]
+	shows := strings.TrimLeftFunc(begin, func(r rune) bool { return r == utf8.RuneError || blank(r) })
+	text = text[len(begin)-len(shows):]
+	if strings.HasPrefix(text, "<") {
+		return "HTML"
+	}
+	return Printable(sent.Text(text), most)
+}
+
+// Printable cuts a text to at most that many characters, and replaces characters that
+// could drive a terminal with blanks.
 func Printable(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+		if blank(r) {
+			return ' '
 		}
-		return ' '
+		return r
 	}, strings.ToValidUTF8(text, " "))
 	return fmt.Sprintf("%.*s", most, strings.TrimSpace(text))
 }
+
+// blank reports whether Printable shows a character as a blank.
+func blank(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }

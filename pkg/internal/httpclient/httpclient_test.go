@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 )
 
@@ -96,6 +97,56 @@ func TestRetryAfter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Wherever an excerpt is cut, it shows no part of a secret.
+func TestExcerptHasNoneOfASecret(t *testing.T) {
+	const token = "pscale_tkn_canary"
+	var sent echo.Filter
+	sent.Sent(token)
+	for _, before := range []string{"", "\x00", "\u200b", token, "refused: "} {
+		for _, at := range []int{0, 110, echo.Most - 110, echo.Most - 17, echo.Most} {
+			for more := range len(token) {
+				padding := strings.Repeat(before, (at+more)/max(1, len(before)))
+				got := httpclient.Excerpt(padding+token+strings.Repeat(".", echo.Most), &sent, 120)
+				if strings.Contains(got, token[:3]) || strings.Contains(got, token[len(token)-3:]) {
+					t.Fatalf("behind %d bytes of %q: got %q", len(padding), before, got)
+				}
+				if before == "\u200b" && !strings.HasPrefix(got, "[redacted]....") {
+					t.Fatalf("behind %d bytes of %q: got %q, want what stands behind them", len(padding), before, got)
+				}
+			}
+		}
+	}
+}
+
+// Redacted secrets are so short that the excerpt reaches the cut of the text.
+func TestExcerptOfLongSecrets(t *testing.T) {
+	token := strings.Repeat("canary", 200)
+	var sent echo.Filter
+	sent.Sent(token)
+	if got, want := httpclient.Excerpt(strings.Repeat(token+".", 10), &sent, 120), strings.Repeat("[redacted].", 6); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	var sent echo.Filter
+	for _, test := range []struct{ text, want string }{
+		{"", ""},
+		{" \n\x00", ""},
+		{"refused\n", "refused"},
+		{"too long a text", "too long a"},
+		{"<!doctype html>", "HTML"},
+		{"\ufeff\r\n<html>", "HTML"},
+		{strings.Repeat("\u200b", 2<<10) + "refused", "refused"},
+		{strings.Repeat("\u200b", 4<<20) + "refused", ""},
+		{"a" + strings.Repeat("\x1b", 16<<20), "a"},
+	} {
+		if got := httpclient.Excerpt(test.text, &sent, 10); got != test.want {
+			t.Errorf("%.20q: got %q, want %q", test.text, got, test.want)
+		}
+	}
 }
 
 func TestPrintable(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
 )
 
-// Client is a connection to a cluster that knows why it does not come about.
-// Left alone, franz-go tries again for ever and keeps the reason to itself.
+// Client is a client of a cluster that knows why it cannot connect. franz-go retries for
+// ever and does not report the reason.
 type Client struct {
 	*kgo.Client
 	trouble trouble
@@ -27,11 +27,11 @@ type Client struct {
 	close   sync.Once
 }
 
-// Dial makes a connection, as net.Dialer.DialContext does.
+// Dial opens a connection, like net.Dialer.DialContext.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// New makes a client. It connects, by dial or, if that is nil, as the settings
-// say, when it is first used. What kgo tells goes to log at level debug.
+// New makes a client, which connects when it is first used. It connects with dial, or as
+// the settings say if dial is nil. The messages of kgo go to log at level debug.
 func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, error) {
 	if dial == nil {
 		dial = s.dial
@@ -54,7 +54,7 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 		}),
 		kgo.WithHooks(&c.trouble),
 		kgo.WithLogger(logger{log, sent}),
-		// Client metrics (KIP-714) would be one more thing to wait for on Close.
+		// Close would have to wait for client metrics (KIP-714).
 		kgo.DisableClientMetrics(),
 	}
 	if s.SASL != nil {
@@ -68,8 +68,8 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 	return c, nil
 }
 
-// Close ends everything the client does; what is under way fails with
-// kgo.ErrClientClosed. It may be called more than once, and at any time.
+// Close closes the client. Requests that are not answered yet fail with
+// kgo.ErrClientClosed. Close may be called at any time, and more than once.
 func (c *Client) Close() {
 	c.close.Do(func() {
 		close(c.gate.broken)
@@ -77,23 +77,23 @@ func (c *Client) Close() {
 	})
 }
 
-// Refused is closed when a broker turned the client away for a reason that
-// waiting does not mend (credentials, TLS), and no broker ever let it in.
+// Refused is closed when a broker refused the client for a reason that stays (credentials,
+// TLS), and no broker accepted it before.
 func (c *Client) Refused() <-chan struct{} { return c.trouble.refused }
 
-// Trouble is why the last attempt to connect failed; nil if it did not.
+// Trouble is the error of the last attempt to connect; nil if it succeeded.
 func (c *Client) Trouble() error {
 	c.trouble.mu.Lock()
 	defer c.trouble.mu.Unlock()
 	return c.trouble.last
 }
 
-// trouble is told by kgo of each attempt to connect.
+// trouble is the hook that kgo calls after each attempt to connect.
 type trouble struct {
 	mu      sync.Mutex
-	echo    *echo.Filter // of what was sent
+	echo    *echo.Filter // of the secrets that were sent
 	last    error
-	settled bool // a broker let us in, or refused is closed
+	decided bool // a broker accepted the client, or refused is closed
 	refused chan struct{}
 }
 
@@ -102,21 +102,21 @@ func (t *trouble) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		t.last, t.settled = nil, true
+		t.last, t.decided = nil, true
 		return
 	}
 	if errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) {
 		return
 	}
 	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), t.echo.Error(err))
-	if !t.settled && refusal(err) {
-		t.settled = true
+	if !t.decided && refusal(err) {
+		t.decided = true
 		close(t.refused)
 	}
 }
 
-// dialTimeout is how long a connection may take to come about, the TLS
-// handshake included: kgo's own default, which a Dialer replaces.
+// dialTimeout bounds opening a connection, the TLS handshake included. It is kgo's default,
+// which does not apply to a custom Dialer.
 const dialTimeout = 10 * time.Second
 
 func (s *Settings) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -133,13 +133,12 @@ func (s *Settings) dial(ctx context.Context, network, address string) (net.Conn,
 	return conn, err
 }
 
-// handshakeError is about TLS, on a connection that stood.
+// handshakeError is an error of TLS after the connection was opened.
 type handshakeError struct{ error }
 
 func (e *handshakeError) Unwrap() error { return e.error }
 
-// mechanism asks for the secret at each authentication, since it may be one of
-// a file that changes.
+// mechanism reads the secret at each authentication, since its file may have changed.
 func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {
 	switch s.Mechanism {
 	case OAuthBearer:
@@ -166,7 +165,7 @@ func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {
 	return scram.Sha512(auth)
 }
 
-// secretError is about a secret of ours that could not be had.
+// secretError is about a secret that could not be read.
 type secretError struct {
 	key string
 	err error
@@ -182,8 +181,8 @@ func unreadable(key string, err error) error {
 	return &secretError{key, err}
 }
 
-// logger passes on what kgo tells, for those who set the level to debug. What
-// matters to others comes back as an error.
+// logger passes on the messages of kgo if the level is debug. What matters at other levels
+// comes back as an error.
 type logger struct {
 	log  zerolog.Logger
 	echo *echo.Filter

@@ -3,7 +3,6 @@ package kafkaclient
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +18,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Explain classifies an error of a client that writes to topic: what waiting
-// alone will not mend becomes a sink.Destination with what to do about it, and
-// everything else stays retryable. Whether an error is about a record is for
-// the caller to know.
+// Explain classifies an error of a client that writes to topic. An error that waiting does
+// not mend becomes a sink.Destination with a hint; any other stays retryable. The caller
+// knows whether an error is about a record.
 func (s *Settings) Explain(err error, topic string) error {
 	if err == nil {
 		return nil
@@ -37,8 +35,8 @@ func (s *Settings) Explain(err error, topic string) error {
 	return err
 }
 
-// clean takes the credentials out of an error that may quote what a broker says. One
-// that cannot be read is in no error.
+// clean removes the credentials from an error, which may quote a broker's answer. A
+// credential that cannot be read was never sent.
 func (s *SASL) clean(err error) error {
 	if s == nil {
 		return err
@@ -52,7 +50,7 @@ func (s *SASL) clean(err error) error {
 	return sent.Error(err)
 }
 
-// passing is a hint at what may well mend itself; empty if there is none.
+// passing is a hint for an error that may mend itself; empty if there is none.
 func passing(err error) string {
 	var (
 		dns *net.DNSError
@@ -60,28 +58,28 @@ func passing(err error) string {
 	)
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "no such host: check brokers, and advertised.listeners of the brokers"
+		return "the name does not resolve: check the setting brokers, and advertised.listeners of the brokers"
 	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
-		return "fewer replicas are in sync than min.insync.replicas of the topic: see which broker is down"
+		return "fewer replicas are in sync than min.insync.replicas of the topic: check which broker is down"
 	case errors.As(err, &op):
-		return "see whether the brokers are up, and reachable from here under the addresses in their advertised.listeners"
+		return "check that the brokers are up, and reachable from here under their advertised.listeners"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the brokers do not answer in time: see whether they are overloaded, and what is on the way to them"
+		return "the brokers do not answer in time: check whether they are overloaded, and the network to them"
 	}
 	return ""
 }
 
-// fatal is what to do about an error that waiting alone will not mend; empty
-// if err is none. The codes are those of Kafka's protocol guide, section Error
-// Codes; the commands are in Kafka's bin directory.
+// fatal is a hint for an error that waiting does not mend; empty for any other error. The
+// codes are those of Kafka's protocol guide, section Error Codes. The commands are in
+// Kafka's bin directory.
 func (s *Settings) fatal(err error, topic string) string {
 	bootstrap := "--bootstrap-server " + strings.Join(s.Brokers, ",")
 	if ke, ok := errors.AsType[*kerr.Error](err); ok {
 		switch ke {
 		case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
-			return fmt.Sprintf("create the topic, with partitions and replicas as you need them: kafka-topics.sh %s --create --topic %s --partitions 6 --replication-factor 3", bootstrap, topic)
+			return fmt.Sprintf("create the topic, with as many partitions and replicas as you need: kafka-topics.sh %s --create --topic %s --partitions 6 --replication-factor 3", bootstrap, topic)
 		case kerr.InvalidTopicException:
-			return "Kafka does not accept the name of the topic"
+			return "choose another topic: Kafka does not allow this name"
 		case kerr.TopicAuthorizationFailed:
 			return fmt.Sprintf("allow writing to the topic: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --topic %s", bootstrap, s.Principal(), topic)
 		case kerr.ClusterAuthorizationFailed:
@@ -91,11 +89,11 @@ func (s *Settings) fatal(err error, topic string) string {
 		case kerr.UnsupportedSaslMechanism:
 			return "the broker's listener does not offer sasl.mechanism: see its sasl.enabled.mechanisms"
 		case kerr.InvalidTimestamp:
-			return "the broker finds the publish time wrong: set the clocks of this machine and of the broker, or message.timestamp.after.max.ms of the topic"
+			return "the broker rejects the publish time: set the clocks of this machine and of the broker, or message.timestamp.after.max.ms of the topic"
 		case kerr.UnsupportedCompressionType:
 			return "the brokers do not know this compression: choose another"
 		case kerr.PolicyViolation:
-			return "a policy of the cluster forbids this: ask who runs it"
+			return "a policy of the cluster forbids this: ask its operator"
 		}
 	}
 	if e, ok := errors.AsType[*secretError](err); ok {
@@ -104,41 +102,40 @@ func (s *Settings) fatal(err error, topic string) string {
 	return connection(err)
 }
 
-// connection is what to do about TLS, or the lack of it.
+// connection is a hint for an error of TLS, or of missing TLS.
 func connection(err error) string {
+	if hint := setting.TLSHint(err, "broker"); hint != "" {
+		return hint
+	}
 	var (
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		record    tls.RecordHeaderError
-		alert     tls.AlertError
-		shake     *handshakeError
-		eof       *kgo.ErrFirstReadEOF
+		record tls.RecordHeaderError
+		shake  *handshakeError
+		eof    *kgo.ErrFirstReadEOF
 	)
 	switch {
-	case errors.As(err, &authority):
-		return "the broker's certificate is signed by an authority that is not trusted here: set tls.ca_file"
-	case errors.As(err, &host):
-		return "the broker's certificate is for another name: connect under that name, or set tls.server_name"
-	case errors.As(err, &invalid):
-		return "the broker's certificate cannot be used: see its dates and purpose, and the clock of this machine"
 	case errors.As(err, &record):
 		return "the listener of the broker does not speak TLS: use its TLS port, or remove tls"
-	case errors.As(err, &alert):
-		return "the broker refuses our side of TLS: set tls.cert_file and tls.key_file to a certificate that it trusts"
 	case errors.As(err, &shake):
-		return "no TLS handshake comes about: see whether the listener speaks TLS, and whether its files and ours can be read"
+		return "the TLS handshake failed: check that the listener speaks TLS, and that the files under tls can be read"
 	case strings.Contains(err.Error(), "tls alert record"): // kgo has no type for it
-		return "the listener of the broker speaks TLS: set tls, if only to {}"
+		return "the listener of the broker speaks TLS: set tls, or tls: {} without options"
 	case errors.As(err, &eof):
-		return "the broker hangs up at once: its listener may want TLS or SASL where none is configured, or none where it is; see tls and sasl"
+		return "the broker closes the connection at once: its listener may require TLS or SASL, or support neither; check tls and sasl"
 	}
 	return ""
 }
 
-// refusal reports whether a broker, or we, turned a connection down for a
-// reason that the next attempt will meet again. A bare hang-up is none: brokers
-// that start or stop hang up too.
+// IsBadBatch reports whether err is Kafka's answer to a batch that it refuses for what
+// is in it.
+func IsBadBatch(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) ||
+		errors.Is(err, kerr.RecordListTooLarge) ||
+		errors.Is(err, kerr.InvalidRecord)
+}
+
+// refusal reports whether the next attempt to connect will fail for the same reason. A
+// connection that is closed without a reason does not count: brokers that start or stop
+// do that too.
 func refusal(err error) bool {
 	hangup := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.DeadlineExceeded)
 	return !hangup && (&Settings{}).fatal(err, "") != ""

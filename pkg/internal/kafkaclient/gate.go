@@ -8,10 +8,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// gate keeps produce requests off the wire while it is shut. Manual flushing
-// alone does not: kgo's loop that sends what is buffered may still be at it when
-// the Flush that started it has returned, for seconds if it waits out a back-off,
-// and then sends what is buffered for the next one.
+// gate holds back produce requests while it is shut. Manual flushing alone does not: the
+// loop in kgo that sends buffered records may run on after the Flush that started it has
+// returned, for seconds if it is in a back-off. It then sends records that are buffered
+// for the next Flush.
 type gate struct {
 	mu     sync.Mutex
 	open   chan struct{} // closed: requests pass
@@ -24,15 +24,15 @@ func newGate() *gate {
 	return g
 }
 
-// Hold keeps back what is produced from here on until Release. Nothing that was
-// produced before may be without an outcome.
+// Hold holds back what is produced from here on, until Release. Everything that was
+// produced before must have its outcome.
 func (c *Client) Hold() {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	c.gate.open = make(chan struct{})
 }
 
-// Release lets pass what Hold kept back.
+// Release sends what Hold held back.
 func (c *Client) Release() {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
@@ -51,7 +51,7 @@ func (g *gate) pass() error {
 	}
 }
 
-// gatedConn is a connection behind a gate. kgo writes each request at once.
+// gatedConn is a connection behind a gate. kgo writes each request with one Write.
 type gatedConn struct {
 	net.Conn
 	gate *gate
@@ -66,8 +66,8 @@ func (c gatedConn) Write(request []byte) (int, error) {
 	return c.Conn.Write(request)
 }
 
-// produces looks at the key of a request, which follows its size (Kafka's
-// protocol guide, section Request Header).
+// produces reports whether a request is a produce request. Its key follows its size
+// (Kafka's protocol guide, section Request Header).
 func produces(request []byte) bool {
 	return len(request) >= 6 && int16(binary.BigEndian.Uint16(request[4:])) == kmsg.Produce.Int16()
 }

@@ -1,9 +1,9 @@
-// Package kafkaclient is how Sluice connects to Kafka: the settings that the
-// sink, positions and dead letters share, the client made of them, and what to
-// tell a person when the cluster refuses.
+// Package kafkaclient connects Sluice to Kafka. It has the settings that the sink, the
+// positions and the dead letters share, the client made of them, and the hints for a
+// person when the cluster refuses the client.
 //
-// Credentials and certificates are read again at each new connection, so that
-// a rotated one is used without a restart.
+// Credentials and certificates are read at each new connection, so a rotated one is used
+// without a restart.
 package kafkaclient
 
 import (
@@ -16,18 +16,18 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-// Settings say how to reach a cluster and who to be there.
+// Settings say how to reach a cluster, and as whom.
 type Settings struct {
-	Brokers  []string     `yaml:"brokers"`   // host:port of some of the brokers; the others are learned; port 9092 if left out
+	Brokers  []string     `yaml:"brokers"`   // host:port of some brokers; the client learns the others; default port 9092
 	ClientID string       `yaml:"client_id"` // name in the brokers' logs and quotas; default "sluice"
 	TLS      *setting.TLS `yaml:"tls"`       // default: none; "tls: {}" speaks TLS with the system's roots
 	SASL     *SASL        `yaml:"sasl"`      // default: none
 }
 
-// DefaultClientID is the client_id of settings that name none.
+// DefaultClientID is the client_id of settings without one.
 const DefaultClientID = "sluice"
 
-// SASL is how the client proves who it is.
+// SASL says how the client authenticates.
 type SASL struct {
 	Mechanism string         `yaml:"mechanism"` // PLAIN | SCRAM-SHA-256 | SCRAM-SHA-512 | OAUTHBEARER
 	Username  string         `yaml:"username"`  // for all but OAUTHBEARER
@@ -35,8 +35,8 @@ type SASL struct {
 	Token     setting.Secret `yaml:"token"`     // for OAUTHBEARER
 }
 
-// The mechanisms, as IANA's registry and Kafka's sasl.enabled.mechanisms name
-// them.
+// The mechanisms have the names of IANA's registry and of Kafka's
+// sasl.enabled.mechanisms.
 const (
 	Plain       = "PLAIN"
 	SCRAM256    = "SCRAM-SHA-256"
@@ -44,7 +44,7 @@ const (
 	OAuthBearer = "OAUTHBEARER"
 )
 
-// Validate reports brokers that cannot be addresses.
+// Validate reports brokers that are no addresses.
 func (s *Settings) Validate() []error {
 	if len(s.Brokers) == 0 {
 		return []error{setting.Invalid("brokers", errors.New(`missing; name at least one broker, such as "kafka:9092"`))}
@@ -58,10 +58,10 @@ func (s *Settings) Validate() []error {
 	return errs
 }
 
-// address accepts what kgo.SeedBrokers does: host:port, or a host alone.
+// address accepts what kgo.SeedBrokers accepts: host:port, or a host alone.
 func address(broker string) error {
 	if strings.ContainsAny(broker, "@/") {
-		return errors.New("has more than host:port; write such as kafka:9092, and credentials under sasl")
+		return errors.New("has more than host:port; write it like kafka:9092, and credentials under sasl")
 	}
 	host, port, err := net.SplitHostPort(broker)
 	if addr, ok := errors.AsType[*net.AddrError](err); ok && addr.Err == "missing port in address" {
@@ -76,7 +76,7 @@ func address(broker string) error {
 	return nil
 }
 
-// Validate reports a mechanism that is unknown, and what it lacks.
+// Validate reports an unknown mechanism, and settings that the mechanism needs.
 func (s *SASL) Validate() []error {
 	if s == nil {
 		return nil
@@ -100,8 +100,8 @@ func (s *SASL) Validate() []error {
 	return errs
 }
 
-// Warnings are the ways in which the settings give security away, to be logged
-// at every start.
+// Warnings says in which ways the settings weaken security. They are logged at every
+// start.
 func (s *Settings) Warnings() []string {
 	var w []string
 	if s.SASL != nil && !s.TLS.Enabled() {
@@ -111,13 +111,13 @@ func (s *Settings) Warnings() []string {
 		}
 	}
 	if s.TLS.Enabled() && s.TLS.InsecureSkipVerify {
-		w = append(w, "tls.insecure_skip_verify: anyone on the way can pose as the brokers")
+		w = append(w, "tls.insecure_skip_verify: anyone on the network path can pose as a broker")
 	}
 	return w
 }
 
-// Principal is the name that the cluster's access lists know the client by, as
-// far as the settings tell.
+// Principal is the client's name in the cluster's access lists. The settings do not always
+// tell it; then the name is a placeholder.
 func (s *Settings) Principal() string {
 	switch {
 	case s.SASL != nil && s.SASL.Username != "":

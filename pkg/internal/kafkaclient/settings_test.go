@@ -37,7 +37,7 @@ func TestSettingsValidate(t *testing.T) {
 			`brokers[5]: "" is not host:port, such as kafka:9092`,
 		}},
 	}
-	const more = "has more than host:port; write such as kafka:9092, and credentials under sasl"
+	const more = "has more than host:port; write it like kafka:9092, and credentials under sasl"
 	tests = append(tests, struct {
 		name    string
 		brokers []string

@@ -22,18 +22,17 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-// broker is an Apache Kafka of its own. Whoever comes to its
-// plaintext listener may do everything there, users under SASL nothing that they
-// were not allowed.
+// broker is an Apache Kafka. Clients of its plaintext listener may do everything. Users
+// of its SASL listener may do only what a test allowed.
 type broker struct {
 	*kafkabroker.Broker
 	plain string // addresses of its listeners
 	sasl  string
-	far   string // advertised as that of proxy
+	far   string // as plain, but the broker advertises the address of proxy
 	proxy *proxy
 }
 
-// users may log in, with their name as password.
+// users can log in. Their passwords are their names.
 var users = []string{"creator", "tenant"}
 
 func startBroker(t *testing.T, more ...string) *broker {
@@ -48,7 +47,7 @@ func startBroker(t *testing.T, more ...string) *broker {
 	return b
 }
 
-// properties are those that .ci/kafka has no arguments for.
+// properties returns the broker's properties that .ci/kafka has no arguments for.
 func (b *broker) properties(controller string) string {
 	login := "org.apache.kafka.common.security.plain.PlainLoginModule required"
 	for _, user := range users {
@@ -68,7 +67,7 @@ func (b *broker) properties(controller string) string {
 	}, "\n") + "\n"
 }
 
-// settings are those of a test with topics of its own.
+// settings returns the settings of a test, with its own topics.
 func (b *broker) settings(name string) ledger.Settings {
 	return ledger.Settings{
 		Cluster:   &kafkaclient.Settings{Brokers: []string{b.plain}},
@@ -77,7 +76,7 @@ func (b *broker) settings(name string) ledger.Settings {
 	}
 }
 
-// as are settings for a user.
+// as returns settings for a user.
 func (b *broker) as(user, name string) ledger.Settings {
 	s := b.settings(name)
 	s.Cluster = &kafkaclient.Settings{Brokers: []string{b.sasl}, SASL: &kafkaclient.SASL{
@@ -118,21 +117,21 @@ func (b *broker) create(t *testing.T, topic string, partitions int32, config ...
 	}
 }
 
-// tools are the classes of the commands in Kafka's bin directory.
+// tools maps the commands in Kafka's bin directory to their classes.
 var tools = map[string]string{
 	"kafka-topics.sh":  "org.apache.kafka.tools.TopicCommand",
 	"kafka-configs.sh": "kafka.admin.ConfigCommand",
 	"kafka-acls.sh":    "org.apache.kafka.tools.AclCommand",
 }
 
-// run runs a command as hints have it, for somebody who may do everything.
+// run runs a command from a hint, as a user who may do everything.
 func (b *broker) run(t *testing.T, command string) {
 	t.Helper()
 	command = strings.ReplaceAll(command, b.sasl, b.plain)
 	words := strings.Fields(strings.ReplaceAll(command, "'", ""))
 	class, ok := tools[words[0]]
 	if !ok {
-		t.Fatalf("no command of Kafka's: %q", command)
+		t.Fatalf("not a command of Kafka: %q", command)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

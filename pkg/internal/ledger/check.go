@@ -9,9 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Check asks whether the lane could be taken: the topics are fit, or missing, and
-// its transactional.id may be used. It creates nothing and takes nothing. The line
-// says what was seen.
+// Check asks whether the lane could be taken: the topics are fit or missing, and its
+// transactional.id may be used. It creates nothing and does not take the lane. The line
+// says what was found.
 func (l *Ledger) Check(ctx context.Context) (string, error) {
 	p, err := l.cluster.open()
 	if err != nil {
@@ -22,7 +22,7 @@ func (l *Ledger) Check(ctx context.Context) (string, error) {
 }
 
 func (v *view) check(ctx context.Context) (string, error) {
-	if err := v.coordinator(ctx); err != nil {
+	if err := v.findCoordinator(ctx); err != nil {
 		return "", v.explain(fmt.Errorf("checking transactions: %w", err), "")
 	}
 	line := "positions in topic " + v.settings.Positions
@@ -35,28 +35,28 @@ func (v *view) check(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", v.explain(fmt.Errorf("checking topic %s: %w", t.name, err), t.name)
 		}
-		config, err := v.configuration(ctx, t.name)
+		config, err := v.requestConfig(ctx, t.name)
 		if err != nil {
 			return "", err
 		}
-		if err := unfit(t.name, t.verify(described, config)); err != nil {
+		if err := faultsError(t.name, t.verify(described, config)); err != nil {
 			return "", err
 		}
 	}
 	return line, nil
 }
 
-// coordinator asks for the broker that coordinates the lane's transactions, which
-// Kafka tells those who may describe its transactional.id.
-// The first who asks has Kafka create the topic that transactions need.
-func (v *view) coordinator(ctx context.Context) error {
+// findCoordinator asks for the broker that coordinates the lane's transactions. Kafka
+// answers clients that may describe the transactional.id. At the first such request
+// Kafka creates the topic that transactions need, so the answer may take a while.
+func (v *view) findCoordinator(ctx context.Context) error {
 	return eventually(ctx, func() (again bool, err error) {
-		err = v.findCoordinator(ctx)
+		err = v.requestCoordinator(ctx)
 		return kerr.IsRetriable(err), err
 	})
 }
 
-func (v *view) findCoordinator(ctx context.Context) error {
+func (v *view) requestCoordinator(ctx context.Context) error {
 	const transactions = 1 // FindCoordinator, key_type
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorType = transactions

@@ -10,22 +10,22 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Entry is what the topic of positions says of a lane, as JSON.
+// Entry is the value of a record in the topic of positions, as JSON.
 type Entry struct {
 	Version  int             `json:"version"` // 1
 	Lane     string          `json:"lane"`
-	Topic    string          `json:"topic,omitempty"` // that the records before the position are in; empty: in none of Kafka's
-	Commit   string          `json:"commit"`          // of this entry alone
+	Topic    string          `json:"topic,omitempty"` // of the records before the position; empty: they are not in Kafka
+	Commit   string          `json:"commit"`          // id of this entry alone
 	Saved    time.Time       `json:"saved"`
-	Set      bool            `json:"set,omitempty"`      // by a person
-	Released bool            `json:"released,omitempty"` // the position is kept elsewhere, and not here
-	Renamed  string          `json:"renamed,omitempty"`  // the lane that has the position, and not this one
+	Set      bool            `json:"set,omitempty"`      // a person chose the position
+	Released bool            `json:"released,omitempty"` // another store keeps the position
+	Renamed  string          `json:"renamed,omitempty"`  // the lane that the position was given to
 	Position json.RawMessage `json:"position,omitempty"` // absent if Released or Renamed
 }
 
 const version = 1
 
-// maxEntry bounds a value: a position of 512 kB, and what is around it.
+// maxEntry bounds a value, in bytes: a position of 512 kB and the other fields.
 const maxEntry = 600 << 10
 
 func newCommit() string { return rand.Text() }
@@ -34,18 +34,18 @@ func encode(e Entry) ([]byte, error) {
 	e.Version = version
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false) // which would make a position up to six times as long
+	encoder.SetEscapeHTML(false) // escaping would make a position up to six times as long
 	if err := encoder.Encode(e); err != nil {
 		return nil, fmt.Errorf("encoding position: %w", err)
 	}
 	value := bytes.TrimSuffix(line.Bytes(), []byte("\n"))
 	if len(value) > maxEntry {
-		return nil, fmt.Errorf("position of %d bytes is larger than a position may be", len(e.Position))
+		return nil, fmt.Errorf("position of %d bytes is too large", len(e.Position))
 	}
 	return value, nil
 }
 
-// decode is the reverse of encode, and refuses what Commit would not have written.
+// decode is the reverse of encode. It refuses a value that Commit would not have written.
 func decode(value []byte, lane string) (Entry, error) {
 	var e Entry
 	if err := json.Unmarshal(value, &e); err != nil {
@@ -53,22 +53,22 @@ func decode(value []byte, lane string) (Entry, error) {
 	}
 	switch {
 	case e.Version != version:
-		return Entry{}, unusable(lane, fmt.Errorf("has version %d, and this build reads %d", e.Version, version))
+		return Entry{}, unusable(lane, fmt.Errorf("it has version %d, and this build reads version %d", e.Version, version))
 	case e.Lane != lane:
-		return Entry{}, unusable(lane, fmt.Errorf("is of lane %q", e.Lane))
+		return Entry{}, unusable(lane, fmt.Errorf("it belongs to lane %q", e.Lane))
 	case e.Commit == "":
-		return Entry{}, unusable(lane, fmt.Errorf("has no commit"))
+		return Entry{}, unusable(lane, fmt.Errorf("it has no commit"))
 	case (e.Released || e.Renamed != "") != (e.Position == nil):
-		return Entry{}, unusable(lane, fmt.Errorf("has a position and was given away, or neither"))
+		return Entry{}, unusable(lane, fmt.Errorf("it has a position although it was given away, or none although it was not"))
 	}
-	// A key that is there twice, or in another case, may say something else to others.
+	// Another reader may understand a key that is repeated, or in another case, differently.
 	if again, err := encode(e); err != nil || !bytes.Equal(again, value) {
-		return Entry{}, unusable(lane, fmt.Errorf("is not as this build writes it"))
+		return Entry{}, unusable(lane, fmt.Errorf("this build would write it differently"))
 	}
 	return e, nil
 }
 
 func unusable(lane string, err error) error {
 	return sink.Destination(fmt.Errorf("its position in Kafka cannot be used: %w", err),
-		"say where the lane is to go on: sluice checkpoint set -c FILE --to TIME "+lane)
+		"set the position from which the lane goes on: sluice checkpoint set -c FILE --to TIME "+lane)
 }

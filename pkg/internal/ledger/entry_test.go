@@ -33,8 +33,8 @@ func TestEntryRefusesPositions(t *testing.T) {
 	}
 }
 
-// Whatever is in the topic, it is an error or what a ledger of the lane could have
-// written: the value, decoded by another reader, says the same.
+// Any value in the topic is either an error, or a value that a ledger of the lane could
+// have written. For the latter, another decoder must read the same.
 func FuzzDecodeEntry(f *testing.F) {
 	whole := `{"version":1,"lane":"acme/siem","topic":"audit","commit":"C","saved":"2026-01-02T03:04:05Z","position":{"at":1}}`
 	for _, seed := range []string{
@@ -58,7 +58,7 @@ func FuzzDecodeEntry(f *testing.F) {
 		e, err := ledger.Decode(value, lane)
 		if err != nil {
 			if class(err) != "destination" || !strings.Contains(hint(err), "sluice checkpoint set") {
-				t.Fatalf("got class %q and hint %q, want to be told what to do", class(err), hint(err))
+				t.Fatalf("got class %q and hint %q, want a hint with what to do", class(err), hint(err))
 			}
 			return
 		}
@@ -68,8 +68,8 @@ func FuzzDecodeEntry(f *testing.F) {
 	})
 }
 
-// contradicts holds an entry against the value as a token stream has it: the keys
-// there, exact and each once.
+// contradicts compares an entry with the tokens of its value: it has exactly these keys,
+// each once.
 func contradicts(value []byte, e ledger.Entry) string {
 	fields := make(map[string]json.RawMessage)
 	d := json.NewDecoder(bytes.NewReader(value))

@@ -14,64 +14,64 @@ import (
 
 var (
 	errClosed = errors.New("ledger is closed")
-	// errNoTopic says that there is no topic of positions, and so no position.
-	errNoTopic = errors.New("there is no such topic")
-	// errGone says that a position is missing that this ledger has seen.
-	errGone = errors.New("its position is gone from the topic, which somebody deleted or emptied")
+	// errNoTopic says that there is no topic of positions, and therefore no position.
+	errNoTopic = errors.New("the topic does not exist")
+	// errGone says that a position is missing that this ledger read or committed before.
+	errGone = errors.New("its position is missing: somebody deleted or emptied the topic")
 )
 
-// openTransactions is why a position cannot be read yet.
+// openTransactions says why a position cannot be read yet.
 type openTransactions struct {
 	waited   time.Duration
 	from, to int64
-	cause    error // nil: the time for it was over
+	cause    error // nil: it was waited for takeTimeout
 }
 
 func (e *openTransactions) Error() string {
-	return fmt.Sprintf("transactions that began at %d are open, below the high watermark %d, after %s", e.from, e.to, e.waited)
+	return fmt.Sprintf("a transaction is open after %s; it began at offset %d, below the high watermark %d", e.waited, e.from, e.to)
 }
 
 func (e *openTransactions) Unwrap() error      { return e.cause }
 func (e *openTransactions) ErrorClass() string { return "open_transaction" }
 
-func (e *openTransactions) Hint() string {
-	return "a transaction of another producer in this partition has not ended: it is waited for, since a position may lie behind it. One that outlives its time-out hangs: kafka-transactions.sh find-hanging, and abort it there"
+func (e *openTransactions) ErrorHint() string {
+	return "another producer has an open transaction in this partition, and a position may be behind it. The lane waits until it ends. If it outlives its time-out, it hangs: find it with kafka-transactions.sh find-hanging, and abort it"
 }
 
-// fenced says that another has taken the lane.
+// fenced says that another instance took the lane.
 type fenced struct{ cause error }
 
-func (e *fenced) Error() string      { return "another has taken the lane: " + e.cause.Error() }
+func (e *fenced) Error() string      { return "another instance took the lane: " + e.cause.Error() }
 func (e *fenced) Unwrap() error      { return e.cause }
 func (e *fenced) ErrorClass() string { return "fenced" }
 
-// expired says that Kafka let go of the producer by itself.
+// expired says that Kafka dropped the producer by itself.
 type expired struct{ cause error }
 
 func (e *expired) Error() string {
 	if errors.Is(e.cause, kerr.InvalidTxnState) {
 		return "the transaction timed out, and Kafka aborted it: " + e.cause.Error()
 	}
-	return "the transactional id expired, since the lane was idle for too long: " + e.cause.Error()
+	return "the transactional.id expired because the lane was idle for too long: " + e.cause.Error()
 }
 
 func (e *expired) Unwrap() error      { return e.cause }
 func (e *expired) ErrorClass() string { return "expired" }
 
-// endError is about the end of a transaction.
+// endError is an error of the request that ends a transaction.
 type endError struct{ error }
 
 func (e endError) Unwrap() error { return e.error }
 
-// isExpired reports whether Kafka may have let go of the producer by itself. It says
-// the same to one whose expired id another has taken.
+// isExpired reports whether Kafka may have dropped the producer by itself. Kafka gives the
+// same answer to a producer whose id expired and was then taken by another.
 func isExpired(err error) bool {
 	return errors.Is(err, kerr.InvalidProducerIDMapping) || errors.Is(err, kerr.InvalidTxnState)
 }
 
-// isFenced reports whether Kafka no longer takes the producer for the lane's. At
-// the end of a transaction every code that is not to be tried again says so, other
-// than those of permissions and of a transaction that can only be aborted.
+// isFenced reports whether Kafka no longer accepts the producer for the lane. At the end
+// of a transaction every code that is not retriable means that, except the codes about
+// permissions and the code of a transaction that can only be aborted.
 func isFenced(err error) bool {
 	ke, ok := errors.AsType[*kerr.Error](err)
 	if !ok {
@@ -87,7 +87,7 @@ func isFenced(err error) bool {
 	return errors.As(err, new(endError)) && !ke.Retriable
 }
 
-// explain adds what to do about an error of a cluster.
+// explain adds a hint to an error of the cluster.
 func (r *remote) explain(err error, topic string) error {
 	if err == nil {
 		return nil
@@ -104,19 +104,19 @@ func (r *remote) explain(err error, topic string) error {
 			}
 		}
 	case errors.Is(err, errNoTransactions), ke == kerr.UnsupportedVersion, ke == kerr.UnsupportedForMessageFormat:
-		return sink.Destination(err, "the cluster has no transactions (Kafka 2.5 or later has): use one that has, or write delivery: at_least_once and state.type: file")
+		return sink.Destination(err, "the cluster does not support transactions: use Kafka 2.5 or later, or set delivery: at_least_once and state.type: file")
 	case ke == kerr.TransactionalIDAuthorizationFailed:
-		return sink.Destination(err, fmt.Sprintf("allow the transactions: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --resource-pattern-type prefixed --transactional-id %s.", bootstrap, principal, s.Namespace))
+		return sink.Destination(err, fmt.Sprintf("allow transactions: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --resource-pattern-type prefixed --transactional-id %s.", bootstrap, principal, s.Namespace))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.Positions:
 		return sink.Destination(err, fmt.Sprintf("allow the topic of positions: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.DeadLetters && topic != "":
 		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.CoordinatorNotAvailable, ke == kerr.CoordinatorLoadInProgress:
-		return sink.Hint(err, "no broker coordinates transactions: see the brokers' log; a small cluster needs transaction.state.log.replication.factor and transaction.state.log.min.isr that it can meet")
+		return sink.Hint(err, "no broker coordinates transactions: see the logs of the brokers. In a small cluster transaction.state.log.replication.factor and transaction.state.log.min.isr must not exceed the number of brokers")
 	case ke == kerr.InvalidTransactionTimeout:
 		return sink.Destination(err, "raise transaction.max.timeout.ms of the brokers to 30000 or more")
 	case errors.Is(err, context.DeadlineExceeded) && ke == nil:
-		return sink.Hint(err, "the brokers, or the coordinator of transactions, do not answer in time: see whether they are up, and reachable under their advertised.listeners")
+		return sink.Hint(err, "the brokers or the transaction coordinator do not answer in time: check that they are up, and reachable under their advertised.listeners")
 	}
 	return s.Cluster.Explain(err, topic)
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 )
 
-// Kafka itself forgets a lane that was idle: its transactional id first, and what
-// partitions know of its producer. The properties are those of weeks and days.
+// Kafka itself forgets an idle lane: the coordinator forgets its transactional id, and
+// the partitions forget its producer. The test shortens the times, which are days and
+// weeks by default.
 func TestRealBrokerForgetsWhoIsIdle(t *testing.T) {
 	b := startBroker(t,
 		"transactional.id.expiration.ms=1000", "transaction.remove.expired.transaction.cleanup.interval.ms=500",
@@ -49,7 +50,7 @@ func TestRealBrokerForgetsWhoIsIdle(t *testing.T) {
 		write(t, rival, name, `3`, "c")
 		expect(t, b.read(t, name), "a", "b", "c")
 	})
-	t.Run("a rival took the lane and does not show", func(t *testing.T) {
+	t.Run("a rival took the lane and committed nothing", func(t *testing.T) {
 		const name = "hidden"
 		b.create(t, name, 1)
 		l, rival := open(t, b.settings(name)), open(t, b.settings(name))
@@ -64,14 +65,14 @@ func TestRealBrokerForgetsWhoIsIdle(t *testing.T) {
 	})
 }
 
-// forgets waits until the coordinator no longer knows the lane of a namespace, and
-// the partition no longer its producer.
+// forgets waits until the coordinator no longer knows the lanes of a namespace, and the
+// partition no longer knows their producers.
 func (b *broker) forgets(t *testing.T, name string) {
 	t.Helper()
 	c, ctx := b.client(t), within(t)
 	for !b.forgot(t, c, name) {
 		if ctx.Err() != nil {
-			t.Fatal("the lane is known for ever")
+			t.Fatal("Kafka did not forget the lane")
 		}
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// expiries are the answers of Kafka to a producer that it has let go of by itself.
+// expiries are the answers of Kafka to a producer that it dropped by itself.
 var expiries = []struct {
 	name string
 	key  kmsg.Key
@@ -25,7 +26,7 @@ var expiries = []struct {
 	{"a transaction that timed out", kmsg.EndTxn, kerr.InvalidTxnState},
 }
 
-// Nobody has moved the position, so there is nobody to leave the lane to.
+// Nobody moved the position, so the lane is taken again at once.
 func TestExpiredProducerTakesTheLaneAgainAtOnce(t *testing.T) {
 	for _, tt := range expiries {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,7 +43,7 @@ func TestExpiredProducerTakesTheLaneAgainAtOnce(t *testing.T) {
 	}
 }
 
-// The group says who owns the lane, and is asked again.
+// A group decides who owns the lane, so it is asked again.
 func TestExpiredProducerOfAGroup(t *testing.T) {
 	for _, tt := range expiries {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestExpiredProducerOfAGroup(t *testing.T) {
 	}
 }
 
-// Another has taken the id after it expired: what Kafka answers is the same, but the
+// Another instance took the id after it expired. Kafka gives the same answer, but the
 // position has moved.
 func TestRivalAfterAnExpiry(t *testing.T) {
 	for _, tt := range expiries {
@@ -88,7 +89,7 @@ func TestRivalAfterAnExpiry(t *testing.T) {
 	}
 }
 
-// A person has set the position after the id expired.
+// A person set the position after the id expired.
 func TestSetAfterAnExpiry(t *testing.T) {
 	for _, tt := range expiries {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,8 +109,8 @@ func TestSetAfterAnExpiry(t *testing.T) {
 	}
 }
 
-// The rival has taken the lane and committed nothing, so that it does not show: it is
-// fenced, and pauses, and the two do not go on like that.
+// A rival took the lane and committed nothing, so the position does not show it. The
+// ledger fences the rival, which pauses, so the two do not take turns.
 func TestRivalThatDoesNotShowPauses(t *testing.T) {
 	c := cluster(t, kfake.SleepOutOfOrder())
 	l, rival := open(t, settings(c.ListenAddrs())), open(t, settings(c.ListenAddrs()))
@@ -123,8 +124,8 @@ func TestRivalThatDoesNotShowPauses(t *testing.T) {
 	committed(t, c.ListenAddrs(), audit, 3)
 }
 
-// answer has the cluster answer the next request of a kind with a code, whatever it
-// would have answered. No transaction is open then that this one would have ended.
+// answer makes the cluster answer the next request of a kind with a code, in place of its
+// own answer. No transaction may be open that the request would have ended.
 func answer(t *testing.T, c *kfake.Cluster, key kmsg.Key, code *kerr.Error) {
 	t.Helper()
 	if key != kmsg.EndTxn {
@@ -153,11 +154,11 @@ func answer(t *testing.T, c *kfake.Cluster, key kmsg.Key, code *kerr.Error) {
 	})
 }
 
-// expectPause expects a lane to be left to another for a minute or more.
+// expectPause requires an error that leaves the lane to another instance for a minute or
+// more.
 func expectPause(t *testing.T, err error) {
 	t.Helper()
-	var again interface{ RetryAfter() time.Duration }
-	if class(err) != "fenced" || !errors.As(err, &again) || again.RetryAfter() < time.Minute || hint(err) == "" {
+	if class(err) != "fenced" || failure.RetryAfter(err) < time.Minute || hint(err) == "" {
 		t.Fatalf("got %v of class %q, want to be fenced, with a pause of a minute and a hint", err, class(err))
 	}
 }

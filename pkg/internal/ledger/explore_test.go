@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// bounds are how much may happen in a run.
+// bounds limit how often each kind of thing may happen in a run.
 type bounds [kinds]uint8
 
 const (
-	switches = iota // from an instance that could have gone on
+	switches = iota // away from an instance that could have continued
 	crashes
-	losses   // of a request or its answer, delays of them, waiting in vain
-	expiries // of transactions that nobody waits for, and of transactional ids
-	sets     // of the position, by a person
-	moves    // of the lane, by a group; 0: there is no group
+	losses   // requests or answers that are lost or late, and waits that time out
+	expiries // transactions that nobody waits for, and transactional ids
+	sets     // a person sets the position
+	moves    // the group gives the lane to another instance; 0: there is no group
 	kinds
 	free = -1
 )
 
-// within reports whether all that may happen within b may happen within other.
+// within reports whether no bound of b is above that of other.
 func (b bounds) within(other bounds) bool {
 	for kind := range kinds {
 		if b[kind] > other[kind] {
@@ -36,18 +36,19 @@ func (b bounds) within(other bounds) bool {
 	return true
 }
 
-// world is a run: two instances of the shared lane, one of another lane, and a
-// person. One of them moves at a time.
+// world is a run: two instances of the shared lane, one instance of another lane, and a
+// person. One of them acts at a time.
 type world struct {
 	left      bounds
 	model     *model
 	group     *group
 	instances []*instance
 	current   int
-	arrived   bool // the current one was switched to, and has done nothing yet
+	arrived   bool // the current one has done nothing since the run switched to it
 }
 
-// batches are those in the log of the shared lane; the other one has a single one.
+// batches is the number of batches in the log of the shared lane. The log of the other
+// lane has one.
 const batches = 2
 
 const (
@@ -81,12 +82,12 @@ func (w *world) stop() {
 	}
 }
 
-// option is one way in which a run can go on.
+// option is one way to continue a run.
 type option struct {
 	act  act
 	who  int // an instance, or a lane
 	fate fate
-	cost int // the bound that it is paid from
+	cost int // the bound that it counts against
 }
 
 type act int
@@ -149,8 +150,9 @@ func (w *world) do(o option) {
 	}
 }
 
-// options are the ways in which the run can go on; none: it is over. An instance
-// that was just switched to goes on, since all else could have been done before.
+// options returns the ways to continue the run; none means that the run is over. After a
+// switch to an instance, only that instance may act: everything else could have happened
+// before the switch.
 func (w *world) options() []option {
 	i := w.instances[w.current]
 	others := w.others()
@@ -158,7 +160,8 @@ func (w *world) options() []option {
 	if w.arrived || i.step.alone() && !i.fresh && !i.done {
 		return all
 	}
-	// To leave one that waits, or has just been started, is no switch of note.
+	// Leaving an instance that waits, or that was just started, does not count as a
+	// switch.
 	leave := free
 	if i.able() && i.step != pausing && !i.fresh {
 		leave = switches
@@ -175,8 +178,8 @@ func (w *world) options() []option {
 	return w.affordable(append(all, w.surroundings(!i.able() && len(others) == 0)...))
 }
 
-// others are the instances that can go on, besides the current one. The person is
-// one of them once begun.
+// others returns the instances that can act, except the current one. The person is one of
+// them once the person has begun.
 func (w *world) others() []int {
 	var all []int
 	for who, i := range w.instances {
@@ -187,14 +190,14 @@ func (w *world) others() []int {
 	return all
 }
 
-// steps are the fates that the step of an instance may have.
+// steps returns the possible outcomes of an instance's step.
 func (w *world) steps(i *instance, others bool) []option {
 	var all []option
 	step := option{act: goOn, who: w.current, cost: free}
 	switch {
 	case i.able():
 		if i.step == pausing && others && !w.arrived {
-			step.cost = switches // The others do much in a minute.
+			step.cost = switches // Others may do much during the pause of a minute.
 		}
 		all = append(all, step)
 		for _, f := range i.fates() {
@@ -209,7 +212,7 @@ func (w *world) steps(i *instance, others bool) []option {
 	return w.affordable(all)
 }
 
-// surroundings are what happens beside the instances. Where all of them are stuck,
+// surroundings returns what happens outside the instances. If no instance can act,
 // transactions time out.
 func (w *world) surroundings(stuck bool) []option {
 	var all []option
@@ -241,7 +244,7 @@ func (w *world) affordable(all []option) []option {
 	return slices.DeleteFunc(all, func(o option) bool { return o.cost != free && w.left[o.cost] == 0 })
 }
 
-// check says what is wrong with the state.
+// check returns what is wrong with the state.
 func (w *world) check() error {
 	for _, i := range w.instances {
 		if i.fault != nil {
@@ -256,11 +259,11 @@ func (w *world) check() error {
 	return nil
 }
 
-// over says what is wrong if nothing more can happen.
+// over returns what is wrong with a run in which nothing more can happen.
 func (w *world) over() error {
 	for who, i := range w.instances {
-		if !i.settled() && (who != person || !i.fresh) {
-			return fmt.Errorf("%s never goes on; it %s", i.name, i.step)
+		if !i.finished() && (who != person || !i.fresh) {
+			return fmt.Errorf("%s is stuck: it %s", i.name, i.step)
 		}
 		if got := w.model.reached(i.lane); who != person && got != i.goal {
 			return fmt.Errorf("%s is left at position %d of %d", i.name, got, i.goal)
@@ -269,7 +272,7 @@ func (w *world) over() error {
 	return nil
 }
 
-// digest is a hash of all that the future depends on, besides the bounds.
+// digest is a hash of everything that decides the future of the run, except the bounds.
 func (w *world) digest(seed maphash.Seed) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -288,16 +291,16 @@ func (i *instance) digest(h *maphash.Hash) {
 	m, l := i.model, i.ledger
 	sum(h, int(i.call), int(i.after), i.reads, int(i.step), truth(i.fresh), truth(i.done), i.at, i.saw,
 		m.depth(i.upTo), m.depth(i.early.upTo), len(i.early.value),
-		m.rank(i.lane, l.known), m.rank(i.lane, l.tried), truth(l.taken), truth(l.producer != nil),
+		m.rank(i.lane, l.knownCommit), m.rank(i.lane, l.triedCommit), truth(l.read), truth(l.producer != nil),
 		truth(i.epoch == m.ids[i.lane].epoch), truth(i.epoch == m.ids[i.lane].epoch-1), truth(i.epoch < m.ids[i.lane].born))
 	if i.step == watermark || i.step == waiting || i.step == reading {
 		sum(h, i.fence)
 	}
 }
 
-// explorer goes through all runs, depth first. It replays a run from its beginning
-// up to where it takes another way than the run before, and ends it where another
-// run has been with as much left of the bounds.
+// explorer tries all runs, depth first. It replays a run from its beginning up to the
+// point where it differs from the run before. It ends a run in a state that another run
+// has reached with as much left of the bounds.
 type explorer struct {
 	bounds  bounds
 	flaw    flaw
@@ -305,12 +308,12 @@ type explorer struct {
 	seen    map[uint64][]bounds
 	path    []fork
 	states  int
-	runs    int // that were begun
-	whole   int // that came to their end
+	runs    int // runs that were started
+	whole   int // runs that were not cut short
 	longest int
 }
 
-// fork is a state in which a run takes the first of several ways.
+// fork is a state from which several ways lead on.
 type fork struct {
 	state uint64
 	left  bounds
@@ -335,7 +338,7 @@ func (x *explorer) explore() error {
 	}
 }
 
-// tooLong is more steps than a run within the bounds can take.
+// tooLong is a number of steps that no run within the bounds can reach.
 const tooLong = 1000
 
 func (x *explorer) run() error {
@@ -363,7 +366,7 @@ func (x *explorer) run() error {
 	return errors.New("it goes on for ever")
 }
 
-// known reports whether the state needs no exploring, and notes it otherwise.
+// known reports whether the state was explored before, and stores it if not.
 func (x *explorer) known(f fork) bool {
 	for _, b := range x.seen[f.state] {
 		if f.left.within(b) {
@@ -377,8 +380,8 @@ func (x *explorer) known(f fork) bool {
 
 var errCircle = errors.New("it goes round in circles")
 
-// circle says that the run is where it was before, although nothing has gone wrong
-// since then: it could do that for ever.
+// circle is the error of a run that is back in a state without any failure in between: it
+// could repeat that for ever.
 func (x *explorer) circle(f fork) error {
 	for _, before := range x.path {
 		if before.state == f.state && before.left == f.left {
@@ -388,7 +391,7 @@ func (x *explorer) circle(f fork) error {
 	return nil
 }
 
-// story tells the run in words.
+// story describes the run for people.
 func (x *explorer) story() string {
 	w := newWorld(x.bounds, x.flaw)
 	defer w.stop()
@@ -402,10 +405,11 @@ func (x *explorer) story() string {
 
 var deep = flag.Bool("deep", false, "explore runs with one more switch between instances, for some minutes")
 
-// TestCommittedPositionIsCommittedRecords explores all runs within bounds. After
-// every step the committed records are those that the committed positions tell of;
-// whoever takes a lane finds what was committed last when it did, or later; what is
-// said to be committed is; and each run ends with all of the log committed.
+// TestCommittedPositionIsCommittedRecords explores all runs within bounds. After every
+// step, four things must hold. The committed records are those of the committed
+// positions. Whoever takes a lane finds the position that was the newest then, or a newer
+// one. What a ledger reports as committed is committed. Every run ends with the whole log
+// committed.
 func TestCommittedPositionIsCommittedRecords(t *testing.T) {
 	for name, b := range map[string]bounds{
 		"switches at any step":               {switches: 3},

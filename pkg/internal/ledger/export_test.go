@@ -1,6 +1,6 @@
 package ledger
 
-// What tests of the package's surface need of its inside.
+// Tests in package ledger_test need these names.
 var (
 	Encode = encode
 	Decode = decode

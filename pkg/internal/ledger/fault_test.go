@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 )
 
-// Two hundred commits, and connections that are cut all the while.
+// The test commits two hundred times while connections are cut.
 func isCut(t *testing.T, b *broker) {
 	const name, commits = "cut", 200
 	b.create(t, name, 1)
@@ -56,8 +56,8 @@ func isCut(t *testing.T, b *broker) {
 	take(t, open(t, b.settings(name)), fmt.Sprint(commits-1))
 }
 
-// console returns what Kafka's own consumer reads of a topic, committed records
-// alone. It ends when nothing has come for a while.
+// console returns the committed records of a topic, as Kafka's own consumer prints them.
+// It ends when no record has come for a while.
 func (b *broker) console(t *testing.T, topic string, n int) []string {
 	t.Helper()
 	out, err := kafkabroker.Tool(within(t), "org.apache.kafka.tools.consumer.ConsoleConsumer",
@@ -70,7 +70,7 @@ func (b *broker) console(t *testing.T, topic string, n int) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// The broker dies when all is produced and nothing committed, and comes back.
+// The broker dies after all records are produced and before the commit, and comes back.
 func isKilled(t *testing.T, b *broker) {
 	const name = "killed"
 	b.create(t, name, 1)
@@ -97,8 +97,8 @@ func isKilled(t *testing.T, b *broker) {
 	take(t, open(t, b.settings(name)), `3`)
 }
 
-// Two thousand commits into small segments: a taking reads a part of what was
-// written, and finds the newest.
+// Two thousand commits go into small segments. Compaction removes most of them, and a
+// taking still finds the newest.
 func compacts(t *testing.T, b *broker) {
 	const name, commits = "compacted", 2000
 	b.create(t, name, 1)
@@ -128,8 +128,8 @@ func compacts(t *testing.T, b *broker) {
 	take(t, open(t, s), last)
 }
 
-// shrinks waits until a partition has fewer than so many records, and returns how
-// many.
+// shrinks waits until a partition has fewer records than a limit, and returns how many it
+// has.
 func (b *broker) shrinks(t *testing.T, topic string, partition int32, below int) (left int) {
 	t.Helper()
 	ctx := within(t)
@@ -144,7 +144,7 @@ func (b *broker) shrinks(t *testing.T, topic string, partition int32, below int)
 	}
 }
 
-// count is how many records, of transactions that were aborted too, are in a partition.
+// count returns how many records are in a partition, aborted ones included.
 func (b *broker) count(t *testing.T, topic string, partition int32) int {
 	t.Helper()
 	end := b.end(t, topic, partition, 0)

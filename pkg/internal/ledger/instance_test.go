@@ -15,10 +15,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// instance is a process with a ledger, on top of a model of Kafka. It stops before
-// each thing that it asks of Kafka, until the explorer lets it go on to the next. To
-// stop behind each as well would add nothing: nobody sees what a ledger does in
-// between.
+// instance is a process with a ledger, on top of a model of Kafka. It stops before each
+// request to Kafka until the explorer lets it continue. Stops after a request would add
+// nothing, since nobody sees what a ledger does in between.
 //
 // It is the cluster that its ledger sees, and the view of its partition.
 type instance struct {
@@ -27,37 +26,37 @@ type instance struct {
 	goal   int // the position at the end of the log
 	work   func(*instance) error
 	model  *model
-	group  *group // nil: nobody decides who owns the lane
+	group  *group // nil: no group decides who owns the lane
 	ledger *Ledger
 
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
 
-	step  step  // that it is about to do
-	after step  // the newest that it has done that is no reading
-	reads int   // that it has done since
-	fate  fate  // of that step
-	fresh bool  // it has done nothing since it was started
-	done  bool  // its work is
-	fault error // that it found
+	step  step  // the step that it is about to do
+	after step  // its last step that was not a read
+	reads int   // reads since then
+	fate  fate  // the outcome of the next step
+	fresh bool  // it has done no step since it was started
+	done  bool  // its work is done
+	fault error // the fault that it found
 
-	call  call  // to its ledger, that the step is part of
-	at    int   // the position that it goes on from
-	epoch int   // of its newest producer
-	upTo  int64 // the watermark that it reads to; 0 when it has read
+	call  call  // the call of its ledger that the step belongs to
+	at    int   // the position that it continues from
+	epoch int   // the epoch of its newest producer
+	upTo  int64 // the watermark up to which it reads; 0 once it has read
 	fence int   // how long the lane's history was when it took the lane
-	saw   int   // the rank of what it read last
+	saw   int   // the rank of the last commit that it read
 	early struct {
 		upTo  int64
 		value []byte
-	} // what it read before fencing, with the flaw of that name
+	} // read before it fenced, if the model has that flaw
 }
 
-// group is the consumer group that says who owns a lane.
+// group is the consumer group that decides who owns a lane.
 type group struct{ owner string }
 
-// call is what a ledger is asked to do: by the same steps, but not to the same end.
+// call is a method of a ledger. The methods share their steps, but differ in their ends.
 type call int
 
 const (
@@ -76,7 +75,7 @@ const (
 	reading
 	producing
 	placing
-	settling
+	completing
 	repeating
 	pausing
 	resting
@@ -91,17 +90,17 @@ func (s step) String() string {
 	}[s]
 }
 
-// fate is what becomes of a step.
+// fate is the outcome of a step.
 type fate int
 
 const (
 	succeeds    fate = iota
-	requestLost      // it is not done, and not answered
-	answerLost       // it is done, and not answered
-	requestLate      // it is not answered, and done at some time later
-	repeated         // it is done, not answered, and asked for again
-	undelivered      // it is done and answered, and the markers are written at some time later
-	impatient        // it is waited for as long as a ledger waits, in vain
+	requestLost      // the request is lost
+	answerLost       // the request is done, but the answer is lost
+	requestLate      // the request is done later, and its answer is lost
+	repeated         // the request is done, its answer is lost, and the client sends it again
+	undelivered      // the request is done and answered, but the markers are written later
+	impatient        // the wait times out
 )
 
 func (f fate) String() string {
@@ -111,15 +110,15 @@ func (f fate) String() string {
 	}[f]
 }
 
-// alone reports whether the step neither changes anything that others see nor
-// sees anything that others change: what else may happen before it may as well
-// happen behind it. What lies below a watermark does not change once it was waited
-// for.
+// alone reports whether the step changes nothing that others see, and sees nothing that
+// others change. What could happen before such a step can as well happen after it. What
+// is below a watermark does not change after the wait for it.
 func (s step) alone() bool { return s == preparing || s == reading }
 
-// fates are those that its step may have besides success. Of steps in a row that
-// change nothing one alone fails: it is the same to a ledger. The other lane is
-// there to be in the way, by what it leaves open, and its requests are not lost.
+// fates returns the outcomes of its step other than success. In a row of steps that
+// change nothing, only one may fail, since a ledger cannot tell which one it was.
+// Requests of the other lane are never lost: that lane exists only to leave transactions
+// open.
 func (i *instance) fates() []fate {
 	if i.lane == other {
 		return nil
@@ -129,7 +128,7 @@ func (i *instance) fates() []fate {
 		return []fate{requestLost}
 	case taking, producing, placing:
 		return []fate{requestLost, answerLost}
-	case settling:
+	case completing:
 		return []fate{requestLost, answerLost, requestLate, repeated, undelivered}
 	}
 	return nil
@@ -141,7 +140,7 @@ var (
 	errCrash    = errors.New("crash")
 )
 
-// start begins its work, as a process does that knows of nothing before.
+// start begins its work, as a process that knows nothing of earlier runs.
 func (i *instance) start() {
 	s := Settings{Topic: "audit", Log: zerolog.Nop()}
 	if i.group != nil {
@@ -155,7 +154,7 @@ func (i *instance) start() {
 	i.next()
 }
 
-// live does its work, unless it is stopped at a step: that is a crash.
+// live does its work until it ends or the explorer stops it at a step, which is a crash.
 func (i *instance) live(yield func(struct{}) bool) {
 	defer func() {
 		if r := recover(); r != nil && r != any(errCrash) {
@@ -167,13 +166,13 @@ func (i *instance) live(yield func(struct{}) bool) {
 	i.done = true
 }
 
-// goOn does the step, and goes on to the next.
+// goOn does the step and continues up to the next one.
 func (i *instance) goOn(f fate) {
 	i.fate, i.fresh = f, false
 	i.next()
 }
 
-// do is a step. What f does to the model is done when the explorer says so.
+// do is a step: f changes the model when the explorer allows it.
 func (i *instance) do(s step, f func() error) error {
 	i.step = s
 	if !i.yield(struct{}{}) {
@@ -193,7 +192,7 @@ func (i *instance) do(s step, f func() error) error {
 	return err
 }
 
-// able reports whether its step can be done.
+// able reports whether its step can be done now.
 func (i *instance) able() bool {
 	switch {
 	case i.done:
@@ -208,14 +207,14 @@ func (i *instance) able() bool {
 	return true
 }
 
-// settled reports whether it has nothing to do any more.
-func (i *instance) settled() bool {
+// finished reports whether it has nothing left to do.
+func (i *instance) finished() bool {
 	return i.done || i.step == resting || i.step == barred
 }
 
 func nothing() error { return nil }
 
-// deliver is the loop of a lane, as package pipeline has it.
+// deliver is the loop of a lane, as in package pipeline.
 func deliver(i *instance) error {
 	for {
 		i.call = toTake
@@ -233,8 +232,8 @@ func deliver(i *instance) error {
 	}
 }
 
-// resume checks that the lane goes on from what was committed last when it was
-// taken, or since.
+// resume checks that the lane continues from the position that was the newest when it was
+// taken, or from a newer one.
 func (i *instance) resume(pos []byte) error {
 	history := i.model.history(i.lane)
 	i.at = ordinal(pos)
@@ -243,12 +242,12 @@ func (i *instance) resume(pos []byte) error {
 	}
 	since := history[max(i.fence-1, 0):]
 	if pos == nil || !slices.ContainsFunc(since, func(p placed) bool { return p.at == i.at }) {
-		return fmt.Errorf("%s goes on from position %q, and was committed before it took the lane", i.name, pos)
+		return fmt.Errorf("%s continues from position %q, but a newer one was committed before it took the lane", i.name, pos)
 	}
 	return nil
 }
 
-// publish commits batch after batch until the position is moved by another.
+// publish commits one batch after another until somebody else moves the position.
 func (i *instance) publish() error {
 	for {
 		if i.at == i.goal {
@@ -265,13 +264,13 @@ func (i *instance) publish() error {
 			continue
 		}
 		i.at++
-		if err := i.model.vouch(i.lane, i.ledger.known, i.at); err != nil {
+		if err := i.model.vouch(i.lane, i.ledger.knownCommit, i.at); err != nil {
 			return fmt.Errorf("%s, position %d: %w", i.name, i.at, err)
 		}
 	}
 }
 
-// await is what a lane does between attempts.
+// await is the pause of a lane between two attempts.
 func (i *instance) await(err error) {
 	_, lost := errors.AsType[*fenced](err)
 	switch {
@@ -282,14 +281,14 @@ func (i *instance) await(err error) {
 	}
 }
 
-// set is the work of a person who sends a lane back to where its second batch begins,
-// or on to there.
+// set is the work of a person who moves a lane back or forward to the start of its second
+// batch.
 func set(i *instance) error {
 	const chosen = 1
 	if err := i.ledger.Set(context.Background(), decimal(chosen)); err != nil {
-		return nil // It is told, and the person sees to it.
+		return nil // The person sees the error.
 	}
-	if err := i.model.vouch(i.lane, i.ledger.known, chosen); err != nil {
+	if err := i.model.vouch(i.lane, i.ledger.knownCommit, chosen); err != nil {
 		return fmt.Errorf("the position that was set: %w", err)
 	}
 	return nil
@@ -318,9 +317,9 @@ func (i *instance) open() (partition, error)              { return i, nil }
 func (i *instance) check(context.Context) (string, error) { return "", nil }
 func (i *instance) close()                                {}
 
-func (i *instance) letters(string, []sink.Reject) ([]kgo.Record, error) { return nil, nil }
+func (i *instance) letterRecords(string, []sink.Reject) ([]kgo.Record, error) { return nil, nil }
 
-func (i *instance) position(e Entry) (kgo.Record, error) {
+func (i *instance) entryRecord(e Entry) (kgo.Record, error) {
 	value, err := encode(e)
 	return kgo.Record{Topic: DefaultPositions, Value: value}, err
 }
@@ -336,7 +335,7 @@ func (i *instance) prepare(context.Context) error {
 	})
 }
 
-func (i *instance) take(context.Context) (producer, error) {
+func (i *instance) initProducer(context.Context) (producer, error) {
 	err := i.do(taking, func() error {
 		i.epoch = i.model.initialise(i.lane)
 		i.fence = len(i.model.history(i.lane))
@@ -345,7 +344,7 @@ func (i *instance) take(context.Context) (producer, error) {
 	return &holder{instance: i, epoch: i.epoch}, err
 }
 
-func (i *instance) end(context.Context) (int64, error) {
+func (i *instance) highWatermark(context.Context) (int64, error) {
 	err := i.do(watermark, func() error {
 		switch i.model.flaw {
 		case readsBeforeFencing:
@@ -360,7 +359,7 @@ func (i *instance) end(context.Context) (int64, error) {
 	return i.upTo, err
 }
 
-func (i *instance) stable(context.Context) (stable int64, err error) {
+func (i *instance) lastStable(context.Context) (stable int64, err error) {
 	err = i.do(waiting, func() error {
 		if i.fate == impatient {
 			<-time.After(takeTimeout)
@@ -374,7 +373,7 @@ func (i *instance) stable(context.Context) (stable int64, err error) {
 	return stable, err
 }
 
-func (i *instance) last(_ context.Context, end int64) (value []byte, err error) {
+func (i *instance) newest(_ context.Context, end int64) (value []byte, err error) {
 	err = i.do(reading, func() error {
 		value = i.model.newest(i.lane, end)
 		if i.model.flaw == readsBeforeFencing {
@@ -401,7 +400,7 @@ func (h *holder) commit(_ context.Context, records []kgo.Record, _ []int) (map[i
 	last := len(records) - 1
 	batch, position := records[:last], records[last]
 	if h.model.flaw == positionBefore {
-		if err := errors.Join(h.place(position), h.settle()); err != nil {
+		if err := errors.Join(h.place(position), h.complete()); err != nil {
 			return nil, err
 		}
 	}
@@ -411,7 +410,7 @@ func (h *holder) commit(_ context.Context, records []kgo.Record, _ []int) (map[i
 		}
 	}
 	if h.model.flaw == positionAfter {
-		if err := h.settle(); err != nil {
+		if err := h.complete(); err != nil {
 			return nil, err
 		}
 	}
@@ -420,7 +419,7 @@ func (h *holder) commit(_ context.Context, records []kgo.Record, _ []int) (map[i
 			return nil, err
 		}
 	}
-	return nil, h.settle()
+	return nil, h.complete()
 }
 
 func (h *holder) produce(r kgo.Record) error {
@@ -437,11 +436,11 @@ func (h *holder) place(r kgo.Record) error {
 	})
 }
 
-// settle ends the transaction. What is asked again, as franz-go does, may be refused
-// although it was done.
-func (h *holder) settle() error {
+// complete ends the transaction. franz-go repeats the request, and Kafka may refuse the
+// repeated one although it did the first.
+func (h *holder) complete() error {
 	again := false
-	err := h.do(settling, func() error {
+	err := h.do(completing, func() error {
 		if h.fate == requestLate {
 			h.model.delayed = &ending{lane: h.lane, epoch: h.epoch}
 			return errNoAnswer

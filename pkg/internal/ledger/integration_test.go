@@ -17,12 +17,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// All of it against Apache Kafka itself. One broker serves all tests, of which
-// those that mostly wait wait together, and the one that kills it comes last.
+// These tests use Apache Kafka itself. One broker serves all of them. Those that mostly
+// wait run in parallel, and the test that kills the broker comes last.
 func TestRealBroker(t *testing.T) {
 	b := startBroker(t)
 	t.Run("a predecessor died in the middle of a transaction", func(t *testing.T) { leftOpen(t, b) })
@@ -50,7 +51,7 @@ func TestRealBroker(t *testing.T) {
 	t.Run("the broker is killed before a commit", func(t *testing.T) { isKilled(t, b) })
 }
 
-// to are records for a topic, keyed all alike so that their order is kept.
+// to returns records for a topic. All have the same key, so their order is kept.
 func to(topic string, texts ...string) []kgo.Record {
 	all := make([]kgo.Record, len(texts))
 	for i, text := range texts {
@@ -66,7 +67,7 @@ func write(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) {
 	}
 }
 
-// insist commits until that is done, and returns how often it was not.
+// insist commits until a commit succeeds, and returns the number of failures.
 func insist(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) (failures int) {
 	t.Helper()
 	for ctx := within(t); ; failures++ {
@@ -80,14 +81,12 @@ func insist(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) 
 	}
 }
 
-// read returns the committed values of a topic with one partition, up to what is
-// there now. The transactions in it have ended: what is not waited for is held up.
+// read returns the committed values of a topic with one partition, up to its present end.
+// All its transactions must have ended, and it waits for their markers.
 func (b *broker) read(t *testing.T, topic string) []string {
 	t.Helper()
+	b.awaitComplete(t, topic)
 	end := b.end(t, topic, 0, 0)
-	if stable := b.end(t, topic, 0, 1); stable != end {
-		t.Fatalf("a committed reader is held up at %d of %d", stable, end)
-	}
 	c := b.client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	var values []string
@@ -106,7 +105,7 @@ func (b *broker) read(t *testing.T, topic string) []string {
 	return values
 }
 
-// end is that of a partition, for an isolation level.
+// end returns the end of a partition for an isolation level.
 func (b *broker) end(t *testing.T, topic string, partition int32, isolation int8) int64 {
 	t.Helper()
 	at, err := offset(within(t), b.client(t), topic, partition, isolation)
@@ -210,8 +209,7 @@ func isFenced(t *testing.T, b *broker) {
 
 func expectFenced(t *testing.T, err, code error) {
 	t.Helper()
-	var again interface{ RetryAfter() time.Duration }
-	if class(err) != "fenced" || !errors.As(err, &again) || again.RetryAfter() < time.Minute || hint(err) == "" {
+	if class(err) != "fenced" || failure.RetryAfter(err) < time.Minute || hint(err) == "" {
 		t.Fatalf("got %v of class %q, want to be fenced, with a pause of a minute and a hint", err, class(err))
 	}
 	if !errors.Is(err, code) {
@@ -219,7 +217,7 @@ func expectFenced(t *testing.T, err, code error) {
 	}
 }
 
-// A process that is stopped for longer than its transaction may be open.
+// A process is stopped for longer than its transaction may be open.
 func timesOut(t *testing.T, b *broker) {
 	const name = "timed-out"
 	b.create(t, name, 1)
@@ -231,18 +229,22 @@ func timesOut(t *testing.T, b *broker) {
 	l := open(t, s)
 	take(t, l, "")
 	write(t, l, name, `1`, "a")
-	way.at(kmsg.EndTxn, func() { b.settled(t, name) }, nil)
-	write(t, l, name, `2`, "b") // Nobody else has the lane: it is taken again at once.
+	way.at(kmsg.EndTxn, func() { b.awaitComplete(t, name) }, nil)
+	write(t, l, name, `2`, "b") // Nobody else took the lane, so it is taken again at once.
 	if !strings.Contains(log.String(), "the transaction timed out") {
-		t.Errorf("got log %q, want it to say that the transaction timed out", log.String())
+		t.Errorf("got log %q, want a line that the transaction timed out", log.String())
 	}
 	expect(t, b.read(t, name), "a", "b")
 	take(t, open(t, b.settings(name)), `2`)
 }
 
-// settled waits until no transaction is open in a topic, wherever it is called.
-func (b *broker) settled(t *testing.T, topic string) {
-	ctx, c := within(t), b.client(t)
+// awaitComplete waits until no transaction is open in a topic.
+func (b *broker) awaitComplete(t *testing.T, topic string) {
+	t.Helper()
+	const soon = ledger.TransactionTimeout / 3 // before Kafka aborts by itself what a lane left open
+	ctx, cancel := context.WithTimeout(within(t), soon)
+	defer cancel()
+	c := b.client(t)
 	for {
 		end, err := offset(ctx, c, topic, 0, 0)
 		if err != nil {
@@ -251,7 +253,7 @@ func (b *broker) settled(t *testing.T, topic string) {
 		}
 		stable, err := offset(ctx, c, topic, 0, 1)
 		if err != nil {
-			t.Error(err)
+			t.Errorf("a committed reader of %s is held up below %d: %v", topic, end, err)
 			return
 		}
 		if stable >= end {
@@ -270,13 +272,13 @@ func losesAnswer(t *testing.T, b *broker) {
 	l := open(t, s)
 	take(t, l, "")
 	for pos, tt := range []struct{ before, after func() }{
-		{b.proxy.silence, func() { b.settled(t, name); b.proxy.close() }}, // it was committed
-		{b.proxy.close, nil}, // it was not
+		{b.proxy.silence, func() { b.awaitComplete(t, name); b.proxy.close() }}, // the transaction was committed
+		{b.proxy.close, nil}, // the transaction was not committed
 	} {
 		way.at(kmsg.EndTxn, tt.before, tt.after)
 		text := fmt.Sprint(pos + 1)
 		if err := l.Commit(within(t), to(name, text), nil, []byte(text)); err == nil || class(err) == "fenced" {
-			t.Fatalf("got %v, want an error that says nothing of how it ended", err)
+			t.Fatalf("got %v, want an error that leaves the outcome open", err)
 		}
 		b.proxy.open()
 		insist(t, l, name, text, text)
@@ -307,7 +309,7 @@ func hangs(t *testing.T, b *broker) {
 	defer cancel()
 	pos, err := next.Take(ctx)
 	if class(err) != "open_transaction" || !strings.Contains(hint(err), "kafka-transactions.sh") {
-		t.Errorf("got position %s and %v of class %q, want to be told of the open transaction", pos, err, class(err))
+		t.Errorf("got position %s and %v of class %q, want an error about the open transaction", pos, err, class(err))
 	}
 	for err != nil && ctx.Err() == nil {
 		if class(err) != "open_transaction" {
@@ -322,7 +324,7 @@ func hangs(t *testing.T, b *broker) {
 		t.Errorf("the lane was taken after %v, before the transaction had timed out", took)
 	}
 	if !strings.Contains(log.String(), "waiting for transactions of other lanes") {
-		t.Errorf("got log %q, want it to say what is waited for", log.String())
+		t.Errorf("got log %q, want a line with what the lane waits for", log.String())
 	}
 	write(t, next, name, `3`, "c")
 	expect(t, b.read(t, name), "a", "b", "c")
@@ -358,7 +360,7 @@ func refuses(t *testing.T, b *broker) {
 	})
 }
 
-// refuse commits what is refused, and returns the texts without what was named.
+// refuse commits records of which Kafka refuses one. It returns the texts of the others.
 func refuse(t *testing.T, b *broker, l *ledger.Ledger, topic string, texts []string, want int) []string {
 	t.Helper()
 	err := l.Commit(within(t), to(topic, texts...), nil, []byte(`1`))
@@ -375,7 +377,7 @@ func expectRefused(t *testing.T, err error, want int) {
 	}
 }
 
-// noise does not compress.
+// noise returns text that does not compress.
 func noise(n int) string {
 	text := make([]byte, n)
 	for i := range text {
@@ -401,8 +403,8 @@ func takesLarge(t *testing.T, b *broker) {
 	l = open(t, s)
 	take(t, l, pos)
 	err := l.Commit(within(t), to(name, "b"), nil, []byte(`"`+strings.Repeat("y", 600<<10)+`"`))
-	if err == nil || !strings.Contains(err.Error(), "larger than a position may be") {
-		t.Errorf("got %v, want a position that is too large to be refused", err)
+	if err == nil || !strings.Contains(err.Error(), "bytes is too large") {
+		t.Errorf("got %v, want an error that the position is too large", err)
 	}
 	write(t, l, name, `1`, "b")
 	expect(t, b.read(t, name), "a", "b")

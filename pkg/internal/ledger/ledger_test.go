@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -83,7 +84,7 @@ func records(texts ...string) []kgo.Record {
 	return all
 }
 
-// committed are the values in the topic, in any order.
+// committed returns the committed values of the topic, in any order.
 func committed(t testing.TB, brokers []string, topic string, n int) []*kgo.Record {
 	t.Helper()
 	c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
@@ -105,21 +106,13 @@ func committed(t testing.TB, brokers []string, topic string, n int) []*kgo.Recor
 	return all
 }
 
-// hint is what an error tells a person to do.
+// hint returns the hint of an error.
 func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
+	return failure.Hint(err)
 }
 
 func class(err error) string {
-	var c interface{ ErrorClass() string }
-	if errors.As(err, &c) {
-		return c.ErrorClass()
-	}
-	return ""
+	return failure.Class(err)
 }
 
 func TestPositionMovesWithTheRecords(t *testing.T) {
@@ -142,8 +135,7 @@ func TestPredecessorIsFenced(t *testing.T) {
 	commit(t, first, `1`, "a")
 	take(t, second, `1`)
 	err := first.Commit(within(t), records("b"), nil, []byte(`2`))
-	var again interface{ RetryAfter() time.Duration }
-	if !errors.As(err, &again) || again.RetryAfter() < time.Minute || !strings.Contains(err.Error(), "another has taken the lane") {
+	if failure.RetryAfter(err) < time.Minute || !strings.Contains(err.Error(), "another instance took the lane") {
 		t.Fatalf("got %v, want to be fenced, with a pause of a minute", err)
 	}
 	commit(t, second, `2`, "b")
@@ -196,7 +188,7 @@ func TestDeadLettersAreReadBack(t *testing.T) {
 	brokers := start(t)
 	l, other := open(t, settings(brokers)), ledger.New("acme/other", settings(brokers))
 	t.Cleanup(other.Close)
-	expectRejects(t, l) // There is no topic.
+	expectRejects(t, l) // The topic does not exist yet.
 	take(t, l, "")
 	take(t, other, "")
 	reject := func(id string, size int) sink.Reject {
@@ -230,7 +222,7 @@ func TestDeadLettersAreReadBack(t *testing.T) {
 	expectRejects(t, l, want...)
 }
 
-// expectRejects reads the dead letters, as somebody who has not taken the lane.
+// expectRejects compares the dead letters. It does not take the lane.
 func expectRejects(t *testing.T, l *ledger.Ledger, want ...sink.Reject) {
 	t.Helper()
 	var got []sink.Reject

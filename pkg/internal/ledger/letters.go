@@ -15,41 +15,40 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// The headers of a dead letter, all UTF-8 text. The value is the line that
-// package letter describes, JSON, or a part of one: the parts of a letter follow
-// each other, and put together are the line.
+// The headers of a dead letter, all UTF-8 text. The value is the JSON line that package
+// letter describes, or a part of it. The parts of a letter follow each other; joined
+// they are the line.
 const (
 	headerID     = "sluice-event-id"
 	headerReason = "sluice-reason"
-	headerPart   = "sluice-part" // such as 1/3
+	headerPart   = "sluice-part" // for example 1/3
 	headerType   = "content-type"
 )
 
-// HeaderLane is the header of records and dead letters that names the lane, such
-// as acme/siem, that wrote them.
+// HeaderLane is the header of records and dead letters with the lane that wrote them, for
+// example acme/siem.
 const HeaderLane = "sluice-lane"
 
 const (
-	// partBytes bounds a value: a topic takes 1 MiB unless it was told otherwise.
+	// partBytes bounds a value. A topic takes 1 MiB by default.
 	partBytes = 512 << 10
 	// reasonBytes bounds the reason in the header; the value has all of it.
 	reasonBytes = 1 << 10
 )
 
-// letters are the records of dead letters.
-func (r *remote) letters(lane string, rejects []sink.Reject) ([]kgo.Record, error) {
+func (r *remote) letterRecords(lane string, rejects []sink.Reject) ([]kgo.Record, error) {
 	var records []kgo.Record
 	for i := range rejects {
 		var line bytes.Buffer
 		if err := letter.Encode(&line, letter.Letter{Lane: lane, Reject: rejects[i]}); err != nil {
 			return nil, fmt.Errorf("encoding dead letter of event %s: %w", rejects[i].Record.ID, err)
 		}
-		records = append(records, r.parts(lane, &rejects[i], bytes.TrimSuffix(line.Bytes(), []byte("\n")))...)
+		records = append(records, r.letterParts(lane, &rejects[i], bytes.TrimSuffix(line.Bytes(), []byte("\n")))...)
 	}
 	return records, nil
 }
 
-func (r *remote) parts(lane string, reject *sink.Reject, line []byte) []kgo.Record {
+func (r *remote) letterParts(lane string, reject *sink.Reject, line []byte) []kgo.Record {
 	reason := reject.Reason[:min(len(reject.Reason), reasonBytes)]
 	total := (len(line) + partBytes - 1) / partBytes
 	parts := make([]kgo.Record, total)
@@ -71,10 +70,10 @@ func (r *remote) parts(lane string, reject *sink.Reject, line []byte) []kgo.Reco
 	return parts
 }
 
-// Rejects reads the dead letters of the lane that are committed by now: those of a
-// partition in the order in which they were, and the topic has one unless somebody
-// else made it. It takes nothing. An error is about a letter that is passed over, or
-// it is the last of a partition.
+// Rejects reads the dead letters of the lane that are committed by now. Within a
+// partition they come in the order of their commits; a topic that the ledger created has
+// one partition. An error is about one letter that is skipped, or it ends the partition.
+// Rejects does not take the lane.
 func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 	return func(yield func(sink.Reject, error) bool) {
 		r := &remote{settings: l.settings}
@@ -86,7 +85,7 @@ func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 		defer c.Close()
 		v := view{remote: r, client: c, topic: l.settings.DeadLetters}
 		described, err := v.metadata(ctx, v.topic)
-		if errors.Is(err, kerr.UnknownTopicOrPartition) { // It is created when the lane is first taken.
+		if errors.Is(err, kerr.UnknownTopicOrPartition) { // the first taking creates it
 			return
 		}
 		if err != nil {
@@ -106,7 +105,7 @@ func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 
 func (v *view) rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, error] {
 	return func(yield func(sink.Reject, error) bool) {
-		end, err := v.stable(ctx)
+		end, err := v.lastStable(ctx)
 		if err != nil {
 			yield(sink.Reject{}, err)
 			return

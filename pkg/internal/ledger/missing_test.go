@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -14,13 +15,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// The hint for a topic that is gone creates one that the ledger accepts, and not
-// just any of that name.
+// The hint for a missing topic creates a topic that the ledger accepts.
 func TestHintForAMissingTopicCreatesThatTopic(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		brokers int
-		want    string // what the hint must have besides the rest
+		want    string // what the hint must contain
 	}{
 		{"one broker", 1, ""},
 		{"three brokers", 3, "--replication-factor 3 --config min.insync.replicas=2"},
@@ -34,7 +34,7 @@ func TestHintForAMissingTopicCreatesThatTopic(t *testing.T) {
 			remove(t, c, s.Positions)
 			remove(t, c, s.DeadLetters)
 			var advice string
-			for range 5 { // The first attempts may end with an unclear outcome.
+			for range 5 { // The outcome of the first attempts may be unknown.
 				err := l.Commit(within(t), records("b"), nil, []byte(`2`))
 				if advice = hint(err); strings.Contains(advice, "--create") {
 					break
@@ -42,7 +42,7 @@ func TestHintForAMissingTopicCreatesThatTopic(t *testing.T) {
 			}
 			for _, want := range []string{"kafka-topics.sh", "--topic " + s.Positions + " ", "--partitions 25", "cleanup.policy=compact", test.want} {
 				if !strings.Contains(advice, want) {
-					t.Errorf("hint %q does not have %q", advice, want)
+					t.Errorf("hint %q does not contain %q", advice, want)
 				}
 			}
 			follow(t, c, advice)
@@ -53,8 +53,8 @@ func TestHintForAMissingTopicCreatesThatTopic(t *testing.T) {
 	}
 }
 
-// A position that goes while its lane runs was not moved by anybody: a lane that
-// took it for that would begin anew.
+// A position that disappears while its lane runs was not moved by anybody. If the ledger
+// took it for moved, the lane would begin anew.
 func TestPositionThatIsGoneIsNotTakenForMoved(t *testing.T) {
 	c := cluster(t)
 	s := settings(c.ListenAddrs())
@@ -79,6 +79,22 @@ func TestPositionThatIsGoneIsNotTakenForMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	take(t, l, `"chosen"`)
+}
+
+// Another client creates the topic with too few partitions, just after the ledger looked
+// for it.
+func TestTopicThatAnotherCreatesIsVerified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		c := cluster(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(ledger.Partitions-1, ledger.DefaultPositions))
+		s := settings(c.ListenAddrs())
+		s.Dial = network.DialContext
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: s.Positions, Err: kerr.UnknownTopicOrPartition})
+		_, err := open(t, s).Take(within(t))
+		if class(err) != "destination" || !strings.Contains(err.Error(), "it has 24 partitions") || !strings.Contains(hint(err), "--alter --topic "+s.Positions+" --partitions 25") {
+			t.Errorf("got %v of class %q with hint %q, want to be told how many partitions there are", err, class(err), hint(err))
+		}
+	})
 }
 
 func remove(t testing.TB, c *kfake.Cluster, topic string) {
@@ -107,7 +123,7 @@ func client(t testing.TB, c *kfake.Cluster) *kgo.Client {
 	return cl
 }
 
-// follow does what kafka-topics.sh would do with the first command of a hint.
+// follow runs the first command of a hint, as kafka-topics.sh would.
 func follow(t testing.TB, c *kfake.Cluster, hint string) {
 	t.Helper()
 	_, command, _ := strings.Cut(hint, "kafka-topics.sh ")

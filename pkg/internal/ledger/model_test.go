@@ -9,14 +9,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// model is Kafka, as far as a ledger can notice: who may write under each
-// transactional.id, one partition of positions that all lanes share, and one
-// partition of records for each lane.
+// model is Kafka as a ledger sees it: who may write under each transactional.id, one
+// partition of positions that all lanes share, and one partition of records for each
+// lane.
 //
-// Left out is what makes no difference to a ledger. Markers take no room in a
-// partition, and all that was written is below the high watermark: Kafka answers
-// whoever takes a transactional.id, or ends a transaction, only when all replicas
-// have what is at stake. Nothing is compacted.
+// The model leaves out what makes no difference to a ledger. Markers take no offsets.
+// All written records are below the high watermark, since Kafka answers a request that
+// takes a transactional.id or ends a transaction only when all replicas have the records.
+// Nothing is compacted.
 type model struct {
 	flaw      flaw
 	ids       [lanes]coordination
@@ -25,8 +25,8 @@ type model struct {
 	delayed   *ending
 }
 
-// The lanes: one that several instances run, and another one, whose transactions
-// are in the way of the first.
+// One lane is run by several instances. The transactions of the other lane only delay the
+// first.
 const (
 	shared = iota
 	other
@@ -35,16 +35,16 @@ const (
 
 var laneNames = [lanes]string{"acme/siem", "acme/archive"}
 
-// coordination is what the coordinator of transactions knows of a transactional.id.
+// coordination is what the coordinator knows about a transactional.id.
 type coordination struct {
 	epoch int
-	born  int          // the first epoch since it was forgotten: those before are of another producer id
-	ended bool         // the newest transaction timed out, and nobody has taken the id since
-	last  *transaction // nil: none, or it is over
+	born  int          // the first epoch since the id was forgotten; earlier epochs belong to another producer id
+	ended bool         // the newest transaction timed out, and nobody took the id since
+	last  *transaction // nil: there is none, or its markers are written
 }
 
 // transaction is over when its markers are written. Kafka answers as soon as it has
-// decided how one ends, and writes them behind that.
+// decided the outcome, and writes the markers afterwards.
 type transaction struct{ outcome outcome }
 
 type outcome byte
@@ -58,7 +58,8 @@ const (
 
 func (t *transaction) over() bool { return t.outcome == committed || t.outcome == aborted }
 
-// takesEffect reports whether no crash of anything can undo it.
+// takesEffect reports whether the transaction is committed for good, so no crash can undo
+// it.
 func (t *transaction) takesEffect() bool { return t.outcome == committing || t.outcome == committed }
 
 // placed is a record in the partition of positions.
@@ -67,7 +68,7 @@ type placed struct {
 	lane  int
 	value []byte
 	entry Entry
-	at    int // the batches before the position
+	at    int // the number of batches before the position
 }
 
 // written is a record of a batch.
@@ -76,11 +77,11 @@ type written struct {
 	batch int
 }
 
-// ending is a request to end a transaction that is still on its way.
+// ending is a request to end a transaction. The request has not arrived yet.
 type ending struct{ lane, epoch int }
 
-// flaw is what is wrong with a model, or with the ledger on top of it, so that it
-// can be shown that the exploration notices.
+// flaw is a fault in the model or in the ledger. Tests use it to show that the
+// exploration finds faults.
 type flaw int
 
 const (
@@ -94,7 +95,7 @@ const (
 	commitsDespiteFailure
 )
 
-// initialise gives a transactional.id to whoever asks, and ends what its
+// initialise gives a transactional.id to the caller, and ends the transaction that its
 // predecessor left open.
 func (m *model) initialise(lane int) (epoch int) {
 	id := &m.ids[lane]
@@ -107,8 +108,8 @@ func (m *model) initialise(lane int) (epoch int) {
 	return id.epoch
 }
 
-// forget is what the coordinator does with a transactional.id that is idle for too
-// long.
+// forget makes the coordinator forget a transactional.id, as it does after a long idle
+// time.
 func (m *model) forget(lane int) { m.ids[lane].born = m.ids[lane].epoch + 1 }
 
 // idle reports whether the coordinator may forget a transactional.id.
@@ -117,7 +118,7 @@ func (m *model) idle(lane int) bool {
 	return id.last == nil && id.epoch > 0 && id.born <= id.epoch
 }
 
-// expire is what the coordinator does with a transaction that is open for too long.
+// expire aborts a transaction that was open for too long, as the coordinator does.
 func (m *model) expire(lane int) {
 	m.ids[lane].epoch++
 	m.ids[lane].ended = true
@@ -135,7 +136,7 @@ func (m *model) decide(lane int, how outcome) {
 	}
 }
 
-// mark writes the markers of a transaction that is decided.
+// mark writes the markers of a transaction whose outcome is decided.
 func (m *model) mark(lane int) {
 	if m.unmarked(lane) {
 		m.ids[lane].last.outcome = committed
@@ -153,8 +154,8 @@ func (m *model) open(lane int) bool {
 	return last != nil && last.outcome == ongoing
 }
 
-// begun is the transaction that a record belongs to. The coordinator lets a new one
-// begin only when the markers of the one before are written.
+// begun returns the transaction that a record belongs to. The coordinator begins a new
+// one only after the markers of the former one are written.
 func (m *model) begun(lane, epoch int) (*transaction, error) {
 	id := &m.ids[lane]
 	switch {
@@ -190,14 +191,14 @@ func (m *model) write(lane, epoch, batch int) error {
 	return err
 }
 
-// commit decides that the transaction of a producer is committed. To be asked
-// again by the same producer is no error.
+// commit decides that the transaction of a producer is committed. The same producer may
+// ask twice.
 func (m *model) commit(lane, epoch int) error {
 	id := &m.ids[lane]
 	switch {
 	case epoch < id.born:
 		return kerr.InvalidProducerIDMapping
-	case id.ended && epoch == id.epoch-1: // KIP-890: as if it asked again
+	case id.ended && epoch == id.epoch-1: // KIP-890: treated as a repeated request
 		return kerr.InvalidTxnState
 	case epoch != id.epoch:
 		return kerr.ProducerFenced
@@ -206,13 +207,13 @@ func (m *model) commit(lane, epoch int) error {
 	return nil
 }
 
-// due reports whether a request is on its way that is not too late to change anything.
+// due reports whether a request is on its way that can still change something.
 func (m *model) due() bool {
 	r := m.delayed
 	return r != nil && r.epoch == m.ids[r.lane].epoch && r.epoch >= m.ids[r.lane].born && m.open(r.lane)
 }
 
-// arrive is the end of the way of a request that is due. Nobody hears the answer.
+// arrive lets a request that is due reach the coordinator. Nobody gets the answer.
 func (m *model) arrive() {
 	m.decide(m.delayed.lane, committing)
 	m.mark(m.delayed.lane)
@@ -230,8 +231,7 @@ func (m *model) lastStable() int64 {
 	return m.highWatermark()
 }
 
-// newest is the last position of a lane that a consumer of committed records finds
-// below an offset.
+// newest returns the newest committed position of a lane below an offset.
 func (m *model) newest(lane int, below int64) []byte {
 	for _, p := range slices.Backward(m.positions[:min(below, m.lastStable())]) {
 		if p.lane == lane && p.of.outcome == committed {
@@ -241,7 +241,7 @@ func (m *model) newest(lane int, below int64) []byte {
 	return nil
 }
 
-// history is all positions of a lane that took effect.
+// history returns all committed positions of a lane.
 func (m *model) history(lane int) []placed {
 	var all []placed
 	for _, p := range m.positions {
@@ -252,7 +252,7 @@ func (m *model) history(lane int) []placed {
 	return all
 }
 
-// reached is the position that a lane is at.
+// reached returns the newest committed position of a lane.
 func (m *model) reached(lane int) int {
 	history := m.history(lane)
 	if len(history) == 0 {
@@ -261,9 +261,9 @@ func (m *model) reached(lane int) int {
 	return history[len(history)-1].at
 }
 
-// consistent says what is wrong if the committed records of a lane are others than
-// those that its committed positions tell of: each batch once and in order, but for
-// where a person moved the position, and none behind it.
+// consistent returns an error unless the committed records of a lane match its committed
+// positions: each batch before the position was committed once and in order, except where
+// a person moved the position, and no batch after it was.
 func (m *model) consistent(lane int) error {
 	var want, got []int
 	at := 0
@@ -282,15 +282,15 @@ func (m *model) consistent(lane int) error {
 		}
 	}
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("of lane %s batches %v are committed, and by its positions %v are", laneNames[lane], got, want)
+		return fmt.Errorf("lane %s has committed batches %v, but its positions tell of %v", laneNames[lane], got, want)
 	}
 	return nil
 }
 
-var errUnknownCommit = errors.New("what is said to be committed is not")
+var errUnknownCommit = errors.New("the ledger reported a commit that did not take effect")
 
-// vouch says what is wrong if a commit did not take effect, or moved the lane to
-// another position.
+// vouch returns an error if a commit did not take effect, or moved the lane to another
+// position.
 func (m *model) vouch(lane int, commit string, at int) error {
 	for _, p := range m.history(lane) {
 		if p.entry.Commit == commit && p.at == at {
@@ -300,8 +300,8 @@ func (m *model) vouch(lane int, commit string, at int) error {
 	return errUnknownCommit
 }
 
-// rank is the place of a commit in history, to compare states by: commits have random
-// names.
+// rank returns the place of a commit in history. It identifies a state, since the names
+// of commits are random.
 func (m *model) rank(lane int, commit string) int {
 	const nowhere, undecided = -1, -2
 	if commit == "" {
@@ -320,7 +320,7 @@ func (m *model) rank(lane int, commit string) int {
 	return nowhere
 }
 
-// depth is an offset without what was aborted below it.
+// depth returns an offset less the number of aborted records below it.
 func (m *model) depth(end int64) int {
 	n := 0
 	for _, p := range m.positions[:end] {
@@ -331,8 +331,8 @@ func (m *model) depth(end int64) int {
 	return n
 }
 
-// digest adds to a hash all that the future depends on. Two models that differ only
-// in what was aborted are the same.
+// digest adds everything that decides the future to a hash. Two models that differ only
+// in aborted records have the same hash.
 func (m *model) digest(h *maphash.Hash) {
 	for _, p := range m.positions {
 		if p.of.outcome != aborted {

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
 
-// view is a partition, as it is read.
+// view reads one partition.
 type view struct {
 	*remote
 	client *kafkaclient.Client
@@ -21,7 +21,7 @@ type view struct {
 	number int32
 }
 
-// open returns the lane's partition of the topic of positions.
+// open returns a view of the partition that holds the lane's position.
 func (r *remote) open() (partition, error) {
 	c, err := r.client()
 	if err != nil {
@@ -40,14 +40,11 @@ const (
 	earliest        = -2
 )
 
-// end is where the next record would be written, whatever is open: the high
-// watermark.
-func (v *view) end(ctx context.Context) (int64, error) {
+func (v *view) highWatermark(ctx context.Context) (int64, error) {
 	return v.offset(ctx, latest, readUncommitted)
 }
 
-// stable is where the first transaction that is open begins, or end if none is.
-func (v *view) stable(ctx context.Context) (int64, error) {
+func (v *view) lastStable(ctx context.Context) (int64, error) {
 	return v.offset(ctx, latest, readCommitted)
 }
 
@@ -66,13 +63,13 @@ func (v *view) offset(ctx context.Context, timestamp int64, isolation int8) (int
 	}
 	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
 		for _, p := range t.Partitions {
-			return p.Offset, v.asking(kerr.ErrorForCode(p.ErrorCode))
+			return p.Offset, v.askError(kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return 0, v.asking(errors.New("broker answered about no partition"))
+	return 0, v.askError(errors.New("the answer of the broker names no partition"))
 }
 
-// request asks, until it is clear that the cluster does not let us in.
+// request gives up at once if the cluster refuses the client.
 func (v *view) request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
@@ -82,10 +79,10 @@ func (v *view) request(ctx context.Context, req kmsg.Request) (kmsg.Response, er
 	if trouble := v.client.Trouble(); err != nil && trouble != nil {
 		err = fmt.Errorf("%w: %w", err, trouble)
 	}
-	return resp, v.asking(err)
+	return resp, v.askError(err)
 }
 
-func (v *view) asking(err error) error {
+func (v *view) askError(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -95,8 +92,7 @@ func (v *view) asking(err error) error {
 	return v.explain(fmt.Errorf("asking about topic %s: %w", v.topic, err), v.topic)
 }
 
-// last is the lane's newest value below end.
-func (v *view) last(ctx context.Context, end int64) (value []byte, err error) {
+func (v *view) newest(ctx context.Context, end int64) (value []byte, err error) {
 	for r, err := range v.records(ctx, end) {
 		if err != nil {
 			return nil, err
@@ -108,14 +104,14 @@ func (v *view) last(ctx context.Context, end int64) (value []byte, err error) {
 	return value, nil
 }
 
-// records reads the partition from its start to end, committed records alone. All
-// transactions below end have ended. An error is the last that it returns.
+// records reads the committed records of the partition from its start to end. No
+// transaction may be open below end. After an error the sequence ends.
 func (v *view) records(ctx context.Context, end int64) iter.Seq2[*kgo.Record, error] {
-	return v.newest(ctx, end, end)
+	return v.newestRecords(ctx, end, end)
 }
 
-// newest is records, of the last offsets below end alone.
-func (v *view) newest(ctx context.Context, end, offsets int64) iter.Seq2[*kgo.Record, error] {
+// newestRecords reads like records, but only so many offsets below end.
+func (v *view) newestRecords(ctx context.Context, end, offsets int64) iter.Seq2[*kgo.Record, error] {
 	return func(yield func(*kgo.Record, error) bool) {
 		at, err := v.offset(ctx, earliest, readUncommitted)
 		at = max(at, end-offsets)
@@ -137,19 +133,19 @@ func (v *view) newest(ctx context.Context, end, offsets int64) iter.Seq2[*kgo.Re
 	}
 }
 
-// fetch returns what is committed from an offset on, and where to go on: records
-// that were aborted, control records and what compaction removed are passed over.
-// That is where it was if the broker gave nothing for once.
+// fetch returns committed records from an offset on, and the offset to fetch from next.
+// The next offset is behind aborted records, control records and gaps of compaction. It
+// is the same offset if the broker answered with nothing.
 func (v *view) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64, error) {
-	resp, err := v.fetched(ctx, at)
+	resp, err := v.requestFetch(ctx, at)
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		if resp.ThrottleMillis > 0 { // a quota is used up: the next request waits as long
+		if resp.ThrottleMillis > 0 { // a quota is used up: kgo delays the next request
 			return nil, at, nil
 		}
-		return nil, 0, v.asking(errors.New("broker answered about no partition"))
+		return nil, 0, v.askError(errors.New("the answer of the broker names no partition"))
 	}
 	p := &resp.Topics[0].Partitions[0]
 	opts := kgo.ProcessFetchPartitionOpts{
@@ -158,17 +154,17 @@ func (v *view) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64, 
 	}
 	got, next := kgo.ProcessFetchPartition(opts, p, kgo.DefaultDecompressor(), nil)
 	if got.Err == nil && len(p.RecordBatches) == 0 && p.LastStableOffset >= end {
-		next = end // compaction removed what was there: the broker has all before end, and gives nothing
+		next = end // compaction removed all records up to end
 	}
-	return got.Records, next, v.asking(got.Err)
+	return got.Records, next, v.askError(got.Err)
 }
 
-func (v *view) fetched(ctx context.Context, at int64) (*kmsg.FetchResponse, error) {
+func (v *view) requestFetch(ctx context.Context, at int64) (*kmsg.FetchResponse, error) {
 	leader, id, err := v.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	const answer = 8 << 20 // a batch that is larger comes all the same
+	const answer = 8 << 20 // bytes; a single larger batch is sent all the same
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 500, 1, answer
 	req.IsolationLevel = readCommitted
@@ -185,10 +181,10 @@ func (v *view) fetched(ctx context.Context, at int64) (*kmsg.FetchResponse, erro
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	return resp, v.asking(err)
+	return resp, v.askError(err)
 }
 
-// leader is the broker that has the partition, and the id of the topic.
+// leader returns the broker that leads the partition, and the topic's id.
 func (v *view) leader(ctx context.Context) (int32, [16]byte, error) {
 	t, err := v.metadata(ctx, v.topic)
 	if err != nil {
@@ -196,10 +192,10 @@ func (v *view) leader(ctx context.Context) (int32, [16]byte, error) {
 	}
 	for _, p := range t.Partitions {
 		if p.Partition == v.number {
-			return p.Leader, t.TopicID, v.asking(kerr.ErrorForCode(p.ErrorCode))
+			return p.Leader, t.TopicID, v.askError(kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return 0, [16]byte{}, v.asking(fmt.Errorf("partition %d: %w", v.number, kerr.UnknownTopicOrPartition))
+	return 0, [16]byte{}, v.askError(fmt.Errorf("partition %d: %w", v.number, kerr.UnknownTopicOrPartition))
 }
 
 func (v *view) metadata(ctx context.Context, topic string) (kmsg.MetadataResponseTopic, error) {

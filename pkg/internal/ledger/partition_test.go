@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What a quota holds back is not taken for what is not there.
+// An empty answer because of a quota does not mean that there are no records.
 func TestThrottledRead(t *testing.T) {
 	c := cluster(t)
 	first := open(t, settings(c.ListenAddrs()))
@@ -29,13 +29,13 @@ func TestThrottledRead(t *testing.T) {
 	}
 }
 
-// Compaction may leave nothing at the end of a partition.
+// Compaction may remove all records at the end of a partition.
 func TestNothingIsLeftAtTheEnd(t *testing.T) {
 	c := cluster(t)
 	first := open(t, settings(c.ListenAddrs()))
 	take(t, first, "")
 	commit(t, first, `1`, "a")
-	const end, gone = 2, 7 // a record and what ends its transaction
+	const end, gone = 2, 7 // a record and its marker
 	c.ControlKey(kmsg.ListOffsets.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		asked := req.(*kmsg.ListOffsetsRequest)
@@ -44,7 +44,7 @@ func TestNothingIsLeftAtTheEnd(t *testing.T) {
 		}
 		return ends(asked, end+gone), nil, true
 	})
-	lagging := 3 // answers of a broker that does not have all yet
+	lagging := 3 // answers of a broker that lacks the last records
 	c.ControlKey(kmsg.Fetch.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		asked := req.(*kmsg.FetchRequest)
@@ -71,8 +71,7 @@ func ends(req *kmsg.ListOffsetsRequest, at int64) *kmsg.ListOffsetsResponse {
 	return resp
 }
 
-// nothing is what a broker answers where it has no records, for one that has them
-// up to an offset.
+// nothing is the answer of a broker that has records up to an offset, but none to return.
 func nothing(req *kmsg.FetchRequest, upTo int64) *kmsg.FetchResponse {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	topic := kmsg.NewFetchResponseTopic()

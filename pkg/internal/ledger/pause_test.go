@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// fence holds the lane for a while and returns for how long it is left alone then.
+// fence holds the lane for a while, and returns how long the lane must then pause.
 func fence(p *pause, held time.Duration) time.Duration {
 	p.held()
 	<-time.After(held)

@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Another hash would have each lane begin anew after an upgrade: it would look for
-// its position where it never was.
+// With another hash, every lane would begin anew after an upgrade, since it would look
+// for its position in another partition.
 func TestPartitionOfASourceNeverChanges(t *testing.T) {
 	for source, want := range map[string]int32{
 		"acme": 15, "planetscale": 6, "s00": 11, "a": 20, "": 11, "Zürich": 9, "acme-production": 15,
@@ -31,14 +31,15 @@ func TestPartitionOfASourceNeverChanges(t *testing.T) {
 	}
 }
 
-// The same holds for the key of a position and the id that fences.
+// The same is true for the key of a position and the id that fences.
 func TestTransactionalIDNeverChanges(t *testing.T) {
 	if got, want := ledger.TransactionalID("sluice", "acme/siem"), "sluice.acme.siem"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-// Positions are where Partition says, under the key that TransactionalID says.
+// A position is in the partition that Partition returns, under the key that
+// TransactionalID returns.
 func TestPositionIsInItsPartition(t *testing.T) {
 	brokers := start(t)
 	l := open(t, settings(brokers))
@@ -53,14 +54,14 @@ func TestPositionIsInItsPartition(t *testing.T) {
 	}
 }
 
-// murmur2 is of keys, as Kafka's own tests have it (UtilsTest.testMurmur2).
+// murmur2 maps keys to the hashes of Kafka's own tests (UtilsTest.testMurmur2).
 var murmur2 = map[string]int32{
 	"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
 	"a-little-bit-longer-string": -1486304829, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
 	"abc": 479470107,
 }
 
-// All records of a key are in one partition, that of Kafka's own Java client.
+// All records of a key are in the partition that Kafka's Java client would choose.
 func TestKeyChoosesThePartition(t *testing.T) {
 	brokers := start(t)
 	l := open(t, settings(brokers))
@@ -79,7 +80,7 @@ func TestKeyChoosesThePartition(t *testing.T) {
 	}
 }
 
-// Whichever partition does not take its records, nothing of the transaction counts.
+// If any partition does not take its records, nothing of the transaction is committed.
 func TestAnyFailureAbortsTheTransaction(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -119,7 +120,7 @@ func TestAnyFailureAbortsTheTransaction(t *testing.T) {
 	}
 }
 
-// keyIn is a key of which records are in a partition of three.
+// keyIn returns a key whose records go to the given one of three partitions.
 func keyIn(partition int) string {
 	for i := 0; ; i++ {
 		key := fmt.Sprint(i)
@@ -129,8 +130,8 @@ func keyIn(partition int) string {
 	}
 }
 
-// A position that tells of records in another topic is refused, when the lane is taken
-// and when a commit takes it.
+// A position that belongs to records in another topic is refused, by a taking and by a
+// commit.
 func TestPositionOfAnotherTopicIsRefused(t *testing.T) {
 	brokers := start(t, kfake.SeedTopics(1, "another"))
 	l := open(t, settings(brokers))
@@ -140,7 +141,7 @@ func TestPositionOfAnotherTopicIsRefused(t *testing.T) {
 	s.Topic = "another"
 	refused := func(err error) {
 		t.Helper()
-		if class(err) != "destination" || !strings.Contains(err.Error(), "its position is about topic audit, and the sink writes to topic another") ||
+		if class(err) != "destination" || !strings.Contains(err.Error(), "its position belongs to records in topic audit, and the sink writes to topic another") ||
 			!strings.Contains(hint(err), "sluice checkpoint set -c FILE --to TIME acme/siem") {
 			t.Errorf("got %v of class %q with hint %q, want the topic to be refused", err, class(err), hint(err))
 		}
@@ -156,8 +157,8 @@ func TestPositionOfAnotherTopicIsRefused(t *testing.T) {
 	take(t, open(t, s), `3`)
 }
 
-// A lane that the group gives to another is not even initialised: that would fence
-// its owner.
+// If the group says that another instance owns the lane, the producer is not even
+// initialised: that would fence the owner.
 func TestLaneOfAnotherIsLeftAlone(t *testing.T) {
 	c := cluster(t)
 	owner := open(t, settings(c.ListenAddrs()))
@@ -177,8 +178,8 @@ func TestLaneOfAnotherIsLeftAlone(t *testing.T) {
 	committed(t, c.ListenAddrs(), audit, 2)
 }
 
-// A transaction of another lane is open below the position of this one: what is
-// committed behind it counts, so it is waited for.
+// A transaction of another lane is open below the position of this lane. The ledger waits
+// for it, since the position after it is committed.
 func TestPositionBehindAnOpenTransactionIsFound(t *testing.T) {
 	c := cluster(t)
 	l := open(t, settings(c.ListenAddrs()))
@@ -215,7 +216,7 @@ func TestPositionBehindAnOpenTransactionIsFound(t *testing.T) {
 	}
 }
 
-// signal is a log that closes a channel at a message.
+// signal is a log that closes a channel when it gets a certain message.
 type signal struct {
 	message string
 	seen    chan struct{}
@@ -228,7 +229,7 @@ func (s signal) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Lanes of a source share a partition, and each finds its own position.
+// Lanes of a source share a partition, but each finds its own position.
 func TestLanesOfASourceFindTheirOwn(t *testing.T) {
 	brokers := start(t)
 	l, other := open(t, settings(brokers)), ledger.New("acme/other", settings(brokers))
@@ -240,7 +241,7 @@ func TestLanesOfASourceFindTheirOwn(t *testing.T) {
 	take(t, open(t, settings(brokers)), `1`)
 }
 
-// What is refused is no record of the lane's, so that there is none to bury.
+// A refused dead letter is not a record of the lane, so the error is not about a record.
 func TestRefusedDeadLetterIsNoRecord(t *testing.T) {
 	c := cluster(t)
 	l := open(t, settings(c.ListenAddrs()))

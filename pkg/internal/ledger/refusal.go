@@ -1,29 +1,20 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// verdict reports whether Kafka refused a batch for what is in it.
-func verdict(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) ||
-		errors.Is(err, kerr.RecordListTooLarge) ||
-		errors.Is(err, kerr.InvalidRecord)
-}
-
-// divide says how to go on after records were refused. Kafka refuses a batch as a
-// whole, and does not say which record in it is meant. So the first batch refused
-// in each partition is cut in the middle, in the next transaction, until one of a
-// single record is refused: that one is a sink.BatchError. A batch that was merely
-// larger than the topic allows is taken in parts. Only the first own records of all
-// are a lane's.
+// divide says how to go on after records were refused. Kafka refuses a batch as a whole,
+// and does not say which record in it is at fault. divide therefore cuts the first refused
+// batch of each partition in the middle, for the next transaction. If a refused batch has
+// a single record, that record is at fault, and divide returns a sink.BatchError. A batch
+// that was only too large in total is taken in parts. The first own records of all are the
+// lane's; the others are dead letters and the position.
 func divide(all []kgo.Record, own int, refused map[int]error, cuts []int) ([]int, error) {
 	groups := make(map[string][]int)
 	for i := range all {
@@ -39,7 +30,7 @@ func divide(all []kgo.Record, own int, refused map[int]error, cuts []int) ([]int
 		case len(group) > 1:
 			cuts = append(cuts, group[len(group)/2])
 		case first >= own:
-			return nil, fmt.Errorf("topic %s does not take a record with a value of %d bytes: %w", all[first].Topic, len(all[first].Value), refused[first])
+			return nil, fmt.Errorf("topic %s refuses a record with a value of %d bytes: %w", all[first].Topic, len(all[first].Value), refused[first])
 		default:
 			bad = append(bad, sink.RecordError{Index: first, Err: sink.Permanent(
 				fmt.Errorf("record with a body of %d bytes: %w", len(all[first].Value), refused[first]))})

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Kafka has ended the transaction, and the client would go on in another: the
-// partition that it is told so by begins behind what it last wrote there.
+// Kafka has ended the transaction, and the client would continue in another one: the
+// partition that it learns this from then starts after its last record there.
 func TestProducerIsNotRenewedWithinATransaction(t *testing.T) {
 	c := cluster(t, kfake.NumBrokers(3))
 	for i := range int32(3) {
@@ -21,8 +21,8 @@ func TestProducerIsNotRenewedWithinATransaction(t *testing.T) {
 	}
 	l := open(t, settings(c.ListenAddrs()))
 	take(t, l, "")
-	all, seen := make(map[string]bool), make(map[string]bool) // partitions of a transaction, and those of this one
-	strayed := true                                           // not in the first
+	all, seen := make(map[string]bool), make(map[string]bool) // partitions of the first transaction, and of the present one
+	strayed := true                                           // the first transaction is not disturbed
 	c.ControlKey(kmsg.Produce.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		p := req.(*kmsg.ProduceRequest)
@@ -39,12 +39,12 @@ func TestProducerIsNotRenewedWithinATransaction(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 	}
 	commit(t, l, `1`, want...)
-	all, seen, strayed = seen, make(map[string]bool), false // the last broker that is asked errs
+	all, seen, strayed = seen, make(map[string]bool), false // only the last broker that is asked returns an error
 	if err := l.Commit(within(t), records(want...), nil, []byte(`2`)); err == nil {
-		t.Error("got nil, although Kafka aborted a part of the transaction")
+		t.Error("got nil, but Kafka aborted a part of the transaction")
 	}
 	if !strayed {
-		t.Fatal("no broker erred")
+		t.Fatal("no broker returned an error")
 	}
 	commit(t, l, `2`, want...)
 	got := make(map[string]int)
@@ -69,7 +69,7 @@ func see(seen map[string]bool, req *kmsg.ProduceRequest) {
 	}
 }
 
-// renew has the client take a new generation.
+// renew makes the client take a new generation.
 func renew(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	for _, t := range req.Topics {

@@ -12,26 +12,26 @@ import (
 )
 
 // ErrNone says that a lane keeps no position in the topic.
-var ErrNone = errors.New("keeps no position in the topic")
+var ErrNone = errors.New("has no position in topic")
 
-// Rename makes the position of another lane that of this one, which must have
-// none. It can be called again if it failed in between.
+// Rename gives the position of the lane from to this one, which must have none. If it
+// failed, it can be called again.
 //
-// Both lanes are taken first, so that nobody commits for either. One transaction,
-// under the former lane's id, then writes the position under the new name and a
-// mark under the former name: at no moment both lanes have it, or neither. The mark
-// stays in place of a tombstone. An instance that still runs the former lane finds
-// it and stops; a tombstone would have it begin anew.
+// Both lanes are taken first, so that nobody else commits for either. One transaction,
+// under the former lane's id, then writes the position under the new name and a mark
+// under the former name: at no moment do both lanes have it, or neither. The mark takes
+// the place of a tombstone. An instance that still runs the former lane finds it and
+// stops; after a tombstone it would begin anew.
 //
-// An instance that runs the new lane may take it in between, and begin. The last
-// step fences it and puts the position in place again; that instance finds it and
-// goes on from there.
+// An instance that runs the new lane may take it in between, and begin. The last step
+// fences that instance and writes the position again; the instance finds it and goes on
+// from there.
 func (l *Ledger) Rename(ctx context.Context, from string) error {
 	former := New(from, l.settings)
 	defer former.Close()
-	moved, err := l.moved(ctx, former)
-	if err == nil && moved.Commit != "" {
-		err = l.install(ctx, moved)
+	given, err := l.receive(ctx, former)
+	if err == nil && given.Commit != "" {
+		err = l.ensureNewest(ctx, given)
 	}
 	if err != nil {
 		return fmt.Errorf("renaming lane %s to %s: %w", from, l.lane, err)
@@ -39,10 +39,10 @@ func (l *Ledger) Rename(ctx context.Context, from string) error {
 	return nil
 }
 
-// moved gives the position of the former lane to this one. The entry is zero if
-// that had been done.
-func (l *Ledger) moved(ctx context.Context, former *Ledger) (Entry, error) {
-	found, own, err := l.both(ctx, former)
+// receive moves the position of the former lane to this one, and returns this lane's
+// new entry. The entry is zero if the position was moved before.
+func (l *Ledger) receive(ctx context.Context, former *Ledger) (Entry, error) {
+	found, own, err := l.takeBoth(ctx, former)
 	switch {
 	case err != nil:
 		return Entry{}, err
@@ -51,52 +51,52 @@ func (l *Ledger) moved(ctx context.Context, former *Ledger) (Entry, error) {
 	case found.Position == nil:
 		return Entry{}, fmt.Errorf("lane %s %w %s", former.lane, ErrNone, l.settings.Positions)
 	case own.Position != nil:
-		return Entry{}, sink.Hint(fmt.Errorf("lane %s has a position", l.lane), "to say where it is to go on: sluice checkpoint set -c FILE --to TIME "+l.lane)
+		return Entry{}, sink.Hint(fmt.Errorf("lane %s already has a position", l.lane), "to change where it goes on: sluice checkpoint set -c FILE --to TIME "+l.lane)
 	}
 	now := time.Now().UTC()
-	moved := Entry{Lane: l.lane, Topic: found.Topic, Commit: newCommit(), Saved: now, Set: true, Position: found.Position}
+	given := Entry{Lane: l.lane, Topic: found.Topic, Commit: newCommit(), Saved: now, Set: true, Position: found.Position}
 	mark := Entry{Lane: former.lane, Topic: found.Topic, Commit: newCommit(), Saved: now, Renamed: l.lane}
-	return moved, former.exchange(ctx, l, moved, mark)
+	return given, former.commitBoth(ctx, l, given, mark)
 }
 
-// both looks at both lanes before it takes them: a lane that runs is not fenced
-// where nothing can be done.
-func (l *Ledger) both(ctx context.Context, former *Ledger) (found, own Entry, err error) {
-	found, settled, err := former.glimpse(ctx)
+// takeBoth returns the entries of both lanes. It looks before it takes them: a lane
+// that runs is not fenced if the rename is impossible.
+func (l *Ledger) takeBoth(ctx context.Context, former *Ledger) (found, own Entry, err error) {
+	found, final, err := former.glimpse(ctx)
 	if err != nil {
 		return found, own, err
 	}
 	own, _, err = l.glimpse(ctx)
-	if err != nil || own.Position != nil || settled && found.Position == nil {
+	if err != nil || own.Position != nil || final && found.Position == nil {
 		return found, own, err
 	}
-	if found, err = former.take(ctx); err != nil || found.Position == nil {
+	if found, err = former.takeLane(ctx); err != nil || found.Position == nil {
 		return found, own, err
 	}
-	own, err = l.take(ctx)
+	own, err = l.takeLane(ctx)
 	return found, own, err
 }
 
-// glimpse is Look, but that it waits for no transaction to end: while one is open
-// in the partition, a newer entry may lie behind it, and nothing is settled.
-func (l *Ledger) glimpse(ctx context.Context) (e Entry, settled bool, err error) {
+// glimpse is Look without waiting for transactions to end. While one is open in the
+// partition, a newer entry may be behind it, and the entry is not final.
+func (l *Ledger) glimpse(ctx context.Context) (e Entry, final bool, err error) {
 	view, err := l.cluster.open()
 	if err != nil {
 		return Entry{}, false, err
 	}
 	defer view.close()
-	end, err := view.end(ctx)
+	end, err := view.highWatermark(ctx)
 	if errors.Is(err, errNoTopic) {
 		return Entry{}, true, nil
 	}
 	if err != nil {
 		return Entry{}, false, err
 	}
-	stable, err := view.stable(ctx)
+	stable, err := view.lastStable(ctx)
 	if err != nil {
 		return Entry{}, false, err
 	}
-	value, err := view.last(ctx, stable)
+	value, err := view.newest(ctx, stable)
 	if err != nil || value == nil {
 		return Entry{}, stable >= end, err
 	}
@@ -104,32 +104,33 @@ func (l *Ledger) glimpse(ctx context.Context) (e Entry, settled bool, err error)
 	return e, stable >= end, err
 }
 
-// exchange commits the entries of two lanes in one transaction of this one.
-func (l *Ledger) exchange(ctx context.Context, to *Ledger, moved, mark Entry) error {
-	given, err := to.cluster.position(moved)
+// commitBoth commits an entry of another lane, and a mark of this lane, in one
+// transaction of this lane.
+func (l *Ledger) commitBoth(ctx context.Context, to *Ledger, given, mark Entry) error {
+	position, err := to.cluster.entryRecord(given)
 	if err != nil {
 		return err
 	}
-	left, err := l.cluster.position(mark)
+	left, err := l.cluster.entryRecord(mark)
 	if err != nil {
 		return err
 	}
-	p := l.holder()
+	p := l.heldProducer()
 	if p == nil {
 		return errClosed
 	}
-	refused, err := p.commit(ctx, []kgo.Record{given, left}, nil)
+	refused, err := p.commit(ctx, []kgo.Record{position, left}, nil)
 	for _, why := range refused {
 		err = errors.Join(err, why)
 	}
 	return err
 }
 
-// install makes sure that the entry is the lane's newest.
-func (l *Ledger) install(ctx context.Context, moved Entry) error {
-	own, err := l.take(ctx)
-	if err != nil || own.Commit == moved.Commit {
+// ensureNewest takes the lane, and commits the entry again if it is not the newest.
+func (l *Ledger) ensureNewest(ctx context.Context, given Entry) error {
+	own, err := l.takeLane(ctx)
+	if err != nil || own.Commit == given.Commit {
 		return err
 	}
-	return l.commit(ctx, nil, nil, moved)
+	return l.commitEntry(ctx, nil, nil, given)
 }

@@ -35,8 +35,8 @@ func isRenamed(t *testing.T, b *broker) {
 	expect(t, b.read(t, name), "a", "b")
 }
 
-// leavesTraces follows the hint for a topic that was deleted with the broker's own
-// tool, and looks for records as a user who may and one who may not read them.
+// leavesTraces follows the hint for a deleted topic with the broker's own tool. It then
+// looks for records as a user who may read them, and as one who may not.
 func leavesTraces(t *testing.T, b *broker) {
 	const name = "traces"
 	b.create(t, name, 3)
@@ -50,7 +50,7 @@ func leavesTraces(t *testing.T, b *broker) {
 	}
 	b.remove(t, s.Positions)
 	var advice string
-	for range 5 { // The first attempts may end with an unclear outcome.
+	for range 5 { // The outcome of the first attempts may be unknown.
 		if advice = hint(l.Commit(within(t), nil, nil, []byte(`2`))); strings.Contains(advice, "--create") {
 			break
 		}

@@ -27,7 +27,7 @@ func at(t testing.TB, name string, s ledger.Settings) *ledger.Ledger {
 	return l
 }
 
-// kept are the lanes that have a position, and which.
+// kept returns the position of each lane that has one.
 func kept(t testing.TB, s ledger.Settings) map[string]string {
 	t.Helper()
 	entries, err := at(t, lane, s).Lanes(within(t))
@@ -57,14 +57,14 @@ func TestRenamedLaneGoesOn(t *testing.T) {
 	take(t, running, "")
 	commit(t, running, `1`, "a")
 	to := at(t, renamed, s)
-	for range 2 { // Again changes nothing.
+	for range 2 { // The second time changes nothing.
 		if err := to.Rename(within(t), lane); err != nil {
 			t.Fatal(err)
 		}
 		expectKept(t, s, map[string]string{renamed: `1`})
 	}
 	take(t, at(t, renamed, s), `1`)
-	t.Run("and the former one does not begin anew", func(t *testing.T) {
+	t.Run("the former lane does not begin anew", func(t *testing.T) {
 		if err := running.Commit(within(t), records("b"), nil, []byte(`2`)); class(err) != "fenced" {
 			t.Errorf("the instance that ran it: got %v, want to be fenced", err)
 		}
@@ -86,18 +86,18 @@ func TestRenameIsRefused(t *testing.T) {
 	if err := busy.Commit(within(t), nil, nil, []byte(`5`)); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("where there is nothing to rename", func(t *testing.T) {
+	t.Run("a lane without a position is refused", func(t *testing.T) {
 		err := at(t, "acme/other", s).Rename(within(t), "acme/nobody")
 		if !errors.Is(err, ledger.ErrNone) {
 			t.Errorf("got %v, want %v", err, ledger.ErrNone)
 		}
 	})
-	t.Run("where the new lane has a position, and fences nobody", func(t *testing.T) {
+	t.Run("a new lane that has a position is refused, and nobody is fenced", func(t *testing.T) {
 		l := open(t, s)
 		take(t, l, "")
 		commit(t, l, `1`, "a")
 		err := at(t, renamed, s).Rename(within(t), lane)
-		if err == nil || !strings.Contains(err.Error(), "has a position") || hint(err) == "" {
+		if err == nil || !strings.Contains(err.Error(), "already has a position") || hint(err) == "" {
 			t.Errorf("got %v with hint %q, want to be refused", err, hint(err))
 		}
 		commit(t, l, `2`, "b")
@@ -108,8 +108,8 @@ func TestRenameIsRefused(t *testing.T) {
 	})
 }
 
-// The process dies before and behind each request that it sends: one lane has the
-// position, and the rename can be run again.
+// The process dies before or after each request that it sends. One of the lanes has the
+// position then, and the rename can be run again.
 func TestRenameIsInterrupted(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.EndTxn} {
 		for nth := 1; nth <= 3; nth++ {
@@ -156,7 +156,7 @@ func interruptRename(t *testing.T, key kmsg.Key, nth int, done bool) {
 		to.Close()
 		die()
 		<-ended
-	case err := <-ended: // It has fewer requests of the kind.
+	case err := <-ended: // The rename has fewer requests of this kind.
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,10 +198,10 @@ func TestTraces(t *testing.T) {
 	t.Run("of the lane's records are proof", func(t *testing.T) {
 		expect(t, lane, sink.Traces{Found: "topic audit holds records of the lane", Proof: true, Newest: event})
 	})
-	t.Run("of other lanes are none, but that the cluster was in use", func(t *testing.T) {
+	t.Run("of other lanes only show that the cluster was in use", func(t *testing.T) {
 		expect(t, "acme/new", sink.Traces{Found: "topic sluice.positions holds positions of other lanes (acme/siem)"})
 	})
-	t.Run("that were aborted are none", func(t *testing.T) {
+	t.Run("that were aborted do not count", func(t *testing.T) {
 		refused := append(by("acme/aborted"), kgo.Record{Topic: audit, Value: make([]byte, 2<<20)})
 		l := at(t, "acme/aborted", s)
 		take(t, l, "")
@@ -223,7 +223,7 @@ func TestTraces(t *testing.T) {
 		}
 		expect(t, "acme/rejects", sink.Traces{Found: "topic audit.dead-letters holds records of the lane", Proof: true})
 	})
-	t.Run("are sought among the newest records alone", func(t *testing.T) {
+	t.Run("are sought only among the newest records", func(t *testing.T) {
 		l := at(t, "acme/busy", s)
 		take(t, l, "")
 		all := by("acme/early")
@@ -239,7 +239,7 @@ func TestTraces(t *testing.T) {
 			}
 		}
 	})
-	t.Run("are no positions of lanes that begin at the same time", func(t *testing.T) {
+	t.Run("are not positions of lanes that begin at the same time", func(t *testing.T) {
 		s := settings(start(t))
 		one, other := at(t, "acme/one", s), at(t, "acme/other", s)
 		take(t, one, "")
@@ -250,7 +250,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("got %+v and %v, want none", got, err)
 		}
 	})
-	t.Run("that may not be read are told of", func(t *testing.T) {
+	t.Run("that may not be read are reported as unknown", func(t *testing.T) {
 		c := cluster(t)
 		s := settings(c.ListenAddrs())
 		l := at(t, lane, s)
@@ -273,7 +273,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("got %+v and %v, want no proof", got, err)
 		}
 	})
-	t.Run("are taken from nobody", func(t *testing.T) {
+	t.Run("are read without fencing anybody", func(t *testing.T) {
 		if err := first.Commit(within(t), by(lane), nil, []byte(`2`)); err != nil {
 			t.Error(err)
 		}

@@ -11,12 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// A cluster without transactions is refused, at once and with what to do.
+// A cluster without transactions is refused at once, with a hint.
 func TestClusterWithoutTransactions(t *testing.T) {
 	tests := []struct {
 		name string
 		opts []kfake.Opt
-		code *kerr.Error // of the answer to a producer; nil: the cluster's own
+		code *kerr.Error // answer to a producer; nil: the cluster's own answer
 	}{
 		{"older than they are", []kfake.Opt{kfake.MaxVersions(without(kmsg.InitProducerID))}, nil},
 		{"another version of them", nil, kerr.UnsupportedVersion},
@@ -30,17 +30,17 @@ func TestClusterWithoutTransactions(t *testing.T) {
 			}
 			began := time.Now()
 			pos, err := open(t, settings(c.ListenAddrs())).Take(within(t))
-			if class(err) != "destination" || !strings.Contains(hint(err), "the cluster has no transactions") {
-				t.Errorf("got position %s and %v of class %q with hint %q, want to be told that there are no transactions", pos, err, class(err), hint(err))
+			if class(err) != "destination" || !strings.Contains(hint(err), "the cluster does not support transactions") {
+				t.Errorf("got position %s and %v of class %q with hint %q, want a hint that the cluster has no transactions", pos, err, class(err), hint(err))
 			}
 			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("it took %v to say so", took)
+				t.Errorf("the error came only after %v", took)
 			}
 		})
 	}
 }
 
-// without are the versions of a stable release, less a kind of request.
+// without returns the versions of a stable release without one kind of request.
 func without(key kmsg.Key) *kversion.Versions {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(key.Int16(), -1)

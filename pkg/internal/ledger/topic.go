@@ -13,15 +13,15 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// topic is one that the ledger needs, and how it has to be.
+// topic is a topic that the ledger needs.
 type topic struct {
 	name       string
 	partitions int32
-	config     map[string]string // to create it with, besides min.insync.replicas
+	config     map[string]string // it is created with these settings and min.insync.replicas
 	verify     func(topic kmsg.MetadataResponseTopic, config map[string]string) []fault
 }
 
-// fault is how a topic must not be, and what mends it.
+// fault is what is wrong with a topic, and the command that repairs it.
 type fault struct{ what, repair string }
 
 // Settings of a topic, see Kafka's documentation, section Topic Configs.
@@ -34,12 +34,12 @@ const (
 	retention = "retention.ms"
 )
 
-// largestSegment is what a topic of positions may have: the newest segment is
-// never compacted, and is read whole when a lane is taken.
+// largestSegment is the largest segment that a topic of positions may have. Kafka never
+// compacts the newest segment, and whoever takes a lane reads all of it.
 const largestSegment = 64 << 20
 
-// Prepare creates the topics that are missing, and refuses those that would not
-// keep what is written to them. Every taking does so too.
+// Prepare creates the topics that are missing, and refuses topics whose settings would
+// lose what is written to them. Every taking does so too.
 func Prepare(ctx context.Context, s Settings) error {
 	p, err := (&remote{settings: s}).open()
 	if err != nil {
@@ -49,8 +49,7 @@ func Prepare(ctx context.Context, s Settings) error {
 	return p.prepare(ctx)
 }
 
-// prepare creates the topics that are missing, and refuses those that would not
-// keep what is written to them. It does so once.
+// prepare does what Prepare says, until it has succeeded once.
 func (v *view) prepare(ctx context.Context) error {
 	if v.verified {
 		return nil
@@ -66,50 +65,48 @@ func (v *view) prepare(ctx context.Context) error {
 
 func (r *remote) topics() []topic {
 	needed := []topic{{
-		name: r.settings.Positions, partitions: Partitions, verify: r.positions,
+		name: r.settings.Positions, partitions: Partitions, verify: r.positionsFaults,
 		config: map[string]string{cleanup: "compact", segment: strconv.Itoa(16 << 20), dirty: "0.1"},
 	}}
 	if r.settings.DeadLetters != "" {
 		needed = append(needed, topic{
-			name: r.settings.DeadLetters, partitions: 1, verify: r.letterBox,
+			name: r.settings.DeadLetters, partitions: 1, verify: r.lettersFaults,
 			config: map[string]string{cleanup: "delete", retention: "-1"}, // it is evidence
 		})
 	}
 	return needed
 }
 
-// positions is what is wrong with a topic of positions.
-func (r *remote) positions(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+func (r *remote) positionsFaults(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
 	var faults []fault
 	if config[cleanup] != "compact" {
 		faults = append(faults, fault{fmt.Sprintf("%s is %s, which deletes positions", cleanup, config[cleanup]), r.alter(t, cleanup+"=compact")})
 	}
 	if n := len(t.Partitions); n < Partitions {
-		faults = append(faults, fault{fmt.Sprintf("it has %d partitions, and positions are in the first %d", n, Partitions),
+		faults = append(faults, fault{fmt.Sprintf("it has %d partitions and needs %d", n, Partitions),
 			fmt.Sprintf("kafka-topics.sh %s --alter --topic %s --partitions %d", r.bootstrap(), *t.Topic, Partitions)})
 	}
 	if n := number(config[segment]); n > largestSegment {
-		faults = append(faults, fault{fmt.Sprintf("%s is %d, so that taking a lane may read as much", segment, n), r.alter(t, fmt.Sprintf("%s=%d", segment, 16<<20))})
+		faults = append(faults, fault{fmt.Sprintf("%s is %d, and taking a lane may read as many bytes", segment, n), r.alter(t, fmt.Sprintf("%s=%d", segment, 16<<20))})
 	}
-	return append(faults, r.common(t, config)...)
+	return append(faults, r.commonFaults(t, config)...)
 }
 
-// letterBox is what is wrong with a topic of dead letters.
-func (r *remote) letterBox(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+func (r *remote) lettersFaults(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
 	var faults []fault
 	if strings.Contains(config[cleanup], "compact") {
-		faults = append(faults, fault{fmt.Sprintf("%s is %s, which keeps one dead letter an event", cleanup, config[cleanup]), r.alter(t, cleanup+"=delete,"+retention+"=-1")})
+		faults = append(faults, fault{fmt.Sprintf("%s is %s, which keeps only one dead letter per event", cleanup, config[cleanup]), r.alter(t, cleanup+"=delete,"+retention+"=-1")})
 	}
-	return append(faults, r.common(t, config)...)
+	return append(faults, r.commonFaults(t, config)...)
 }
 
-func (r *remote) common(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+func (r *remote) commonFaults(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
 	var faults []fault
 	if n := number(config[maxBytes]); n < maxEntry+4<<10 {
 		faults = append(faults, fault{fmt.Sprintf("%s is %d", maxBytes, n), r.alter(t, fmt.Sprintf("%s=%d", maxBytes, 1<<20))})
 	}
 	if isr := number(config[minISR]); replicas(t) >= 3 && isr < 2 {
-		faults = append(faults, fault{fmt.Sprintf("%s is %d, so that what was acknowledged may be on one broker only", minISR, isr), r.alter(t, minISR+"=2")})
+		faults = append(faults, fault{fmt.Sprintf("%s is %d, so an acknowledged record may be on one broker only", minISR, isr), r.alter(t, minISR+"=2")})
 	}
 	return faults
 }
@@ -122,7 +119,7 @@ func (r *remote) bootstrap() string {
 	return "--bootstrap-server " + strings.Join(r.settings.Cluster.Brokers, ",")
 }
 
-// number is a setting as Kafka states it; 0 if it is none.
+// number is the value of a numeric setting; 0 if it is no number.
 func number(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -145,20 +142,20 @@ func (v *view) ensure(ctx context.Context, t topic) error {
 		if err := v.create(ctx, t); err != nil {
 			return err
 		}
-		described, err = v.appeared(ctx, t)
+		described, err = v.awaitLeaders(ctx, t)
 	}
 	if err != nil {
 		return v.explain(fmt.Errorf("topic %s: %w", t.name, err), t.name)
 	}
-	config, err := v.configuration(ctx, t.name)
+	config, err := v.requestConfig(ctx, t.name)
 	if err != nil {
 		return err
 	}
-	return unfit(t.name, t.verify(described, config))
+	return faultsError(t.name, t.verify(described, config))
 }
 
-// unfit tells all faults of a topic at once.
-func unfit(name string, faults []fault) error {
+// faultsError reports all faults of a topic at once.
+func faultsError(name string, faults []fault) error {
 	if len(faults) == 0 {
 		return nil
 	}
@@ -166,31 +163,30 @@ func unfit(name string, faults []fault) error {
 	for i, f := range faults {
 		what[i], repair[i] = f.what, f.repair
 	}
-	return sink.Destination(fmt.Errorf("topic %s is not fit for what it is to keep: %s", name, strings.Join(what, "; ")), strings.Join(repair, "; "))
+	return sink.Destination(fmt.Errorf("topic %s has unfit settings: %s", name, strings.Join(what, "; ")), strings.Join(repair, "; "))
 }
 
-// appeared waits until a topic that was created has leaders.
-func (v *view) appeared(ctx context.Context, t topic) (described kmsg.MetadataResponseTopic, err error) {
+// awaitLeaders waits until a new topic has all its partitions, each with a leader. If some
+// are still missing at the end, another created the topic with fewer; verify says so.
+func (v *view) awaitLeaders(ctx context.Context, t topic) (described kmsg.MetadataResponseTopic, err error) {
 	err = eventually(ctx, func() (again bool, err error) {
 		described, err = v.metadata(ctx, t.name)
-		if err == nil && len(described.Partitions) < int(t.partitions) {
-			err = kerr.UnknownTopicOrPartition
-		}
 		for _, p := range described.Partitions {
 			if err == nil {
 				err = kerr.ErrorForCode(p.ErrorCode)
 			}
 		}
-		return kerr.IsRetriable(err), err
+		missing := err == nil && len(described.Partitions) < int(t.partitions)
+		return missing || kerr.IsRetriable(err), err
 	})
 	return described, err
 }
 
-// create makes the topic with as many replicas as the cluster's topics have by
-// default, of which two have to be in sync if there are three. How many that are
-// a creation tells that only validates.
+// create creates the topic with the cluster's default number of replicas. A request that
+// only validates says how many that is. With three or more replicas, two have to be in
+// sync.
 func (v *view) create(ctx context.Context, t topic) error {
-	made, err := v.creation(ctx, t, 0, true)
+	made, err := v.requestCreate(ctx, t, 0, true)
 	if err != nil {
 		return err
 	}
@@ -198,14 +194,14 @@ func (v *view) create(ctx context.Context, t topic) error {
 	if made.ReplicationFactor >= 3 {
 		isr = 2
 	}
-	if _, err := v.creation(ctx, t, isr, false); err != nil {
+	if _, err := v.requestCreate(ctx, t, isr, false); err != nil {
 		return err
 	}
 	v.settings.Log.Info().Str("topic", t.name).Int32("partitions", t.partitions).Int16("replicas", made.ReplicationFactor).Int(minISR, isr).Msg("topic created")
 	return nil
 }
 
-func (v *view) creation(ctx context.Context, t topic, isr int, validate bool) (kmsg.CreateTopicsResponseTopic, error) {
+func (v *view) requestCreate(ctx context.Context, t topic, isr int, validate bool) (kmsg.CreateTopicsResponseTopic, error) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.ValidateOnly = validate
 	asked := kmsg.NewCreateTopicsRequestTopic()
@@ -232,15 +228,15 @@ func (v *view) creation(ctx context.Context, t topic, isr int, validate bool) (k
 	}
 	made := topics[0]
 	err = kerr.ErrorForCode(made.ErrorCode)
-	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) { // made by another in between
+	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) { // another created it in between
 		return made, nil
 	}
 	return made, sink.Destination(fmt.Errorf("creating topic %s: %w", t.name, err), v.byHand(t))
 }
 
-// byHand is how somebody who may can create the topic.
+// byHand is a hint with the commands that create the topic, or allow Sluice to.
 func (r *remote) byHand(t topic) string {
-	command := fmt.Sprintf("create it: kafka-topics.sh %s --create --topic %s --partitions %d", r.bootstrap(), t.name, t.partitions)
+	command := fmt.Sprintf("create the topic: kafka-topics.sh %s --create --topic %s --partitions %d", r.bootstrap(), t.name, t.partitions)
 	for _, name := range []string{cleanup, segment, dirty, retention} {
 		if value, ok := t.config[name]; ok {
 			command += fmt.Sprintf(" --config %s=%s", name, value)
@@ -249,10 +245,10 @@ func (r *remote) byHand(t topic) string {
 	if r.brokers >= 3 {
 		command += " --replication-factor 3 --config " + minISR + "=2"
 	}
-	return command + fmt.Sprintf("; or allow it: kafka-acls.sh %s --add --allow-principal %s --operation Create --operation DescribeConfigs --topic %s", r.bootstrap(), r.settings.Cluster.Principal(), t.name)
+	return command + fmt.Sprintf("; or allow Sluice to: kafka-acls.sh %s --add --allow-principal %s --operation Create --operation DescribeConfigs --topic %s", r.bootstrap(), r.settings.Cluster.Principal(), t.name)
 }
 
-func (v *view) configuration(ctx context.Context, name string) (map[string]string, error) {
+func (v *view) requestConfig(ctx context.Context, name string) (map[string]string, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	asked := kmsg.NewDescribeConfigsRequestResource()
 	asked.ResourceType = kmsg.ConfigResourceTypeTopic
@@ -267,7 +263,7 @@ func (v *view) configuration(ctx context.Context, name string) (map[string]strin
 	for _, resource := range resp.(*kmsg.DescribeConfigsResponse).Resources {
 		if err := kerr.ErrorForCode(resource.ErrorCode); err != nil {
 			return nil, sink.Destination(fmt.Errorf("verifying topic %s: %w", name, err),
-				fmt.Sprintf("allow it: kafka-acls.sh %s --add --allow-principal %s --operation DescribeConfigs --topic %s", v.bootstrap(), v.settings.Cluster.Principal(), name))
+				fmt.Sprintf("allow reading its settings: kafka-acls.sh %s --add --allow-principal %s --operation DescribeConfigs --topic %s", v.bootstrap(), v.settings.Cluster.Principal(), name))
 		}
 		for _, entry := range resource.Configs {
 			if entry.Value != nil {

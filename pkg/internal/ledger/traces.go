@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// tail is how many of the newest offsets of a partition are searched for records
-// of a lane.
+// tail is how many offsets of a partition, the newest ones, are searched for records of
+// a lane.
 const tail = 1000
 
 // These headers of a record hold the time and the action of its event.
@@ -27,9 +27,9 @@ const (
 )
 
 // Traces looks for what earlier runs of the lane left in Kafka. Records and dead
-// letters that name the lane are proof: the lane had a position when it wrote
-// them. Positions of other lanes only say that the lane may be an old one. It
-// reads the newest committed records of each partition, and takes nothing.
+// letters that name the lane are proof: the lane had a position when it wrote them.
+// Positions of other lanes only show that the cluster was in use. Traces reads the
+// newest committed records of each partition. It does not take the lane.
 func (l *Ledger) Traces(ctx context.Context) (sink.Traces, error) {
 	r := &remote{settings: l.settings}
 	c, err := r.client()
@@ -40,7 +40,7 @@ func (l *Ledger) Traces(ctx context.Context) (sink.Traces, error) {
 	var hidden sink.Traces
 	for _, topic := range []string{l.settings.Topic, l.settings.DeadLetters} {
 		v := &view{remote: r, client: c, topic: topic}
-		t, err := v.traces(ctx, l.lane)
+		t, err := v.searchTopic(ctx, l.lane)
 		if err != nil {
 			return sink.Traces{}, fmt.Errorf("searching topic %s for records of lane %s: %w", topic, l.lane, err)
 		}
@@ -51,16 +51,16 @@ func (l *Ledger) Traces(ctx context.Context) (sink.Traces, error) {
 			hidden = t
 		}
 	}
-	others, err := l.others(ctx, &view{remote: r, client: c, topic: l.settings.Positions})
+	others, err := l.otherLanes(ctx, &view{remote: r, client: c, topic: l.settings.Positions})
 	if err != nil || hidden.Found != "" {
 		return hidden, err
 	}
 	return others, nil
 }
 
-// traces searches the topic for records of a lane. Writing to a topic needs no
-// leave to read it, so where that is missing nobody can know.
-func (v *view) traces(ctx context.Context, lane string) (found sink.Traces, err error) {
+// searchTopic searches the topic for records of a lane. A sink may be allowed to write
+// to its topic and not to read it; then nobody can know.
+func (v *view) searchTopic(ctx context.Context, lane string) (found sink.Traces, err error) {
 	if v.topic == "" {
 		return found, nil
 	}
@@ -70,24 +70,24 @@ func (v *view) traces(ctx context.Context, lane string) (found sink.Traces, err 
 			break
 		}
 		v.number = p.Partition
-		err = v.search(ctx, func(r *kgo.Record) { found = v.trace(found, r, lane) })
+		err = v.searchPartition(ctx, func(r *kgo.Record) { found = v.addTrace(found, r, lane) })
 	}
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return sink.Traces{}, nil
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return sink.Traces{Found: fmt.Sprintf("topic %s may not be read, so nobody can see whether it holds records of the lane; allow --operation Read on it", v.topic)}, nil
+		return sink.Traces{Found: fmt.Sprintf("topic %s may not be read, so nobody knows whether it holds records of the lane; allow --operation Read on it", v.topic)}, nil
 	}
 	return found, err
 }
 
-// search calls f with the newest records of the partition.
-func (v *view) search(ctx context.Context, f func(*kgo.Record)) error {
-	end, err := v.stable(ctx)
+// searchPartition calls f with the newest records of the partition.
+func (v *view) searchPartition(ctx context.Context, f func(*kgo.Record)) error {
+	end, err := v.lastStable(ctx)
 	if err != nil {
 		return err
 	}
-	for r, err := range v.newest(ctx, end, tail) {
+	for r, err := range v.newestRecords(ctx, end, tail) {
 		if err != nil {
 			return err
 		}
@@ -96,8 +96,8 @@ func (v *view) search(ctx context.Context, f func(*kgo.Record)) error {
 	return nil
 }
 
-// trace adds what a record says to what was found.
-func (v *view) trace(found sink.Traces, r *kgo.Record, lane string) sink.Traces {
+// addTrace adds what a record says to what was found.
+func (v *view) addTrace(found sink.Traces, r *kgo.Record, lane string) sink.Traces {
 	if header(r, HeaderLane) != lane || header(r, headerAction) == sink.TestAction {
 		return found
 	}
@@ -108,9 +108,9 @@ func (v *view) trace(found sink.Traces, r *kgo.Record, lane string) sink.Traces 
 	return found
 }
 
-// others tells of lanes whose positions were in the topic before this ledger was
-// made: the cluster has been in use, and the lane may have been too.
-func (l *Ledger) others(ctx context.Context, v *view) (sink.Traces, error) {
+// otherLanes reports lanes that saved a position in the topic before this ledger was
+// made. Then the cluster was in use, and this lane may have been too.
+func (l *Ledger) otherLanes(ctx context.Context, v *view) (sink.Traces, error) {
 	entries, err := v.entries(ctx)
 	var lanes []string
 	for _, e := range entries {
@@ -118,14 +118,14 @@ func (l *Ledger) others(ctx context.Context, v *view) (sink.Traces, error) {
 			lanes = append(lanes, e.Lane)
 		}
 	}
-	if err != nil || len(lanes) == 0 {
+	if err != nil {
 		return sink.Traces{}, err
 	}
-	return sink.Traces{Found: fmt.Sprintf("topic %s holds positions of other lanes (%s)", v.topic, strings.Join(lanes, ", "))}, nil
+	return sink.TracesOfOthers("topic "+v.topic, lanes), nil
 }
 
-// Lanes are the positions that the topic keeps for the lanes of the namespace. It
-// takes nothing.
+// Lanes returns the newest entry of every lane of the namespace that has a position in
+// the topic. It takes no lane.
 func (l *Ledger) Lanes(ctx context.Context) ([]Entry, error) {
 	r := &remote{settings: l.settings}
 	c, err := r.client()
@@ -136,9 +136,9 @@ func (l *Ledger) Lanes(ctx context.Context) ([]Entry, error) {
 	return (&view{remote: r, client: c, topic: l.settings.Positions}).entries(ctx)
 }
 
-// entries are the positions that the topic keeps, one a lane, of the namespace.
-// Where there is no topic, or none that may be read, there are none: a lane that
-// needs it says so itself.
+// entries returns one entry per lane of the namespace, ordered by lane. It returns none
+// if the topic does not exist or may not be read: a lane that needs the topic reports
+// that itself.
 func (v *view) entries(ctx context.Context) ([]Entry, error) {
 	newest := make(map[string]Entry)
 	described, err := v.metadata(ctx, v.topic)
@@ -147,7 +147,7 @@ func (v *view) entries(ctx context.Context) ([]Entry, error) {
 			break
 		}
 		v.number = p.Partition
-		err = v.gather(ctx, newest)
+		err = v.addEntries(ctx, newest)
 	}
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.TopicAuthorizationFailed):
@@ -158,9 +158,9 @@ func (v *view) entries(ctx context.Context) ([]Entry, error) {
 	return slices.SortedFunc(maps.Values(newest), func(a, b Entry) int { return strings.Compare(a.Lane, b.Lane) }), nil
 }
 
-// gather adds the entries of a partition.
-func (v *view) gather(ctx context.Context, newest map[string]Entry) error {
-	end, err := v.stable(ctx)
+// addEntries adds the entries of the partition.
+func (v *view) addEntries(ctx context.Context, newest map[string]Entry) error {
+	end, err := v.lastStable(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,14 +168,14 @@ func (v *view) gather(ctx context.Context, newest map[string]Entry) error {
 		if err != nil {
 			return err
 		}
-		v.keep(newest, r)
+		v.addEntry(newest, r)
 	}
 	return nil
 }
 
-// keep makes a record the newest of its lane. One that is no entry, or of another
-// namespace, tells of no lane here.
-func (v *view) keep(newest map[string]Entry, r *kgo.Record) {
+// addEntry makes a record's entry the newest of its lane. If the record is no entry, or
+// of another namespace, its key has none.
+func (v *view) addEntry(newest map[string]Entry, r *kgo.Record) {
 	key := string(r.Key)
 	delete(newest, key)
 	var named struct{ Lane string }

@@ -16,17 +16,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// wire is a way to the brokers on which something can happen at a request.
+// wire is a network to the brokers that can interfere with a request.
 type wire struct {
 	mu     sync.Mutex
 	key    int16
 	before func()
 	after  func()
-	id     string        // transactional.id whose time-out is changed on the way
-	limit  time.Duration // to this
+	id     string        // transactional.id whose time-out the wire changes
+	limit  time.Duration // the new time-out
 }
 
-// at has before and after called once, around the next request of the kind.
+// at calls before and after around the next request of the kind, once.
 func (w *wire) at(key kmsg.Key, before, after func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +55,7 @@ type tapped struct {
 	wire *wire
 }
 
-// Write is called once a request. The key of one follows its size (Kafka's
+// Write is called once for each request. The request's key follows its size (Kafka's
 // protocol guide, section Request Header).
 func (c *tapped) Write(request []byte) (int, error) {
 	key := int16(binary.BigEndian.Uint16(request[4:]))
@@ -74,15 +74,15 @@ func (c *tapped) Write(request []byte) (int, error) {
 	return n, err
 }
 
-// proxy passes on what comes to it, until its connections are cut.
+// proxy forwards everything until its connections are cut.
 type proxy struct {
 	listener net.Listener
 	to       string
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	shut  bool // connections are cut
-	mute  bool // answers do not get through
+	shut  bool // new connections are cut, too
+	mute  bool // answers are discarded
 }
 
 func startProxy(t *testing.T, to string) *proxy {
@@ -115,11 +115,11 @@ func (p *proxy) serve() {
 	for {
 		near, err := p.listener.Accept()
 		if err != nil {
-			return // it was closed
+			return // the listener was closed
 		}
 		far, err := net.Dial("tcp", p.to)
 		if err != nil {
-			near.Close() // the broker is down, and so is the proxy
+			near.Close() // the broker is down, so the proxy ends the connection
 			continue
 		}
 		if !p.hold(near, far) {
@@ -143,7 +143,7 @@ func (p *proxy) hold(conns ...net.Conn) bool {
 	return !p.shut
 }
 
-// pass ends with an error when the connection is cut.
+// pass forwards bytes until one of the connections ends, and then closes both.
 func (p *proxy) pass(from, to net.Conn) {
 	_, _ = io.Copy(to, from)
 	p.mu.Lock()
@@ -154,7 +154,7 @@ func (p *proxy) pass(from, to net.Conn) {
 	delete(p.conns, from)
 }
 
-// answers are to a client, which hears of none while the proxy is mute.
+// answers forwards answers to a client, and discards them while the proxy is mute.
 type answers struct {
 	net.Conn
 	proxy *proxy
@@ -170,7 +170,7 @@ func (a answers) Write(answer []byte) (int, error) {
 	return a.Conn.Write(answer)
 }
 
-// close ends all connections, and each that comes until open is called.
+// close cuts all connections, and every new one until open is called.
 func (p *proxy) close() {
 	p.set(true, false)
 	p.cut()
@@ -185,7 +185,7 @@ func (p *proxy) set(shut, mute bool) {
 	p.shut, p.mute = shut, mute
 }
 
-// cut ends all connections, as a firewall does.
+// cut cuts all connections, as a firewall does.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package letter is the form that a dead letter has wherever it is kept: a line of
-// JSON that a person can read, and from which the record can be published again
-// to the byte. Where a text is not valid UTF-8 it is base64 beside it.
+// Package letter is the stored form of a dead letter: a line of JSON that a person can
+// read, and from which the record can be published again, byte for byte. Text that is
+// not valid UTF-8 is stored as base64.
 package letter
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Letter is a dead letter: a rejected record and the lane that rejected it.
+// Letter is a dead letter: a rejected record with its lane.
 type Letter struct {
 	Lane string
 	sink.Reject
@@ -21,7 +21,7 @@ type Letter struct {
 
 const version = 1
 
-// line is a Letter as it is stored.
+// line is the stored form of a Letter.
 type line struct {
 	Version int       `json:"version"`
 	Time    time.Time `json:"time"`
@@ -63,14 +63,14 @@ func Encode(w io.Writer, l Letter) error {
 	return enc.Encode(stored)
 }
 
-// Decode is the reverse of Encode, without the line end or with it.
+// Decode is the inverse of Encode. data may have a line end.
 func Decode(data []byte) (Letter, error) {
 	var stored line
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return Letter{}, err
 	}
 	if stored.Version != version {
-		return Letter{}, fmt.Errorf("has version %d, and this build reads %d", stored.Version, version)
+		return Letter{}, fmt.Errorf("has version %d, and this build reads version %d", stored.Version, version)
 	}
 	r := &stored.Record
 	return Letter{Lane: stored.Lane, Reject: sink.Reject{
@@ -85,7 +85,7 @@ func Decode(data []byte) (Letter, error) {
 	}}, nil
 }
 
-// split is data as the string that people can read, or else as bytes.
+// split returns data as a readable string if it is valid UTF-8, else as bytes.
 func split(data []byte) (*string, []byte) {
 	if data == nil {
 		return nil, nil
@@ -104,9 +104,9 @@ func join(s *string, data []byte) []byte {
 	return []byte(*s)
 }
 
-// storable is t as JSON can state it. The source chooses some times, and one
-// that is outside the years 0 to 9999 in UTC must not keep a letter from being
-// buried; the raw event has it still.
+// storable returns t, or the zero time if t is outside the years 0 to 9999 in UTC, the
+// range of JSON. The source chooses some times, and a wild one must not stop a letter
+// from being buried; the raw event still contains it.
 func storable(t time.Time) time.Time {
 	t = t.UTC()
 	if t.Year() < 0 || t.Year() > 9999 {
@@ -115,8 +115,8 @@ func storable(t time.Time) time.Time {
 	return t
 }
 
-// text is a string that survives JSON also where it is not valid UTF-8: it is
-// then {"base64": …}.
+// text is a string that survives JSON even if it is not valid UTF-8; it then becomes
+// {"base64": …}.
 type text string
 
 type base64Text struct {

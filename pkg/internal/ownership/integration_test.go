@@ -16,13 +16,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 )
 
-// All of it against Apache Kafka itself: one broker serves the tests one after
-// the other, each with a group of its own.
+// These tests use Apache Kafka itself. One broker serves all of them, and each has its
+// own group.
 func TestRealBroker(t *testing.T) {
 	b := startBroker(t)
 	t.Run("three replicas share, leave and die", func(t *testing.T) { sharesOut(t, b) })
 	t.Run("a static member comes back", func(t *testing.T) { comesBack(t, b) })
-	t.Run("one that was put out is not confirmed", func(t *testing.T) { putOut(t, b) })
+	t.Run("a member that was put out is not confirmed", func(t *testing.T) { putOut(t, b) })
 	t.Run("the broker is killed and comes back", func(t *testing.T) { restarts(t, b) })
 }
 
@@ -64,7 +64,7 @@ func comesBack(t *testing.T, b *broker) {
 		owned -= n - before[number]
 	}
 	if owned != 0 {
-		t.Errorf("%d partitions too few were run again", owned)
+		t.Errorf("%d partitions were not run again", owned)
 	}
 }
 
@@ -98,8 +98,8 @@ func putOut(t *testing.T, b *broker) {
 	}
 }
 
-// Who runs what afterwards is open: where connections are refused kgo joins anew,
-// and says of no partition that it had it before.
+// Any owner is allowed afterwards: where connections are refused, kgo joins anew and
+// claims no partition.
 func restarts(t *testing.T, b *broker) {
 	j := newJournal(t)
 	s := b.settings("restarts")
@@ -127,7 +127,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// broker is an Apache Kafka of its own.
+// broker is an Apache Kafka for these tests.
 type broker struct{ *kafkabroker.Broker }
 
 func startBroker(t *testing.T) *broker {

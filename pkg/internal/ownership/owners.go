@@ -7,23 +7,22 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
 
 // Owner is a member of the group, as the coordinator knows it.
 type Owner struct {
-	MemberID   string // given by the coordinator: the client id and something random
+	MemberID   string // from the coordinator: the client id and a random part
 	InstanceID string // of a static member
-	Host       string // from where it is connected: an address
+	Host       string // the address that it connects from
 }
 
-// Owners returns who owns which partition; those that are missing have no
-// owner, as all are where the group does not exist. It does not join the group.
-// While partitions are being shared out anew it waits for the outcome, for as
-// long as ctx lasts.
+// Owners returns the owner of each partition. A partition that is missing has no owner; if
+// the group does not exist, all are missing. Owners does not join the group. During a
+// rebalance it waits for the outcome, for as long as ctx lasts.
 func Owners(ctx context.Context, s Settings, log zerolog.Logger) (map[int32]Owner, error) {
 	return owners(ctx, s, log, nil)
 }
@@ -34,7 +33,7 @@ func owners(ctx context.Context, s Settings, log zerolog.Logger, dial kafkaclien
 		return nil, fmt.Errorf("describing group %s: %w", s.Group, err)
 	}
 	defer client.Close()
-	group, err := settled(ctx, kadm.NewClient(client.Client), s.Group)
+	group, err := describe(ctx, client, s.Group)
 	if err != nil {
 		if trouble := client.Trouble(); trouble != nil {
 			err = fmt.Errorf("%w: %w", err, trouble)
@@ -43,13 +42,13 @@ func owners(ctx context.Context, s Settings, log zerolog.Logger, dial kafkaclien
 	}
 	found := make(map[int32]Owner)
 	for _, m := range group.Members {
+		var assigned kmsg.ConsumerMemberAssignment
+		if group.ProtocolType != "consumer" || assigned.ReadFrom(m.MemberAssignment) != nil {
+			continue // a member of another kind, or one that has no assignment yet
+		}
 		owner := Owner{MemberID: m.MemberID, Host: m.ClientHost}
 		if m.InstanceID != nil {
 			owner.InstanceID = *m.InstanceID
-		}
-		assigned, ok := m.Assigned.AsConsumer()
-		if !ok {
-			continue
 		}
 		for _, t := range assigned.Topics {
 			if t.Topic != s.Topic {
@@ -63,24 +62,31 @@ func owners(ctx context.Context, s Settings, log zerolog.Logger, dial kafkaclien
 	return found, nil
 }
 
-// errUnsettled is about a group whose members are known, but not what they own.
-var errUnsettled = errors.New("partitions are being shared out anew")
+// errRebalancing is about a group whose members are known, but not what they own.
+var errRebalancing = errors.New("the group is rebalancing")
 
-func settled(ctx context.Context, admin *kadm.Client, name string) (kadm.DescribedGroup, error) {
+// describe asks the coordinator about the group until no rebalance is under way.
+func describe(ctx context.Context, client *kafkaclient.Client, name string) (kmsg.DescribeGroupsResponseGroup, error) {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups = []string{name}
 	again := backoff.WithContext(backoff.NewConstantBackOff(heartbeat/4), ctx)
-	return backoff.RetryWithData(func() (kadm.DescribedGroup, error) {
-		groups, err := admin.DescribeGroups(ctx, name)
-		if err != nil {
-			return kadm.DescribedGroup{}, backoff.Permanent(err)
+	return backoff.RetryWithData(func() (group kmsg.DescribeGroupsResponseGroup, err error) {
+		resp, err := req.RequestWith(ctx, client.Client)
+		if err == nil && len(resp.Groups) != 1 {
+			err = fmt.Errorf("broker described %d groups", len(resp.Groups))
 		}
-		group := groups[name]
+		if err != nil {
+			return group, backoff.Permanent(err)
+		}
+		group = resp.Groups[0]
+		err = kerr.ErrorForCode(group.ErrorCode)
 		switch {
-		case errors.Is(group.Err, kerr.GroupIDNotFound): // Kafka 4 says so, others that it is dead
+		case errors.Is(err, kerr.GroupIDNotFound): // Kafka 4 says so, others that it is dead
 			return group, nil
-		case group.Err != nil:
-			return group, backoff.Permanent(group.Err)
+		case err != nil:
+			return group, backoff.Permanent(err)
 		case group.State == "PreparingRebalance", group.State == "CompletingRebalance":
-			return group, errUnsettled
+			return group, errRebalancing
 		}
 		return group, nil
 	}, again)

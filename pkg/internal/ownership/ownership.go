@@ -1,39 +1,37 @@
-// Package ownership says which replica runs what: the partitions of the
-// positions topic are shared out among the replicas by a consumer group, whose
-// coordinator is a broker of the cluster that there is anyway. Whoever owns a
-// partition runs the lanes whose positions are in it.
+// Package ownership decides which replica runs which lanes. A consumer group shares the
+// partitions of the positions topic among the replicas; its coordinator is a broker of the
+// cluster. The owner of a partition runs the lanes whose positions are in it.
 //
-// The group is used for its members and their partitions only. No record is
-// ever fetched through it, and the offsets it holds say nothing.
+// The group is used only for its members and their partitions. No record is fetched
+// through it, and its offsets mean nothing.
 //
 // # What is promised, and what is not
 //
-// Among replicas that run, a partition has one owner at a time. A partition is
-// given up only after what ran for it has returned, and with cooperative
-// balancing the others learn only then that it is free. After a session in which
-// it did not hear from a replica the coordinator gives its partitions away. So a
-// replica that hears nothing from the coordinator lets go of all by itself, early
-// enough for what runs to have returned by then; that needs no answer from
-// anyone. If the coordinator is heard of again in time the replica takes up what
-// it owned all along. If it refused connections meanwhile, as a broker does that
-// is down, the replica joins anew, and what it owns then may be other partitions.
+// Among replicas that run, a partition has one owner at a time. A replica gives up a
+// partition only after everything that ran for it has returned; with cooperative balancing
+// the others learn only then that it is free. If the coordinator does not hear from a
+// replica for a session, it gives the replica's partitions to others. A replica that does
+// not hear from the coordinator therefore suspends all it runs, early enough that
+// everything has returned by then; this needs no answer from anyone. If the coordinator
+// answers again in time, the replica resumes what it owned all along. If the coordinator
+// refused connections meanwhile, as a broker does that is down, the replica joins anew and
+// may own other partitions then.
 //
-// A replica that did not run for a while (SIGSTOP, a paused machine) may wake up
-// in the belief that it still owns what others took over. It lets go as soon as
-// it looks at its clock, but until then nothing here can hold it back. This is
-// why positions are fenced by the transactions that write them, and why
-// [Partition.Confirm] asks the coordinator before a lane is taken.
+// A replica that was stopped for a while (SIGSTOP, a paused machine) may wake up in the
+// belief that it still owns what others took over. It suspends as soon as it looks at its
+// clock; until then nothing in this package can stop it. This is why the transactions that
+// write positions fence it, and why [Partition.Confirm] asks the coordinator before a lane
+// is taken.
 //
 // # Static members
 //
-// Without an instance id a replica leaves the group when it ends, and its
-// partitions move within a second or two. With one it does not: it is expected
-// back, under the same name, as a pod of a StatefulSet is. If it is back within
-// the session it has its partitions again and no other replica notices; if it
-// is not, its partitions move then, as they do if it is killed. So an instance
-// id spares the others a rebalance at a quick restart, at the price of up to a
-// session without an owner at every other end. A second process under the same
-// id puts the first one out of the group.
+// A replica without an instance id leaves the group when it ends, and its partitions move
+// within a second or two. A replica with an instance id does not leave: it is expected back
+// under the same name, like a pod of a StatefulSet. If it is back within the session, it
+// has its partitions again and no other replica notices. If it is not, its partitions move
+// when the session ends, as they do after a kill. An instance id thus saves the others a
+// rebalance at a quick restart. The price is up to a session without an owner at every
+// other end. A second process with the same id puts the first one out of the group.
 package ownership
 
 import (
@@ -51,42 +49,41 @@ import (
 )
 
 const (
-	// session is how long a member may be silent until the coordinator gives
-	// its partitions away. Brokers accept 6 s and more unless told otherwise
+	// session is how long a member may be silent before the coordinator gives its
+	// partitions to others. By default brokers accept 6 s or more
 	// (group.min.session.timeout.ms).
 	session = 10 * time.Second
 
-	// heartbeat is how often a member speaks, and so how soon it learns that
-	// the group is about to share out partitions anew.
+	// heartbeat is how often a member contacts the coordinator, and therefore how soon
+	// it learns of a rebalance.
 	heartbeat = time.Second
 
 	// rebalance is how long members have to give up what moves to others.
 	rebalance = 10 * time.Second
 
-	// grace is how long what runs for a partition may take to return. A member
-	// that cannot reach the coordinator lets go so much before its session ends.
+	// grace is how long run may take to return. A member that cannot reach the
+	// coordinator suspends its partitions this long before its session ends.
 	grace = 3 * time.Second
 
-	// retry is how long kgo tries to get an answer. For what is about the group
-	// its default is the session less the pause before the next try, and then it
-	// takes all for lost, although a broker that was started anew may be back
-	// within the session. How long to believe in it is for the watch to say.
+	// retry is how long kgo retries a request. Its default for requests about the group
+	// is shorter than a session. Then it gives up all partitions, although a broker that
+	// restarts may be back within the session. The watch decides instead.
 	retry = 3 * session
 
-	// leaving is how long the end of Run waits for the group to be left. It
-	// takes long only if the coordinator is gone, or if others are at it.
+	// leaving is how long Run tries to leave the group at its end. It takes long only if
+	// the coordinator does not answer, or handles others first.
 	leaving = 5 * time.Second
 )
 
-// Settings say which group shares out the partitions of which topic.
+// Settings say which group shares the partitions of which topic.
 type Settings struct {
 	Cluster    *kafkaclient.Settings
-	Group      string // of all replicas, and of nobody else
-	Topic      string // it exists
-	InstanceID string // makes the replica a static member, unless it is empty
+	Group      string // all replicas are its members, and nobody else
+	Topic      string // must exist
+	InstanceID string // of a static member; empty: the replica is not static
 }
 
-// instance is the instance id as requests have it.
+// instance is the instance id in the form that requests need.
 func (s *Settings) instance() *string {
 	if s.InstanceID == "" {
 		return nil
@@ -102,13 +99,13 @@ type Ownership struct {
 	dial     kafkaclient.Dial // nil: as the settings of the cluster say
 
 	client *kafkaclient.Client // from Run on
-	lanes  *errgroup.Group     // what runs for partitions, and what watches over it
-	asking sync.WaitGroup      // what is being asked of the coordinator
+	lanes  *errgroup.Group     // run for each partition, watch and listen
+	asking sync.WaitGroup      // requests to the coordinator
 	run    func(context.Context, *Partition) error
-	again  chan struct{} // there are partitions for which nothing runs
+	again  chan struct{} // wakes the watch: partitions were assigned
 
 	mu    sync.Mutex
-	owned map[int32]*Partition // nil for those for which nothing runs
+	owned map[int32]*Partition // nil: nothing runs for the partition
 }
 
 // New makes an Ownership that has not joined the group.
@@ -122,20 +119,19 @@ func New(s Settings, log zerolog.Logger) *Ownership {
 	}
 }
 
-// Run joins the group and calls run, in a goroutine of its own, for each
-// partition that comes to be owned, until ctx ends. It is called once.
+// Run joins the group and calls run, in a goroutine of its own, for each partition that
+// this replica comes to own, until ctx ends. Run is called once.
 //
-// The context of run ends when the partition is to be given up, when the
-// coordinator was not heard of for too long, and with ctx; run is to return
-// within three seconds then, since the group waits for it. If the partition is still owned when
-// the coordinator is back, run is called again. An error that run returns by
-// itself ends the others and is what Run returns; one that it returns after its
-// context ended is logged. If it returns nil by itself, the partition stays
-// owned and nothing runs for it.
+// The context of run ends when the partition is to be given up, when the coordinator was
+// silent for too long, and with ctx. run must return within three seconds then, since the
+// group waits for it. If the partition is still owned when the coordinator is back, run is
+// called again. If run returns an error before its context ended, all others end too, and
+// Run returns that error. If run returns an error afterwards, it is logged. If run returns
+// nil before its context ended, the partition stays owned and nothing runs for it.
 //
-// At the end all of run have returned and the group is left, unless the replica
-// is a static member. Run returns nil if ctx ended and nothing failed before;
-// all other trouble with the group is waited out, logged, and told by State.
+// At the end every run has returned, and the replica has left the group unless it is a
+// static member. Run returns nil if ctx ended and nothing failed before. Other errors of
+// the group are logged, shown by State, and retried.
 func (o *Ownership) Run(ctx context.Context, run func(context.Context, *Partition) error) error {
 	alive, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
@@ -147,15 +143,14 @@ func (o *Ownership) Run(ctx context.Context, run func(context.Context, *Partitio
 	o.client, o.lanes, o.run = client, lanes, run
 	lanes.Go(func() error { o.watch(ctx); return nil })
 	lanes.Go(func() error { o.listen(ctx); return nil })
-	// Only from here on is there a topic, and so a group to join: the callbacks
-	// find everything in its place, and the topic is paused before anything of
-	// it could be fetched.
+	// kgo joins the group when it has a topic. By then the callbacks find every field
+	// set, and the topic is paused, so nothing of it is fetched.
 	client.PauseFetchTopics(o.settings.Topic)
 	client.AddConsumeTopics(o.settings.Topic)
 	err = lanes.Wait()
 	o.leave(alive)
-	// Close waits for what kgo has under way, which has no end of its own where
-	// the coordinator does not answer.
+	// Close waits for the requests of kgo. Without abort they would not end while the
+	// coordinator does not answer.
 	abort()
 	client.Close()
 	o.asking.Wait()
@@ -172,7 +167,7 @@ func (o *Ownership) connect(alive context.Context) (*kafkaclient.Client, error) 
 		kgo.RebalanceTimeout(rebalance),
 		kgo.RetryTimeout(retry),
 		kgo.DisableAutoCommit(),
-		// Any place will do that need not be asked for.
+		// Any offset will do that kgo does not have to ask for.
 		kgo.ConsumeResetOffset(kgo.NewOffset().At(0)),
 		kgo.OnPartitionsAssigned(o.assigned),
 		kgo.OnPartitionsRevoked(o.revoked),
@@ -184,7 +179,7 @@ func (o *Ownership) connect(alive context.Context) (*kafkaclient.Client, error) 
 	return kafkaclient.New(o.settings.Cluster, o.log, o.dial, opts...)
 }
 
-// listen takes what kgo has to tell, which are errors only: nothing is fetched.
+// listen takes the errors of kgo. There is nothing else to poll, since nothing is fetched.
 func (o *Ownership) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		for _, e := range o.client.PollFetches(ctx).Errors() {
@@ -195,20 +190,21 @@ func (o *Ownership) listen(ctx context.Context) {
 	}
 }
 
-// leave tells the coordinator, so that it need not wait for the session to end.
+// leave tells the coordinator that this replica ends, so the partitions move before the
+// session does.
 func (o *Ownership) leave(alive context.Context) {
 	ctx, cancel := context.WithTimeout(alive, leaving)
 	defer cancel()
 	if err := o.client.LeaveGroupContext(ctx); err != nil {
 		o.log.Warn().Err(err).Str("group", o.settings.Group).Dur("session", session).
-			Msg("the group could not be left: its partitions move to others when the session ends")
+			Msg("leaving the group failed; the partitions move to other replicas when the session ends")
 	}
 }
 
-// State is what there is to tell about this replica's part in the group.
+// State is this replica's state in the group.
 type State struct {
-	Owned []int32 // partitions for which something runs, in ascending order
-	Err   error   // why the group is not at work; nil if it is, or is only just being joined
+	Owned []int32 // partitions that run is called for, in ascending order
+	Err   error   // why the group does not work; nil if it does, or if the replica is still joining
 }
 
 // State may be called at any time.

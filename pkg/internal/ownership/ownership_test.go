@@ -21,13 +21,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 )
 
-// cluster is one in this process, on a network in it.
+// cluster is a cluster in this process, on a network in memory.
 type cluster struct {
 	*kfake.Cluster
 	network kfake.VirtualNetwork
 }
 
-// virtual runs f in a bubble whose clock jumps, with a cluster in it.
+// virtual runs f in a bubble, with a cluster in it.
 func virtual(t *testing.T, f func(t *testing.T, c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -49,7 +49,7 @@ func (c *cluster) settings() ownership.Settings {
 	}
 }
 
-// count counts requests of a kind from here on.
+// count counts requests of a kind from now on.
 func (c *cluster) count(key kmsg.Key) *atomic.Int64 {
 	var n atomic.Int64
 	c.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -60,7 +60,7 @@ func (c *cluster) count(key kmsg.Key) *atomic.Int64 {
 	return &n
 }
 
-// expel removes the members of the group behind their backs.
+// expel removes the members from the group without telling them.
 func (c *cluster) expel(t *testing.T) {
 	t.Helper()
 	client, err := kafkaclient.New(c.settings().Cluster, zerolog.Nop(), c.network.DialContext)
@@ -144,7 +144,7 @@ func TestAReplicaLetsGo(t *testing.T) {
 				tt.stop(w)
 				took := j.await(15*time.Second, "b to let go", without("b"))
 				if took < 8*time.Second || took > 10*time.Second {
-					t.Errorf("let go after %v, want it just before the end of the session", took)
+					t.Errorf("suspended after %v, want it just before the end of the session", took)
 				}
 				j.await(15*time.Second-took, "all on a", shared("a"))
 				if b.State().Err == nil {
@@ -155,8 +155,8 @@ func TestAReplicaLetsGo(t *testing.T) {
 	}
 }
 
-// The group has one member only, so that nobody removes it: when the cluster can
-// be reached again it goes on with what it has owned all the time.
+// The group has only one member, so nobody takes its place. When the cluster can be
+// reached again, it resumes what it owned all along.
 func TestAReplicaGoesOnWhereItLetGo(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -232,7 +232,7 @@ func TestAnErrorAfterTheEndIsLogged(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Errorf("got %v, want no error", err)
 		}
-		if text := log.String(); strings.Count(text, "no space left") != 1 || strings.Count(text, "let go of") != 1 {
+		if text := log.String(); strings.Count(text, "no space left") != 1 || strings.Count(text, "a partition ended with an error") != 1 {
 			t.Errorf("got log %s, want the error in it", text)
 		}
 	})
@@ -290,17 +290,17 @@ func TestAStaticMemberIsExpectedBack(t *testing.T) {
 		if want := len(b.State().Owned); again != want {
 			t.Errorf("%d partitions were run again, want the %d of b", again, want)
 		}
-		// But no longer than the session.
+		// This must take no longer than the session.
 		if err := b.stop(); err != nil {
 			t.Error(err)
 		}
 		if took := j.await(15*time.Second, "all on a", shared("a")); took < 8*time.Second {
-			t.Errorf("all on a after %v, want it at the end of the session", took)
+			t.Errorf("all partitions were on a after %v, want them there at the end of the session", took)
 		}
 	})
 }
 
-// told is a log that may be read while it is written.
+// told is a log that can be read while it is written.
 type told struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -330,7 +330,7 @@ func TestTroubleIsTold(t *testing.T) {
 		{"a topic that may not be read", kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Err: kerr.TopicAuthorizationFailed},
 			acls + " --topic sluice.positions"},
 		{"an instance that is there twice", kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.FencedInstanceID},
-			"another process has joined as instance_id"},
+			"another process joined as instance_id"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

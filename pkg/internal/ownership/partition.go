@@ -13,38 +13,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// ErrNotOwner says that a partition is not, or no longer, this replica's. What
-// runs for it is to return: once the replica is back in the group, it is called
-// again for what it owns then.
+// ErrNotOwner says that this replica does not own a partition, or no longer. run must
+// return. Once the replica is back in the group, run is called for what it owns then.
 var ErrNotOwner = errors.New("this replica does not own the partition")
 
-// Partition is one that this replica owns, for as long as the context lasts
-// that came with it.
+// Partition is a partition that this replica owns until the context of run ends.
 type Partition struct {
 	Number int32
 
 	owner  *Ownership
-	member string // who this replica was in the group when it was started
+	member string // the member id of this replica when run was called
 	ctx    context.Context
 	end    context.CancelFunc
-	done   chan struct{} // closed when what ran for it has returned
+	done   chan struct{} // closed when run has returned
 }
 
-// Confirm asks the coordinator whether this replica is still the partition's
-// owner.
+// Confirm asks the coordinator whether this replica still owns the partition.
 //
-// The answer is nil if the coordinator says so, and an error that wraps
-// [ErrNotOwner] if it says no. Any other error means that it said neither, and
-// that it may be asked again.
+// It returns nil if the coordinator says yes, and an error that wraps [ErrNotOwner] if it
+// says no. After any other error the answer is unknown, and Confirm may be called again.
 //
-// The question is an offset commit, since Kafka holds nothing else against the
-// generation of a group and writes down the outcome: a coordinator that was
-// itself replaced without knowing it still answers heartbeats. It is not asked
-// through kgo's own commits: told that it was put out of the group, kgo would
-// join again as somebody else and go on with what it had, without a word.
+// The request is an offset commit. It is the only request that Kafka both checks against
+// the generation of the group and writes to its log; a coordinator that was replaced and
+// does not know it still answers heartbeats. Confirm does not use the commits of kgo: when
+// kgo learns that it was put out of the group, it joins again as another member and keeps
+// its partitions, without an error.
 func (p *Partition) Confirm(ctx context.Context) error {
 	err := p.owner.within(ctx, func() error { return p.ask(ctx) })
-	if p.ctx.Err() != nil { // even if it was asked in time
+	if p.ctx.Err() != nil { // the answer may be from before that
 		err = ErrNotOwner
 	}
 	if err != nil {
@@ -75,13 +71,13 @@ func (p *Partition) ask(ctx context.Context) error {
 	}
 	err = verdict(resp)
 	if _, now := p.owner.client.GroupMetadata(); errors.Is(err, kerr.IllegalGeneration) && now != generation {
-		return kerr.RebalanceInProgress // it was over just as we asked
+		return kerr.RebalanceInProgress // a rebalance ended just then; ask again
 	}
 	return err
 }
 
-// topic names the topic as the brokers of any version ask for it: by its name, or
-// by its id.
+// topic identifies the topic by its name and by its id: which one a broker needs depends on
+// its version.
 func (o *Ownership) topic(ctx context.Context) (kmsg.OffsetCommitRequestTopic, error) {
 	topic := kmsg.NewOffsetCommitRequestTopic()
 	topic.Topic = o.settings.Topic
@@ -94,17 +90,17 @@ func (o *Ownership) topic(ctx context.Context) (kmsg.OffsetCommitRequestTopic, e
 		return topic, err
 	}
 	if len(resp.Topics) != 1 {
-		return topic, fmt.Errorf("broker described %d topics where one was asked for", len(resp.Topics))
+		return topic, fmt.Errorf("the broker described %d topics instead of one", len(resp.Topics))
 	}
 	topic.TopicID = resp.Topics[0].TopicID
 	return topic, kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 }
 
-// verdict reads the codes that Kafka answers an offset commit with
-// (OffsetCommitResponse.json; KIP-345 for the fenced instance).
+// verdict reads the answer to an offset commit (OffsetCommitResponse.json; KIP-345 for the
+// fenced instance).
 func verdict(resp *kmsg.OffsetCommitResponse) error {
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return errors.New("the coordinator answered for other partitions than were asked for")
+		return errors.New("the answer of the coordinator is about other partitions")
 	}
 	err := kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 	switch err {
@@ -114,7 +110,7 @@ func verdict(resp *kmsg.OffsetCommitResponse) error {
 	return err
 }
 
-// assigned notes what came to be owned; the watch starts it.
+// assigned notes the partitions that this replica now owns. The watch calls run for them.
 func (o *Ownership) assigned(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,8 +123,8 @@ func (o *Ownership) assigned(_ context.Context, _ *kgo.Client, partitions map[st
 	}
 }
 
-// revoked returns when nothing runs any more for what is to be given up, or was
-// lost: kgo goes on with the group only then.
+// revoked ends what runs for partitions that are to be given up or were lost, and returns
+// when it has returned: kgo continues with the group only then.
 func (o *Ownership) revoked(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
 	o.mu.Lock()
 	var ending []*Partition
@@ -142,8 +138,8 @@ func (o *Ownership) revoked(_ context.Context, _ *kgo.Client, partitions map[str
 	finish(ending)
 }
 
-// suspend lets go of what is owned, without giving it up, unless it was started
-// by member: empty, it lets go of everything.
+// suspend ends what runs for partitions, but keeps them. It spares what was started under
+// the given member id; if that is empty, it ends everything.
 func (o *Ownership) suspend(member string) {
 	o.mu.Lock()
 	ending := slices.DeleteFunc(slices.Collect(maps.Values(o.owned)), func(p *Partition) bool {
@@ -154,13 +150,13 @@ func (o *Ownership) suspend(member string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, p := range ending {
-		if o.owned[p.Number] == p { // else it was revoked meanwhile
+		if o.owned[p.Number] == p { // otherwise it was revoked meanwhile
 			o.owned[p.Number] = nil
 		}
 	}
 }
 
-// finish ends all, and only then waits for each.
+// finish ends all partitions before it waits for each.
 func finish(ending []*Partition) {
 	for _, p := range ending {
 		p.end()
@@ -170,10 +166,10 @@ func finish(ending []*Partition) {
 	}
 }
 
-// start runs what is owned and does not run, for the member that we are. One
-// that was put out of the group while it was joining comes back as another, and
-// kgo lets it claim what it had. Others may have run that meanwhile, so what was
-// started then has to end first.
+// start calls run for owned partitions that nothing runs for. A replica that was put out of
+// the group while it was joining comes back under another member id, and kgo lets it claim
+// the partitions that it had. Others may have run them meanwhile. What was started under
+// the former id therefore ends first.
 func (o *Ownership) start(ctx context.Context, member string) {
 	o.suspend(member)
 	o.mu.Lock()
@@ -198,7 +194,7 @@ func (p *Partition) run() error {
 	case p.ctx.Err() == nil:
 		return fmt.Errorf("running partition %d: %w", p.Number, err)
 	case !errors.Is(err, context.Canceled):
-		p.owner.log.Warn().Err(err).Int32("partition", p.Number).Msg("let go of a partition with an error")
+		p.owner.log.Warn().Err(err).Int32("partition", p.Number).Msg("a partition ended with an error")
 	}
 	return nil
 }

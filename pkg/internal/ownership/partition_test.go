@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What was started for another member is not confirmed, although the coordinator
-// knows the one that we are: others may have run it meanwhile.
+// A partition that was started for another member is not confirmed, although the
+// coordinator knows this member: others may have run the partition meanwhile.
 func TestConfirmOfAnotherMember(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -30,8 +30,8 @@ func TestConfirmOfAnotherMember(t *testing.T) {
 	})
 }
 
-// What was let go of is not confirmed, although the coordinator still says that it is
-// ours.
+// A suspended partition is not confirmed, although the coordinator still says that this
+// replica owns it.
 func TestConfirmOfWhatWasLetGo(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -45,8 +45,8 @@ func TestConfirmOfWhatWasLetGo(t *testing.T) {
 	})
 }
 
-// Whoever comes back as another member ends what it ran as the former one before it
-// runs that again.
+// A replica that comes back as another member ends what it ran as the former one before
+// it runs that again.
 func TestAnotherMemberStartsAnew(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -57,20 +57,20 @@ func TestAnotherMemberStartsAnew(t *testing.T) {
 		began := time.Now()
 		r.StartAs(t.Context(), "another")
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("it waited for %v, want a second: until what ran had ended", took)
+			t.Errorf("it waited for %v, want a second, until the former run had ended", took)
 		}
 		synctest.Wait()
 		if diff := cmp.Diff(all(2), j.begun()); diff != "" {
 			t.Errorf("how often partitions were run (-want +got):\n%s", diff)
 		}
 		if j.held[before.Number] == before {
-			t.Error("what the former member ran is still held")
+			t.Error("the partition of the former member still counts as owned")
 		}
 	})
 }
 
-// What was given up is not run again, however often what is left is suspended and
-// started.
+// A partition that was given up is not run again, however often the others are suspended
+// and started.
 func TestWhatWasGivenUpIsNotRunAgain(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -92,7 +92,7 @@ func TestWhatWasGivenUpIsNotRunAgain(t *testing.T) {
 	})
 }
 
-// What is suspended stays owned: it runs again, once, when the coordinator answers.
+// A suspended partition stays owned. It runs again, once, when the coordinator answers.
 func TestWhatIsSuspendedRunsAgain(t *testing.T) {
 	virtual(t, func(t *testing.T, c *cluster) {
 		j := newJournal(t)
@@ -110,8 +110,8 @@ func TestWhatIsSuspendedRunsAgain(t *testing.T) {
 	})
 }
 
-// These answers of a coordinator say that we are not the owner; others say neither
-// that nor the opposite (OffsetCommitResponse in Kafka's protocol guide).
+// With these answers the coordinator says that this replica is not the owner. Other
+// answers leave that open (OffsetCommitResponse in Kafka's protocol guide).
 func TestConfirmReadsTheCode(t *testing.T) {
 	for code, no := range map[*kerr.Error]bool{
 		kerr.IllegalGeneration: true, kerr.UnknownMemberID: true, kerr.FencedInstanceID: true,

@@ -10,21 +10,22 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 // repeatAfter is how often a log repeats what has not changed.
 const repeatAfter = 5 * time.Minute
 
-// report logs what keeps the group from working: of each class of trouble the
-// first time, and then every five minutes.
+// report logs why the group does not work: each class of error at once, and then every
+// five minutes.
 type report struct {
 	log zerolog.Logger
 
 	mu       sync.Mutex
-	err      error                // nil: all is well
-	failures int                  // since all was well
-	told     map[string]time.Time // when, by class, since all was well
+	err      error                // nil: the group works
+	failures int                  // since the group last worked
+	told     map[string]time.Time // when each class was last logged, since the group last worked
 }
 
 func (r *report) fail(err error) {
@@ -41,10 +42,10 @@ func (r *report) fail(err error) {
 	}
 	r.told[class] = now
 	event := r.log.Error().Err(err)
-	if hint := hint(err); hint != "" {
+	if hint := failure.Hint(err); hint != "" {
 		event = event.Str("hint", hint)
 	}
-	event.Msg("the partitions of this replica cannot be told")
+	event.Msg("this replica does not know which partitions it owns")
 }
 
 func (r *report) mended() {
@@ -67,22 +68,12 @@ func class(err error) string {
 	if code, ok := errors.AsType[*kerr.Error](err); ok {
 		return code.Message
 	}
-	return hint(err)
+	return failure.Hint(err)
 }
 
-func hint(err error) string {
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return h.Hint()
-	}
-	return ""
-}
-
-// explain adds what to do about an error: what is about the group is said here,
-// and about anything else by the client. Reading is the only thing that members
-// do with the topic, as far as the cluster's access lists go.
+// explain adds a hint to an error about the group; the client's settings add it to any
+// other error. A member needs to read the topic, by the cluster's access lists, and nothing
+// more.
 func (s *Settings) explain(err error) error {
 	allow := fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal %s --operation Read",
 		strings.Join(s.Cluster.Brokers, ","), s.Cluster.Principal())
@@ -92,7 +83,7 @@ func (s *Settings) explain(err error) error {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return sink.Destination(err, fmt.Sprintf("allow reading the topic: %s --topic %s", allow, s.Topic))
 	case errors.Is(err, kerr.FencedInstanceID):
-		return sink.Destination(err, fmt.Sprintf("another process has joined as instance_id %s: give each its own", s.InstanceID))
+		return sink.Destination(err, fmt.Sprintf("another process joined as instance_id %s: give each its own", s.InstanceID))
 	case errors.Is(err, kerr.InconsistentGroupProtocol):
 		return sink.Destination(err, fmt.Sprintf("clients of another kind are members of group %s: see kafka-consumer-groups.sh --describe --members, and choose another group", s.Group))
 	case errors.Is(err, kerr.InvalidSessionTimeout):

@@ -23,13 +23,13 @@ const (
 	partitions = 25
 )
 
-// journal is told by all replicas of a test what they run.
+// journal records what all replicas of a test run.
 type journal struct {
 	t       *testing.T
 	mu      sync.Mutex
-	running map[int32]string // names of replicas
+	running map[int32]string // the replica that runs each partition
 	held    map[int32]*ownership.Partition
-	began   map[int32]int // how often
+	began   map[int32]int // how often each partition was run
 	changed chan struct{} // closed at the next change
 }
 
@@ -48,7 +48,7 @@ func (j *journal) change(f func()) {
 	j.changed = make(chan struct{})
 }
 
-// run is what a replica runs for a partition: it takes a while to end.
+// run returns the run function of a replica. It takes a while to end.
 func (j *journal) run(name string, lingers time.Duration) func(context.Context, *ownership.Partition) error {
 	return func(ctx context.Context, p *ownership.Partition) error {
 		j.change(func() {
@@ -67,7 +67,7 @@ func (j *journal) run(name string, lingers time.Duration) func(context.Context, 
 	}
 }
 
-// await waits until what runs is as it is to be, and returns how long it took.
+// await waits until the running partitions satisfy is, and returns how long it took.
 func (j *journal) await(d time.Duration, what string, is func(running map[int32]string) bool) time.Duration {
 	j.t.Helper()
 	began, deadline := time.Now(), time.After(d)
@@ -86,8 +86,8 @@ func (j *journal) await(d time.Duration, what string, is func(running map[int32]
 	}
 }
 
-// shared reports whether all partitions run, on all of names and nobody else,
-// in parts that differ by no more than one.
+// shared reports whether all partitions run, only on the given replicas, in shares that
+// differ by at most one.
 func shared(names ...string) func(map[int32]string) bool {
 	return func(running map[int32]string) bool {
 		count := make(map[string]int)
@@ -114,7 +114,7 @@ func without(name string) func(map[int32]string) bool {
 	}
 }
 
-// begun is how often each partition was run, in their order.
+// begun returns how often each partition was run, in their order.
 func (j *journal) begun() []int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -125,7 +125,7 @@ func (j *journal) begun() []int {
 	return times
 }
 
-// any is one of the partitions that a replica runs.
+// any returns one of the partitions that a replica runs.
 func (j *journal) any(name string) *ownership.Partition {
 	j.t.Helper()
 	j.mu.Lock()
@@ -139,7 +139,7 @@ func (j *journal) any(name string) *ownership.Partition {
 	return nil
 }
 
-// replica is one that runs until it is stopped.
+// replica is a replica that runs until it is stopped.
 type replica struct {
 	*ownership.Ownership
 	cancel context.CancelFunc
@@ -168,16 +168,16 @@ func joinTelling(t *testing.T, dial kafkaclient.Dial, s ownership.Settings, log 
 func (r *replica) stop() error {
 	r.cancel()
 	err := <-r.ended
-	r.ended <- nil // for whoever stops it again
+	r.ended <- nil // for a second call of stop
 	return err
 }
 
-// wire is what a replica's connections go over.
+// wire is the network of a replica.
 type wire struct {
 	dial kafkaclient.Dial
 	mu   sync.Mutex
 	cut  bool
-	dead chan struct{} // closed: nothing comes through, and nobody is told
+	dead chan struct{} // closed: nothing passes, and there is no error
 	open []net.Conn
 }
 
@@ -206,13 +206,13 @@ func (w *wire) connect(ctx context.Context, network, address string) (net.Conn, 
 	return wired{conn, w}, nil
 }
 
-// sever closes all connections and lets none come about, until mend.
+// sever closes all connections and refuses new ones, until mend.
 func (w *wire) sever() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = true
 	for _, conn := range w.open {
-		conn.Close() // for an error of one that is closed nobody waits
+		conn.Close() // nobody waits for its error
 	}
 	w.open = nil
 }
@@ -243,7 +243,7 @@ func (c wired) Read(b []byte) (int, error) {
 	select {
 	case <-c.wire.dead:
 		if err == nil {
-			// What is on the way when the wire goes dead is lost with it.
+			// Bytes that are under way when the wire dies are lost.
 			return c.Read(b)
 		}
 	default:

@@ -10,21 +10,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// watch starts what is owned once the coordinator has said that we are a member,
-// and lets go of it when that was so long ago that the session may end soon.
+// watch starts the owned partitions once the coordinator has confirmed this member. It
+// suspends them when the last confirmation is so old that the session may end soon.
 //
-// It sends heartbeats of its own. Those of kgo are not told to anyone, and a
-// coordinator that cannot be reached is found missing only when they have been
-// retried for a session, each try waiting for a connection and an answer in its
-// turn; while kgo waits to join, which may take as long as a rebalance, it sends
-// none. The coordinator does not mind to hear from a member twice.
+// It sends heartbeats of its own. kgo does not report the outcome of its heartbeats. It
+// notices that the coordinator cannot be reached only after it has retried for a session.
+// While it waits to join, for up to a rebalance, it sends none. The coordinator accepts two
+// heartbeats from one member.
 func (o *Ownership) watch(ctx context.Context) {
-	const valid = session - grace  // of an answer, from when it was asked for
-	until := time.Now().Add(valid) // when to let go
+	const valid = session - grace  // how long a confirmation counts, from its request on
+	until := time.Now().Add(valid) // when to suspend
 	err := errSilent               // and why
 	for lapsed := false; ctx.Err() == nil; {
-		// Looked at before anything is asked: this may be the first thing that
-		// happens after a long sleep.
+		// The clock comes first: the process may have been stopped until now.
 		if !lapsed && !time.Now().Before(until) {
 			lapsed = true
 			o.suspend("")
@@ -59,21 +57,20 @@ func (o *Ownership) watch(ctx context.Context) {
 }
 
 var (
-	errSilent   = errors.New("no answer for too long")
-	errNoMember = errors.New("not a member of the group")
+	errSilent   = errors.New("the coordinator did not answer for too long")
+	errNoMember = errors.New("this replica is not a member of the group")
 )
 
-// lapsed tells why this replica is not known to be a member. That it is none is
-// told only where kgo has not said why.
+// lapsed reports why this replica may no longer be a member. errNoMember gives no reason, so
+// it is not reported over an error that does.
 func (o *Ownership) lapsed(err error) {
 	if !errors.Is(err, errNoMember) || o.report.last() == nil {
 		o.report.fail(o.settings.explain(err))
 	}
 }
 
-// member asks the coordinator whether we are a member of the group, and returns
-// which. An answer that is seen only after the deadline says nothing about the
-// present.
+// member asks the coordinator whether this replica is a member of the group, and returns its
+// member id. An answer that is read after the deadline does not count.
 func (o *Ownership) member(ctx context.Context, deadline time.Time) (string, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -102,16 +99,16 @@ func (o *Ownership) beat(ctx context.Context, member string, generation int32) e
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	// The answer to members of a group that is sharing out partitions anew.
+	// A member gets this answer during a rebalance.
 	if errors.Is(err, kerr.RebalanceInProgress) {
 		return nil
 	}
 	return err
 }
 
-// within returns when f has, or else when ctx ends: f goes on then until Run
-// ends. A request of kgo that waits for a connection which another one is making
-// does not look at its context until that came about or failed.
+// within returns when f returns or ctx ends. After ctx ended, f may go on until Run ends:
+// a request of kgo that waits for a connection which another request opens does not notice
+// the end of its context.
 func (o *Ownership) within(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	o.asking.Go(func() { done <- f() })

@@ -1,32 +1,29 @@
-// Package rawjson finds its way through JSON text (RFC 8259) that is known to be
-// valid, and builds nothing: the functions say where a value ends and what a
-// string means. What comes before a record is encoded (see transform/prepare)
-// reads events with it, at a fraction of the cost of a decoder.
+// Package rawjson scans JSON text (RFC 8259) without decoding it, at a fraction of the
+// cost of a decoder.
 //
-// It checks nothing. In text that is not valid JSON the answers mean nothing
-// either, but they lie within the text, and every step makes progress: no input
-// makes it panic or loop. Whoever does not know that a text is valid asks
-// encoding/json first.
+// A Scanner validates: a source reads answers with it.
+//
+// The functions expect valid JSON, such as an event that a Scanner accepted, and are
+// faster: transforms read events with them. They return where a value ends and what a
+// string means. For text that is not valid JSON the results mean nothing, but they lie
+// within the text, and every step makes progress: no input makes them panic or loop.
 package rawjson
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 )
 
-// Space returns where the next token at or behind i begins, len(text) if none.
+// Space returns where the next token starts, at or after i; len(text) if there is none.
 func Space(text []byte, i int) int {
-	for i < len(text) && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
+	// Most tokens follow without space, and nothing else that is valid is below it.
+	for i < len(text) && text[i] <= ' ' && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
 		i++
 	}
 	return i
 }
 
-// String returns the end of the string that begins with the quote at i.
+// String returns the end of the string that starts with the quote at i.
 func String(text []byte, i int) int {
 	for end := i + 1; ; end++ {
 		end = quote(text, end)
@@ -44,12 +41,17 @@ func String(text []byte, i int) int {
 	}
 }
 
-// quote returns where the next quote at or behind i is, len(text) or more if there
-// is none. Most strings are a few bytes long, and eight are looked at together.
+// Eight bytes at a time: ones*c is the byte c eight times, highs their highest bits.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// quote returns the index of the next quote, at or after i; len(text) or more if there
+// is none. It checks eight bytes at a time; most strings are only a few bytes long.
 func quote(text []byte, i int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(text); i += 8 {
-		// The lowest bit that is set is that of the first byte that was a quote.
+		// The lowest set bit belongs to the first quote.
 		w := binary.LittleEndian.Uint64(text[i:]) ^ ones*'"'
 		if found := (w - ones) & ^w & highs; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
@@ -61,7 +63,7 @@ func quote(text []byte, i int) int {
 	return i
 }
 
-// Literal returns the end of the number, true, false or null that begins at i.
+// Literal returns the end of the number, true, false or null that starts at i.
 func Literal(text []byte, i int) int {
 	for end := i + 1; end < len(text); end++ {
 		switch text[end] {
@@ -72,7 +74,7 @@ func Literal(text []byte, i int) int {
 	return len(text)
 }
 
-// Value returns the end of the value that begins at i.
+// Value returns the end of the value that starts at i.
 func Value(text []byte, i int) int {
 	depth := 0
 	for i < len(text) {
@@ -99,9 +101,9 @@ func Value(text []byte, i int) int {
 	return len(text)
 }
 
-// Member finds the parts of the member of an object whose key begins at or
-// behind i: its key with the quotes, and where the value begins. It is not ok at
-// the end of the object.
+// Member finds the member of an object whose key starts at or after i. It returns the
+// key with its quotes, and where the value starts. ok is false at the end of the
+// object.
 func Member(text []byte, i int) (key []byte, value int, ok bool) {
 	if i = Space(text, i); i >= len(text) || text[i] != '"' {
 		return nil, i, false
@@ -114,72 +116,12 @@ func Member(text []byte, i int) (key []byte, value int, ok bool) {
 	return text[i:end], Space(text, value), true
 }
 
-// Next returns where the member or element behind the one that ends at i begins;
-// more is false at the end of the object or array, and i then lies behind that.
+// Next returns where the member or element after the one that ends at i starts. more is
+// false at the end of the object or array; next is then the index after it.
 func Next(text []byte, i int) (next int, more bool) {
 	i = Space(text, i)
 	if i < len(text) && text[i] == ',' {
 		return Space(text, i+1), true
 	}
 	return min(i+1, len(text)), false
-}
-
-// Plain reports whether a string, with its quotes, stands for the bytes between
-// them.
-func Plain(quoted []byte) bool {
-	return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted)
-}
-
-// Unquote appends what a string means, given with its quotes. Bytes that are not
-// UTF-8 and lone surrogates become U+FFFD, as in encoding/json.
-func Unquote(dst, quoted []byte) []byte {
-	if len(quoted) < 2 {
-		return dst
-	}
-	in := quoted[1 : len(quoted)-1]
-	for i := 0; i < len(in); {
-		c := in[i]
-		switch {
-		case c == '\\' && i+1 < len(in):
-			dst, i = escape(dst, in, i+1)
-		case c < utf8.RuneSelf:
-			dst, i = append(dst, c), i+1
-		default:
-			r, n := utf8.DecodeRune(in[i:])
-			dst, i = utf8.AppendRune(dst, r), i+n
-		}
-	}
-	return dst
-}
-
-var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
-
-// escape appends what the escape means whose letter stands at i.
-func escape(dst, in []byte, i int) ([]byte, int) {
-	if in[i] != 'u' {
-		return append(dst, escapes[in[i]]), i + 1
-	}
-	r := hex(in, i+1)
-	i = min(i+5, len(in))
-	if utf16.IsSurrogate(r) {
-		pair := rune(utf8.RuneError)
-		if i+1 < len(in) && in[i] == '\\' && in[i+1] == 'u' {
-			pair = utf16.DecodeRune(r, hex(in, i+2))
-		}
-		if r = pair; r != utf8.RuneError {
-			i = min(i+6, len(in))
-		}
-	}
-	return utf8.AppendRune(dst, r), i
-}
-
-func hex(in []byte, i int) rune {
-	if i+4 > len(in) {
-		return utf8.RuneError
-	}
-	n, err := strconv.ParseUint(string(in[i:i+4]), 16, 16)
-	if err != nil {
-		return utf8.RuneError
-	}
-	return rune(n)
 }

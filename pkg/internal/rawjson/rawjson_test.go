@@ -17,7 +17,7 @@ var values = []string{
 	`{"id":"q7","metadata":{"from":"main","n":1842,"list":["x","y\/z"]},"last":false}`,
 }
 
-// rebuild decodes a value by nothing but what the package says of it.
+// rebuild decodes a value with nothing but this package.
 func rebuild(text []byte, i int) (any, int) {
 	switch text[i] {
 	case '{':
@@ -55,7 +55,7 @@ func rebuild(text []byte, i int) (any, int) {
 	return json.Number(text[i:end]), end
 }
 
-// reference is the same from encoding/json, with all literals as they stand.
+// reference decodes the same value with encoding/json, with literals unchanged.
 func reference(t *testing.T, text []byte) any {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))

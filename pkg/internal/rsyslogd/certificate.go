@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// writeCertificates writes an authority, a certificate it signed, and its key,
-// and returns the path of the first.
+// writeCertificates writes an authority, a certificate that it signed, and that
+// certificate's key. It returns the path of the authority.
 func writeCertificates(dir string) (ca string, err error) {
 	authority, authorityKey, err := certify(&x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
@@ -51,8 +51,7 @@ func writeCertificates(dir string) (ca string, err error) {
 	return ca, nil
 }
 
-// certify makes a certificate and its key, signed by its own if there is no
-// parent.
+// certify makes a certificate and its key. Without a parent it is self-signed.
 func certify(c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

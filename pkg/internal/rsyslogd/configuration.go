@@ -6,8 +6,8 @@ import (
 	"text/template"
 )
 
-// configuration is what rsyslogd reads. Messages go through a ruleset of their
-// own, so that what the daemon says of itself is not among them.
+// configuration is the configuration of rsyslogd. Messages go through their own ruleset,
+// so that the daemon's own log is not among them.
 var configuration = template.Must(template.New("").Parse(`
 global(workDirectory="{{.Dir}}"{{with .AbortOver}} maxMessageSize="{{.}}"{{end}})
 {{if .Direct}}main_queue(queue.type="Direct"){{end}}

@@ -16,9 +16,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/rsyslogd"
 )
 
-// A message by each transport arrives in each of three lives, and the daemon
-// tells what it made of it.
-func TestEveryTransportInEveryLife(t *testing.T) {
+// A message over each transport arrives in each of three runs, and the daemon returns the
+// parsed fields.
+func TestEveryTransportInEveryRun(t *testing.T) {
 	for _, direct := range []bool{true, false} {
 		t.Run(fmt.Sprintf("direct %t", direct), func(t *testing.T) {
 			d := rsyslogd.Start(t, rsyslogd.Config{Direct: direct})
@@ -45,7 +45,7 @@ func TestEveryTransportInEveryLife(t *testing.T) {
 	}
 }
 
-// sendAll sends a message by each transport, each once the one before is there.
+// sendAll sends a message over each transport, each after the previous one has arrived.
 func sendAll(t *testing.T, d *rsyslogd.Daemon, life, before int) (want []rsyslogd.Message) {
 	t.Helper()
 	for i, transport := range []string{"tcp", "tls", "udp", "relp", "relp+tls"} {
@@ -92,7 +92,7 @@ func send(t *testing.T, d *rsyslogd.Daemon, transport, message string) {
 	})
 }
 
-// relp is a session without waiting for answers.
+// relp is a session that does not wait for answers.
 func relp(message string) string {
 	return fmt.Sprintf("1 open 30 relp_version=0\ncommands=syslog\n2 syslog %d %s\n", len(message), message)
 }

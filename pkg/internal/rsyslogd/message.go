@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Message is one that the daemon wrote, as it understood it.
+// Message is a message as the daemon parsed and wrote it.
 type Message struct {
-	Raw        string // all of it, escaped
+	Raw        string // the whole message, escaped
 	Host       string
 	App        string
 	ID         string // MSGID; "-" if there is none
@@ -19,8 +19,8 @@ type Message struct {
 	Text       string // MSG, in RFC 3164 with the space before it
 }
 
-// Messages are all that the daemon wrote in its lives, in order. Those in the
-// queue of one that runs are not there yet.
+// Messages returns all messages that the daemon has written since the first start, in
+// order. It does not include messages in the queue of a running daemon.
 func (d *Daemon) Messages() ([]Message, error) {
 	text, err := d.written()
 	if err != nil {
@@ -29,7 +29,7 @@ func (d *Daemon) Messages() ([]Message, error) {
 	var messages []Message
 	for line := range bytes.Lines(text) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // It is being written.
+			break // the daemon is still writing it
 		}
 		var m Message
 		if err := json.Unmarshal(line, &m); err != nil {
@@ -40,7 +40,7 @@ func (d *Daemon) Messages() ([]Message, error) {
 	return messages, nil
 }
 
-// Size grows with every message. It can be asked for often.
+// Size returns the size of the file of messages. It is cheap to call.
 func (d *Daemon) Size() (int64, error) {
 	info, err := os.Stat(d.path("messages"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -52,7 +52,7 @@ func (d *Daemon) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// written is the file of messages; it is made with the first.
+// written returns the file of messages. The daemon creates it with the first message.
 func (d *Daemon) written() ([]byte, error) {
 	text, err := os.ReadFile(d.path("messages"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -61,8 +61,8 @@ func (d *Daemon) written() ([]byte, error) {
 	return text, err
 }
 
-// cut takes off the file what a daemon that was killed wrote of a line, so that
-// the next does not write behind it.
+// cut cuts off a torn last line of a killed daemon, so that the next one does not append
+// to it.
 func (d *Daemon) cut() error {
 	text, err := d.written()
 	whole := bytes.LastIndexByte(text, '\n') + 1
@@ -72,8 +72,8 @@ func (d *Daemon) cut() error {
 	return os.Truncate(d.path("messages"), int64(whole))
 }
 
-// Escape is what rsyslog makes of control characters by default
-// (parser.escapeControlCharactersOnReceive): #ooo, in octal.
+// Escape replaces control characters as rsyslog does by default
+// (parser.escapeControlCharactersOnReceive): with #ooo, in octal.
 func Escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
 
-// port is one that the daemon listens on, on 127.0.0.1.
+// port is a port of 127.0.0.1 that the daemon listens on.
 type port struct {
 	network string // tcp or udp
 	number  int
@@ -34,7 +34,7 @@ func choosePorts() (ports, error) {
 
 func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
 
-// listening returns an error that names a port nobody listens on.
+// listening returns an error that names a port without a listener.
 func (p *ports) listening() error {
 	for _, p := range p.all() {
 		is, err := p.listening()
@@ -48,8 +48,8 @@ func (p *ports) listening() error {
 	return nil
 }
 
-// listening looks into the kernel's table, since a connection to try would be one
-// more that the daemon has to deal with, and one by UDP would not tell.
+// listening reads the kernel's table. A trial connection would be an extra one for the
+// daemon, and with UDP it would prove nothing.
 func (p *port) listening() (bool, error) {
 	table, err := os.ReadFile("/proc/net/" + p.network)
 	if err != nil {

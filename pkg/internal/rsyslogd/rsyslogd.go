@@ -1,15 +1,15 @@
-// Package rsyslogd runs Debian's rsyslog for the integration tests: the next hop
-// that most have, with a configuration of the test's own, on ports of the loopback
-// interface, beside the machine's and without touching it.
+// Package rsyslogd runs Debian's rsyslog, the most common next hop, for the integration
+// tests. It has its own configuration and ports of the loopback interface, and does not
+// touch the machine's rsyslog.
 //
-// It takes messages by every transport at once, and writes each with what it made
-// of it as one JSON object a line, which the test reads back. What is sent has to be
-// looked for with Escape in mind: by default rsyslog rewrites control characters.
+// It receives messages over every transport at once, and writes each of them, with the
+// fields that it parsed, as a line of JSON, which the test reads back. By default rsyslog
+// rewrites control characters, so use Escape to find a message.
 //
-// It needs the packages rsyslog, rsyslog-relp and rsyslog-openssl, and fails
-// naming them where they are missing. It does not configure queues on disk,
-// certificates of clients, or limits: what matters are the defaults that users
-// have, but for Config. Only tests may import this package.
+// It needs the packages rsyslog, rsyslog-relp and rsyslog-openssl; if they are missing, it
+// fails and names them. It configures no queues on disk, no client certificates and no
+// limits: apart from Config, the tests need the defaults that users have. Only tests may
+// import this package.
 package rsyslogd
 
 import (
@@ -26,31 +26,30 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Config is what differs between tests.
+// Config holds the options that differ between tests.
 type Config struct {
-	// Direct makes rsyslog handle a message where it received it, so that it is in
-	// the file before it is acknowledged. Otherwise it first lies in a queue in
-	// memory, as by default.
+	// Direct makes rsyslog write a message to the file before it acknowledges the
+	// message. Otherwise the message is first in a queue in memory, as by default.
 	Direct bool
 
 	// AbortOver is the largest message in bytes. Over a larger one imrelp ends the
-	// connection, and what it has of it is gone. 0: 8 KiB, and it cuts larger ones.
+	// connection and drops the message. 0: 8 KiB, and larger messages are cut.
 	AbortOver int
 }
 
-// Daemon is an rsyslogd. The addresses stay the same over its lives.
+// Daemon is an rsyslogd. It keeps its addresses when it is started again.
 type Daemon struct {
 	TCP, TLS, UDP, RELP, RELPTLS string // host and port
-	CAFile                       string // of the certificate on TLS and RELPTLS, which is for 127.0.0.1
+	CAFile                       string // authority of the certificate of TLS and RELPTLS, which is for 127.0.0.1
 
 	binary, dir string
 	ports       ports
-	process     *exec.Cmd // nil if it does not run
+	process     *exec.Cmd // nil if the daemon does not run
 	ended       chan error
 	stderr      bytes.Buffer
 }
 
-// Start starts a daemon, which the end of the test kills.
+// Start starts a daemon, which is killed at the end of the test.
 func Start(tb testing.TB, c Config) *Daemon {
 	tb.Helper()
 	d := &Daemon{dir: tb.TempDir()}
@@ -92,7 +91,7 @@ func (d *Daemon) prepare(c Config) (err error) {
 
 const packages = "install the Debian packages rsyslog, rsyslog-relp and rsyslog-openssl"
 
-// find looks where Debian puts it, too: that is in the PATH of root alone.
+// find also looks where Debian installs it: only root has that directory in the PATH.
 func find() (string, error) {
 	for _, name := range []string{"rsyslogd", "/usr/sbin/rsyslogd"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -102,8 +101,8 @@ func find() (string, error) {
 	return "", fmt.Errorf("there is no rsyslogd: %s", packages)
 }
 
-// check lets rsyslogd read its configuration, since it starts without what it
-// cannot load.
+// check makes rsyslogd validate its configuration, since otherwise it starts without the
+// parts that it cannot load.
 func (d *Daemon) check() error {
 	out, err := exec.Command(d.binary, "-N1", "-f", d.path("rsyslog.conf")).CombinedOutput()
 	if err != nil {
@@ -121,8 +120,7 @@ func (d *Daemon) Start() error {
 		return errors.New("rsyslogd runs already")
 	}
 	d.stderr.Reset()
-	// In the foreground, without a change of directory, and with a file for its
-	// process id that is not the machine's.
+	// In the foreground, without changing the directory, and with its own pid file.
 	cmd := exec.Command(d.binary, "-n", "-C", "-i", d.path("pid"), "-f", d.path("rsyslog.conf"))
 	cmd.Stdout, cmd.Stderr = &d.stderr, &d.stderr
 	if err := cmd.Start(); err != nil {
@@ -137,7 +135,8 @@ func (d *Daemon) Start() error {
 	return nil
 }
 
-// ready tells whether it listens on all ports, and gives up if it has ended.
+// ready returns nil once the daemon listens on all ports, and a permanent error if it
+// has ended.
 func (d *Daemon) ready() error {
 	select {
 	case err := <-d.ended:
@@ -148,8 +147,8 @@ func (d *Daemon) ready() error {
 	}
 }
 
-// log is what the daemon says of itself. It is to be asked for at its end, or
-// when it does not start.
+// log returns the daemon's own log. Call it after the daemon has ended, or if it does not
+// start.
 func (d *Daemon) log() string {
 	text, err := os.ReadFile(d.path("log"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -158,11 +157,11 @@ func (d *Daemon) log() string {
 	return string(text)
 }
 
-// Stop ends the daemon with SIGTERM, after which it writes what it has in its
-// queue and exits.
+// Stop ends the daemon with SIGTERM. The daemon writes the messages in its queue and
+// exits.
 func (d *Daemon) Stop() error { return d.end(syscall.SIGTERM) }
 
-// Kill ends the daemon with SIGKILL. One that does not run is left alone.
+// Kill ends the daemon with SIGKILL. It does nothing if the daemon does not run.
 func (d *Daemon) Kill() error {
 	if d.process == nil {
 		return nil
@@ -180,7 +179,7 @@ func (d *Daemon) end(with syscall.Signal) error {
 	<-d.ended
 	status, ok := d.process.ProcessState.Sys().(syscall.WaitStatus)
 	d.process = nil
-	// The file of a daemon that was killed keeps the next from starting.
+	// The pid file of a killed daemon would stop the next one from starting.
 	if err := os.Remove(d.path("pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

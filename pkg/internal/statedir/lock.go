@@ -11,23 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked is the error of a lock that somebody else holds.
+// ErrLocked is the error of a lock that another holder has.
 var ErrLocked = errors.New("is locked")
 
-// patience is how long Lock waits. A lock that is held so long belongs to a
-// process that was stopped, or to a file system that hangs, and the caller has
-// to hear of it.
+// patience is how long Lock waits. A lock that is held longer belongs to a stopped
+// process or a hanging file system, which the caller must report.
 const patience = 10 * time.Second
 
-// ErrLost is about a lock whose file was removed or replaced. Another process can
-// then lock the file that is there, so the lock excludes nobody.
+// ErrLost is the error of a lock whose file was removed or replaced. The lock then
+// excludes nobody: another process can lock the new file.
 var ErrLost = errors.New("the lock was removed or replaced while this process held it")
 
-// TryLock opens the file at path, creating it with mode 0600, and takes its
-// lock, or fails with ErrLocked. The lock ends when the file is closed, and so
-// with the process at the latest, however that dies. A symbolic link is refused
-// (open(2), O_NOFOLLOW): whoever can write to the directory could have made it
-// lead to a file that the holder then overwrites.
+// TryLock opens the file at path, or creates it with mode 0600, and locks it. It
+// returns ErrLocked if another holder has the lock. The lock ends when the file is
+// closed, at the latest when the process dies. A symbolic link is refused (open(2),
+// O_NOFOLLOW): a user who can write to the directory could point it at a file that
+// the holder then overwrites.
 func TryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -43,7 +42,7 @@ func TryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Held returns ErrLost unless the file of a lock is still the one at its path.
+// Held returns ErrLost unless the file of a lock is still at its path.
 func Held(f *os.File) error {
 	ours, err := f.Stat()
 	if err != nil {
@@ -59,8 +58,8 @@ func Held(f *os.File) error {
 	return nil
 }
 
-// TryLockFile takes the lock of an open file, or fails with ErrLocked. Two
-// openings of one file exclude each other within a process as well.
+// TryLockFile locks an open file, or returns ErrLocked. Two descriptors that were
+// opened apart exclude each other also within one process.
 func TryLockFile(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -76,8 +75,8 @@ func TryLockFile(f *os.File) error {
 	}
 }
 
-// Lock is TryLock that waits, until ctx ends or for ten seconds. It asks again
-// and again rather than blocking in the kernel, where ctx could not end it.
+// Lock calls TryLock until it gets the lock, ctx ends, or ten seconds have passed.
+// It does not block in the kernel, where ctx could not interrupt it.
 func Lock(ctx context.Context, path string) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

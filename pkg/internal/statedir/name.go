@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// FileName is a file name, without extension, that no other lane has: letters,
-// digits, '-', '_' and '.' stand for themselves, the slash between source and
-// sink is a '+', and any other byte, a capital letter or a leading '.' is
-// percent-encoded. So "acme/siem" is "acme+siem", a.b/c and a/b.c stay apart
-// also where the file system folds case, and no name leaves the directory.
+// FileName returns a file name for the lane, without extension, that no other lane
+// has. Lower-case letters, digits, '-', '_' and '.' stay as they are; the slash
+// between source and sink becomes a '+'; any other byte, a capital letter and a
+// leading '.' are percent-encoded. So "acme/siem" becomes "acme+siem". Names differ
+// also on a file system that folds case, and no name leads out of the directory.
 func FileName(lane string) string {
 	var name strings.Builder
 	for i := range len(lane) {
@@ -26,7 +26,7 @@ func FileName(lane string) string {
 	return name.String()
 }
 
-// LaneName is the lane whose FileName is name; ok is false if there is none.
+// LaneName returns the lane whose FileName is name; ok is false if there is none.
 func LaneName(name string) (lane string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {

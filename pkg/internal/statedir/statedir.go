@@ -1,8 +1,8 @@
-// Package statedir is what the stores on disk share: a private directory, file
-// names for lanes, locks that die with their process, and the fsync of a
-// directory, without which a rename may be forgotten when the power fails.
+// Package statedir holds what the stores on disk share: a private directory, file
+// names for lanes, locks that end with their process, and the fsync of a directory,
+// without which a power failure can undo a rename.
 //
-// It knows nothing of what the files hold.
+// It does not know the content of the files.
 package statedir
 
 import (
@@ -15,13 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open makes dir a directory that only its owner can use. Where it has to be
-// created, it is created with mode 0700, parents too, and survives a power loss
-// once Open has returned.
+// Open creates dir and its parents if they are missing, with mode 0700. A new
+// directory survives a power loss once Open has returned.
 //
-// A directory that exists keeps its mode: it may be a mounted volume whose mode
-// is not ours to set, or a directory like /var named by mistake. If others than
-// its owner may enter it, warning says so and what to do; otherwise it is empty.
+// An existing directory keeps its mode: it may be a mounted volume with a mode of
+// its own, or a directory like /var that was named by mistake. If users other than
+// its owner may enter it, warning says so and what to do; otherwise warning is empty.
 func Open(dir string) (warning string, err error) {
 	if err := create(dir); err != nil {
 		return "", err
@@ -37,8 +36,8 @@ func Open(dir string) (warning string, err error) {
 	return "", nil
 }
 
-// create makes the missing part of dir and syncs the parent of each directory
-// it made.
+// create creates the missing part of dir and syncs the parent of each directory
+// that it created.
 func create(dir string) error {
 	info, err := os.Stat(dir)
 	if err == nil {
@@ -61,7 +60,8 @@ func create(dir string) error {
 	return Sync(parent)
 }
 
-// Sync makes what was created, renamed or removed in dir survive a power loss.
+// Sync makes files that were created, renamed or removed in dir survive a power
+// loss as such.
 func Sync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -70,16 +70,16 @@ func Sync(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Advice is what a person can do about an error of the file system at path;
-// empty if nothing is known.
-func Advice(err error, path string) string {
+// Hint returns what a person can do about an error of the file system at path;
+// empty for an unknown error.
+func Hint(err error, path string) string {
 	switch {
 	case errors.Is(err, ErrLost):
-		return fmt.Sprintf("see that no other sluice uses %s and that no clean-up removes files there, then restart this one", filepath.Dir(path))
+		return fmt.Sprintf("make sure that no other sluice uses %s and that no clean-up removes files there, then restart this one", filepath.Dir(path))
 	case errors.Is(err, unix.ELOOP):
 		return fmt.Sprintf("remove the symbolic link in %s, and let only the user that runs sluice write there", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("let the user that runs sluice (uid %d) own %s", os.Getuid(), path)
+		return fmt.Sprintf("make the user that runs sluice (uid %d) the owner of %s", os.Getuid(), path)
 	case isFull(err):
 		return fmt.Sprintf("free some space on the file system of %s", path)
 	case isReadOnly(err):

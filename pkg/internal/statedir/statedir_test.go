@@ -33,7 +33,7 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	})
-	t.Run("warns of a directory that others can enter, and leaves its mode alone", func(t *testing.T) {
+	t.Run("warns of a directory that others can enter, and keeps its mode", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.Chmod(dir, 0o750); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestFileName(t *testing.T) {
 			t.Errorf("FileName(%q): got %q, want %q", lane, got, want)
 		}
 	}
-	t.Run("no two lanes share a file, and each is found again by its name", func(t *testing.T) {
+	t.Run("lanes have different files, and LaneName finds each again", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			lane := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-c.+%/A-C]{0,6}`)).Draw(t, "lane")
 			name := statedir.FileName(lane)
@@ -92,7 +92,7 @@ func TestFileName(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a name that no lane has is told", func(t *testing.T) {
+	t.Run("a name that no lane has is refused", func(t *testing.T) {
 		for _, name := range []string{"Acme", "a%2", "a%zz", "%61", ".hidden"} {
 			if lane, ok := statedir.LaneName(name); ok {
 				t.Errorf("LaneName(%q): got %q, want none", name, lane)
@@ -174,7 +174,7 @@ func TestLock(t *testing.T) {
 			}
 		})
 	})
-	t.Run("is given up after ten seconds, or when the context ends", func(t *testing.T) {
+	t.Run("returns an error after ten seconds, or when the context ends", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "lock")
 		synctest.Test(t, func(t *testing.T) {
 			first, err := statedir.TryLock(path)
@@ -196,8 +196,8 @@ func TestLock(t *testing.T) {
 	})
 }
 
-// TestSyncReachesTheKernel has a directory whose file system cannot sync: the error
-// proves that the kernel was asked (fsync(2), EINVAL).
+// TestSyncReachesTheKernel uses a directory whose file system cannot sync: the error
+// proves that fsync was called (fsync(2), EINVAL).
 func TestSyncReachesTheKernel(t *testing.T) {
 	if err := statedir.Sync("/proc"); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("got error %v, want EINVAL", err)

@@ -1,5 +1,5 @@
-// Package stdio tells where a descriptor that a process was started with leads,
-// for the sinks that write to one.
+// Package stdio finds out whether a standard descriptor leads anywhere, for the
+// sinks that write to one.
 package stdio
 
 import (
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Null reports whether f is the null device, which accepts and forgets everything.
+// Null reports whether f is the null device, which discards everything.
 func Null(f *os.File) (bool, error) {
 	null, err := os.Stat(os.DevNull)
 	if err != nil {
@@ -23,11 +23,11 @@ func Null(f *os.File) (bool, error) {
 	return ok && info.Mode()&os.ModeCharDevice != 0 && device.Rdev == null.Sys().(*syscall.Stat_t).Rdev, nil
 }
 
-// Closed reports whether f is a standard descriptor that was closed when the
-// process was started. The Go runtime then opens the null device in its place, for
-// reading and writing (runtime, checkfds), so that no other file gets its number.
-// Who redirects output to /dev/null opens that for writing only. Some supervisors
-// open it for reading and writing, as daemon(3) does; that is taken for closed, too.
+// Closed reports whether f is a standard descriptor that was closed when the process
+// started. The Go runtime then opens the null device in its place, for reading and
+// writing, so that no other file gets its number (runtime, checkfds). A shell that
+// redirects output to /dev/null opens it for writing only. Some supervisors open it
+// for reading and writing, as daemon(3) does; Closed reports that as closed, too.
 func Closed(f *os.File) (bool, error) {
 	null, err := Null(f)
 	if err != nil || !null {

@@ -1,15 +1,15 @@
-// Package timestamp reads the times of an API. Nearly all are written alike, in
-// UTC with milliseconds, and these take a quarter of the time that package time
-// needs for them; a fuzz test holds both against each other.
+// Package timestamp parses the times of an API. Nearly all of them are in UTC with
+// milliseconds; it parses these in a quarter of the time that package time needs. A
+// fuzz test compares both.
 package timestamp
 
 import "time"
 
-// layout is how most times are written.
+// layout is the layout of most times.
 const layout = "2006-01-02T15:04:05.000Z"
 
-// Parse reads a time of RFC 3339, with any number of decimals, as time.Parse
-// does. It is not ok if there is none.
+// Parse parses a time of RFC 3339, with any number of decimals, as time.Parse does. ok
+// is false for any other text.
 func Parse(text string) (t time.Time, ok bool) {
 	if ms, ok := parse(text); ok {
 		return time.UnixMilli(ms).UTC(), true
@@ -18,14 +18,14 @@ func Parse(text string) (t time.Time, ok bool) {
 	return t, err == nil
 }
 
-// Canonical reports whether text is a time in UTC with milliseconds, as
+// Canonical reports whether text is a time in UTC with milliseconds, such as
 // "2006-01-02T15:04:05.000Z".
 func Canonical(text string) bool {
 	_, ok := parse(text)
 	return ok
 }
 
-// parse reads a canonical time, in milliseconds since 1970.
+// parse parses a canonical time, and returns milliseconds since 1970.
 func parse(text string) (ms int64, ok bool) {
 	if len(text) != len(layout) || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
 		text[13] != ':' || text[16] != ':' || text[19] != '.' || text[23] != 'Z' {
@@ -59,9 +59,9 @@ func daysIn(month, year int) int {
 	return 31
 }
 
-// days counts those since 1970. Years begin in March here, so that the day that
-// a leap year has more is its last (Howard Hinnant, "chrono-Compatible Low-Level
-// Date Algorithms", days_from_civil).
+// days returns the days since 1970. Its years start in March, so that a leap day is the
+// last day of a year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+// days_from_civil).
 func days(year, month, day int) int {
 	if month <= 2 {
 		year--
@@ -72,7 +72,7 @@ func days(year, month, day int) int {
 	return year*365 + floor(year, 4) - floor(year, 100) + floor(year, 400) + ofYear - untilEpoch
 }
 
-// floor divides and rounds down, for the year before the year 0 too.
+// floor divides and rounds down, also for a negative year.
 func floor(a, b int) int {
 	if a < 0 {
 		return (a - b + 1) / b

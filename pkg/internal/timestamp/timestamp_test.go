@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 )
 
-// check holds Parse against package time.
+// check compares Parse with package time.
 func check(t *testing.T, text string) {
 	t.Helper()
 	want, err := time.Parse(time.RFC3339Nano, text)
@@ -21,7 +21,7 @@ func check(t *testing.T, text string) {
 	}
 }
 
-// TestEveryDay covers four hundred years and the first and last that there are.
+// TestEveryDay covers four hundred years, and the first and last years.
 func TestEveryDay(t *testing.T) {
 	for day := time.Date(1800, 1, 1, 23, 59, 59, 999e6, time.UTC); day.Year() < 2210; day = day.AddDate(0, 0, 1) {
 		check(t, day.Format("2006-01-02T15:04:05.000Z"))

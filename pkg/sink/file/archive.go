@@ -12,36 +12,36 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// archive is what stands at the path, and what of it is settled. It belongs to
-// one goroutine.
+// archive is the file at the path, and how much of it is acknowledged. One goroutine at a
+// time uses it.
 type archive struct {
 	settings Settings
 	path     string // as configured, {source} replaced, absolute
 	log      zerolog.Logger
 	disk     disk
-	life     context.Context // when it ends, a write to a stream is interrupted
+	life     context.Context // its end interrupts a write to a stream
 
-	f       *os.File  // nil: not open
-	real    string    // path without a symbolic link at its end
-	stream  bool      // no regular file, or one that is not ours
-	settled int64     // size of the file up to the last acknowledged batch
-	dirty   bool      // behind settled there may be bytes of ours that were not acknowledged
-	last    time.Time // when the file was last written to; zero if it is empty
-	midline bool      // the last write to a stream ended within a line
+	f            *os.File  // nil: not open
+	real         string    // path with a symbolic link at its end resolved
+	stream       bool      // a pipe or device, or an inherited file
+	acknowledged int64     // offset after the last acknowledged batch
+	dirty        bool      // after acknowledged there may be bytes of a batch that was not
+	last         time.Time // when the file was last written to; zero if it is empty
+	midline      bool      // the last write to a stream ended within a line
 }
 
 func newArchive(life context.Context, s Settings, path string, log zerolog.Logger, d disk) *archive {
 	return &archive{settings: s, path: path, log: log, disk: d, life: life}
 }
 
-// append writes the text, which is whole lines, and returns once it is on stable
-// storage. It counts as unacknowledged until settle is called.
+// append writes text, which is whole lines, and returns once it is on stable
+// storage. The text counts as acknowledged only after acknowledge was called.
 func (a *archive) append(text []byte) error {
 	if err := a.prepare(len(text)); err != nil {
 		return err
 	}
 	if a.stream {
-		return a.pour(text)
+		return a.appendStream(text)
 	}
 	a.dirty = true
 	_, err := a.disk.write(a.f, text)
@@ -54,26 +54,26 @@ func (a *archive) append(text []byte) error {
 	return nil
 }
 
-// settle acknowledges the text that was last appended.
-func (a *archive) settle(text []byte) {
+// acknowledge marks the text that was last appended as acknowledged.
+func (a *archive) acknowledge(text []byte) {
 	if a.stream {
 		return
 	}
-	a.settled += int64(len(text))
+	a.acknowledged += int64(len(text))
 	a.dirty = false
 	a.last = time.Now()
 }
 
-// undo cuts off what was not acknowledged. Where that fails it is tried again
-// before anything is written.
+// undo cuts off bytes that were not acknowledged. If it fails, prepare calls it
+// again before the next write.
 func (a *archive) undo() error {
 	info, err := a.f.Stat()
 	if err != nil {
 		return err
 	}
-	// Cutting would extend a file that somebody else has emptied.
-	if info.Size() > a.settled {
-		if err := a.disk.truncate(a.f, a.settled); err != nil {
+	// Truncating would extend a file that another program has emptied.
+	if info.Size() > a.acknowledged {
+		if err := a.disk.truncate(a.f, a.acknowledged); err != nil {
 			return err
 		}
 	}
@@ -81,8 +81,8 @@ func (a *archive) undo() error {
 	return nil
 }
 
-// prepare sees to it that the file at the path is open, holds nothing that was
-// not acknowledged, and has room for size bytes.
+// prepare makes the file at the path ready for size more bytes: it undoes an
+// unacknowledged batch, opens the file, and rotates it if it is full.
 func (a *archive) prepare(size int) error {
 	if a.f != nil && a.dirty {
 		if err := a.undo(); err != nil {
@@ -105,8 +105,8 @@ func (a *archive) prepare(size int) error {
 	return nil
 }
 
-// follow notices what others did to the file: it closes one that is not at the
-// path any more, and measures one anew that changed its size.
+// follow notices what other programs did to the file. It closes a file that is no
+// longer at the path, and measures a file again whose size has changed.
 func (a *archive) follow() error {
 	ours, err := a.f.Stat()
 	if err != nil {
@@ -117,17 +117,17 @@ func (a *archive) follow() error {
 		return err
 	}
 	if err != nil || !os.SameFile(ours, there) {
-		return a.letGo()
+		return a.closeFile()
 	}
-	if !a.stream && ours.Size() != a.settled {
-		a.log.Warn().Str("path", a.path).Int64("bytes_were", a.settled).Int64("bytes", ours.Size()).
-			Msg("the file was changed by another program")
+	if !a.stream && ours.Size() != a.acknowledged {
+		a.log.Warn().Str("path", a.path).Int64("previous_bytes", a.acknowledged).Int64("bytes", ours.Size()).
+			Msg("file was changed by another program")
 		return a.measure()
 	}
 	return nil
 }
 
-func (a *archive) letGo() error {
+func (a *archive) closeFile() error {
 	f := a.f
 	a.f = nil
 	return f.Close()
@@ -141,10 +141,10 @@ func (a *archive) close() error {
 	if a.dirty {
 		err = a.undo()
 	}
-	return errors.Join(err, a.letGo())
+	return errors.Join(err, a.closeFile())
 }
 
-// open opens, or creates, what is at the path.
+// open opens the file at the path, or creates it.
 func (a *archive) open() error {
 	real, err := resolve(a.path)
 	if err != nil {
@@ -163,13 +163,13 @@ func (a *archive) open() error {
 	return err
 }
 
-// resolve follows a symbolic link at the end of the path, so that rotation
-// renames the file and not the link. Where the link leads nowhere, as in between
-// when rotation was interrupted, the file is to be created there.
+// resolve follows a symbolic link at the end of the path, so that rotation renames
+// the file and not the link. If the link's target is missing, as after an interrupted
+// rotation, the file must be created there.
 func resolve(path string) (string, error) {
 	info, err := os.Lstat(path)
 	if borrowed(path) || err != nil || info.Mode()&os.ModeSymlink == 0 {
-		return path, nil // opening it says what is wrong
+		return path, nil // opening the path reports an error of Lstat
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -190,7 +190,7 @@ func (a *archive) openRegular() (err error) {
 	a.f, a.stream, a.dirty = f, false, false
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.letGo())
+			err = errors.Join(err, a.closeFile())
 		}
 	}()
 	if err := a.disk.lock(f); err != nil {
@@ -199,10 +199,10 @@ func (a *archive) openRegular() (err error) {
 	if err := a.stillThere(); err != nil {
 		return err
 	}
-	// Its name may have been made by a process that was killed before it could
-	// make it durable, so this is not for new files only.
+	// An existing file needs this too: the process that created it may have been
+	// killed before its sync.
 	if err := a.disk.syncDir(filepath.Dir(a.real)); err != nil {
-		return fmt.Errorf("making its directory durable: %w", err)
+		return fmt.Errorf("syncing its directory: %w", err)
 	}
 	return a.measure()
 }
@@ -217,14 +217,14 @@ func (a *archive) openOrCreate() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(mode); err != nil { // the umask may have taken bits away
+	if err := f.Chmod(mode); err != nil { // the umask may have cleared bits
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// stillThere is asked once the lock is held: the process that held it before may
-// have rotated the file in between.
+// stillThere checks, once the lock is held, that the file is still at the path. The
+// previous holder of the lock may have rotated it in between.
 func (a *archive) stillThere() error {
 	ours, err := a.f.Stat()
 	if err != nil {
@@ -235,7 +235,7 @@ func (a *archive) stillThere() error {
 		return err
 	}
 	if !os.SameFile(ours, there) {
-		return errors.New("another file took its place while it was opened")
+		return errors.New("another file replaced it while it was being opened")
 	}
 	return nil
 }

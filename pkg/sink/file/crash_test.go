@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 )
 
-// TestCrashAtEachByte has the power go while a batch was being written.
+// TestCrashAtEachByte loses power while a batch is being written, after each byte.
 func TestCrashAtEachByte(t *testing.T) {
 	const before = "{\"n\":1}\n{\"n\":2}\n"
 	const during = "{\"n\":3}\n{\"n\":4,\"text\":\"é\"}\n"
@@ -62,21 +62,21 @@ func TestForeignFileIsNotCut(t *testing.T) {
 	content := strings.Repeat("x", 2*file.Longest)
 	write(t, path, content)
 	err := open(t, file.Type, at(path)).Publish(t.Context(), batch("a"))
-	wantHint(t, err, "the file ends in something that is no line of records", "move "+path+" away")
+	wantHint(t, err, "the file does not end with a line that a sink wrote", "move "+path+" away")
 	wantContent(t, path, content)
 }
 
-// run is a life of the sink and its file that ends in a crash, and the model it
-// is held against.
+// run is a sink with its file from start to crash, and the model that it is compared
+// with.
 type run struct {
 	t    *rapid.T
 	tb   testing.TB
 	path string
 	snk  sink.Sink
 
-	durable int64 // of the file, by the last fsync that succeeded
+	durable int64 // size of the file at the last successful fsync
 	faults  map[string]int
-	want    []string // what the file has to hold: acknowledged, or whole when it crashed
+	want    []string // lines that the file must hold: acknowledged, or whole after the crash
 	next    int
 }
 
@@ -84,7 +84,7 @@ func (r *run) start() {
 	r.snk = openUnclosed(r.tb, file.On(file.Disk{Write: r.write, Sync: r.sync, Truncate: r.truncate}), zerolog.Nop(), at(r.path))
 }
 
-// due reports whether a fault that was planned happens at this time.
+// due reports whether a planned fault happens now.
 func (r *run) due(fault string) bool {
 	if r.faults[fault] == 0 {
 		return false
@@ -139,8 +139,8 @@ func (r *run) publish() {
 	}
 }
 
-// crash keeps of what was not synced as many bytes as chance will have it, in a
-// new place, and goes on from there as a new process would.
+// crash copies the file to a new path, with a random part of the bytes that were not
+// synced, and opens it as a new process would.
 func (r *run) crash() {
 	content := read(r.tb, r.path)
 	if int64(len(content)) < r.durable {
@@ -156,7 +156,7 @@ func (r *run) crash() {
 	if len(survivors) < len(r.want) || !slices.Equal(survivors[:len(r.want)], r.want) {
 		r.t.Fatalf("acknowledged records are lost or torn\n got %q\nwant %q", survivors, r.want)
 	}
-	r.want = survivors // those not acknowledged, too: they were there, whole
+	r.want = survivors // also whole lines that were not acknowledged
 	r.path = filepath.Join(r.tb.TempDir(), "audit.ndjson")
 	write(r.tb, r.path, kept)
 	r.durable = int64(len(kept))
@@ -170,9 +170,9 @@ func (r *run) stop() {
 	}
 }
 
-// TestAcknowledgedRecordsOutliveCrashes publishes with writes, fsyncs and
-// truncations that fail, and crashes in between.
-func TestAcknowledgedRecordsOutliveCrashes(t *testing.T) {
+// TestAcknowledgedRecordsSurviveCrashes publishes while writes, fsyncs and
+// truncations fail, and crashes in between.
+func TestAcknowledgedRecordsSurviveCrashes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := &run{t: rt, tb: t, path: filepath.Join(t.TempDir(), "audit.ndjson")}
 		write(t, r.path, "")

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-// disk is what can fail, or be overtaken by another process, in the middle of a
-// batch. Tests put their own in its place.
+// disk holds the operations that can fail in the middle of a batch or race with
+// another process. Tests replace them.
 type disk struct {
 	write    func(f *os.File, text []byte) (int, error)
 	sync     func(f *os.File) error

@@ -16,35 +16,36 @@ import (
 
 var errDirectory = errors.New("is a directory")
 
-// explain adds what a person can do. None of these errors is about a record. A
-// full disk, a pipe without a reader and a held lock can end by themselves, and
-// are tried again at the usual pace.
+// explain adds a hint. None of these errors is a fault of a record. A full disk, a
+// pipe without a reader and a held lock can clear by themselves, so they are retried
+// at the usual pace.
 func explain(err error, path string) error {
 	switch {
 	case errors.Is(err, errDirectory), errors.Is(err, syscall.EISDIR):
 		return sink.Destination(err, fmt.Sprintf("name a file in it, such as %s", filepath.Join(path, "audit.ndjson")))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return sink.Destination(err, fmt.Sprintf("see that %s exists, owned by the user that runs sluice (uid %d), and that no link there leads nowhere", filepath.Dir(path), os.Geteuid()))
+		return sink.Destination(err, fmt.Sprintf("make sure that %s exists, owned by the user that runs sluice (uid %d), and that it holds no dangling symbolic link", filepath.Dir(path), os.Geteuid()))
 	case errors.Is(err, errAbsent):
-		return sink.Destination(err, fmt.Sprintf("start sluice with %s open; to discard records on purpose, write /dev/null", path))
+		return sink.Destination(err, fmt.Sprintf("start sluice with %s open; to discard records on purpose, set path to /dev/null", path))
 	case errors.Is(err, errNotOurs):
-		return sink.Destination(err, fmt.Sprintf("name another path, or move %s away if it is not needed", path))
+		return sink.Destination(err, fmt.Sprintf("set another path, or move %s away", path))
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return sink.Destination(err, statedir.Advice(err, path))
+		return sink.Destination(err, statedir.Hint(err, path))
 	case errors.Is(err, statedir.ErrLocked):
-		return sink.Hint(err, fmt.Sprintf("another process writes %s, or another lane of this one; give each a path of its own, or stop the other", path))
+		return sink.Hint(err, fmt.Sprintf("another process or another lane writes to %s; give each its own path, or stop the other", path))
 	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.EPIPE):
-		return sink.Hint(err, fmt.Sprintf("nothing reads from %s; start what should", path))
+		return sink.Hint(err, fmt.Sprintf("no program reads from %s; start the one that should", path))
 	case errors.Is(err, syscall.EFBIG):
-		return sink.Hint(err, "the file is as large as the file system, or a limit of the process (ulimit -f), allows; set max_bytes below that")
+		return sink.Hint(err, "the file has reached the largest size that the file system or a limit of the process (ulimit -f) allows; set max_bytes below it")
 	}
-	if advice := statedir.Advice(err, path); advice != "" {
-		return sink.Hint(err, advice)
+	if hint := statedir.Hint(err, path); hint != "" {
+		return sink.Hint(err, hint)
 	}
 	return err
 }
 
-// look says what is at the path, if it could be appended to or created.
+// look describes what is at the path. It returns an error if the path can be neither
+// appended to nor created.
 func look(path string) (string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,12 +62,12 @@ func look(path string) (string, error) {
 		return "", err
 	}
 	if borrowed(path) || !info.Mode().IsRegular() {
-		return "a pipe or device; records are stored by whatever is behind it", nil
+		return "a pipe or device; whatever reads it must store the records", nil
 	}
-	return fmt.Sprintf("%d bytes, to be appended to", info.Size()), nil
+	return fmt.Sprintf("%d bytes; records will be appended", info.Size()), nil
 }
 
-// access asks with the rights that opening the path would be judged by.
+// access checks with the effective user and group, as opening the path would.
 func access(path string, mode uint32) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS); err != nil {
 		return &fs.PathError{Op: "access", Path: path, Err: err}

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Disk is what tests put between the sink and its file. What is nil is done by
-// the operating system.
+// Disk replaces operations on the sink's file. For a nil function the operating
+// system's is used.
 type Disk struct {
 	Write    func(f *os.File, text []byte) (int, error)
 	Sync     func(f *os.File) error
@@ -16,7 +16,7 @@ type Disk struct {
 	Lock     func(f *os.File) error
 }
 
-// On returns the type on another disk.
+// On returns the type with another disk.
 func On(d Disk) sink.Type {
 	real := osDisk
 	if d.Write != nil {

@@ -1,48 +1,46 @@
 // Package file is the sink that appends records to a file, one a line (NDJSON
-// where the format is JSON).
+// if the format is JSON).
 //
-// Publish returns nil once fsync has: the records of the batch then survive a
-// loss of power, as far as the file system and the disk keep what they say.
+// Publish returns nil after fsync: the records of the batch then survive a loss of
+// power, if the file system and the disk keep their promises.
 //
-// # What is done to the file, and what never
+// # Writing
 //
-// The sink is the only writer of its file. It holds a lock on it (flock), so that
-// a second process, or a lane that was configured twice, meets an error instead
-// of a mixture. Whatever stands in the file when it is opened stays, with one
-// exception: bytes after the last line end are cut off, which is told in the log.
-// They are what a crash left of a line that was being written; its record was
-// never acknowledged and is published again. Whole lines that were not
-// acknowledged stay, so that their records are there twice after a crash, as at
-// least once allows. A tail longer than the longest line there can be was not
-// written by this sink: it is an error and nothing is cut.
+// The sink is the only writer of its file. It locks the file (flock), so that a
+// second process or lane with the same path gets an error. An existing file is kept
+// and appended to. The only exception: a torn last line, which has no line end, is
+// cut off, with a warning in the log. A crash tore it while it was being written;
+// its record was never acknowledged and is published again. Whole lines that were
+// not acknowledged stay, so a crash can leave a record twice, as at least once
+// allows. If the bytes after the last line end are longer than the longest possible
+// line, this sink did not write them: the sink returns an error and cuts nothing.
 //
-// This relies on the file system not to extend a file over bytes that it has not
-// stored, which holds for ext4 in its default mode, XFS and btrfs.
+// The file system must not extend a file over bytes that it has not stored. ext4 in
+// its default mode, XFS and btrfs keep this rule.
 //
-// A write or fsync that fails is undone: the file is cut back to where the last
-// acknowledged batch ends, at once or, if that fails too, before anything else
-// is written. So a retry leaves neither half lines nor, short of a crash,
-// records twice.
+// The sink undoes a failed write or fsync: it truncates the file to the end of the
+// last acknowledged batch, at once or, if that fails too, before the next write. So
+// a retry leaves no torn line and, unless the process crashes, no record twice.
 //
 // # Rotation
 //
-// By the sink: settings max_bytes and max_age, see Settings. The file is renamed
-// to a name with the time in it and a new one begun; no existing file is ever
-// overwritten, and none is deleted unless keep says so.
+// The sink itself rotates with the settings max_bytes and max_age; see Settings. It
+// renames the file to a name that contains the time and creates a new file. It never
+// overwrites an existing file, and deletes files only if keep is set.
 //
-// By others (logrotate): before each Publish the path is looked at, and if
-// another file or none is there, a new one is opened. A file that was emptied in
-// place (copytruncate) is carried on with; that way of rotating loses what is
-// written while it copies, though, and should not be used.
+// Other programs may rotate the file (logrotate). Before each Publish the sink
+// checks the path, and opens a new file if it finds another one or none. The sink
+// also appends to a file that was emptied in place, but that way of rotating
+// (copytruncate) should not be used: it loses lines that are written during the copy.
 //
-// # What is no regular file
+// # Pipes and devices
 //
-// Named pipes and devices, /dev/stdout and /dev/null among them, are written
-// to as they are: no lock, fsync, rotation or repair, and nil of Publish means
-// only that the kernel took the bytes. The null device is used with a warning, and
-// refused behind a path such as /dev/stdout: there it stands for an output that was
-// closed. For a terminal there is package stdout,
-// which makes records harmless to look at; this one does not.
+// Named pipes and devices, such as /dev/stdout and /dev/null, are only written to:
+// no lock, no fsync, no rotation, no repair. A nil from Publish means only that the
+// kernel took the bytes. The null device is used with a warning. Behind a path such
+// as /dev/stdout it is refused: there it means that the output was closed. For a
+// terminal use package stdout, which escapes control characters; this package does
+// not.
 package file
 
 import (
@@ -50,8 +48,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -65,56 +65,57 @@ func newType(d disk) sink.Type {
 }
 
 const (
-	// longest is the largest body, and so the longest line without its end. It is
-	// the default of sink.Limits, on which encoders rely.
+	// longest is the largest body, and so the longest line without its line end. It
+	// is the default of sink.Limits, which encoders keep to.
 	longest = 1 << 20
-	// grace is how long Close waits for a write under way.
+	// grace is how long Close waits for an unfinished write.
 	grace = 2 * time.Second
 )
 
 var errClosed = errors.New("sink was closed")
 
-// file is the sink. All that touches the disk is done by one goroutine, since a
-// system call on a disk that hangs cannot be interrupted, and Publish and Close
-// have to return nevertheless.
+// file is the sink. All work on the disk is done in goroutines, one after the other: a
+// system call on a disk that hangs cannot be interrupted, but Publish and Close must
+// still return. There is a goroutine only while there is work.
 type file struct {
 	archive *archive
-	jobs    chan job
+	busy    chan struct{}   // holds an element while a goroutine works on the disk, and once it is closing
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	ended   chan struct{} // closed once the goroutine is done
-	err     error         // of closing; set before ended is closed
-
-	buf []byte // of the last Publish, to be used again; nil if the goroutine may still read it
+	closing sync.Once
+	ended   chan struct{} // closed once the file is closed
+	err     error         // of closing it; set before ended is closed
 }
 
-// job is a batch on its way to the disk.
+// job is a batch to be written.
 type job struct {
 	text []byte
-	done chan error    // unbuffered: what is sent was heard
-	left chan struct{} // closed when nobody listens any more
+	done chan error    // unbuffered: after a send, Publish has the result
+	left chan struct{} // closed once Publish no longer receives from done
 }
 
 func open(env sink.Env, s Settings, d disk) *file {
 	life, end := context.WithCancel(context.Background())
-	f := &file{
+	return &file{
 		archive: newArchive(life, s, s.pathFor(env.Source), env.Log, d),
-		jobs:    make(chan job),
+		busy:    make(chan struct{}, 1),
 		life:    life,
 		end:     end,
 		ended:   make(chan struct{}),
 	}
-	go f.run()
-	return f
 }
 
-// Limits says how long a line can be.
+// Limits returns the largest record.
 func (f *file) Limits() sink.Limits { return sink.Limits{RecordBytes: longest} }
 
-// Publish appends the batch. Records are refused for good that cannot be a line:
-// those that hold a line end, and those over 1 MiB.
+// Publish appends the batch. It refuses records for good that cannot be a line:
+// those that contain a line end, and those over 1 MiB.
 func (f *file) Publish(ctx context.Context, batch []sink.Record) error {
-	buf := f.buf[:0]
+	size := len(batch)
+	for i := range batch {
+		size += len(batch[i].Body)
+	}
+	buf := pool.Get(size)
 	var refused sink.BatchError
 	for i := range batch {
 		if err := unfit(batch[i].Body); err != nil {
@@ -124,12 +125,12 @@ func (f *file) Publish(ctx context.Context, batch []sink.Record) error {
 		buf = append(append(buf, batch[i].Body...), '\n')
 	}
 	if len(buf) > 0 {
-		f.buf = nil
 		if err := f.write(ctx, buf); err != nil {
+			// A write that hangs may still read buf.
 			return explain(fmt.Errorf("appending to %s: %w", f.archive.path, err), f.archive.path)
 		}
-		f.buf = buf
 	}
+	pool.Put(buf)
 	if len(refused) > 0 {
 		return refused
 	}
@@ -141,63 +142,59 @@ func unfit(body []byte) error {
 		return fmt.Errorf("record of %d bytes is larger than %d", len(body), longest)
 	}
 	if bytes.IndexByte(body, '\n') >= 0 {
-		return errors.New("record holds a line end")
+		return errors.New("record contains a line end")
 	}
 	return nil
 }
 
-// write has the text written, and leaves the goroutine to itself if that takes
-// longer than ctx or the sink live.
+// write lets a goroutine write the text. It returns early when ctx ends or the sink is
+// closed; the goroutine then finishes the write alone.
 func (f *file) write(ctx context.Context, text []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	select {
+	case f.busy <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.life.Done():
+		return errClosed
+	}
+	if f.life.Err() != nil {
+		<-f.busy
+		return errClosed
+	}
 	j := job{text: text, done: make(chan error), left: make(chan struct{})}
 	defer close(j.left)
-	jobs := f.jobs
-	for {
-		select {
-		case jobs <- j:
-			jobs = nil
-		case err := <-j.done:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-f.life.Done():
-			return errClosed
-		}
+	go func() {
+		f.do(j)
+		<-f.busy
+	}()
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.life.Done():
+		return errClosed
 	}
 }
 
-func (f *file) run() {
-	defer close(f.ended)
-	for {
-		select {
-		case j := <-f.jobs:
-			f.do(j)
-		case <-f.life.Done():
-			f.err = f.archive.close()
-			return
-		}
-	}
-}
-
-// do acknowledges a batch if, and only if, its Publish hears of it. One that was
-// left is undone before the next, so that being published again it is not there
-// twice.
+// do appends a batch, and acknowledges it only if its Publish receives the result.
+// Otherwise the batch is cut off before the next write, since it is published again.
 func (f *file) do(j job) {
 	err := f.archive.append(j.text)
 	select {
 	case j.done <- err:
 		if err == nil {
-			f.archive.settle(j.text)
+			f.archive.acknowledge(j.text)
 		}
 	case <-j.left:
 	}
 }
 
-// Check says what there is at the path, and whether it could be written to. It
-// opens nothing: that would disturb who reads a pipe, and create the file.
+// Check reports what is at the path, and whether it could be written to. It does
+// not open it: opening would disturb the reader of a pipe, or create the file.
 func (f *file) Check(context.Context) (string, error) {
 	seen, err := look(f.archive.path)
 	if err != nil {
@@ -206,16 +203,23 @@ func (f *file) Check(context.Context) (string, error) {
 	return f.archive.path + ": " + seen, nil
 }
 
-// Close ends a Publish under way and lets go of the file. If the disk hangs, that
-// is left to happen when it goes on.
+// Close ends an unfinished Publish and closes the file. If the disk hangs, the file is
+// closed when the write ends.
 func (f *file) Close() error {
 	f.end()
+	f.closing.Do(func() {
+		go func() {
+			f.busy <- struct{}{} // after this no goroutine works on the disk
+			f.err = f.archive.close()
+			close(f.ended)
+		}()
+	})
 	timeout := time.NewTimer(grace)
 	defer timeout.Stop()
 	select {
 	case <-f.ended:
 		return f.err
 	case <-timeout.C:
-		return fmt.Errorf("closing %s: a write has been hanging for %v; the file is let go of when it ends", f.archive.path, grace)
+		return fmt.Errorf("closing %s: a write has been hanging for %v; the file stays open until it ends", f.archive.path, grace)
 	}
 }

@@ -88,8 +88,7 @@ func wantContent(t testing.TB, path, want string) {
 	}
 }
 
-// faulty is a disk that takes some lines and half of another before it is full,
-// or hangs.
+// faulty is a disk that is full after some lines and half of another one, or hangs.
 type faulty struct {
 	mu      sync.Mutex
 	lines   int // whole lines that still fit; -1: all
@@ -168,8 +167,8 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// lines returns the lines of a file that may not be there yet, without their
-// ends. A torn last line is one too.
+// lines returns the lines of a file without their line ends, including a torn last
+// line. The file may not exist yet.
 func lines(t testing.TB, path string) [][]byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -183,7 +182,7 @@ func lines(t testing.TB, path string) [][]byte {
 	return all
 }
 
-func TestAppendsToWhatIsThere(t *testing.T) {
+func TestAppendsToAnExistingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.ndjson")
 	write(t, path, "\x00not JSON\n\n\r\nlast\n")
 	snk := open(t, file.Type, at(path))
@@ -248,7 +247,7 @@ func TestRecordsThatCannotBeALineAreRefusedAndTheOthersWritten(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d: %v, permanent %t", e.Index, e.Err, sink.IsPermanent(e.Err)))
 	}
 	want := []string{
-		"1: record holds a line end, permanent true",
+		"1: record contains a line end, permanent true",
 		"3: record of 1048577 bytes is larger than 1048576, permanent true",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -271,7 +270,7 @@ func TestAcknowledgesOnlyWhatWasSynced(t *testing.T) {
 	if err := snk.Publish(t.Context(), batch("a")); !errors.Is(err, broken) {
 		t.Errorf("got error %v, want %v", err, broken)
 	}
-	wantContent(t, path, "") // since the kernel may have given up the bytes for good
+	wantContent(t, path, "") // the kernel may have dropped the bytes for good
 	fails = false
 	publish(t, snk, "a")
 	wantContent(t, path, "a\n")
@@ -283,7 +282,7 @@ func TestAcknowledgesOnlyWhatWasSynced(t *testing.T) {
 func TestFailedWriteIsUndone(t *testing.T) {
 	for _, c := range []struct {
 		name            string
-		truncateFails   int // times
+		truncateFails   int // how many times
 		afterFirst      string
 		publishesToHeal int
 	}{
@@ -321,52 +320,50 @@ func TestFailedWriteIsUndone(t *testing.T) {
 	}
 }
 
-// TestPublishThatWasLeftIsUndone lets a write succeed whose Publish had returned
-// an error by then.
-func TestPublishThatWasLeftIsUndone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.ndjson")
-	d := &faulty{lines: -1}
-	snk := open(t, file.On(file.Disk{Write: d.write}), at(path))
-	publish(t, snk, "first, and longer than what follows")
+// abandon publishes each body while the disk hangs, and returns once the context of the
+// first Publish has ended and the disk works again.
+func abandon(t *testing.T, snk sink.Sink, d *faulty, bodies ...string) {
+	t.Helper()
 	reached := d.hang(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-reached
 		cancel()
 	}()
-	for _, body := range []string{"left", "held"} {
+	for _, body := range bodies {
 		if err := snk.Publish(ctx, batch(body)); !errors.Is(err, context.Canceled) {
 			t.Fatalf("got error %v, want %v", err, context.Canceled)
 		}
 	}
 	d.repair(t)
+}
+
+// TestAbandonedPublishIsUndone lets a write succeed after its Publish returned an
+// error.
+func TestAbandonedPublishIsUndone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.ndjson")
+	d := &faulty{lines: -1}
+	snk := open(t, file.On(file.Disk{Write: d.write}), at(path))
+	publish(t, snk, "first, and longer than what follows")
+	abandon(t, snk, d, "left", "held")
 	publish(t, snk, "left")
 	wantContent(t, path, "first, and longer than what follows\nleft\n")
 }
 
-func TestCloseUndoesWhatWasLeft(t *testing.T) {
+func TestCloseUndoesAnAbandonedPublish(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.ndjson")
 	d := &faulty{lines: -1}
 	snk := openUnclosed(t, file.On(file.Disk{Write: d.write}), zerolog.Nop(), at(path))
 	publish(t, snk, "acknowledged")
-	reached := d.hang(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-reached
-		cancel()
-	}()
-	if err := snk.Publish(ctx, batch("left")); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got error %v, want %v", err, context.Canceled)
-	}
-	d.repair(t)
+	abandon(t, snk, d, "left")
 	if err := snk.Close(); err != nil {
 		t.Fatal(err)
 	}
 	wantContent(t, path, "acknowledged\n")
 }
 
-// TestNamesAreDurableBeforeRecordsAre has the directory fail to be synced where a
-// file was found, created or rotated.
+// TestNamesAreDurableBeforeRecordsAre makes the sync of the directory fail for an
+// existing, a new and a rotated file.
 func TestNamesAreDurableBeforeRecordsAre(t *testing.T) {
 	for _, found := range []bool{true, false} {
 		t.Run(fmt.Sprintf("file found %t", found), func(t *testing.T) {
@@ -402,8 +399,8 @@ func TestNamesAreDurableBeforeRecordsAre(t *testing.T) {
 	}
 }
 
-// TestFileRotatedWhileItWasOpened has another process rotate the file, and give
-// up its lock, between opening and locking.
+// TestFileRotatedWhileItWasOpened lets another process rotate the file and release
+// its lock between open and lock.
 func TestFileRotatedWhileItWasOpened(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.ndjson")
@@ -418,7 +415,7 @@ func TestFileRotatedWhileItWasOpened(t *testing.T) {
 		}
 		return statedir.TryLockFile(f)
 	}}), at(path))
-	if err := snk.Publish(t.Context(), batch("a")); err == nil || !strings.Contains(err.Error(), "another file took its place") {
+	if err := snk.Publish(t.Context(), batch("a")); err == nil || !strings.Contains(err.Error(), "another file replaced it") {
 		t.Errorf("got error %v, want the race to be noticed", err)
 	}
 	publish(t, snk, "a")

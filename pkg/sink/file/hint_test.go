@@ -9,11 +9,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 )
 
-// wantHint checks an error that is about the destination, to be retried.
+// wantHint checks that an error is retryable and carries a hint.
 func wantHint(t *testing.T, err error, text, hint string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), text) {
@@ -22,11 +23,7 @@ func wantHint(t *testing.T, err error, text, hint string) {
 	if sink.IsPermanent(err) {
 		t.Errorf("got a permanent error, want one that is retried: %v", err)
 	}
-	hinted, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err)
-	if !ok || !strings.Contains(hinted.Hint(), hint) {
+	if got := failure.Hint(err); got == "" || !strings.Contains(got, hint) {
 		t.Errorf("got error %#v, want a hint with %q", err, hint)
 	}
 }
@@ -50,11 +47,11 @@ func TestErrorsOfTheFileSystemAreRetriedWithAHint(t *testing.T) {
 				t.Fatal(err)
 			}
 			return dir + "/link"
-		}, "no such file", "no link there leads nowhere"},
+		}, "no such file", "no dangling symbolic link"},
 		{"on a full device", func(*testing.T, string) string { return "/dev/full" },
 			"no space left on device", "free some space on the file system of /dev/full"},
 		{"a pipe that nobody reads", func(t *testing.T, dir string) string { return fifo(t, dir) },
-			"no such device", "nothing reads from"},
+			"no such device", "no program reads from"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := c.path(t, t.TempDir())
@@ -63,8 +60,8 @@ func TestErrorsOfTheFileSystemAreRetriedWithAHint(t *testing.T) {
 	}
 }
 
-// TestErrorsOfTheDiskAreRetriedWithAHint has a disk say what cannot be brought
-// about where tests run, as root among others.
+// TestErrorsOfTheDiskAreRetriedWithAHint uses a disk that returns errors which tests
+// cannot provoke, for example when they run as root.
 func TestErrorsOfTheDiskAreRetriedWithAHint(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -72,10 +69,10 @@ func TestErrorsOfTheDiskAreRetriedWithAHint(t *testing.T) {
 	}{
 		{syscall.ENOSPC, "free some space"},
 		{syscall.EDQUOT, "free some space"},
-		{syscall.EFBIG, "set max_bytes below that"},
+		{syscall.EFBIG, "set max_bytes below it"},
 		{syscall.EROFS, "read-only file system"},
-		{&fs.PathError{Op: "open", Path: "audit.ndjson", Err: syscall.EACCES}, "let the user that runs sluice"},
-		{syscall.EPERM, "let the user that runs sluice"},
+		{&fs.PathError{Op: "open", Path: "audit.ndjson", Err: syscall.EACCES}, "make the user that runs sluice"},
+		{syscall.EPERM, "make the user that runs sluice"},
 	} {
 		t.Run(c.err.Error(), func(t *testing.T) {
 			typ := file.On(file.Disk{Write: func(*os.File, []byte) (int, error) { return 0, c.err }})
@@ -91,10 +88,10 @@ func TestCheckTouchesNothing(t *testing.T) {
 	there := filepath.Join(dir, "there.ndjson")
 	write(t, there, "a\ntorn")
 	for _, c := range []struct{ path, want string }{
-		{there, there + ": 6 bytes, to be appended to"},
+		{there, there + ": 6 bytes; records will be appended"},
 		{dir + "/new.ndjson", dir + "/new.ndjson: will be created"},
-		{"/dev/null", "/dev/null: a pipe or device; records are stored by whatever is behind it"},
-		{fifo(t, dir), dir + "/pipe: a pipe or device; records are stored by whatever is behind it"},
+		{"/dev/null", "/dev/null: a pipe or device; whatever reads it must store the records"},
+		{fifo(t, dir), dir + "/pipe: a pipe or device; whatever reads it must store the records"},
 	} {
 		got, err := open(t, file.Type, at(c.path)).(sink.Checker).Check(t.Context())
 		if err != nil || got != c.want {
@@ -107,7 +104,7 @@ func TestCheckTouchesNothing(t *testing.T) {
 	}
 }
 
-func TestCheckSaysWhyNot(t *testing.T) {
+func TestCheckReturnsTheReason(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct{ path, text, hint string }{
 		{dir, "is a directory", "name a file in it"},

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Traces says whether the file, or one that was rotated, holds anything. Who wrote
-// it a file does not say, so that is no proof.
+// Traces reports whether the file or a rotated file contains anything. It is no
+// proof, since a file does not show who wrote it.
 func (f *file) Traces(context.Context) (sink.Traces, error) {
 	seen := &archive{settings: f.archive.settings, path: f.archive.path}
 	var err error

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-var errNotOurs = errors.New("the file ends in something that is no line of records")
+var errNotOurs = errors.New("the file does not end with a line that a sink wrote")
 
-// measure cuts off a torn last line and takes what remains for settled.
+// measure cuts off a torn last line. The rest of the file counts as acknowledged.
 func (a *archive) measure() error {
 	info, err := a.f.Stat()
 	if err != nil {
@@ -25,17 +25,17 @@ func (a *archive) measure() error {
 			return fmt.Errorf("cutting off a torn last line: %w", err)
 		}
 		a.log.Warn().Str("path", a.path).Int64("bytes", size-end).
-			Msg("cut off the last line: a crash had left it torn, before its record was acknowledged")
+			Msg("cut off a torn last line that a crash left; its record was not acknowledged and is published again")
 	}
-	a.settled, a.last = end, info.ModTime()
+	a.acknowledged, a.last = end, info.ModTime()
 	if end == 0 {
 		a.last = time.Time{}
 	}
 	return nil
 }
 
-// lastLineEnd returns the place behind the last line end, 0 if there is none.
-// It looks back no further than the longest line there can be.
+// lastLineEnd returns the offset after the last line end, 0 if there is none. It
+// searches back no further than the longest possible line.
 func (a *archive) lastLineEnd(size int64) (int64, error) {
 	const chunk = 64 << 10
 	buf := make([]byte, chunk)

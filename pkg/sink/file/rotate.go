@@ -13,19 +13,19 @@ import (
 // stamp is the time in the name of a rotated file, in UTC. Names sort by it.
 const stamp = "20060102T150405.000Z"
 
-// full reports whether size more bytes belong into a new file.
+// full reports whether size more bytes must go to a new file.
 func (a *archive) full(size int, now time.Time) bool {
-	if a.settled == 0 {
+	if a.acknowledged == 0 {
 		return false
 	}
-	if limit := a.settings.MaxBytes.Bytes(); limit > 0 && a.settled+int64(size) > limit {
+	if limit := a.settings.MaxBytes.Bytes(); limit > 0 && a.acknowledged+int64(size) > limit {
 		return true
 	}
 	age := a.settings.MaxAge.Std()
 	return age > 0 && a.last.Before(now.Truncate(age))
 }
 
-// rotate gives the file its final name and begins a new one.
+// rotate renames the file to its final name and creates a new one.
 func (a *archive) rotate(now time.Time) error {
 	name, err := a.reserve(now)
 	if err != nil {
@@ -34,20 +34,20 @@ func (a *archive) rotate(now time.Time) error {
 	if err := os.Rename(a.real, name); err != nil {
 		return errors.Join(fmt.Errorf("rotating: %w", err), os.Remove(name))
 	}
-	if err := a.letGo(); err != nil {
+	if err := a.closeFile(); err != nil {
 		return fmt.Errorf("closing the rotated file: %w", err)
 	}
-	if err := a.open(); err != nil { // and makes the renaming durable, being in the same directory
+	if err := a.open(); err != nil { // it syncs the directory, which also makes the rename durable
 		return err
 	}
 	a.prune()
 	return nil
 }
 
-// reserve creates an empty file under a name that was free, for the rotated one
-// to replace. A rename alone would overwrite what another program had put there.
-// The name sorts behind those of all files rotated before, even if the clock was
-// set back: prune takes the order of names for that of time.
+// reserve creates an empty file with a new name, which the rotated file replaces. A
+// rename alone could overwrite another program's file. The name sorts after those
+// of all files rotated before, even if the clock was set back, because prune uses
+// the order of names as the order of time.
 func (a *archive) reserve(now time.Time) (string, error) {
 	before, err := a.rotatedFiles()
 	if err != nil {
@@ -70,27 +70,27 @@ func (a *archive) reserve(now time.Time) (string, error) {
 	}
 }
 
-// rotated is the name of a file rotated at a time: audit-20260102T030405.000Z.ndjson
-// for audit.ndjson, so that its extension stays.
+// rotated returns the path of a file rotated at a time, with the same extension:
+// audit-20260102T030405.000Z.ndjson for audit.ndjson.
 func (a *archive) rotated(at time.Time) string {
 	ext := filepath.Ext(a.real)
 	return strings.TrimSuffix(a.real, ext) + "-" + at.UTC().Format(stamp) + ext
 }
 
-// prune deletes the oldest rotated files beyond those to keep. One that cannot be
-// deleted harms nobody: it is told and tried again after the next rotation.
+// prune deletes the oldest rotated files beyond keep. A failure does no harm: it is
+// logged, and the next rotation tries again.
 func (a *archive) prune() {
 	if a.settings.Keep == 0 {
 		return
 	}
 	files, err := a.rotatedFiles()
 	if err != nil {
-		a.log.Warn().Err(err).Str("path", a.path).Msg("rotated files cannot be listed; none was deleted")
+		a.log.Warn().Err(err).Str("path", a.path).Msg("listing rotated files failed; none was deleted")
 		return
 	}
 	for _, f := range files[:max(0, len(files)-a.settings.Keep)] {
 		if err := os.Remove(f.path); err != nil {
-			a.log.Warn().Err(err).Msg("a rotated file cannot be deleted")
+			a.log.Warn().Err(err).Msg("deleting a rotated file failed")
 			continue
 		}
 		a.log.Info().Str("path", f.path).Int("keep", a.settings.Keep).Msg("deleted the oldest rotated file")
@@ -102,7 +102,7 @@ type rotatedFile struct {
 	at   time.Time
 }
 
-// rotatedFiles lists them, oldest first.
+// rotatedFiles lists the rotated files, oldest first.
 func (a *archive) rotatedFiles() ([]rotatedFile, error) {
 	dir := filepath.Dir(a.real)
 	entries, err := os.ReadDir(dir)
@@ -122,7 +122,7 @@ func (a *archive) rotatedFiles() ([]rotatedFile, error) {
 	return files, nil
 }
 
-// within returns what of name is between prefix and suffix.
+// within returns the part of name between prefix and suffix.
 func within(name, prefix, suffix string) (string, bool) {
 	name, ok := strings.CutPrefix(name, prefix)
 	if !ok {

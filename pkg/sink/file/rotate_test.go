@@ -22,7 +22,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 )
 
-// contents returns what is in the files of a directory, in the order of their
+// contents returns the contents of the files in a directory, in the order of their
 // names.
 func contents(t testing.TB, dir string) (names, texts []string) {
 	t.Helper()
@@ -64,7 +64,7 @@ func TestRotatesBeforeTheFileWouldBeTooLarge(t *testing.T) {
 }
 
 func TestRotatesInEachPeriod(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01, a Saturday, at 00:00 UTC
+	synctest.Test(t, func(t *testing.T) { // starts on 2000-01-01, a Saturday, at 00:00 UTC
 		dir := t.TempDir()
 		settings := func(s *file.Settings) {
 			s.Path, s.MaxAge = filepath.Join(dir, "audit.ndjson"), setting.Duration(24*time.Hour)
@@ -90,9 +90,9 @@ func TestRotatesInEachPeriod(t *testing.T) {
 	})
 }
 
-// TestPeriodGoesOnOverARestart has a file whose last write, by its time of
-// modification, was before or after midnight.
-func TestPeriodGoesOnOverARestart(t *testing.T) {
+// TestPeriodSurvivesARestart opens files that were last written to before or after
+// midnight, by their modification time.
+func TestPeriodSurvivesARestart(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		written time.Duration // before now, which is 00:00 UTC and an hour
@@ -126,8 +126,8 @@ func TestPeriodGoesOnOverARestart(t *testing.T) {
 	}
 }
 
-// TestRotationOverwritesNothing puts files of others where the rotated ones would
-// go: time stands still in the bubble.
+// TestRotationOverwritesNothing creates files of other programs under the names of
+// the next rotated files. The bubble's clock does not move meanwhile.
 func TestRotationOverwritesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -204,8 +204,8 @@ func TestKeepsAllByDefault(t *testing.T) {
 	}
 }
 
-// TestClockThatWasSetBackDoesNotMixUpTheOrder has a file from the future among
-// those rotated.
+// TestClockThatWasSetBackDoesNotMixUpTheOrder starts with a rotated file from the
+// future.
 func TestClockThatWasSetBackDoesNotMixUpTheOrder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "audit-20991231T235959.999Z.ndjson"), "z\n")
@@ -221,7 +221,7 @@ func TestClockThatWasSetBackDoesNotMixUpTheOrder(t *testing.T) {
 	}
 }
 
-// TestRotationRenamesTheFileBehindALink keeps the link where it is.
+// TestRotationRenamesTheFileBehindALink checks that the link stays.
 func TestRotationRenamesTheFileBehindALink(t *testing.T) {
 	links, files := t.TempDir(), t.TempDir()
 	path := filepath.Join(links, "current")
@@ -236,7 +236,7 @@ func TestRotationRenamesTheFileBehindALink(t *testing.T) {
 	wantContent(t, path, "b\n")
 }
 
-func TestLinkThatLeadsNowhereIsWhereTheFileIsCreated(t *testing.T) {
+func TestFileIsCreatedAtTheTargetOfADanglingLink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "files"), 0o700); err != nil {
 		t.Fatal(err)
@@ -248,11 +248,11 @@ func TestLinkThatLeadsNowhereIsWhereTheFileIsCreated(t *testing.T) {
 	wantContent(t, filepath.Join(dir, "files", "audit.ndjson"), "a\n")
 }
 
-func TestNoticesWhatOthersDoToTheFile(t *testing.T) {
+func TestNoticesWhatOtherProgramsDoToTheFile(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(path string) error
-		want []string // with what was renamed first
+		want []string // renamed files first
 	}{
 		{"renamed", func(path string) error { return os.Rename(path, path+".1") }, []string{"b\n", "a\n"}},
 		{"renamed, and another created", func(path string) error {
@@ -283,14 +283,14 @@ func TestNoticesWhatOthersDoToTheFile(t *testing.T) {
 	}
 }
 
-// TestUndoingDoesNotExtendAFileThatWasEmptied has another program empty the file
-// while bytes in it are still to be cut off.
-func TestUndoingDoesNotExtendAFileThatWasEmptied(t *testing.T) {
+// TestUndoDoesNotExtendAnEmptiedFile lets another program empty the file before the
+// sink has cut off unacknowledged bytes.
+func TestUndoDoesNotExtendAnEmptiedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.ndjson")
 	d := &faulty{lines: -1}
 	snk := open(t, file.On(file.Disk{Write: d.write, Truncate: func(f *os.File, size int64) error {
 		if size > 0 {
-			return errors.New("cutting fails") // so that the file stays dirty
+			return errors.New("truncating fails") // so that the file stays dirty
 		}
 		return f.Truncate(size)
 	}}), at(path))
@@ -307,8 +307,8 @@ func TestUndoingDoesNotExtendAFileThatWasEmptied(t *testing.T) {
 	wantContent(t, path, "a\nbc\n")
 }
 
-// TestRotationLosesNoLine publishes batches of any size under any limit, with
-// restarts, and puts the files together again.
+// TestRotationLosesNoLine publishes batches of any size with any limit, restarts in
+// between, and compares the concatenated files.
 func TestRotationLosesNoLine(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()

@@ -14,36 +14,35 @@ import (
 
 // Settings are the keys of a file sink.
 type Settings struct {
-	// Path of the file. {source} in it is replaced by the name of the source, so
-	// that each lane of a sink has a file of its own. Its directory must exist.
+	// Path of the file. {source} in it stands for the name of the source, so that
+	// each lane of a sink has its own file. The directory must exist.
 	Path string `yaml:"path"`
 
-	// MaxBytes rotates the file before the Publish that would make it larger. A
-	// Publish (4 MiB) is never split, so a file can be larger by itself than a
-	// smaller MaxBytes. At least 1MiB; default 0: not by size. Nothing is deleted
-	// by default either way, so that one file is the simplest for those who read
-	// it along.
+	// MaxBytes rotates the file before a Publish that would make it larger. A
+	// Publish (up to 4 MiB) is never split, so a file can exceed a smaller MaxBytes.
+	// At least 1MiB; default 0: no rotation by size, so that programs which follow
+	// the file have only one to read.
 	MaxBytes setting.Size `yaml:"max_bytes"`
 
 	// MaxAge rotates the file before the first Publish of a new period of this
-	// length. Periods are counted in UTC from a Monday, 00:00, so that 24h gives a
-	// file for each day, and restarts do not matter. At least 1m; default 0: not
-	// by age.
+	// length. Periods start in UTC, counted from a Monday, 00:00: 24h gives one file
+	// a day, whenever the process restarts. At least 1m; default 0: no rotation by
+	// age.
 	MaxAge setting.Duration `yaml:"max_age"`
 
-	// Keep is how many rotated files are kept; of more, the oldest are deleted,
-	// and the log tells. Files that others renamed or compressed do not count.
-	// Default 0: all, since evidence is not deleted unasked.
+	// Keep is the number of rotated files to keep. Beyond it the oldest are deleted
+	// and logged. Files that other programs renamed or compressed do not count.
+	// Default 0: all, since evidence is not deleted unless asked for.
 	Keep int `yaml:"keep"`
 
-	// Mode of a file that is created, whatever the umask. A file that is there
-	// keeps its own. Default 0600.
+	// Mode of a new file, whatever the umask. An existing file keeps its mode.
+	// Default 0600.
 	Mode Mode `yaml:"mode"`
 }
 
 var defaults = Settings{Mode: 0o600}
 
-// Validate reports what no file could be written with.
+// Validate reports every setting that is missing or invalid.
 func (s Settings) Validate() []error {
 	var errs []error
 	check := func(ok bool, key, format string, args ...any) {
@@ -54,7 +53,7 @@ func (s Settings) Validate() []error {
 	rest := strings.ReplaceAll(s.Path, placeholder, "")
 	check(s.Path != "", "path", "missing; name the file to append to")
 	check(!strings.HasSuffix(s.Path, "/"), "path", "%q is a directory; name a file in it", s.Path)
-	check(!strings.ContainsAny(rest, "{}"), "path", "%q has a placeholder that is not known; there is only %s", s.Path, placeholder)
+	check(!strings.ContainsAny(rest, "{}"), "path", "%q has an unknown placeholder; the only one is %s", s.Path, placeholder)
 	check(s.MaxBytes == 0 || s.MaxBytes >= 1<<20, "max_bytes", "%v is too small; write 1MiB or more, or 0 for no limit", s.MaxBytes)
 	check(s.MaxAge == 0 || s.MaxAge.Std() >= time.Minute, "max_age", "%v is too short; write 1m or more, or 0 for no limit", s.MaxAge)
 	check(s.Keep >= 0, "keep", "%d is negative; write how many rotated files to keep, or 0 for all", s.Keep)
@@ -62,9 +61,9 @@ func (s Settings) Validate() []error {
 	return errs
 }
 
-// Exclusive names the file. Devices take any number of writers and claim nothing;
-// pipes do, since lines over 4096 bytes would run into each other (pipe(7),
-// PIPE_BUF).
+// Exclusive returns the path of the file or pipe. In a pipe with two writers, lines
+// over 4096 bytes would mix (pipe(7), PIPE_BUF). A device may have any number of
+// writers, so it returns "".
 func (s Settings) Exclusive(source string) string {
 	path := s.pathFor(source)
 	if info, err := os.Stat(path); borrowed(path) || err == nil && info.Mode()&os.ModeDevice != 0 {
@@ -80,13 +79,13 @@ func (s Settings) pathFor(source string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
 	}
-	// There is no working directory. Opening a relative path will say so.
+	// There is no working directory. Opening the relative path will fail.
 	return filepath.Clean(path)
 }
 
-// borrowed reports whether the path leads to something that this process was
-// started with, such as /dev/stdout. That may be a regular file, but it is not
-// ours to lock, rename or cut.
+// borrowed reports whether the path leads to a file that this process inherited,
+// such as /dev/stdout. The sink must not lock, rename or truncate it, even if it is
+// a regular file.
 func borrowed(path string) bool {
 	for _, prefix := range []string{"/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"} {
 		if strings.HasPrefix(path, prefix) {
@@ -112,9 +111,9 @@ func (m *Mode) UnmarshalText(text []byte) error {
 	case v&0o600 != 0o600:
 		return errors.New("the owner must be able to read and write; write 0600 or more")
 	case v&0o111 != 0:
-		return fmt.Errorf("%#o makes the file executable; write such as 0600 or 0640", v)
+		return fmt.Errorf("%#o makes the file executable; write a mode such as 0600 or 0640", v)
 	case v&0o002 != 0:
-		return fmt.Errorf("%#o lets everybody write; write such as 0600 or 0640", v)
+		return fmt.Errorf("%#o lets everybody write to the file; write a mode such as 0600 or 0640", v)
 	}
 	*m = Mode(v)
 	return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 )
 
-func TestSettingsThatCannotBeAreToldAtOnce(t *testing.T) {
+func TestAllInvalidSettingsAreReported(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		settings file.Settings
@@ -24,7 +24,7 @@ func TestSettingsThatCannotBeAreToldAtOnce(t *testing.T) {
 		{"nothing", file.Settings{}, []string{"path: missing; name the file to append to"}},
 		{"a directory", file.Settings{Path: "/var/log/"}, []string{`path: "/var/log/" is a directory; name a file in it`}},
 		{"another placeholder", file.Settings{Path: "/var/log/{sources}.ndjson"},
-			[]string{`path: "/var/log/{sources}.ndjson" has a placeholder that is not known; there is only {source}`}},
+			[]string{`path: "/var/log/{sources}.ndjson" has an unknown placeholder; the only one is {source}`}},
 		{"everything wrong", file.Settings{MaxBytes: 1000, MaxAge: setting.Duration(time.Second), Keep: -1}, []string{
 			"path: missing; name the file to append to",
 			"max_bytes: 1000 is too small; write 1MiB or more, or 0 for no limit",
@@ -53,8 +53,8 @@ func TestModeInOctal(t *testing.T) {
 		{"640", "0640", ""},
 		{"0o664", "0664", ""},
 		{"0400", "", "the owner must be able to read and write; write 0600 or more"},
-		{"0700", "", "0700 makes the file executable; write such as 0600 or 0640"},
-		{"0666", "", "0666 lets everybody write; write such as 0600 or 0640"},
+		{"0700", "", "0700 makes the file executable; write a mode such as 0600 or 0640"},
+		{"0666", "", "0666 lets everybody write to the file; write a mode such as 0600 or 0640"},
 		{"04600", "", `"04600" is not a file mode; write it in octal, such as 0600 or 0640`},
 		{"rw", "", `"rw" is not a file mode; write it in octal, such as 0600 or 0640`},
 		{"", "", `"" is not a file mode; write it in octal, such as 0600 or 0640`},

@@ -2,7 +2,6 @@ package file_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +39,7 @@ func reader(t *testing.T, path string) *os.File {
 	return f
 }
 
-// untouched is a disk that must only be written to.
+// untouched is a disk that allows only writes.
 func untouched(t *testing.T) file.Disk {
 	return file.Disk{
 		Sync:     func(*os.File) error { t.Error("a stream was synced"); return nil },
@@ -52,7 +51,7 @@ func rotating(path string) func(*file.Settings) {
 	return func(s *file.Settings) { s.Path, s.MaxBytes = path, 1 }
 }
 
-func TestPipeIsWrittenAsItIs(t *testing.T) {
+func TestPipeIsOnlyWrittenTo(t *testing.T) {
 	path := fifo(t, t.TempDir())
 	in := bufio.NewReader(reader(t, path))
 	snk := open(t, file.On(untouched(t)), rotating(path))
@@ -72,7 +71,7 @@ func TestPipeThatLostItsReaderIsOpenedAgain(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantHint(t, snk.Publish(t.Context(), batch("b")), "broken pipe", "nothing reads from")
+	wantHint(t, snk.Publish(t.Context(), batch("b")), "broken pipe", "no program reads from")
 	second := bufio.NewReader(reader(t, path))
 	publish(t, snk, "b")
 	if got, err := second.ReadString('\n'); err != nil || got != "b\n" {
@@ -81,7 +80,7 @@ func TestPipeThatLostItsReaderIsOpenedAgain(t *testing.T) {
 }
 
 // TestCloseInterruptsAPipeThatIsFull publishes more than a pipe holds, 64 KiB
-// (pipe(7)), to a reader that does not read.
+// (pipe(7)), while its reader does not read.
 func TestCloseInterruptsAPipeThatIsFull(t *testing.T) {
 	path := fifo(t, t.TempDir())
 	reader(t, path)
@@ -98,15 +97,15 @@ func TestCloseInterruptsAPipeThatIsFull(t *testing.T) {
 	if err := snk.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	if err := <-published; err == nil {
-		t.Error("got nil of a Publish that was interrupted")
+	if err := <-published; err == nil || !strings.Contains(err.Error(), "sink was closed") {
+		t.Errorf("got %v of a Publish that was interrupted, want that the sink was closed", err)
 	}
 	if err := <-returned; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got error %v of the write, want %v", err, os.ErrDeadlineExceeded)
 	}
 }
 
-func TestTornLineInAStreamStaysAlone(t *testing.T) {
+func TestTornLineInAStreamDoesNotMerge(t *testing.T) {
 	path := fifo(t, t.TempDir())
 	in := bufio.NewReader(reader(t, path))
 	torn := true
@@ -131,26 +130,15 @@ func TestTornLineInAStreamStaysAlone(t *testing.T) {
 	}
 }
 
-// TestWriteLeftBehindKeepsItsBytes publishes on while an earlier write, whose
-// Publish has returned, is held up.
-func TestWriteLeftBehindKeepsItsBytes(t *testing.T) {
+// TestAbandonedWriteKeepsItsBytes publishes again while an earlier write hangs whose
+// Publish has returned.
+func TestAbandonedWriteKeepsItsBytes(t *testing.T) {
 	path := fifo(t, t.TempDir())
 	in := bufio.NewReader(reader(t, path))
 	d := &faulty{lines: -1}
 	snk := open(t, file.On(file.Disk{Write: d.write}), at(path))
 	publish(t, snk, "this one leaves a buffer")
-	reached := d.hang(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-reached
-		cancel()
-	}()
-	for _, body := range []string{"left", "held"} {
-		if err := snk.Publish(ctx, batch(body)); !errors.Is(err, context.Canceled) {
-			t.Fatalf("got error %v, want %v", err, context.Canceled)
-		}
-	}
-	d.repair(t)
+	abandon(t, snk, d, "left", "held")
 	publish(t, snk, "last")
 	for _, want := range []string{"this one leaves a buffer\n", "left\n", "last\n"} {
 		if got, err := in.ReadString('\n'); err != nil || got != want {
@@ -172,9 +160,9 @@ func TestDevicesAreOnlyWrittenTo(t *testing.T) {
 	}
 }
 
-// TestOutputThatIsAbsent has /dev/fd lead to the null device, which the runtime puts
-// in the place of a standard descriptor that was closed.
-func TestOutputThatIsAbsent(t *testing.T) {
+// TestClosedOutputIsRefused opens a path in /dev/fd that leads to the null device,
+// which the runtime opens in place of a closed standard descriptor.
+func TestClosedOutputIsRefused(t *testing.T) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +173,7 @@ func TestOutputThatIsAbsent(t *testing.T) {
 	wantHint(t, snk.Publish(t.Context(), batch("a")), "leads to the null device", "start sluice with "+path+" open")
 }
 
-func TestNullDeviceIsToldOf(t *testing.T) {
+func TestNullDeviceIsLogged(t *testing.T) {
 	var log strings.Builder
 	snk := openUnclosed(t, file.On(untouched(t)), zerolog.New(&log), at(os.DevNull))
 	publish(t, snk, "a")
@@ -197,9 +185,9 @@ func TestNullDeviceIsToldOf(t *testing.T) {
 	}
 }
 
-// TestFileThatWasHandedOver writes to a regular file by /dev/fd, as where a shell
+// TestInheritedFile writes to a regular file through /dev/fd, as after a shell
 // redirected /dev/stdout.
-func TestFileThatWasHandedOver(t *testing.T) {
+func TestInheritedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "redirected")
 	f, err := os.Create(path)
 	if err != nil {

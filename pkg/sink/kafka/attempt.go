@@ -10,29 +10,28 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// attempt follows records through kgo, from being handed over to their
-// promises.
+// attempt follows records through kgo, from Produce to their promises.
 type attempt struct {
-	carrier context.Context // in every record, so that the hook finds the attempt
+	carrier context.Context // of every record, so that the hook finds the attempt
 
 	unplaced atomic.Int64  // records without a partition
-	ready    chan struct{} // closed when there are none
+	ready    chan struct{} // closed when unplaced is 0
 
 	sending atomic.Bool
 	early   sync.Once
-	failed  chan struct{} // closed when a record fails before the first is sent
-	cause   error         // why; good once failed is closed
+	failed  chan struct{} // closed when a record fails before the first one is sent
+	cause   error         // of failed; valid once failed is closed
 
 	open     atomic.Int64  // records without an outcome
-	done     chan struct{} // closed when there are none
-	failures []failure     // good once done is closed
+	done     chan struct{} // closed when open is 0
+	failures []failure     // valid once done is closed
 }
 
 // failure is the outcome of a record that was not delivered.
 type failure struct {
 	record *kgo.Record
 	err    error
-	alone  bool // kgo refused it for its own size, apart from any batch
+	alone  bool // kgo refused it because of its own size, before it was in a batch
 }
 
 type attemptKey struct{}
@@ -41,13 +40,12 @@ func newAttempt(records int) *attempt {
 	a := &attempt{ready: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{})}
 	a.unplaced.Store(int64(records))
 	a.open.Store(int64(records))
-	// It never ends: of the ways kgo has to give up, only closing it works
-	// whatever it is doing.
+	// It never ends: only closing kgo's client makes it give up in every state.
 	a.carrier = context.WithValue(context.Background(), attemptKey{}, a)
 	return a
 }
 
-// placed tells attempts of their records' partitions.
+// placed is the hook that reports records' partitions to their attempts.
 type placed struct{}
 
 // OnProduceRecordPartitioned implements kgo.HookProduceRecordPartitioned.
@@ -61,7 +59,7 @@ func (a *attempt) place() {
 	}
 }
 
-// promise is called by kgo once for each record, one after the other.
+// promise is called by kgo once for each record, never concurrently.
 func (a *attempt) promise(r *kgo.Record, err error) {
 	if err != nil {
 		a.fail(r, err)
@@ -77,7 +75,7 @@ func (a *attempt) fail(r *kgo.Record, err error) {
 	a.failures = append(a.failures, f)
 	switch {
 	case f.alone:
-		// It needs no partition, and the others need not wait for one.
+		// It gets no partition, and the others must not wait for it.
 		a.place()
 	case early:
 		a.early.Do(func() {

@@ -9,8 +9,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// auditRecords look like what is published, so that codecs meet the repetition
-// that they live on.
+// auditRecords are like real records, so that they compress as well.
 func auditRecords(n int) (records []sink.Record, bytes int64) {
 	records = batch(0, n, 97, 0)
 	for i := range records {

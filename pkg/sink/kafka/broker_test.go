@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
-// broker is an Apache Kafka of its own.
+// broker is an Apache Kafka for the tests.
 type broker struct {
 	*kafkabroker.Broker
 	ca string // of its TLS listener
@@ -32,8 +32,7 @@ func startBroker(t *testing.T) *broker {
 	return &broker{kafkabroker.Start(t, dir, kafkabroker.FreePorts(t, 4)...), ca}
 }
 
-// writeKeyStore writes key and certificate as Kafka's ssl.keystore.type=PEM
-// wants them.
+// writeKeyStore writes key and certificate for Kafka's ssl.keystore.type=PEM.
 func writeKeyStore(t *testing.T, path string, server tls.Certificate) {
 	t.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(server.PrivateKey)
@@ -64,7 +63,7 @@ func (b *broker) create(t *testing.T, topic string, partitions int) {
 	if err != nil {
 		t.Fatalf("creating topic %s: %v", topic, err)
 	}
-	// A broker answers that it created a topic before it leads the partitions.
+	// A broker reports a topic as created before it leads the partitions.
 	tries := backoff.WithContext(backoff.NewConstantBackOff(50*time.Millisecond), within(t, 20*time.Second))
 	for p := range partitions {
 		ready := func() error {
@@ -77,7 +76,7 @@ func (b *broker) create(t *testing.T, topic string, partitions int) {
 	}
 }
 
-// bounds returns the offsets of the first record of a partition and behind the
+// bounds returns the offset of a partition's first record and the offset after its
 // last.
 func (b *broker) bounds(t *testing.T, topic string, partition int) (first, last int64, err error) {
 	t.Helper()
@@ -89,8 +88,8 @@ func (b *broker) bounds(t *testing.T, topic string, partition int) (first, last 
 	return first, last, errors.Join(err, conn.Close())
 }
 
-// read returns what the topic holds, each partition in its order, by a client
-// that shares no code with the one that wrote it.
+// read returns the topic's records, each partition in order. Its client shares no
+// code with the writer.
 func (b *broker) read(t *testing.T, topic string, partitions int) []kafkago.Message {
 	t.Helper()
 	var all []kafkago.Message

@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
 
-// Check asks for the topic, for leave to write to it and for a producer id, and
-// publishes nothing. The line it returns also says where the topic's own
-// configuration, if we may read it, weakens what the sink promises.
+// Check asks for the topic, for permission to write to it and for a producer id. It
+// publishes nothing. The line also warns if the topic's configuration, as far as it
+// may be read, weakens the sink's guarantee.
 func (k *kafka) Check(ctx context.Context) (string, error) {
 	c, err := k.connect()
 	if err != nil {
@@ -48,8 +48,8 @@ func (k *kafka) check(ctx context.Context, c *kafkaclient.Client) (string, error
 	return k.describe(topic, config), nil
 }
 
-// metadata asks for the topic, and whether we may write to it. Where a broker
-// does not tell the latter (before Kafka 2.3) it is left to the first Publish.
+// metadata asks for the topic, and whether the sink may write to it. A broker before
+// Kafka 2.3 does not answer the latter; then the first Publish finds out.
 func (k *kafka) metadata(ctx context.Context, c *kafkaclient.Client) (kmsg.MetadataResponseTopic, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	asked := kmsg.NewMetadataRequestTopic()
@@ -62,22 +62,22 @@ func (k *kafka) metadata(ctx context.Context, c *kafkaclient.Client) (kmsg.Metad
 		return topic, err
 	}
 	if len(resp.Topics) != 1 {
-		return topic, fmt.Errorf("broker described %d topics where one was asked for", len(resp.Topics))
+		return topic, fmt.Errorf("broker described %d topics, want one", len(resp.Topics))
 	}
 	topic = resp.Topics[0]
 	if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
 		return topic, err
 	}
-	const untold = math.MinInt32 // MetadataResponse, topic_authorized_operations
-	if ops := topic.AuthorizedOperations; ops != untold && ops&(1<<kmsg.ACLOperationWrite) == 0 {
+	const unknown = math.MinInt32 // MetadataResponse, topic_authorized_operations
+	if ops := topic.AuthorizedOperations; ops != unknown && ops&(1<<kmsg.ACLOperationWrite) == 0 {
 		return topic, fmt.Errorf("principal may not write: %w", kerr.TopicAuthorizationFailed)
 	}
 	return topic, nil
 }
 
-// configuration returns those of the topic's settings that bear on us, or
-// nothing where we may not read them: that takes a permission of its own, which
-// publishing does not need.
+// configuration returns the topic's settings that matter to the sink. It returns
+// none if the sink may not read them, since publishing does not need that
+// permission.
 func (k *kafka) configuration(ctx context.Context, c *kafkaclient.Client) (map[string]int, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	asked := kmsg.NewDescribeConfigsRequestResource()
@@ -103,13 +103,13 @@ func (k *kafka) configuration(ctx context.Context, c *kafkaclient.Client) (map[s
 	return config, nil
 }
 
-// Settings of a topic, see Kafka's documentation, section Topic Configs.
+// Settings of a topic (Kafka's documentation, section Topic Configs).
 const (
 	minISR   = "min.insync.replicas"
 	maxBytes = "max.message.bytes"
 )
 
-// describe says in a line what was seen, warnings last.
+// describe describes the topic in one line, with warnings last.
 func (k *kafka) describe(topic kmsg.MetadataResponseTopic, config map[string]int) string {
 	replicas := math.MaxInt
 	for _, p := range topic.Partitions {

@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 
-	t.Run("does without a configuration it may not read", func(t *testing.T) {
+	t.Run("succeeds without permission to read the configuration", func(t *testing.T) {
 		c := start(t)
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed})
 		line, err := open(t, settings(c)).(sink.Checker).Check(within(t, 10*time.Second))

@@ -57,8 +57,8 @@ func TestLedgerContract(t *testing.T) {
 	})
 }
 
-// committed are the values that a reader of what is committed sees: all of them
-// are there before a record that is written now.
+// committed returns the values that a consumer with read_committed sees before a
+// record that is written now.
 func committed(t testing.TB, c *kfake.Cluster) [][]byte {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(topic),
@@ -96,7 +96,7 @@ func values(t testing.TB, c *kfake.Cluster) [][]byte {
 	return all
 }
 
-// destination is a cluster that can be brought into trouble.
+// destination is a cluster that can fail in several ways.
 type destination struct {
 	c               *kfake.Cluster
 	broken, hanging atomic.Bool

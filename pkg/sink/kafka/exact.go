@@ -14,11 +14,11 @@ import (
 // exact is the sink with delivery: exactly_once, a sink.Ledger.
 type exact struct{ *kafka }
 
-// plain is the sink with delivery: at_least_once, which hands back a position that
-// exactly_once kept.
+// plain is the sink with delivery: at_least_once. It is a sink.Releaser for a
+// position that exactly_once left.
 type plain struct{ *kafka }
 
-// maxTransaction bounds the bodies of a transaction, in bytes.
+// maxTransaction limits the bodies of a transaction, in bytes.
 const maxTransaction = 8 << 20
 
 func (k *kafka) ledgerSettings(env sink.Env) ledger.Settings {
@@ -44,7 +44,7 @@ func (k *kafka) ledgerSettings(env sink.Env) ledger.Settings {
 	}
 }
 
-// Limits says how much one transaction takes.
+// Limits returns the largest transaction and record.
 func (e *exact) Limits() sink.Limits {
 	limits := e.kafka.Limits()
 	limits.Bytes = max(maxTransaction, limits.RecordBytes)
@@ -55,20 +55,20 @@ func (e *exact) Limits() sink.Limits {
 // Position takes the lane.
 func (e *exact) Position(ctx context.Context) ([]byte, error) { return e.ledger.Take(ctx) }
 
-// PublishAt writes all in one transaction.
+// PublishAt writes everything in one transaction.
 func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []sink.Reject, pos []byte) error {
 	records := e.records.encode(batch, e.settings.Topic, e.lane)
 	defer e.records.release()
 	return e.ledger.Commit(ctx, records, rejects, pos)
 }
 
-// Look reads the position and takes nothing.
+// Look reads the position without taking the lane.
 func (e *exact) Look(ctx context.Context) (pos []byte, saved time.Time, err error) {
 	entry, err := e.ledger.Look(ctx)
 	return entry.Position, entry.Saved, err
 }
 
-// Rejects reads the dead letters and takes nothing.
+// Rejects reads the dead letters without taking the lane.
 func (e *exact) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 	return e.ledger.Rejects(ctx)
 }
@@ -79,7 +79,7 @@ func (e *exact) Set(ctx context.Context, pos []byte) error { return e.ledger.Set
 // Traces looks for records and dead letters of the lane.
 func (k *kafka) Traces(ctx context.Context) (sink.Traces, error) { return k.ledger.Traces(ctx) }
 
-// Lanes are those whose positions are in the topic of positions.
+// Lanes returns the lanes whose positions are in the positions topic.
 func (e *exact) Lanes(ctx context.Context) ([]string, error) {
 	entries, err := e.ledger.Lanes(ctx)
 	var lanes []string
@@ -89,10 +89,10 @@ func (e *exact) Lanes(ctx context.Context) ([]string, error) {
 	return lanes, err
 }
 
-// Rename makes the position of another lane that of this one.
+// Rename moves the position of lane from to this lane.
 func (e *exact) Rename(ctx context.Context, from string) error { return e.ledger.Rename(ctx, from) }
 
-// Check asks for what the sink needs, and takes nothing.
+// Check asks for everything the sink needs, without taking the lane.
 func (e *exact) Check(ctx context.Context) (string, error) {
 	line, err := e.kafka.Check(ctx)
 	if err != nil {
@@ -105,7 +105,7 @@ func (e *exact) Check(ctx context.Context) (string, error) {
 	return line + "; exactly once for consumers with isolation.level=read_committed; " + kept, nil
 }
 
-// Release hands back a position that delivery: exactly_once kept.
+// Release hands over a position that delivery: exactly_once left.
 func (p *plain) Release(ctx context.Context, keep func(pos []byte) error) error {
 	return p.ledger.Release(ctx, keep)
 }

@@ -9,17 +9,16 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// OpenOver opens a sink over another network, with an eye on what its client
-// does.
+// OpenOver opens a sink with another network and hooks of its client.
 func OpenOver(dial kafkaclient.Dial, env sink.Env, s Settings, hooks ...kgo.Hook) (sink.Sink, error) {
 	return openOver(network{dial, hooks}, env, s)
 }
 
-// Flush has the sink's client send what is buffered, as it may on its own when
-// it is still at it from before.
+// Flush makes the sink's client send its buffer, as the client may do by itself while
+// an earlier flush runs.
 func Flush(ctx context.Context, snk sink.Sink) error { return client(snk).Flush(ctx) }
 
-// Refresh has the sink's client ask for the topic again.
+// Refresh makes the sink's client ask for the topic again.
 func Refresh(snk sink.Sink) { client(snk).ForceMetadataRefresh() }
 
 func client(snk sink.Sink) *kafkaclient.Client {
@@ -28,3 +27,6 @@ func client(snk sink.Sink) *kafkaclient.Client {
 	defer k.mu.Unlock()
 	return k.client
 }
+
+// Zstd compresses batches.
+var Zstd kgo.Compressor = zstdCompressor{}

@@ -18,13 +18,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// All of it against Apache Kafka itself. One broker serves the tests one after
-// the other, the one that kills it last.
+// The sink against Apache Kafka itself. One broker serves the tests one after the
+// other; the test that kills it comes last.
 func TestRealBroker(t *testing.T) {
 	b := startBroker(t)
 	t.Run("takes a hundred thousand records", func(t *testing.T) { takesMany(t, b) })
 	t.Run("names an oversized record", func(t *testing.T) { namesOversized(t, b) })
-	t.Run("has no such topic, and has it later", func(t *testing.T) { lacksTopic(t, b) })
+	t.Run("has no such topic at first", func(t *testing.T) { lacksTopic(t, b) })
 	t.Run("is checked", func(t *testing.T) { isChecked(t, b) })
 	t.Run("speaks SASL", func(t *testing.T) { speaksSASL(t, b) })
 	t.Run("speaks TLS", func(t *testing.T) { speaksTLS(t, b) })
@@ -51,8 +51,8 @@ func takesMany(t *testing.T, b *broker) {
 	}
 }
 
-// misread says what is wrong with what was read back of n records; repeats are
-// not. Empty if nothing is.
+// misread describes what is wrong with the records that were read back of n; empty if
+// nothing is. Repeated records are not wrong.
 func misread(messages []kafkago.Message, n int) string {
 	seen := make(map[int]bool)
 	last := make(map[string]int)
@@ -77,7 +77,7 @@ func misread(messages []kafkago.Message, n int) string {
 	return ""
 }
 
-// compare holds a record against what batch makes, the padding apart.
+// compare compares a record with the one that batch makes, without the padding.
 func compare(m kafkago.Message) (n int, wrong string) {
 	headers := make(map[string]string)
 	for _, h := range m.Headers {
@@ -192,8 +192,7 @@ func speaksTLS(t *testing.T, b *broker) {
 	}
 }
 
-// The broker dies in the middle of a Publish and comes back while the lane goes
-// on trying.
+// The broker dies in the middle of a Publish and comes back while the lane retries.
 func isKilled(t *testing.T, b *broker) {
 	const size, batches, partitions = 500, 60, 6
 	b.create(t, "killed", partitions)
@@ -221,8 +220,8 @@ func isKilled(t *testing.T, b *broker) {
 	}
 }
 
-// insist publishes until everything is delivered, and returns how often it was
-// not.
+// insist publishes until everything is delivered, and returns the number of failed
+// attempts.
 func insist(t *testing.T, snk sink.Sink, left []sink.Record) (failures int) {
 	t.Helper()
 	for {
@@ -239,7 +238,7 @@ func insist(t *testing.T, snk sink.Sink, left []sink.Record) (failures int) {
 	}
 }
 
-// publishOnce returns what is to be published again.
+// publishOnce returns the records that must be published again.
 func publishOnce(ctx context.Context, snk sink.Sink, left []sink.Record) ([]sink.Record, error) {
 	err := snk.Publish(ctx, left)
 	partial, ok := err.(sink.BatchError)

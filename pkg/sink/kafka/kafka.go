@@ -1,28 +1,28 @@
 // Package kafka publishes records to a topic of Apache Kafka.
 //
-// # What is taken responsibility for
+// # Guarantee
 //
 // A record is acknowledged once all in-sync replicas of its partition have it
-// (acks=all); how many those are is the topic's min.insync.replicas.
+// (acks=all); the topic's min.insync.replicas is the least number of them.
 //
 // With delivery: exactly_once, the default, the records, the dead letters and the
-// position of the lane are one transaction (see package ledger): a consumer with
-// isolation.level=read_committed sees each event once. Others see also what was
-// aborted. Dead letters are in the topic that has .dead-letters behind its name.
+// lane's position are one transaction (see package ledger): a consumer with
+// isolation.level=read_committed sees each event once. Other consumers also see
+// aborted records. The dead letters are in the topic NAME.dead-letters.
 //
 // With delivery: at_least_once, for clusters without transactions, the producer is
-// idempotent: what it retries by itself is written once. What the lane publishes
-// again, after an error or a crash, is written again, and consumers know it by its
-// sluice-event-id. What is said of order below is about this delivery; in a
-// transaction all is written, in order, or nothing.
+// idempotent: a record that the producer itself retries is written once. A record
+// that the lane publishes again, after an error or a crash, is written again;
+// consumers recognize it by its sluice-event-id. The section on order is about this
+// delivery. A transaction writes all records in order, or none.
 //
 // # A record in Kafka
 //
-// The value is the record's body, the key its key, and the partition follows
-// from the key as in Kafka's own Java client (murmur2), so that all records of
-// a key are in one partition, in order. The timestamp is the time of
-// publishing and not of the event: Kafka expires by timestamp, and a backfill
-// older than the topic's retention would be deleted as soon as it is written.
+// The value is the record's body, and the key is the record's key. The partition
+// follows from the key as in Kafka's own Java client (murmur2), so all records with
+// the same key are in one partition, in order. The timestamp is the time of
+// publishing, not of the event: Kafka deletes by timestamp, and would at once delete
+// events older than the topic's retention.
 //
 // These headers are a contract. All are UTF-8 text.
 //
@@ -36,29 +36,29 @@
 //
 // # Order
 //
-// Within a key, the first occurrence of each record comes in the order of
-// publishing, whatever fails:
+// Within a key, the first occurrences of records are in the order of publishing,
+// whatever fails:
 //
-//   - All records of a Publish are assigned to partitions before the first is
-//     sent. If one cannot be, none is.
-//   - Where Kafka refuses a batch, franz-go fails everything behind it in that
-//     partition too. So what a BatchError names is, in each partition, the tail
-//     of what was published, single records refused for good apart, and the lane
-//     publishes it again before anything newer.
-//   - A Publish that is abandoned may leave a request on its way that arrives
-//     after the same records were published again. Both copies are in order, and
-//     of two ordered copies merged in any way the first occurrences are in order.
+//   - All records of a Publish get their partitions before the first one is sent. If
+//     one gets none, nothing is sent.
+//   - If Kafka refuses a batch, franz-go also fails everything after it in that
+//     partition. So the records that a BatchError names are, in each partition, the
+//     last ones that were published, apart from single records refused for good. The
+//     lane publishes them again before anything newer.
+//   - A request of an abandoned Publish may arrive after its records were published
+//     again. Both copies are in order. However two ordered copies mix, the first
+//     occurrences stay in order.
 //
-// # What is refused for good
+// # Rejects
 //
-// A record that alone exceeds max_record_bytes, or that alone in a batch is too
-// large for the topic or invalid by its rules. Of several that were refused
-// together Kafka does not say which was meant; they are halved until it is
-// known, as Kafka's Java client does. A topic whose max.message.bytes is less
-// than max_record_bytes + 4 KiB works, but slowly: Check says so.
+// A record is refused for good if it exceeds max_record_bytes, or if, alone in a
+// batch, it is too large for the topic or invalid by the topic's rules. If Kafka
+// refuses several records together, it does not say which one is bad; the sink
+// bisects them, as Kafka's Java client does. A topic whose max.message.bytes is less
+// than max_record_bytes + 4 KiB works, but slowly; Check reports it.
 //
-// Everything else, such as a missing topic or permission, is about the
-// destination and tried again by the lane, on a new connection.
+// Any other error, such as a missing topic or permission, is about the destination.
+// The lane retries it, on a new connection.
 package kafka
 
 import (
@@ -80,19 +80,19 @@ import (
 type kafka struct {
 	settings Settings
 	lane     string
-	ledger   *ledger.Ledger // of the lane; with delivery: at_least_once a former one
+	ledger   *ledger.Ledger // of the lane; with delivery: at_least_once, of an earlier run
 	log      zerolog.Logger
 	over     network
-	records  records // used again by each Publish
+	records  records // reused by each Publish
 
 	mu     sync.Mutex
-	client *kafkaclient.Client // nil: the next Publish makes one
+	client *kafkaclient.Client // nil: the next Publish creates one
 	closed bool
 }
 
-// network is what tests put in place of the one the settings lead to.
+// network lets tests replace the network of the settings.
 type network struct {
-	dial  kafkaclient.Dial // nil: as the settings say
+	dial  kafkaclient.Dial // nil: according to the settings
 	hooks []kgo.Hook
 }
 
@@ -107,8 +107,8 @@ func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 		env.Log.Warn().Msg(warning)
 	}
 	k := &kafka{settings: s, lane: env.Lane, log: env.Log, over: over}
-	// A client that cannot be made is a mistake in the settings: better told
-	// now than at the first Publish. It does not connect before it is used.
+	// If a client cannot be created, the settings are wrong, which is better reported
+	// now than at the first Publish. A client connects only when it is used.
 	if _, err := k.connect(); err != nil {
 		return nil, err
 	}
@@ -119,20 +119,20 @@ func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 	return &plain{kafka: k}, nil
 }
 
-// Limits says how much the sink takes at once.
+// Limits returns the largest batch and record.
 func (k *kafka) Limits() sink.Limits {
 	record := int(k.settings.MaxRecordBytes)
 	return sink.Limits{
 		Records:     10_000,
 		Bytes:       max(4<<20, record),
 		RecordBytes: record,
-		// franz-go waits for an answer to a produce request for 20 s; what it
-		// abandons earlier may have been written, and is then written twice.
+		// franz-go waits 20 s for the answer to a produce request. Records of a Publish
+		// that is abandoned earlier may be written twice.
 		Timeout: 30 * time.Second,
 	}
 }
 
-// Publish produces all records, and waits for what became of each.
+// Publish produces all records, and waits for the outcome of each.
 func (k *kafka) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(batch) == 0 {
 		return nil
@@ -157,7 +157,7 @@ func (k *kafka) Publish(ctx context.Context, batch []sink.Record) error {
 	return k.report(p.errs)
 }
 
-// publishing says what an error came of.
+// publishing adds the operation to an error.
 func (k *kafka) publishing(err error) error {
 	return fmt.Errorf("publishing to topic %s: %w", k.settings.Topic, err)
 }
@@ -185,24 +185,24 @@ func (k *kafka) options() []kgo.Opt {
 		k.settings.compression(),
 		kgo.ProducerBatchMaxBytes(k.settings.batchBytes()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		// A batch is all there is: it is sent as a whole when it is complete, and
-		// what is buffered is bounded by what the lane hands out.
+		// A batch is flushed as a whole once it is complete; the limits of a batch also
+		// limit the buffer.
 		kgo.ManualFlushing(),
 		kgo.MaxBufferedRecords(math.MaxInt),
 		kgo.WithHooks(append(k.over.hooks, placed{})...),
-		// How soon a new leader or a new topic is asked for again; kgo's 5 s would
-		// be the better part of what a failover takes.
+		// Limits how often a new leader or a new topic is looked up. kgo's default of 5 s
+		// would be most of the time that a failover takes.
 		kgo.MetadataMinAge(time.Second),
-		// What Kafka answers to each attempt is told only at the end of them, and
-		// without a reason nobody can act; the lane goes on after ten, which take
-		// about as many seconds. Attempts with an unclear outcome are not counted.
+		// kgo returns Kafka's error only after the last attempt, and nobody can act
+		// without it. Ten attempts take about ten seconds; then the lane retries.
+		// Attempts with an unknown outcome do not count.
 		kgo.RecordRetries(10),
 	}
 }
 
-// discard closes a client that failed. A producer that met an error may be in a
-// state that franz-go does not leave by itself (a fatal InitProducerID), and a
-// new one also takes up changed addresses.
+// discard closes a client that failed. After an error the producer may be in a state
+// that franz-go does not leave by itself (a fatal InitProducerID). A new client also
+// uses changed addresses.
 func (k *kafka) discard(c *kafkaclient.Client) {
 	c.Close()
 	k.mu.Lock()
@@ -212,7 +212,7 @@ func (k *kafka) discard(c *kafkaclient.Client) {
 	}
 }
 
-// Close ends a Publish under way, whose records then have an unknown outcome.
+// Close ends an unfinished Publish, whose records then have an unknown outcome.
 func (k *kafka) Close() error {
 	k.mu.Lock()
 	c := k.client

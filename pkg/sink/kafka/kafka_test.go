@@ -20,8 +20,8 @@ import (
 
 const topic = "planetscale.audit"
 
-// start runs a cluster in this process, with the topic in three partitions
-// unless opts seed others.
+// start runs a cluster in this process. The topic has three partitions unless opts
+// seed others.
 func start(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, topic)}, opts...)...)
@@ -32,7 +32,7 @@ func start(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-// settings are the defaults, for a cluster.
+// settings returns the defaults for a cluster.
 func settings(c *kfake.Cluster) kafka.Settings {
 	s := *kafka.Type.Settings().(*kafka.Settings)
 	s.Cluster.Brokers = c.ListenAddrs()
@@ -40,7 +40,7 @@ func settings(c *kfake.Cluster) kafka.Settings {
 	return s
 }
 
-// open opens the sink that a lane would get.
+// open opens the sink as a lane would.
 func open(t testing.TB, s kafka.Settings) sink.Sink {
 	t.Helper()
 	env := sink.Env{Lane: "acme/siem", Source: "acme", Log: zerolog.New(io.Discard)}
@@ -56,15 +56,14 @@ func open(t testing.TB, s kafka.Settings) sink.Sink {
 	return snk
 }
 
-// within is a context for what should take no time at all.
+// within returns a context for operations that should be quick.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// batch makes n records of the given number of keys, with bodies that do not
-// compress.
+// batch makes n records with the given number of keys and incompressible bodies.
 func batch(first, n, keys, size int) []sink.Record {
 	noise := rand.New(rand.NewPCG(uint64(first), uint64(n)))
 	records := make([]sink.Record, n)
@@ -86,8 +85,8 @@ func batch(first, n, keys, size int) []sink.Record {
 	return records
 }
 
-// read returns what the topic holds: records of a partition in its order. Each
-// is read once its partition's high watermark says that it is there.
+// read returns the topic's records, each partition in order, up to the partitions'
+// high watermarks.
 func read(t testing.TB, c *kfake.Cluster, opts ...kgo.Opt) []*kgo.Record {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
@@ -229,7 +228,11 @@ func TestRecordsWithoutAKeyHaveNone(t *testing.T) {
 	if err := snk.Publish(within(t, 10*time.Second), []sink.Record{{ID: "1", Body: []byte("{}")}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, c); len(got) != 1 || got[0].Key != nil {
+	got := read(t, c)
+	if len(got) != 1 {
+		t.Fatalf("got %d records, want 1", len(got))
+	}
+	if got[0].Key != nil {
 		t.Errorf("got key %q, want none", got[0].Key)
 	}
 }

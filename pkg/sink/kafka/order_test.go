@@ -19,9 +19,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
-// Whatever goes wrong on the way, a lane that publishes again what was not
-// delivered leaves every record in Kafka, and for each key the first occurrences
-// in the order of publishing.
+// Whatever goes wrong, a lane that retries undelivered records leaves every record in
+// Kafka, and for each key the first occurrences are in the order of publishing.
 func TestOrderOfEachKeyUnderFaults(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		run := run{
@@ -37,7 +36,7 @@ func TestOrderOfEachKeyUnderFaults(t *testing.T) {
 	})
 }
 
-// fault is what becomes of one request.
+// fault is what goes wrong with one request.
 type fault struct {
 	key  kmsg.Key
 	code *kerr.Error // nil: none
@@ -56,9 +55,8 @@ func drawFault(t *rapid.T) fault {
 	}
 }
 
-// run is batches of these sizes, published under faults. Whether the topic takes
-// what Kafka's batches hold, and into how many those of a Publish are cut,
-// follows from the limits.
+// run is batches of these sizes, published under faults. The limits decide whether the
+// topic takes Kafka's batches, and into how many a Publish is split.
 type run struct {
 	faults []fault
 	sizes  []int
@@ -67,7 +65,7 @@ type run struct {
 	record setting.Size
 }
 
-// publishUnder says what is wrong with what the topic holds after a run.
+// publishUnder does a run, and describes what is wrong with the topic afterwards.
 func publishUnder(t *testing.T, r run) (wrong string) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
@@ -90,8 +88,8 @@ func publishUnder(t *testing.T, r run) (wrong string) {
 	return wrong
 }
 
-// inject has each fault meet one request of its kind, with requests between
-// them that go well.
+// inject applies each fault to one request of its kind, with successful requests in
+// between.
 func inject(c *kfake.Cluster, faults []fault) {
 	for _, f := range faults {
 		switch {
@@ -110,9 +108,9 @@ func inject(c *kfake.Cluster, faults []fault) {
 	}
 }
 
-// publishAll publishes again what an error names, as a lane does, and adds to
-// the rejects. A broker that calls a record too large that comes alone gets it
-// rejected, true or not.
+// publishAll publishes the records that an error names again, as a lane does, and
+// collects the rejects. A record is rejected if the broker calls it too large when it
+// comes alone, true or not.
 func publishAll(t *testing.T, snk sink.Sink, left []sink.Record, rejects map[string]bool) (err error) {
 	for range 100 {
 		err = snk.Publish(within(t, 25*time.Second), left)
@@ -135,8 +133,8 @@ func publishAll(t *testing.T, snk sink.Sink, left []sink.Record, rejects map[str
 	return err
 }
 
-// disorder says which of n records is neither there nor rejected, or first
-// follows a later one of its key; empty if all is well.
+// disorder describes a record of n that is neither there nor rejected, or whose first
+// occurrence is after a later record with its key; empty if there is none.
 func disorder(records []*kgo.Record, n int, rejects map[string]bool) string {
 	seen := make(map[int]bool)
 	last := make(map[string]int)
@@ -186,8 +184,8 @@ func (o *onlooker) OnProduceRecordUnbuffered(_ *kgo.Record, err error) {
 	}
 }
 
-// A batch that is refused while the end of it is not yet handed over to the
-// client must not be overtaken by that end.
+// If the start of a batch is refused before the client has its end, the end must not
+// be written first.
 func TestOrderWhereTheClientSendsAtWill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
@@ -207,9 +205,9 @@ func TestOrderWhereTheClientSendsAtWill(t *testing.T) {
 	})
 }
 
-// Partitions that cannot be written to while a batch is handed over, and can
-// before the client has told so, must not split it.
-func TestOrderWhereTheClientTellsOfFailuresLate(t *testing.T) {
+// Partitions that cannot be written to while a batch is produced, but can before the
+// client reports it, must not split the batch.
+func TestOrderWhereTheClientReportsFailuresLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
 		c := start(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, topic))
@@ -234,7 +232,7 @@ func TestOrderWhereTheClientTellsOfFailuresLate(t *testing.T) {
 	})
 }
 
-// expectOrder publishes records behind one that is there, and reads them back.
+// expectOrder publishes records after an existing one, and reads them back.
 func expectOrder(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, snk sink.Sink, records []sink.Record) {
 	t.Helper()
 	for left := records; ; {
@@ -256,8 +254,8 @@ func expectOrder(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, 
 	}
 }
 
-// What the client wanted to send too early is not sent by closing it, and does
-// not keep it from closing.
+// Records that the client wanted to send too early are not sent when it is closed, and
+// do not block Close.
 func TestCloseWhileTheClientIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork

@@ -5,19 +5,18 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// publication is one Publish, and what becomes of each record in it.
+// publication is one Publish, with the outcome of each record.
 type publication struct {
 	client  *kafkaclient.Client
 	records []kgo.Record
 	errs    []error // of each record; nil: delivered
-	spent   bool    // the client met an error and must not be used again
+	spent   bool    // the client had an error and must not be used again
 }
 
 func (p *publication) run(ctx context.Context) {
@@ -29,14 +28,14 @@ func (p *publication) run(ctx context.Context) {
 	p.isolate(ctx, all)
 }
 
-// send produces the records at the given indices and fills in their errors. It
-// returns when the outcome of each is known, or ctx ended, or it is clear that
-// the cluster does not let us in; in the latter cases it closes the client, for
-// kgo does not let go of records that may be on their way in any other manner.
-// In every case kgo is done with the records' memory when send returns.
+// send produces the records at the given indices and sets their errors. It returns
+// when the outcome of each is known, when ctx ends, or when the cluster refuses the
+// client. In the last two cases it closes the client, since kgo releases records
+// that may be in flight in no other way. When send returns, kgo no longer uses the
+// records' memory.
 func (p *publication) send(ctx context.Context, indices []int) {
 	a := newAttempt(len(indices))
-	promise := a.promise // made once, and not for each record
+	promise := a.promise // allocated once, not for each record
 	p.client.Hold()
 	for _, i := range indices {
 		p.records[i].Context = a.carrier
@@ -55,12 +54,12 @@ func (p *publication) send(ctx context.Context, indices []int) {
 		p.client.Close()
 	}
 	<-a.done
-	p.settle(indices, a.failures, cause)
+	p.note(indices, a.failures, cause)
 }
 
-// stage waits until every record has its partition. Nothing is sent before:
-// otherwise records that come after one that failed would be written, although
-// it, tried again, is to come before them.
+// stage waits until every record has its partition. Nothing is sent before that.
+// Otherwise a record could be written before an earlier one that failed and is
+// retried.
 func (p *publication) stage(ctx context.Context, a *attempt) error {
 	select {
 	case <-a.ready:
@@ -80,16 +79,16 @@ func (p *publication) stage(ctx context.Context, a *attempt) error {
 	}
 }
 
-// barrier returns when the promises of all records have been called that failed
-// until now: kgo calls promises one after the other, and that of a record
-// without a topic, which fails at once, after those.
+// barrier waits for the promises of all records that have failed so far. kgo calls
+// promises one after the other; a record without a topic fails at once, and its
+// promise comes last.
 func (p *publication) barrier() {
 	called := make(chan struct{})
 	p.client.Produce(context.Background(), new(kgo.Record), func(*kgo.Record, error) { close(called) })
 	<-called
 }
 
-// interrupted says that ctx ended, and what the client was held up by.
+// interrupted returns the error of ctx, with the client's trouble if it had any.
 func (p *publication) interrupted(ctx context.Context) error {
 	if trouble := p.client.Trouble(); trouble != nil {
 		return fmt.Errorf("%w: %w", ctx.Err(), trouble)
@@ -97,9 +96,9 @@ func (p *publication) interrupted(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settle writes down how an attempt ended for its records. What failed only
-// because the client was closed failed for the cause of that.
-func (p *publication) settle(indices []int, failures []failure, cause error) {
+// note stores the outcome of an attempt's records. A record that failed because the
+// client was closed gets the cause of the closing.
+func (p *publication) note(indices []int, failures []failure, cause error) {
 	at := make(map[*kgo.Record]int, len(failures))
 	for _, i := range indices {
 		p.errs[i] = nil
@@ -116,26 +115,19 @@ func (p *publication) settle(indices []int, failures []failure, cause error) {
 			p.errs[i] = cause
 		default:
 			p.errs[i] = f.err
-			p.spent = p.spent || !verdict(f.err)
+			p.spent = p.spent || !kafkaclient.IsBadBatch(f.err)
 		}
 	}
 }
 
-// verdict reports whether Kafka refused a batch for what is in it.
-func verdict(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) ||
-		errors.Is(err, kerr.RecordListTooLarge) ||
-		errors.Is(err, kerr.InvalidRecord)
-}
-
-// isolate finds out which records Kafka meant where it refused several
-// together: it sends the halves of what was refused, the first half to the end
-// before the second, so that their order stays. A client that met another
-// error in between ends it; what is left then is tried again by the lane.
+// isolate finds the bad records among several that Kafka refused together. It
+// bisects them, and finishes the first half before it sends the second, so that their
+// order stays. It stops if the client has another error; the lane then retries the
+// rest.
 func (p *publication) isolate(ctx context.Context, indices []int) {
 	for _, refused := range p.refused(indices) {
 		if len(refused) == 1 {
-			// kgo fails a batch and all behind it. One record is a batch alone.
+			// kgo fails a batch and all after it. One record alone is the whole batch.
 			p.errs[refused[0]] = p.reject(refused[0], p.errs[refused[0]])
 			continue
 		}
@@ -150,11 +142,11 @@ func (p *publication) isolate(ctx context.Context, indices []int) {
 	}
 }
 
-// refused returns those of the indices whose batch Kafka refused, by partition.
+// refused returns the indices of records whose batch Kafka refused, by partition.
 func (p *publication) refused(indices []int) map[int32][]int {
 	groups := make(map[int32][]int)
 	for _, i := range indices {
-		if err := p.errs[i]; err != nil && verdict(err) && !sink.IsPermanent(err) {
+		if err := p.errs[i]; err != nil && kafkaclient.IsBadBatch(err) && !sink.IsPermanent(err) {
 			partition := p.records[i].Partition
 			groups[partition] = append(groups[partition], i)
 		}
@@ -162,7 +154,7 @@ func (p *publication) refused(indices []int) map[int32][]int {
 	return groups
 }
 
-// reject says that the record at i is what Kafka, or kgo by its rules, refuses.
+// reject returns the permanent error of record i, which Kafka or kgo refused.
 func (p *publication) reject(i int, err error) error {
 	return sink.Permanent(fmt.Errorf("record with a body of %d bytes: %w", len(p.records[i].Value), err))
 }

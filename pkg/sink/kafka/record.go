@@ -23,15 +23,15 @@ const (
 	schemaVersion    = "1"
 )
 
-// records is the memory that batches are encoded in, one after the other.
+// records is the memory for encoded batches; each batch reuses it.
 type records struct {
 	list    []kgo.Record
 	headers []kgo.RecordHeader
 	text    []byte // keys and values of headers
 }
 
-// encode turns a batch of a lane into what kgo produces. The bodies are not copied, and
-// the result is good until release.
+// encode turns a lane's batch into kgo records. It does not copy the bodies, and the
+// result is valid until release.
 func (m *records) encode(batch []sink.Record, topic, lane string) []kgo.Record {
 	now := time.Now()
 	by := m.copy(lane)
@@ -56,7 +56,7 @@ func (m *records) encode(batch []sink.Record, topic, lane string) []kgo.Record {
 	return m.list
 }
 
-// release forgets the batch, bodies included, and keeps the memory.
+// release drops the references to the batch and its bodies, and keeps the memory.
 func (m *records) release() {
 	clear(m.list)
 	clear(m.headers)
@@ -67,8 +67,8 @@ func (m *records) header(key string, value []byte) {
 	m.headers = append(m.headers, kgo.RecordHeader{Key: key, Value: value})
 }
 
-// key is nil for a record without one: an empty key would send all of those to
-// one partition.
+// key returns nil for a record without a key: an empty key would put all of those
+// into one partition.
 func (m *records) key(key string) []byte {
 	if key == "" {
 		return nil

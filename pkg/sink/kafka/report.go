@@ -2,9 +2,9 @@ package kafka
 
 import "github.com/sluice-siem/sluice/pkg/sink"
 
-// report makes of the records' errors what Publish returns: nil, or one error
-// where all failed for one reason that is not theirs, or a BatchError. Thousands
-// of records that failed alike share one explained error.
+// report turns the records' errors into the result of Publish: nil, a plain error if
+// all records failed with the same retryable error, or a BatchError. Records with the
+// same error share one explained error.
 func (k *kafka) report(errs []error) error {
 	var failed sink.BatchError
 	explained := make(map[string]error)

@@ -23,7 +23,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
-// nowhere keeps nothing: a lane delivering exactly once asks for nothing to be kept.
+// nowhere stores nothing: a lane that delivers exactly once stores nothing itself.
 type nowhere struct{ t *testing.T }
 
 func (nowhere) Load(context.Context, string) (source.Position, error) { return nil, nil }
@@ -38,7 +38,7 @@ func (n nowhere) Put(_ context.Context, _ string, rejects []sink.Reject) error {
 	return nil
 }
 
-// rival is an instance of a lane that another one runs too.
+// rival is a second instance of a lane.
 func rival(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, log *simulator.Server) *pipeline.Lane {
 	t.Helper()
 	s := planetscale.Defaults
@@ -66,8 +66,8 @@ func rival(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, log *s
 	}
 }
 
-// Two instances run one lane, which nobody meant. Each event is committed once,
-// and they take the lane from each other so seldom that one of them goes on.
+// Two instances run one lane by mistake. Each event is committed once, and they take
+// the lane from each other so rarely that one of them makes progress.
 func TestTwoInstancesOfALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lasting, still = 30 * time.Minute, 15 * time.Second
@@ -118,8 +118,8 @@ func TestTwoInstancesOfALane(t *testing.T) {
 	})
 }
 
-// wantOnce reads what is committed: the log without its newest events, each once, n
-// at least.
+// wantOnce checks the committed records: the log without its newest events, each once,
+// at least n.
 func wantOnce(t *testing.T, c *kfake.Cluster, network *kfake.VirtualNetwork, log *simulator.Server, n int) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.ConsumeTopics(topic),

@@ -94,7 +94,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// grant does what the hints say.
+// grant follows the hints.
 func grant(t *testing.T, c *kfake.Cluster) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.SASL(plain.Auth{User: "admin", Pass: "admin"}.AsMechanism()))
@@ -112,7 +112,7 @@ func grant(t *testing.T, c *kfake.Cluster) {
 	}
 }
 
-func TestWrongPasswordIsToldAtOnce(t *testing.T) {
+func TestWrongPasswordIsReportedAtOnce(t *testing.T) {
 	c := start(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "sluice", "secret"))
 	refusing := true
 	c.ControlKey(kmsg.SASLAuthenticate.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -125,7 +125,7 @@ func TestWrongPasswordIsToldAtOnce(t *testing.T) {
 	s.Cluster.SASL = login("PLAIN", "sluice", setting.NewSecret("secret"))
 	snk := open(t, s)
 	for range 2 {
-		// The deadline is the test's patience, and not what ends Publish.
+		// The deadline limits the test; Publish must end before it.
 		err := snk.Publish(within(t, time.Minute), batch(0, 10, 3, 50))
 		expectDestination(t, err, kerr.SaslAuthenticationFailed, "sasl.password")
 		if strings.Contains(err.Error(), "secret") {
@@ -182,8 +182,8 @@ func atPort(port string) kfake.Opt {
 	})
 }
 
-// authority is a certificate authority and a server's certificate by it, for
-// the loopback address.
+// authority is a certificate authority with a server's certificate for the loopback
+// address.
 func authority(t *testing.T) (ca string, server tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -204,8 +204,8 @@ func authority(t *testing.T) (ca string, server tls.Certificate) {
 	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// hangUp listens where whoever connects is hung up on, as a Kafka listener
-// without TLS does after the first bytes of a handshake.
+// hangUp listens and closes every connection, as a Kafka listener without TLS does
+// after the first bytes of a handshake.
 func hangUp(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -221,7 +221,7 @@ func hangUp(t *testing.T) string {
 				return // the listener was closed
 			}
 			_, err = conn.Read(make([]byte, 1<<10))
-			if errors.Is(err, io.EOF) { // the other side hung up first
+			if errors.Is(err, io.EOF) { // the other side closed first
 				err = nil
 			}
 			if err := errors.Join(err, conn.Close()); err != nil {
@@ -238,6 +238,12 @@ func hangUp(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// requiring is a broker that lets nobody in without a client certificate.
+func requiring(t *testing.T, server tls.Certificate, version uint16) string {
+	c := start(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert}))
+	return c.ListenAddrs()[0]
+}
+
 func TestTLS(t *testing.T) {
 	ca, server := authority(t)
 	secure := start(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}}))
@@ -252,6 +258,8 @@ func TestTLS(t *testing.T) {
 		{"no verification", brokers, &setting.TLS{InsecureSkipVerify: true}, ""},
 		{"an authority that is unknown", brokers, &setting.TLS{}, "tls.ca_file"},
 		{"a certificate for another name", brokers, &setting.TLS{CAFile: ca, ServerName: "kafka.example"}, "tls.server_name"},
+		{"a broker that requires a certificate", requiring(t, server, tls.VersionTLS13), &setting.TLS{CAFile: ca}, "tls.cert_file"},
+		{"a broker that requires a certificate, with TLS 1.2", requiring(t, server, tls.VersionTLS12), &setting.TLS{CAFile: ca}, "tls.cert_file"},
 		{"a broker that hangs up on TLS", hangUp(t), &setting.TLS{CAFile: ca}, "TLS"},
 		{"a broker that wants TLS", brokers, nil, "TLS"},
 	}

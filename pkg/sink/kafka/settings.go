@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Type is the kind of sink that a configuration names kafka.
+// Type is the sink type kafka.
 var Type = sink.NewType("kafka", Settings{
 	Cluster:        kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
 	Delivery:       ExactlyOnce,
@@ -23,13 +23,13 @@ var Type = sink.NewType("kafka", Settings{
 	MaxRecordBytes: defaultRecordBytes,
 }, open)
 
-// Settings are what a configuration says about the sink.
+// Settings are the keys of a kafka sink.
 type Settings struct {
 	Cluster        kafkaclient.Settings `yaml:",inline"`
-	Topic          string               `yaml:"topic"`            // must exist: the sink never creates it
+	Topic          string               `yaml:"topic"`            // must exist; the sink never creates it
 	Delivery       string               `yaml:"delivery"`         // exactly_once (default) | at_least_once
 	Namespace      string               `yaml:"namespace"`        // first part of the lanes' transactional.id; default "sluice"
-	Positions      string               `yaml:"positions_topic"`  // keeps the lanes' positions; default "sluice.positions"; created if missing
+	Positions      string               `yaml:"positions_topic"`  // holds the lanes' positions; default "sluice.positions"; created if missing
 	Compression    string               `yaml:"compression"`      // none | gzip | snappy | lz4 | zstd (default)
 	MaxRecordBytes setting.Size         `yaml:"max_record_bytes"` // largest body; default 1 MiB less 4 KiB; needs a topic whose max.message.bytes is 4 KiB more
 }
@@ -41,18 +41,18 @@ const (
 )
 
 const (
-	// overhead is what Kafka may need around a body: a batch's header (61 bytes,
+	// overhead is the most that Kafka adds to a body: a batch's header (61 bytes,
 	// Kafka's message format), the record's lengths, its key and its headers.
 	overhead = 4 << 10
 
 	// kafkaBatchBytes is Kafka's default of message.max.bytes and
-	// max.message.bytes: 1 MiB and the log's 12 bytes.
+	// max.message.bytes: 1 MiB plus the log's 12 bytes.
 	kafkaBatchBytes = 1<<20 + 12
 
 	defaultRecordBytes = 1<<20 - overhead
 
 	minRecordBytes = 1 << 10
-	// A request may have 100 MiB by default (socket.request.max.bytes).
+	// By default a request may have 100 MiB (socket.request.max.bytes).
 	maxRecordBytes = 64 << 20
 )
 
@@ -68,8 +68,8 @@ var codecs = map[string]kgo.CompressionCodec{
 // MAX_NAME_LENGTH.
 var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// Validate reports what is wrong with the sink's own keys; those of the
-// cluster report for themselves.
+// Validate checks the sink's own keys. The cluster's keys have a Validate of their
+// own.
 func (s *Settings) Validate() []error {
 	var errs []error
 	check := func(key string, err error) {
@@ -82,10 +82,10 @@ func (s *Settings) Validate() []error {
 	check("namespace", validTopic(s.Namespace))
 	check("positions_topic", validTopic(s.Positions))
 	if s.Positions == s.Topic {
-		check("positions_topic", fmt.Errorf("%q is also the topic for records; name another", s.Positions))
+		check("positions_topic", fmt.Errorf("%q is also the topic for records; name another topic", s.Positions))
 	}
 	if _, ok := codecs[s.Compression]; !ok {
-		check("compression", fmt.Errorf("%q is none of none, gzip, snappy, lz4, zstd", s.Compression))
+		check("compression", fmt.Errorf("%q is not one of none, gzip, snappy, lz4, zstd", s.Compression))
 	}
 	if s.MaxRecordBytes < minRecordBytes || s.MaxRecordBytes > maxRecordBytes {
 		check("max_record_bytes", fmt.Errorf("%s is not between %s and %s", s.MaxRecordBytes, setting.Size(minRecordBytes), setting.Size(maxRecordBytes)))
@@ -98,7 +98,7 @@ func validTopic(name string) error {
 	case name == "":
 		return errors.New("missing; name the topic to publish to")
 	case !legalTopic.MatchString(name), name == ".", name == "..":
-		return fmt.Errorf("%q is no topic of Kafka's: up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name)
+		return fmt.Errorf("%q is not a valid topic name; use 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name)
 	}
 	return nil
 }
@@ -110,13 +110,16 @@ func validDelivery(delivery string) error {
 	return fmt.Errorf("%q is neither exactly_once nor at_least_once", delivery)
 }
 
-// batchBytes bounds a batch of one partition before compression, as the
-// topic's max.message.bytes does after it.
+// batchBytes limits a partition's batch before compression, as the topic's
+// max.message.bytes limits it after compression.
 func (s *Settings) batchBytes() int32 {
 	return int32(s.MaxRecordBytes) + overhead + (kafkaBatchBytes - 1<<20)
 }
 
 func (s *Settings) compression() kgo.ProducerOpt {
+	if s.Compression == "zstd" {
+		return kgo.WithCompressor(zstdCompressor{})
+	}
 	return kgo.ProducerBatchCompression(codecs[s.Compression])
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
-// rejected returns the indices that an error names as refused for good, and
-// fails the test if it says anything else.
+// rejected returns the indices that an error names as refused for good. Any other
+// error fails the test.
 func rejected(t *testing.T, err error) []int {
 	t.Helper()
 	var partial sink.BatchError
@@ -51,7 +51,7 @@ func TestRecordLargerThanConfigured(t *testing.T) {
 	records := batch(0, 10, 3, 500)
 	want := []int{0, 4, 9}
 	for _, i := range want {
-		records[i].Body = make([]byte, 20_000) // which would compress to a few bytes
+		records[i].Body = make([]byte, 20_000) // it would compress to a few bytes
 	}
 	got := rejected(t, snk.Publish(within(t, 10*time.Second), records))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -62,8 +62,8 @@ func TestRecordLargerThanConfigured(t *testing.T) {
 	}
 }
 
-// Kafka refuses whole batches, and with them kgo fails everything behind them
-// in the partition: both are far more than what is too large.
+// Kafka refuses whole batches, and kgo also fails everything after them in the
+// partition: far more records than those that are too large.
 func TestTopicThatTakesLessThanConfigured(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -15,12 +15,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 )
 
-// virtual runs f in a bubble whose clock jumps, with a cluster in it and a way
-// to open sinks there.
+// virtual runs f in a synctest bubble, with a cluster and a function that opens sinks
+// for it.
 func virtual(t *testing.T, f func(t *testing.T, c *kfake.Cluster, open func(kafka.Settings) sink.Sink), opts ...kfake.Opt) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -34,8 +35,8 @@ func virtual(t *testing.T, f func(t *testing.T, c *kfake.Cluster, open func(kafk
 
 func openIn(t testing.TB, network *kfake.VirtualNetwork, s kafka.Settings, hooks ...kgo.Hook) sink.Sink {
 	t.Helper()
-	// Decoders of zstd are closed by finalizers, which is not allowed from outside
-	// of the bubble that they were made in.
+	// Finalizers close zstd decoders, which is not allowed from outside of the bubble
+	// that made them.
 	s.Compression = "none"
 	snk, err := kafka.OpenOver(network.DialContext, sink.Env{Log: zerolog.New(io.Discard)}, s, hooks...)
 	if err != nil {
@@ -49,25 +50,17 @@ func openIn(t testing.TB, network *kfake.VirtualNetwork, s kafka.Settings, hooks
 	return snk
 }
 
-// hint is what the first error in a chain that has one tells a person to do.
+// hint returns the hint of an error.
 func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
+	return failure.Hint(err)
 }
 
 func class(err error) string {
-	var c interface{ ErrorClass() string }
-	if errors.As(err, &c) {
-		return c.ErrorClass()
-	}
-	return ""
+	return failure.Class(err)
 }
 
-// expectDestination checks that an error is about the destination as a whole,
-// and says what to do about it.
+// expectDestination checks that an error is about the destination as a whole and has a
+// hint.
 func expectDestination(t *testing.T, err error, code error, advice string) {
 	t.Helper()
 	var partial sink.BatchError

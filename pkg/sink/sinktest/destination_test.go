@@ -19,8 +19,7 @@ var (
 
 const malformed = "malformed"
 
-// destination is a destination in memory with every trouble that a Harness
-// knows.
+// destination is a destination in memory that supports every hook of a Harness.
 type destination struct {
 	mu      sync.Mutex
 	bodies  [][]byte
@@ -28,11 +27,16 @@ type destination struct {
 	hanging chan struct{} // closed by Repair; nil if it does not hang
 	reached chan struct{}
 	late    func() // what a broken sink does after its Publish has returned
+
+	publishing sync.WaitGroup
 }
+
+// close waits for each Publish, as a server waits for its requests.
+func (d *destination) close() { d.publishing.Wait() }
 
 func newDestination() *destination { return &destination{takes: -1} }
 
-// take stores a copy of the record, or says why not.
+// take stores a copy of the record, or returns why it does not.
 func (d *destination) take(r sink.Record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -48,7 +52,7 @@ func (d *destination) take(r sink.Record) error {
 	return nil
 }
 
-// wait returns a channel that is closed once the destination does not hang.
+// wait returns a channel that is closed once the destination no longer hangs.
 func (d *destination) wait() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,8 +117,8 @@ func (d *destination) harness(open func(*destination) sink.Sink) sinktest.Harnes
 	}
 }
 
-// good is a sink as it should be. Broken ones are made from it by replacing one
-// of its functions.
+// good is a sink that keeps the contract. Tests replace one of its functions to
+// break it.
 type good struct {
 	*destination
 	closed  chan struct{}
@@ -128,6 +132,8 @@ func newGood(d *destination) *good {
 }
 
 func (g *good) Publish(ctx context.Context, batch []sink.Record) error {
+	g.publishing.Add(1)
+	defer g.publishing.Done()
 	return g.publish(g, ctx, batch)
 }
 
@@ -156,7 +162,7 @@ func (g *good) await(ctx context.Context) error {
 	}
 }
 
-// publishEach takes record by record and names those that were not taken.
+// publishEach publishes record by record and names those that were not taken.
 func publishEach(g *good, ctx context.Context, batch []sink.Record) error {
 	if len(batch) == 0 {
 		return nil
@@ -176,8 +182,8 @@ func publishEach(g *good, ctx context.Context, batch []sink.Record) error {
 	return partial
 }
 
-// publishWhole takes all of a batch or nothing, and cannot say which record is
-// the bad one.
+// publishWhole publishes all of a batch or nothing, and does not know which record
+// is bad.
 func publishWhole(g *good, ctx context.Context, batch []sink.Record) error {
 	for _, r := range batch {
 		if bytes.HasPrefix(r.Body, []byte(malformed)) {
@@ -187,8 +193,8 @@ func publishWhole(g *good, ctx context.Context, batch []sink.Record) error {
 	return firstOf(publishEach(g, ctx, batch))
 }
 
-// publishUpToFailure stops at the first record that is not taken, and knows no
-// more than that.
+// publishUpToFailure stops at the first record that is not taken, and reports
+// the others as not tried.
 func publishUpToFailure(g *good, ctx context.Context, batch []sink.Record) error {
 	if err := g.await(ctx); err != nil && len(batch) > 0 {
 		return err

@@ -11,28 +11,31 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// RunLedger checks what is demanded of a sink.Ledger, each rule in a subtest of its
-// own, beside Run. Sinks opened from one Harness belong to the same lane here, as
-// two instances of it would, and may be open at once. Received returns only what is
-// committed.
+// RunLedger checks the rules for a sink.Ledger, each in a subtest of its own. Use it
+// in addition to Run. Here the sinks opened from one Harness belong to the same
+// lane, as two instances of it would, and may be open at once. Received returns
+// only committed records.
 func RunLedger(t *testing.T, setup func(t testing.TB) Harness) {
 	t.Helper()
-	for _, r := range ledgerRules {
-		t.Run(r.name, func(t *testing.T) { r.run(t, setup(t)) })
-	}
+	suiteOf(ledgerRules).Run(t, setup)
 }
+
+const (
+	takeLanes  = "Position takes the lane from other instances; from then on their PublishAt returns sink.ErrMoved"
+	commitOnce = "records, rejects and the position are one atomic step: all of them or none"
+)
 
 var ledgerRules = []rule{
-	{"moves the position with the records", nil, movesWithRecords},
-	{"lets only who took the lane last commit", nil, fencesThePredecessor},
-	{"looks without taking", nil, looksQuietly},
-	{"proves what its lane delivered before", nil, provesItsHistory},
-	{"tells of a position that a person has set", nil, tellsOfASetPosition},
-	{"commits nothing beside a record that is refused", needsRefused, commitsNothingBesideRefused},
-	{"commits once what a destination that was down was handed", needsBreak, commitsOnce},
+	{"moves the position with the records", nil, movesWithRecords, commitOnce},
+	{"lets only the instance that took the lane last commit", nil, fencesThePredecessor, takeLanes},
+	{"looks without taking", nil, looksQuietly, "Look reads the position and takes nothing"},
+	{"proves what its lane delivered before", nil, provesItsHistory, "Traces proves a delivery by what is committed of the lane, and takes nothing"},
+	{"returns ErrMoved after a person set the position", nil, findsASetPosition, takeLanes},
+	{"commits nothing if a record is refused", needsRefused, commitsNothingWithRefused, commitOnce},
+	{"commits a batch once although the destination was down", needsBreak, commitsOnce, commitOnce},
 }
 
-// ledger opens a sink that has to be a Ledger.
+// ledger opens a sink that must be a Ledger.
 func (s *session) ledger() sink.Ledger {
 	s.Helper()
 	l, ok := s.open().Sink.(sink.Ledger)
@@ -42,7 +45,7 @@ func (s *session) ledger() sink.Ledger {
 	return l
 }
 
-// within calls f with a context that lasts as long as patience does.
+// within calls f with a context that ends when patience runs out.
 func (s *session) within(what string, f func(context.Context) error) error {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), s.Patience)
@@ -50,7 +53,7 @@ func (s *session) within(what string, f func(context.Context) error) error {
 	return s.wait(what, async(func() error { return f(ctx) }))
 }
 
-// expectPosition takes the lane.
+// expectPosition takes the lane and checks the position.
 func (s *session) expectPosition(l sink.Ledger, want string) {
 	s.Helper()
 	err := s.within("Position", func(ctx context.Context) error {
@@ -70,7 +73,7 @@ func (s *session) publishAt(l sink.Ledger, records []sink.Record, rejects []sink
 	loan := lend(records)
 	err := s.within("PublishAt", func(ctx context.Context) error { return l.PublishAt(ctx, loan.batch, rejects, []byte(pos)) })
 	if what := loan.changed(); what != "" {
-		s.Errorf("PublishAt changed what it was lent: %s", what)
+		s.Errorf("PublishAt changed the batch: %s", what)
 	}
 	loan.takeBack()
 	return err
@@ -79,7 +82,7 @@ func (s *session) publishAt(l sink.Ledger, records []sink.Record, rejects []sink
 func (s *session) commit(l sink.Ledger, records []sink.Record, pos string) {
 	s.Helper()
 	if err := s.publishAt(l, records, nil, pos); err != nil {
-		s.Fatalf("PublishAt by who took the lane: %v", err)
+		s.Fatalf("PublishAt by the instance that has the lane: %v", err)
 	}
 }
 
@@ -105,7 +108,7 @@ func fencesThePredecessor(s *session) {
 	s.expectPosition(second, `1`)
 	mine, others := s.records(2), s.records(2)
 	if s.publishAt(first, mine, nil, `"first"`) == nil {
-		s.Fatalf("PublishAt by who no longer has the lane returned nil")
+		s.Fatalf("PublishAt by an instance that no longer has the lane returned nil")
 	}
 	s.commit(second, others, `"second"`)
 	s.untilMoved(first, mine)
@@ -113,8 +116,7 @@ func fencesThePredecessor(s *session) {
 	s.expectExactly(append(batch, others...))
 }
 
-// untilMoved publishes again, as a lane would, until it is told that the position
-// was moved.
+// untilMoved publishes again, as a lane would, until PublishAt returns ErrMoved.
 func (s *session) untilMoved(l sink.Ledger, records []sink.Record) {
 	s.Helper()
 	pause := time.NewTicker(glance)
@@ -125,9 +127,9 @@ func (s *session) untilMoved(l sink.Ledger, records []sink.Record) {
 		case errors.Is(err, sink.ErrMoved):
 			return
 		case err == nil:
-			s.Fatalf("PublishAt returned nil although another has moved the position")
+			s.Fatalf("PublishAt returned nil although the position was moved elsewhere")
 		case time.Since(start) > s.Patience:
-			s.Fatalf("PublishAt does not return ErrMoved although another has moved the position; the last error: %v", err)
+			s.Fatalf("PublishAt does not return ErrMoved although the position was moved elsewhere; the last error: %v", err)
 		}
 	}
 }
@@ -135,7 +137,7 @@ func (s *session) untilMoved(l sink.Ledger, records []sink.Record) {
 func looksQuietly(s *session) {
 	running, looking := s.ledger(), s.ledger()
 	s.expectPosition(running, "")
-	began := time.Now().Add(-time.Minute) // clocks of others may differ
+	began := time.Now().Add(-time.Minute) // the destination's clock may differ
 	s.commit(running, s.records(1), `1`)
 	err := s.within("Look", func(ctx context.Context) error {
 		pos, saved, err := looking.Look(ctx)
@@ -150,7 +152,8 @@ func looksQuietly(s *session) {
 	s.commit(running, s.records(1), `2`)
 }
 
-// provesItsHistory looks for traces while the lane runs, which must go on.
+// provesItsHistory looks for traces while the lane runs. The lane must still be able
+// to commit.
 func provesItsHistory(s *session) {
 	running, looking := s.ledger(), s.open()
 	if _, ok := looking.Sink.(sink.History); !ok {
@@ -160,7 +163,7 @@ func provesItsHistory(s *session) {
 	s.expectPosition(running, "")
 	s.commit(running, nil, `1`)
 	if found := s.traces(looking); found.Proof {
-		s.Errorf("proof that the lane delivered, before it did: %+v", found)
+		s.Errorf("got proof that the lane delivered before it delivered anything: %+v", found)
 	}
 	batch := s.records(3)
 	s.commit(running, batch, `2`)
@@ -171,7 +174,7 @@ func provesItsHistory(s *session) {
 	s.expectExactly(batch)
 }
 
-func tellsOfASetPosition(s *session) {
+func findsASetPosition(s *session) {
 	running, person := s.ledger(), s.ledger()
 	s.expectPosition(running, "")
 	batch := s.records(1)
@@ -184,18 +187,18 @@ func tellsOfASetPosition(s *session) {
 	s.expectExactly(batch)
 }
 
-func commitsNothingBesideRefused(s *session) {
+func commitsNothingWithRefused(s *session) {
 	l := s.ledger()
 	s.expectPosition(l, "")
-	good, bad := s.records(6), s.Refused(s.TB)
+	good, bad := s.records(6), s.refused()
 	mixed := append(append(append([]sink.Record(nil), good[:3]...), bad), good[3:]...)
 	err := s.publishAt(l, mixed, nil, `1`)
 	var named sink.BatchError
 	if !errors.As(err, &named) || len(named) != 1 || named[0].Index != 3 || !sink.IsPermanent(named[0].Err) {
-		s.Fatalf("got %v, want a BatchError that names record 3, for good", err)
+		s.Fatalf("got %v, want a BatchError with a permanent error for record 3", err)
 	}
-	if got := s.Received(s.TB); len(got) > 0 {
-		s.Errorf("%d records were committed beside one that was refused", len(got))
+	if got := s.received(); len(got) > 0 {
+		s.Errorf("%d records were committed although one was refused", len(got))
 	}
 	rejects := []sink.Reject{{Record: bad, Raw: bad.Body, Reason: "refused", Time: time.Now()}}
 	s.expectRejects(l)
@@ -207,7 +210,7 @@ func commitsNothingBesideRefused(s *session) {
 	s.expectExactly(good)
 }
 
-// expectRejects reads the dead letters.
+// expectRejects checks the dead letters.
 func (s *session) expectRejects(l sink.Ledger, want ...sink.Reject) {
 	s.Helper()
 	err := s.within("Rejects", func(ctx context.Context) error {
@@ -239,13 +242,13 @@ func commitsOnce(s *session) {
 	l := s.ledger()
 	s.expectPosition(l, "")
 	batch := s.records(4)
-	s.Break(s.TB)
+	s.upset(s.Break)
 	ctx, cancel := context.WithTimeout(s.Context(), min(attempt, s.Patience))
 	defer cancel()
 	if err := s.wait("PublishAt", async(func() error { return l.PublishAt(ctx, batch, nil, []byte(`1`)) })); err == nil {
 		s.Errorf("PublishAt to a destination that is down returned nil")
 	}
-	s.Repair(s.TB)
+	s.repair()
 	pause := time.NewTicker(glance)
 	defer pause.Stop()
 	for start := time.Now(); ; <-pause.C {
@@ -254,7 +257,7 @@ func commitsOnce(s *session) {
 			break
 		}
 		if time.Since(start) > s.Patience {
-			s.Fatalf("PublishAt again, to a destination that is well: %v", err)
+			s.Fatalf("PublishAt again, to a healthy destination: %v", err)
 		}
 	}
 	s.expectPosition(l, `1`)

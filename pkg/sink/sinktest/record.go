@@ -10,16 +10,16 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// awkward is text that destroys a record where its encoding is careless, while
-// being JSON as it stands: quotes, separators of CEF and LEEF, line ends and
-// terminal escapes in escaped form, and characters that some take for line ends.
+// awkward is text that a careless encoder turns into a broken record. It is valid
+// in a JSON string: escaped quotes, line ends and terminal escapes, separators of
+// CEF and LEEF, and characters that some programs read as line ends.
 const awkward = `quote \" backslash \\ pipe | equals = caret ^ tab \t line \r\n nul \u0000 esc \u001b[2J ` +
 	"separator \u2028 bidi \u202e next line \u0085 snowman \u2603 emoji \U0001f512 percent %s brace {} comma , end"
 
 // madeRecord is the default of Harness.Record.
 func madeRecord(n, size int) sink.Record {
 	head := fmt.Sprintf(`{"n":%d,"text":"%s","pad":"`, n, awkward)
-	pad := n * 37 % 200 // lengths differ, so that a body cut at a neighbour's length shows
+	pad := n * 37 % 200 // lengths differ, so that a body cut to a neighbour's length is noticed
 	if size > 0 {
 		pad = max(0, size-len(head)-len(`"}`))
 	}
@@ -36,9 +36,10 @@ func madeRecord(n, size int) sink.Record {
 	}
 }
 
-// loan is a batch as a lane lends it: bodies side by side in one buffer, each
-// with the capacity of all that follows it, and the batch part of a longer slice.
-// A sink that appends to either writes over what is not its own.
+// loan is a batch as a lane passes it to Publish: the bodies lie side by side in one
+// buffer, each with the capacity of all that follows it, and the batch is part of a
+// longer slice. A sink that appends to either overwrites memory that it does not
+// own.
 type loan struct {
 	batch  []sink.Record
 	memory []byte
@@ -69,16 +70,16 @@ func lend(records []sink.Record) *loan {
 	return l
 }
 
-// changed says what of the loan is not as it was; empty if all is.
+// changed describes what the sink changed in the loan; empty if nothing.
 func (l *loan) changed() string {
 	now := l.batch[:len(l.batchBefore)]
 	for i := range now {
 		if !sameRecord(now[i], l.batchBefore[i]) {
-			return fmt.Sprintf("record %d of a batch of %d is another one than was lent", i, len(l.batch))
+			return fmt.Sprintf("record %d of a batch of %d was replaced", i, len(l.batch))
 		}
 	}
 	if !bytes.Equal(l.memory, l.memoryBefore) {
-		return "the bytes of the bodies, or those after them, have changed; appending to a Body does that"
+		return "bytes of the bodies or after them were changed; appending to a Body does that"
 	}
 	return ""
 }
@@ -89,10 +90,10 @@ func sameRecord(a, b sink.Record) bool {
 	}
 	return a.ID == b.ID && a.Organization == b.Organization && a.Action == b.Action && a.Key == b.Key &&
 		a.Format == b.Format && a.MediaType == b.MediaType && a.Time.Equal(b.Time) &&
-		a.Severity == b.Severity && a.Late == b.Late
+		a.Severity == b.Severity && a.Late == b.Late && a.Object == b.Object
 }
 
-// takeBack uses the memory for something else, as the lane may.
+// takeBack overwrites the memory, as the lane may.
 func (l *loan) takeBack() {
 	for i := range l.memory {
 		l.memory[i] = '!'

@@ -1,10 +1,8 @@
 package sinktest
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,37 +11,49 @@ import (
 
 const (
 	defaultPatience = 10 * time.Second
-	// attempt is the time a Publish is given while the destination is in trouble.
-	// Some sinks try for as long as their context lives.
+	// attempt is the deadline of a Publish while the destination is in trouble.
+	// Some sinks try until their context ends.
 	attempt = 2 * time.Second
-	// glance is how often a state that is waited for is looked at.
+	// glance is the interval between checks of an expected state.
 	glance = 5 * time.Millisecond
 )
 
-// session is a rule being checked.
+// session is the check of one rule.
 type session struct {
 	testing.TB
 	Harness
-	made   int         // records made so far
-	limits sink.Limits // of the sink that was opened last
+	made    int             // records made so far
+	known   map[string]bool // their bodies
+	limits  sink.Limits     // of the last opened sink
+	trouble bool            // the destination needs Repair
 }
 
 func newSession(t testing.TB, h Harness) *session {
+	t.Helper()
+	switch {
+	case h.Open == nil || h.Received == nil:
+		t.Fatalf("Harness.Open or Harness.Received is nil: the suite needs both")
+	case h.Repair == nil && (h.Break != nil || h.Falter != nil || h.Hang != nil):
+		t.Fatalf("Harness.Repair is nil: the suite needs it with Break, Falter or Hang")
+	}
 	if h.Record == nil {
 		h.Record = madeRecord
 	}
 	if h.Patience == 0 {
 		h.Patience = defaultPatience
 	}
-	return &session{TB: t, Harness: h}
+	return &session{TB: t, Harness: h, known: map[string]bool{}}
 }
 
-// open opens a sink that is closed at the end, unless it was by then.
+// open opens a sink. Unless the rule closes it, it is closed at the end. The destination
+// is repaired before: a sink that hangs could not be closed, nor could the destination.
 func (s *session) open() *opened {
 	s.Helper()
-	o := &opened{Sink: s.Open(s.TB)}
+	o := &opened{}
+	s.call("Harness.Open", func() { o.Sink = s.Open(s.TB) })
 	s.limits = limitsOf(o.Sink)
 	s.Cleanup(func() {
+		s.repair()
 		if !o.closed {
 			s.close(o)
 		}
@@ -51,12 +61,50 @@ func (s *session) open() *opened {
 	return o
 }
 
+// call runs f, and fails if it does not return in time. If f ends the test, so does call.
+func (s *session) call(what string, f func()) {
+	s.Helper()
+	done := make(chan error, 1)
+	go func() {
+		err := errors.New("the test has ended")
+		defer func() { done <- err }()
+		f()
+		err = nil
+	}()
+	if s.wait(what, done) != nil {
+		s.FailNow()
+	}
+}
+
+// upset brings the destination into trouble.
+func (s *session) upset(trouble func(testing.TB)) {
+	s.Helper()
+	s.trouble = true
+	s.call("Harness.Break, Falter or Hang", func() { trouble(s.TB) })
+}
+
+// repair ends the trouble.
+func (s *session) repair() {
+	s.Helper()
+	if s.trouble {
+		s.trouble = false
+		s.call("Harness.Repair", func() { s.Repair(s.TB) })
+	}
+}
+
+// received returns the bodies that the destination has taken.
+func (s *session) received() (bodies [][]byte) {
+	s.Helper()
+	s.call("Harness.Received", func() { bodies = s.Received(s.TB) })
+	return bodies
+}
+
 type opened struct {
 	sink.Sink
 	closed bool
 }
 
-// close closes a sink that has nothing under way.
+// close closes a sink without an unfinished Publish.
 func (s *session) close(o *opened) {
 	s.Helper()
 	o.closed = true
@@ -65,15 +113,28 @@ func (s *session) close(o *opened) {
 	}
 }
 
-// records makes n records that were not published before, or as many as the sink
-// takes at once.
+// records makes n new records, or fewer if the sink's limit for a batch is lower.
 func (s *session) records(n int) []sink.Record {
 	all := make([]sink.Record, min(n, s.limits.Records))
 	for i := range all {
-		all[i] = s.Record(s.made, 0)
-		s.made++
+		all[i] = s.record(0)
 	}
 	return all
+}
+
+// record makes a new record, of a size in bytes; 0 leaves it to the harness.
+func (s *session) record(size int) sink.Record {
+	r := s.Record(s.made, size)
+	s.made++
+	s.known[string(r.Body)] = true
+	return r
+}
+
+// refused makes a record that the destination refuses.
+func (s *session) refused() sink.Record {
+	r := s.Refused(s.TB)
+	s.known[string(r.Body)] = true
+	return r
 }
 
 func async(f func() error) <-chan error {
@@ -82,7 +143,8 @@ func async(f func() error) <-chan error {
 	return done
 }
 
-// wait returns what was sent, and fails the test if that takes too long.
+// wait returns the result of the method what, and fails the test if it does not
+// return in time.
 func (s *session) wait(what string, done <-chan error) error {
 	s.Helper()
 	timeout := time.NewTimer(s.Patience)
@@ -96,8 +158,8 @@ func (s *session) wait(what string, done <-chan error) error {
 	}
 }
 
-// publish lends the records to the sink, once, and checks what holds for every
-// Publish however it ends. The destination may be in trouble.
+// publish publishes the records once, and checks what must hold for every Publish.
+// The destination may be in trouble.
 func (s *session) publish(snk sink.Sink, records []sink.Record) error {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), min(attempt, s.Patience))
@@ -105,13 +167,13 @@ func (s *session) publish(snk sink.Sink, records []sink.Record) error {
 	return s.publishUnder(ctx, snk, records)
 }
 
-// publishWell is publish where the destination is well.
+// publishWell publishes the records to a healthy destination, which must succeed.
 func (s *session) publishWell(snk sink.Sink, records []sink.Record) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), s.Patience)
 	defer cancel()
 	if err := s.publishUnder(ctx, snk, records); err != nil {
-		s.Fatalf("Publish of %d records to a destination that is well: %v", len(records), err)
+		s.Fatalf("Publish of %d records to a healthy destination: %v", len(records), err)
 	}
 }
 
@@ -121,13 +183,13 @@ func (s *session) publishUnder(ctx context.Context, snk sink.Sink, records []sin
 	return s.settle(l, records, s.wait("Publish", async(func() error { return snk.Publish(ctx, l.batch) })))
 }
 
-// settle takes the loan back once Publish has returned err, and holds the sink
-// to what it claims by that: nil of all records, a BatchError of those it does
-// not name.
+// settle takes the loan back once Publish has returned err, and checks the records
+// that err reports as delivered: all of them if it is nil, those it does not name if
+// it is a BatchError.
 func (s *session) settle(l *loan, records []sink.Record, err error) error {
 	s.Helper()
 	if what := l.changed(); what != "" {
-		s.Errorf("Publish changed what it was lent: %s", what)
+		s.Errorf("Publish changed the batch: %s", what)
 	}
 	l.takeBack()
 	if err == nil {
@@ -141,7 +203,7 @@ func (s *session) settle(l *loan, records []sink.Record, err error) error {
 	return err
 }
 
-// unnamed returns the records that the error says were delivered.
+// unnamed returns the records that the error reports as delivered.
 func (s *session) unnamed(partial sink.BatchError, records []sink.Record) []sink.Record {
 	s.Helper()
 	if len(partial) == 0 {
@@ -168,9 +230,9 @@ func (s *session) unnamed(partial sink.BatchError, records []sink.Record) []sink
 	return rest
 }
 
-// deliver publishes until all records are settled, as a lane does: what may be
-// retried is, and of several records of which one is bad the bad one is found.
-// It returns the bodies of those refused for good.
+// deliver publishes until every record is delivered or refused for good, as a lane
+// does: it retries, and bisects a batch to find a bad record. It returns the bodies
+// of the refused records.
 func (s *session) deliver(snk sink.Sink, records []sink.Record) (refused [][]byte) {
 	s.Helper()
 	pause := time.NewTicker(glance)
@@ -182,7 +244,7 @@ func (s *session) deliver(snk sink.Sink, records []sink.Record) (refused [][]byt
 			return refused
 		}
 		if time.Since(start) > s.Patience {
-			s.Fatalf("%d records are still not settled after %v; the last error: %v", len(again), s.Patience, err)
+			s.Fatalf("%d records are still not delivered after %v; the last error: %v", len(again), s.Patience, err)
 		}
 		records = again
 	}
@@ -214,106 +276,4 @@ func (s *session) deliverOnce(snk sink.Sink, records []sink.Record) (again []sin
 		again, bad, err = append(again, a...), append(bad, b...), errors.Join(err, e)
 	}
 	return again, bad, err
-}
-
-// expectAll waits until the destination holds each of the records at least once.
-func (s *session) expectAll(because string, records []sink.Record) {
-	s.Helper()
-	var missing int
-	if !s.becomes(func(got [][]byte) bool { missing = absent(records, got); return missing == 0 }) {
-		s.Fatalf("%d of %d records have not arrived after %v, although %s", missing, len(records), s.Patience, because)
-	}
-}
-
-// expectExactly waits until the destination holds the records, each once, in
-// their order, and nothing else.
-func (s *session) expectExactly(records []sink.Record) {
-	s.Helper()
-	want := bodies(records)
-	var got [][]byte
-	if !s.becomes(func(g [][]byte) bool { got = g; return len(g) >= len(want) }) {
-		s.Errorf("%d of %d records have arrived after %v", len(got), len(want), s.Patience)
-		return
-	}
-	if what := compare(want, got); what != "" {
-		s.Errorf("%s", what)
-	}
-}
-
-// expectOnly checks that the destination holds nothing that is not one of these.
-func (s *session) expectOnly(records []sink.Record) {
-	s.Helper()
-	known := make(map[string]bool)
-	for _, r := range records {
-		known[string(r.Body)] = true
-	}
-	for i, body := range s.Received(s.TB) {
-		if !known[string(body)] {
-			s.Errorf("what arrived at place %d is none of the records: %s", i, clip(body))
-		}
-	}
-}
-
-// becomes looks at what was received until ok, for as long as patience lasts.
-func (s *session) becomes(ok func([][]byte) bool) bool {
-	s.Helper()
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
-	for start := time.Now(); ; <-tick.C {
-		if ok(s.Received(s.TB)) {
-			return true
-		}
-		if time.Since(start) > s.Patience {
-			return false
-		}
-	}
-}
-
-func bodies(records []sink.Record) [][]byte {
-	all := make([][]byte, len(records))
-	for i := range records {
-		all[i] = records[i].Body
-	}
-	return all
-}
-
-func absent(records []sink.Record, got [][]byte) (n int) {
-	have := make(map[string]bool, len(got))
-	for _, b := range got {
-		have[string(b)] = true
-	}
-	for _, r := range records {
-		if !have[string(r.Body)] {
-			n++
-		}
-	}
-	return n
-}
-
-// compare says where got first differs from want; empty if it does not.
-func compare(want, got [][]byte) string {
-	for i := range min(len(want), len(got)) {
-		if bytes.Equal(want[i], got[i]) {
-			continue
-		}
-		for j := range want {
-			if bytes.Equal(want[j], got[i]) {
-				return fmt.Sprintf("at place %d there is record %d: records were repeated, lost, or changed places", i, j)
-			}
-		}
-		return fmt.Sprintf("record %d was changed\n got %s\nwant %s", i, clip(got[i]), clip(want[i]))
-	}
-	if len(got) != len(want) {
-		return fmt.Sprintf("%d records arrived, %d were published", len(got), len(want))
-	}
-	return ""
-}
-
-// clip bounds what a failure prints of a body.
-func clip(b []byte) string {
-	const most = 300
-	if len(b) > most {
-		return fmt.Sprintf("%q… (%d bytes)", b[:most], len(b))
-	}
-	return fmt.Sprintf("%q", b)
 }

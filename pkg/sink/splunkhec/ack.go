@@ -17,49 +17,49 @@ import (
 )
 
 const (
-	// firstPoll is how soon acknowledgements are asked for; twice as long after
-	// each question, up to lastPoll.
+	// firstPoll is the wait before acknowledgements are first queried. It doubles
+	// after each query, up to lastPoll.
 	firstPoll = 100 * time.Millisecond
 	lastPoll  = time.Second
 )
 
-// receipt is what HEC gives for a request that it took.
+// receipt identifies a request that HEC took, until it is acknowledged.
 type receipt struct {
-	channel string // which carries nothing else; see channels
+	channel string // it carries no other request; see channels
 	id      int64
 	request request
 }
 
-// confirm asks for the acknowledgements of everything that HEC took until they are
-// there. What is not acknowledged within ack_timeout is not delivered, and neither
-// is what is asked of an indexer that does not know its channel. Nothing else
-// proves that another indexer answers.
+// confirm queries the acknowledgements of all requests that HEC took until none is
+// pending. A request counts as not delivered if it is not acknowledged within
+// ack_timeout, or if an indexer answers that its channel is unknown: only that
+// answer proves that another indexer is answering.
 func (p *publication) confirm(ctx context.Context) {
 	overdue := time.Now().Add(p.settings.AckTimeout.Std())
-	var trouble error // of the last questions
+	var trouble error // of the last queries
 	for wait := firstPoll; len(p.pending) > 0; wait = min(2*wait, lastPoll) {
 		asked, _ := trouble.(answer)
 		pause(ctx, min(max(wait, asked.wait), time.Until(overdue)))
 		switch {
 		case ctx.Err() != nil:
-			p.giveUp(p.posting(context.Cause(ctx)))
+			p.giveUp(p.wrap(context.Cause(ctx)))
 		case !time.Now().Before(overdue):
 			p.giveUp(p.unacknowledged(trouble))
-			p.startAnew()
+			p.chooseIndexerAnew()
 		default:
 			trouble = p.ask(ctx)
-			if a, ok := trouble.(answer); ok && a.judge().verdict == misled {
+			if a, ok := trouble.(answer); ok && a.judge().verdict == misconfigured {
 				p.giveUp(p.fault(a))
 			}
 		}
 	}
 }
 
-// round is what is asked about at one time.
+// round is one round of queries.
 type round struct {
 	mu    sync.Mutex
-	queue []receipt // not yet asked about
-	open  []receipt // asked about, without a result
+	queue []receipt // not queried yet
+	open  []receipt // queried, without a result
 }
 
 func (r *round) next() (receipt, bool) {
@@ -73,42 +73,41 @@ func (r *round) next() (receipt, bool) {
 	return first, true
 }
 
-func (r *round) keep(open receipt) {
+func (r *round) requeue(open receipt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, open)
 }
 
-// ask asks about what is pending, in several lines at once. A line ends with the
-// first request that is not acknowledged yet, since those behind it most likely
-// are not either; that one is asked about last in the next round. The error is why
-// something was not learned.
+// ask queries the pending requests from several goroutines. A goroutine stops at its
+// first request that is not acknowledged yet, since later ones are most likely not
+// either; the next round queries that request last. The error is of a query that
+// failed.
 func (p *publication) ask(ctx context.Context) error {
 	r := &round{queue: p.pending}
-	var lines errgroup.Group
+	var group errgroup.Group
 	for range concurrency {
-		lines.Go(func() error {
+		group.Go(func() error {
 			for {
 				next, ok := r.next()
 				if !ok {
 					return nil
 				}
-				if settled, err := p.askAbout(ctx, next); !settled {
-					r.keep(next)
+				if known, err := p.askAbout(ctx, next); !known {
+					r.requeue(next)
 					return err
 				}
 			}
 		})
 	}
-	trouble := lines.Wait()
+	trouble := group.Wait()
 	p.pending = slices.Concat(r.queue, r.open)
 	return trouble
 }
 
-// askAbout asks whether a request is acknowledged, and reports whether it is known
-// what became of it. A true is given a single time, so that one whose answer was
-// lost never comes again.
-func (p *publication) askAbout(ctx context.Context, r receipt) (settled bool, err error) {
+// askAbout queries one request, and reports whether its outcome is now known. Splunk
+// returns true only once: if that answer is lost, the request is never acknowledged.
+func (p *publication) askAbout(ctx context.Context, r receipt) (known bool, err error) {
 	a, err := p.query(ctx, r.channel, r.id)
 	switch {
 	case err != nil:
@@ -120,14 +119,14 @@ func (p *publication) askAbout(ctx context.Context, r receipt) (settled bool, er
 		p.note(r.request, nil)
 		p.channels.release(r.channel)
 		return true, nil
-	case a.strange():
+	case a.unknownChannel():
 		p.note(r.request, p.moved)
 		return true, nil
 	}
 	return false, a
 }
 
-// giveUp notes that what is pending is not delivered.
+// giveUp notes that the pending requests are not delivered.
 func (p *publication) giveUp(err error) {
 	for _, r := range p.pending {
 		p.note(r.request, err)
@@ -135,20 +134,20 @@ func (p *publication) giveUp(err error) {
 	p.pending = nil
 }
 
-// startAnew has a load balancer choose an indexer again: the one that took events
-// does not acknowledge them, or is not the one that is asked.
-func (h *hec) startAnew() {
+// chooseIndexerAnew makes a load balancer choose an indexer again: the current one
+// does not acknowledge the events it took, or queries go to a different one.
+func (h *hec) chooseIndexerAnew() {
 	h.cookies.clear()
-	h.met.Store(false)
+	h.answered.Store(false)
 	h.client.CloseIdleConnections()
 }
 
-const stickyHint = "with indexer acknowledgement a load balancer must lead all requests of a client to one indexer, such as by a cookie"
+const stickyHint = "with indexer acknowledgement, a load balancer must send all requests of a client to one indexer, for example with a cookie"
 
-// anotherIndexer is the error of requests whose channel is not known where it is
-// asked about.
+// anotherIndexer returns the error of requests whose channel the answering indexer
+// does not know.
 func (h *hec) anotherIndexer() error {
-	return sink.Hint(h.posting(errors.New("another indexer answers, which cannot acknowledge what was sent before")), stickyHint)
+	return sink.Hint(h.wrap(errors.New("another indexer answered, which cannot acknowledge earlier requests")), stickyHint)
 }
 
 func (p *publication) unacknowledged(trouble error) error {
@@ -156,23 +155,23 @@ func (p *publication) unacknowledged(trouble error) error {
 	if trouble != nil {
 		err = fmt.Errorf("%w: %w", err, trouble)
 	}
-	return sink.Hint(p.posting(err), "see that the indexers write what they take, and raise ack_timeout if they need longer; "+stickyHint)
+	return sink.Hint(p.wrap(err), "check that the indexers write the events they take, and raise ack_timeout if they need longer; "+stickyHint)
 }
 
-// query asks what became of a request.
+// query asks whether a request is indexed.
 func (h *hec) query(ctx context.Context, channel string, id int64) (answer, error) {
 	body, err := json.Marshal(map[string][]int64{"acks": {id}})
 	if err != nil {
-		return answer{}, h.posting(err)
+		return answer{}, h.wrap(err)
 	}
 	return h.post(ctx, channel, ackPath, body, false)
 }
 
-// acknowledges asks whether the token has indexer acknowledgement, by a question
-// about an id of a channel that nothing may have been sent on. An indexer that
-// refuses the channel has it too: one without would say so.
+// acknowledges finds out whether the token has indexer acknowledgement: it queries an
+// id on a channel without a pending request. An indexer that refuses the channel has
+// acknowledgement too; without it, it would answer code 14.
 func (h *hec) acknowledges(ctx context.Context) (bool, error) {
-	channel := h.channels.take()
+	channel := h.channels.acquire()
 	defer h.channels.release(channel)
 	a, err := h.query(ctx, channel, 0)
 	switch {
@@ -188,7 +187,7 @@ func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	return false, h.fault(a)
 }
 
-// What a token has, as far as it was seen.
+// Values of hec.offer: whether the token has indexer acknowledgement.
 const (
 	unknown int32 = iota
 	acknowledged
@@ -203,8 +202,8 @@ func (h *hec) see(ack bool) {
 	}
 }
 
-// final reports whether events are delivered as soon as HEC has them, without an
-// acknowledgement. A token of which that is not known yet is asked about.
+// final reports whether events count as delivered once HEC has them, without an
+// acknowledgement. It queries a token whose acknowledgement is still unknown.
 func (h *hec) final(ctx context.Context) bool {
 	switch {
 	case h.settings.Ack == ackOff:
@@ -219,15 +218,15 @@ func (h *hec) final(ctx context.Context) bool {
 	return h.offer.Load() == unacknowledged
 }
 
-// demandAck makes sure of acknowledgement before anything is sent: without it
-// each attempt would be indexed once more, and never be confirmed.
+// demandAck checks that the token has acknowledgement before anything is sent:
+// without it, every attempt would index the events again and confirm none.
 func (h *hec) demandAck(ctx context.Context) error {
 	if h.offer.Load() == acknowledged {
 		return nil
 	}
 	ok, err := h.acknowledges(ctx)
 	if err == nil && !ok {
-		err = sink.Destination(h.posting(errors.New("the token has no indexer acknowledgement, and ack is required")), noAckHint)
+		err = sink.Destination(h.wrap(errors.New("the token has no indexer acknowledgement, and ack is required")), noAckHint)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
@@ -35,7 +36,7 @@ func TestAcknowledgementIsWaitedFor(t *testing.T) {
 		if len(channels) != 48 {
 			t.Errorf("want a channel for each of 48 requests, got %d", len(channels))
 		}
-		// Each of 48 gets its true, and in each round 8 lines of questions end with a false.
+		// Each of 48 gets its true, and in each round 8 goroutines stop at a false.
 		if polls := len(r.Requests()) - 48; polls > 48+15*8 {
 			t.Errorf("%d questions in 10 s", polls)
 		}
@@ -68,7 +69,7 @@ func TestSettingOfAcknowledgement(t *testing.T) {
 					if got := kindOf(err); got != test.want {
 						t.Fatalf("Publish %d: got %s, want %s: %v", i, got, test.want, err)
 					}
-					if got := hintOf(err); !strings.Contains(got, test.hint) {
+					if got := failure.Hint(err); !strings.Contains(got, test.hint) {
 						t.Errorf("hint %q, want %q", got, test.hint)
 					}
 				}
@@ -76,21 +77,21 @@ func TestSettingOfAcknowledgement(t *testing.T) {
 					t.Errorf("%d events are indexed, want %d", got, test.index)
 				}
 				if got := strings.Count(r.log.String(), "no indexer acknowledgement"); got != test.log {
-					t.Errorf("told %d times, want %d: %s", got, test.log, &r.log)
+					t.Errorf("logged %d times, want %d: %s", got, test.log, &r.log)
 				}
 			})
 		})
 	}
 }
 
-// An answer without an ack id proves nothing where it has to come with one.
+// With acknowledgement, an answer without an ack id proves nothing.
 func TestAckIDIsMissing(t *testing.T) {
 	fault := hectest.Fault{Answer: &hectest.Answer{Status: 200}}
 	bubble(t, hectest.Config{Ack: true, Script: only(fault, 1)}, func(t *testing.T, r *rig) {
 		r.settings.Ack = "required"
 		snk := r.open(t)
 		err := snk.Publish(t.Context(), batch(3))
-		if kindOf(err) != "destination" || !strings.Contains(hintOf(err), "turn indexer acknowledgement on") {
+		if kindOf(err) != "destination" || !strings.Contains(failure.Hint(err), "turn indexer acknowledgement on") {
 			t.Errorf("got %v, want an error of the destination", err)
 		}
 		if err := snk.Publish(t.Context(), batch(3)); err != nil {
@@ -99,8 +100,8 @@ func TestAckIDIsMissing(t *testing.T) {
 	})
 }
 
-// What becomes of a Publish whose acknowledgement something is wrong with: nothing
-// counts as delivered that is not indexed, and another Publish mends it.
+// Whatever is wrong with an acknowledgement, no event counts as delivered that is not
+// indexed, and the next Publish delivers the rest.
 func TestAcknowledgementFails(t *testing.T) {
 	ackFault := func(fault hectest.Fault, from, to int) func(hectest.Request) hectest.Fault {
 		n := 0
@@ -134,7 +135,7 @@ func TestAcknowledgementFails(t *testing.T) {
 		{"not found", ackFault(hectest.Fault{Answer: &hectest.Answer{Status: 404, HTML: true}}, 1, 1), "destination", "404", time.Minute},
 		{"switched off", ackFault(hectest.Fault{Answer: answer(400, 14)}, 1, 1), "destination", "ACK is disabled", time.Minute},
 		{"the token was revoked", ackFault(hectest.Fault{Answer: answer(403, 4)}, 1, 1), "destination", "Invalid token", time.Minute},
-		{"another indexer answers, and says so", ackFault(hectest.Fault{Move: true}, 2, 2), "retry", "another indexer answers", time.Minute},
+		{"another indexer answers, and says so", ackFault(hectest.Fault{Move: true}, 2, 2), "retry", "another indexer answered", time.Minute},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -154,13 +155,19 @@ func TestAcknowledgementFails(t *testing.T) {
 					if diff := cmp.Diff(map[int]string{0: "again", 1: "again", 2: "again"}, outcome(3, err)); diff != "" {
 						t.Errorf("outcome (-want +got):\n%s", diff)
 					}
-					before := r.Requests()[0].Channel
+					first := r.Requests()
+					if len(first) == 0 {
+						t.Fatal("nothing was sent")
+					}
 					r.SetScript(nil)
 					if err := snk.Publish(t.Context(), records); err != nil {
 						t.Errorf("the next Publish: %v", err)
 					}
 					all := r.Requests()
-					if after := all[len(all)-1].Channel; after == before {
+					if len(all) == len(first) {
+						t.Fatal("the next Publish sent nothing")
+					}
+					if all[len(all)-1].Channel == first[0].Channel {
 						t.Error("the channel is the same: what is asked for may have been given for something else")
 					}
 				}
@@ -170,17 +177,17 @@ func TestAcknowledgementFails(t *testing.T) {
 	}
 }
 
-// A load balancer that moves to another indexer in the middle of a batch: what was
-// acknowledged is delivered, what the other does not know is not. That is told at
-// once by an indexer that refuses a channel it does not know, and by ack_timeout
-// where it says false.
+// A load balancer moves to another indexer in the middle of a batch. Acknowledged
+// events are delivered; events that the new indexer does not know are not. The sink
+// notices at once if the new indexer refuses an unknown channel, and after
+// ack_timeout if it answers false.
 func TestSessionMoves(t *testing.T) {
 	for _, test := range []struct {
 		strict bool
 		text   string
 		most   time.Duration
 	}{
-		{true, "another indexer answers", time.Minute},
+		{true, "another indexer answered", time.Minute},
 		{false, "no acknowledgement after 5m0s", 6 * time.Minute},
 	} {
 		t.Run(test.text, func(t *testing.T) {
@@ -191,7 +198,7 @@ func TestSessionMoves(t *testing.T) {
 					err := snk.Publish(t.Context(), records)
 					said := outcome(len(records), err)
 					if len(said) < 500 || len(said) == len(records) || err == nil || !strings.Contains(err.Error(), test.text) {
-						t.Errorf("%d of %d records are to be sent again: %v", len(said), len(records), err)
+						t.Errorf("%d of %d records must be sent again: %v", len(said), len(records), err)
 					}
 					if took := time.Since(began); took > test.most {
 						t.Errorf("it took %s, want at most %s", took, test.most)
@@ -256,9 +263,9 @@ func TestBalancers(t *testing.T) {
 	}
 }
 
-// A request that is answered with 504 after the indexer took it has an ack id that
-// nobody here knows. Another indexer gives the same id to a request that it then
-// loses. A true for that id is not about the lost one.
+// A request that was taken but answered with 504 has an ack id that the sink does not
+// know. Another indexer gives the same id to a request that it then loses. A true for
+// that id is not about the lost request.
 func TestAckIDOfAnotherRequest(t *testing.T) {
 	posts := 0
 	script := func(q hectest.Request) hectest.Fault {
@@ -291,25 +298,25 @@ func TestAckIDOfAnotherRequest(t *testing.T) {
 	})
 }
 
-// Nothing that an indexer loses is confirmed by another, and nothing that is
-// confirmed is sent again, without sticky sessions too.
+// Also without sticky sessions, no indexer confirms an event that another one lost,
+// and no confirmed event is sent again.
 func TestAckIDsOfTwoIndexers(t *testing.T) {
 	bubble(t, hectest.Config{Ack: true, Scatter: 2, AckDelay: 2 * time.Second, Script: only(hectest.Fault{Forget: true}, 4)},
 		func(t *testing.T, r *rig) {
 			r.settings.MaxRequestEvents = 10
 			records := batch(110)
 			err := r.publish(t, records)
-			if kindOf(err) != "retry" || !strings.Contains(hintOf(err), "cookie") {
-				t.Errorf("got %v, want a hint at the load balancer: %s", err, hintOf(err))
+			if kindOf(err) != "retry" || !strings.Contains(failure.Hint(err), "cookie") {
+				t.Errorf("got %v, want a hint at the load balancer: %s", err, failure.Hint(err))
 			}
 			if got := len(outcome(110, err)); got != 10 {
-				t.Errorf("%d records are to be sent again, want the 10 that were lost", got)
+				t.Errorf("%d records must be sent again, want the 10 that were lost", got)
 			}
 		})
 }
 
-// A channel is used again, so that Splunk is not left with one for each request.
-func TestChannelsAreUsedAgain(t *testing.T) {
+// Channels are reused, so that Splunk does not keep one for each request.
+func TestChannelsAreReused(t *testing.T) {
 	for _, ack := range []bool{true, false} {
 		t.Run(fmt.Sprint("acknowledgement ", ack), func(t *testing.T) {
 			bubble(t, hectest.Config{Ack: ack, AckDelay: time.Second}, func(t *testing.T, r *rig) {
@@ -331,8 +338,8 @@ func TestChannelsAreUsedAgain(t *testing.T) {
 	}
 }
 
-// An indexer that takes events and indexes none keeps its clients by a cookie.
-// After ack_timeout the balancer chooses anew.
+// An indexer takes events but indexes none, and a cookie leads the sink to it. After
+// ack_timeout the balancer chooses an indexer again.
 func TestSilentIndexerIsLeft(t *testing.T) {
 	bubble(t, hectest.Config{Ack: true, Scatter: 2, Sticky: true, Script: func(q hectest.Request) hectest.Fault {
 		return hectest.Fault{Forget: strings.Contains(q.Header.Get("Cookie"), "hec-indexer=1.") || q.Number == 1}
@@ -352,7 +359,8 @@ func TestSilentIndexerIsLeft(t *testing.T) {
 	})
 }
 
-// The context ends while acknowledgements are awaited: what came is delivered.
+// The context ends before all acknowledgements are there: acknowledged events are
+// delivered.
 func TestContextEndsBeforeAcknowledgement(t *testing.T) {
 	bubble(t, hectest.Config{Ack: true, AckDelay: 5 * time.Second}, func(t *testing.T, r *rig) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -368,7 +376,7 @@ func TestContextEndsBeforeAcknowledgement(t *testing.T) {
 	})
 }
 
-// Close ends a Publish whose own context lives on, whatever that waits for.
+// Close ends a Publish although its context has not ended, whatever it waits for.
 func TestCloseEndsAPublish(t *testing.T) {
 	for name, c := range map[string]hectest.Config{
 		"an answer":           {Script: only(hectest.Fault{Hang: true}, 1)},

@@ -5,10 +5,12 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 )
 
-// TestAddOnKnowsIndexedFields: Splunk searches for an indexed field as such only
-// if fields.conf names it.
+// TestAddOnKnowsIndexedFields: Splunk treats a field as indexed in a search only if
+// fields.conf names it.
 func TestAddOnKnowsIndexedFields(t *testing.T) {
 	text, err := os.ReadFile("../../../configs/splunk/TA-sluice/default/fields.conf")
 	if err != nil {
@@ -28,7 +30,7 @@ func TestAddOnIsForTheDefaultSourcetype(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sourcetype := Type.Settings().(*Settings).Sourcetype
+	sourcetype := defaultSourcetype(planetscale.Type().Product.Dataset)
 	if !regexp.MustCompile(`(?m)^\[` + regexp.QuoteMeta(sourcetype) + `\]$`).Match(text) {
 		t.Errorf("props.conf has nothing about %s", sourcetype)
 	}

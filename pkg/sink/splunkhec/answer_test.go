@@ -1,17 +1,17 @@
 package splunkhec_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
-// Every status and code of HEC, and what a Publish of one record makes of it.
+// Every status and code of HEC, with the outcome of a Publish of one record.
 func TestAnswers(t *testing.T) {
 	const (
 		delivered   = "delivered"
@@ -28,12 +28,12 @@ func TestAnswers(t *testing.T) {
 	}{
 		{code(200, 0), delivered, ""},
 		{code(403, 1), destination, "enable the token"},
-		{code(401, 2), destination, "see that token is"},
-		{code(401, 3), destination, "see that token is"},
-		{code(403, 4), destination, "see that token is"},
+		{code(401, 2), destination, "make sure that token belongs to"},
+		{code(401, 3), destination, "make sure that token belongs to"},
+		{code(403, 4), destination, "make sure that token belongs to"},
 		{code(400, 5), retry, ""},
 		{code(400, 6), record, ""},
-		{code(400, 7), destination, "index security does not exist or the token may not write to it"},
+		{code(400, 7), destination, "index security does not exist, or the token may not write to it"},
 		{code(500, 8), retry, ""},
 		{code(503, 9), retry, ""},
 		{code(400, 10), destination, "set ack: auto"},
@@ -42,11 +42,11 @@ func TestAnswers(t *testing.T) {
 		{code(400, 13), record, ""},
 		{code(400, 14), destination, "turn indexer acknowledgement on"},
 		{code(400, 15), record, ""},
-		{code(400, 16), destination, "see that token is"},
+		{code(400, 16), destination, "make sure that token belongs to"},
 		{code(503, 18), retry, ""},
 		{code(503, 19), retry, ""},
 		{code(503, 20), retry, ""},
-		{code(400, 21), destination, "see that token is"},
+		{code(400, 21), destination, "make sure that token belongs to"},
 		{code(400, 22), destination, "enable the token"},
 		{code(503, 23), retry, ""},
 		{code(200, 24), delivered, ""},
@@ -54,13 +54,13 @@ func TestAnswers(t *testing.T) {
 		{code(429, 26), retry, ""},
 		{code(429, 27), retry, ""},
 
-		{code(400, 99), destination, "see that url is"},
+		{code(400, 99), destination, "make sure that url is"},
 		{code(503, 99), retry, ""},
 		{code(200, 99), retry, "is not HTTP Event Collector"},
 		{code(200, 8), retry, ""},
-		{code(200, 4), destination, "see that token is"},
+		{code(200, 4), destination, "make sure that token belongs to"},
 		{code(503, 0), retry, ""},
-		{code(400, 0), destination, "see that url is"},
+		{code(400, 0), destination, "make sure that url is"},
 		{hectest.Answer{Status: 200, Raw: "{}"}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success"}`}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success","code":0`}, retry, "is not HTTP Event Collector"},
@@ -68,16 +68,16 @@ func TestAnswers(t *testing.T) {
 		{hectest.Answer{Status: 200, Raw: `{"message":"busy","code":"unavailable"}`}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success","code":0.5}`}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success","code":0,"ackId":"7"}`}, retry, "is not HTTP Event Collector"},
-		{hectest.Answer{Status: 404, Raw: `{"message":"no such page","code":"not_found"}`}, destination, "see that url is"},
+		{hectest.Answer{Status: 404, Raw: `{"message":"no such page","code":"not_found"}`}, destination, "make sure that url is"},
 		{html(200), retry, "is not HTTP Event Collector"},
 		{html(301), destination, "redirects are not followed"},
 		{html(302), destination, "redirects are not followed"},
 		{html(307), destination, "redirects are not followed"},
-		{html(400), destination, "see that url is"},
-		{html(401), destination, "see that token is"},
-		{html(403), destination, "see that token is"},
-		{html(404), destination, "see that url is"},
-		{html(405), destination, "see that url is"},
+		{html(400), destination, "make sure that url is"},
+		{html(401), destination, "make sure that token belongs to"},
+		{html(403), destination, "make sure that token belongs to"},
+		{html(404), destination, "make sure that url is"},
+		{html(405), destination, "make sure that url is"},
 		{html(408), retry, ""},
 		{html(413), record, ""},
 		{html(415), destination, "set compression: none"},
@@ -97,7 +97,7 @@ func TestAnswers(t *testing.T) {
 					if got := kindOf(err); got != test.want {
 						t.Fatalf("got %s, want %s: %v", got, test.want, err)
 					}
-					if got := hintOf(err); test.hint == "" && got != "" || !strings.Contains(got, test.hint) {
+					if got := failure.Hint(err); test.hint == "" && got != "" || !strings.Contains(got, test.hint) {
 						t.Errorf("hint %q, want %q", got, test.hint)
 					}
 					wantFloor(t, err, test.want == destination, retryAfter)
@@ -113,43 +113,22 @@ func wantFloor(t *testing.T, err error, slow bool, retryAfter int) {
 	if slow {
 		want = 30 * time.Second
 	}
-	got := time.Duration(0)
-	if e, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err); ok {
-		got = e.RetryAfter()
-	}
-	if err != nil && !sink.IsPermanent(err) && got != want {
+	if got := failure.RetryAfter(err); err != nil && !sink.IsPermanent(err) && got != want {
 		t.Errorf("the next attempt is at least %s later, want %s", got, want)
 	}
 }
 
-// kindOf names what a lane would make of an error.
+// kindOf names the kind of an error, as a lane sees it.
 func kindOf(err error) string {
-	class, ok := errors.AsType[interface {
-		error
-		ErrorClass() string
-	}](err)
 	switch {
 	case err == nil:
 		return "delivered"
 	case sink.IsPermanent(err):
 		return "record"
-	case ok && class.ErrorClass() == "destination":
+	case failure.Class(err) == "destination":
 		return "destination"
 	}
 	return "retry"
-}
-
-func hintOf(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return e.Hint()
-	}
-	return ""
 }
 
 func TestNobodyAnswers(t *testing.T) {
@@ -194,7 +173,7 @@ func TestWhatAnswersShow(t *testing.T) {
 	}
 }
 
-// A plea to slow down is answered with a pause, and the events are delivered.
+// An answer that asks to slow down causes a pause, and the events are delivered.
 func TestApproachingCapacity(t *testing.T) {
 	bubble(t, hectest.Config{Script: func(q hectest.Request) hectest.Fault {
 		return hectest.Fault{Answer: &hectest.Answer{Status: 200, Code: 24}, Handled: true}
@@ -204,7 +183,7 @@ func TestApproachingCapacity(t *testing.T) {
 		if err := r.publish(t, batch(17)); err != nil {
 			t.Fatal(err)
 		}
-		// The first goes alone, the others in eight lines.
+		// The first goes alone, the others eight at a time.
 		if got, want := time.Since(began), 3*time.Second; got != want {
 			t.Errorf("17 requests took %s, want %s", got, want)
 		}

@@ -18,13 +18,13 @@ import (
 // roundTrip is how far away the server of the benchmarks is.
 const roundTrip = 5 * time.Millisecond
 
-// distant reads requests and takes them, a round trip later. It looks into none,
-// so that clients and not the server are measured.
+// distant reads requests and accepts them after a round trip. It does not parse them,
+// so that the benchmark measures clients and not the server.
 func distant(t testing.TB) *rig {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			return // The client left.
+			return // The client disconnected.
 		}
 		<-time.After(roundTrip)
 		w.Header().Set("Content-Type", "application/json")
@@ -34,7 +34,7 @@ func distant(t testing.TB) *rig {
 	return &rig{settings: defaults(server.URL), transport: (*setting.TLS)(nil).Transport(splunkhec.NewTransport())}
 }
 
-// auditRecords are of the size and the repetition of ECS records.
+// auditRecords have the size and the repetition of ECS records.
 func auditRecords(n int) []sink.Record {
 	records := batch(n)
 	for i := range records {
@@ -49,8 +49,8 @@ func auditRecords(n int) []sink.Record {
 	return records
 }
 
-// naive is the client that people write: a map for each event, and one request
-// after the other.
+// naive is a typical simple client: a map for each event, and one request after the
+// other.
 func naive(url string, page []sink.Record) error {
 	var body bytes.Buffer
 	for _, r := range page {
@@ -79,7 +79,7 @@ func naive(url string, page []sink.Record) error {
 	return err
 }
 
-// naively publishes records in requests of so many.
+// naively publishes records with that many in a request.
 func naively(t testing.TB, perRequest int) func([]sink.Record) error {
 	url := distant(t).settings.URL
 	return func(records []sink.Record) error {
@@ -97,7 +97,7 @@ func bySluice(t testing.TB) func([]sink.Record) error {
 	return func(records []sink.Record) error { return snk.Publish(t.Context(), records) }
 }
 
-// BenchmarkPublish is about a server five milliseconds away.
+// BenchmarkPublish uses a server five milliseconds away.
 func BenchmarkPublish(b *testing.B) {
 	for _, client := range []struct {
 		name    string

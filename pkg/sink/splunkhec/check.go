@@ -9,11 +9,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Check asks whether HEC is well, whether it accepts the token and which
-// acknowledgement that has, and publishes nothing. Whether the index may be
-// written to Splunk says for certain only to an event; Check sends all of one but
-// the event itself, which is refused in any case, and hears of the index where
-// Splunk looks at that first.
+// Check asks whether HEC is healthy, whether it accepts the token, and whether the
+// token has acknowledgement. It publishes nothing. Only a real event proves that the
+// index can be written. Check sends an envelope without an event, which Splunk always
+// refuses; if Splunk checks the index first, the answer reports a wrong index.
 func (h *hec) Check(ctx context.Context) (string, error) {
 	if err := h.checkHealth(ctx); err != nil {
 		return "", err
@@ -32,7 +31,7 @@ func (h *hec) Check(ctx context.Context) (string, error) {
 	if h.settings.Index != "" {
 		index = "index " + h.settings.Index
 	}
-	return fmt.Sprintf("HEC at %s is well and accepts the token; %s; %s was not refused, and --send-test shows for certain that it can be written", h.url, ack, index), nil
+	return fmt.Sprintf("HEC at %s is healthy and accepts the token; %s; %s was not refused; --send-test proves that it can be written", h.url, ack, index), nil
 }
 
 func (h *hec) checkHealth(ctx context.Context) error {
@@ -40,20 +39,20 @@ func (h *hec) checkHealth(ctx context.Context) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+healthPath, nil)
 	if err != nil {
-		return h.posting(err)
+		return h.wrap(err)
 	}
 	a, err := h.do(r)
 	if err != nil {
 		return err
 	}
 	if a.status == http.StatusOK {
-		return nil // with code 17; other products that speak HEC have other words
+		return nil // Splunk sends code 17; other products that implement HEC do not
 	}
 	return fmt.Errorf("health: %w", h.fault(a))
 }
 
-// checkToken sends no data at all, as Amazon Data Firehose does to see whether a
-// token is good: that alone is then wrong.
+// checkToken sends an empty body, as Amazon Data Firehose does to check a token. If
+// the token is good, the missing data is the only error.
 func (h *hec) checkToken(ctx context.Context) error {
 	a, err := h.post(ctx, newChannel(), eventPath, nil, false)
 	if err != nil {
@@ -65,7 +64,7 @@ func (h *hec) checkToken(ctx context.Context) error {
 	return fmt.Errorf("token: %w", h.fault(a))
 }
 
-// checkAck says which acknowledgement is in effect.
+// checkAck describes which acknowledgement is in effect.
 func (h *hec) checkAck(ctx context.Context) (string, error) {
 	if h.settings.Ack == ackOff {
 		return "acknowledgement is off", nil
@@ -79,7 +78,7 @@ func (h *hec) checkAck(ctx context.Context) (string, error) {
 	case h.settings.Ack == ackRequired:
 		return "", sink.Destination(fmt.Errorf("the token at %s has no indexer acknowledgement, and ack is required", h.url), noAckHint)
 	}
-	return "the token has no indexer acknowledgement, so that events count as delivered once Splunk has them in memory", nil
+	return "the token has no indexer acknowledgement, so events count as delivered once Splunk has them in memory", nil
 }
 
 // checkIndex sends an envelope without an event.

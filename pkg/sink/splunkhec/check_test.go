@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
@@ -17,18 +18,18 @@ func TestCheck(t *testing.T) {
 		want   string // in the line, or in the error
 		hint   string // of an error
 	}{
-		{"all is well", hectest.Config{}, nil, "is well and accepts the token; the token has no indexer acknowledgement", ""},
+		{"all is well", hectest.Config{}, nil, "is healthy and accepts the token; the token has no indexer acknowledgement", ""},
 		{"acknowledgement is on", hectest.Config{Ack: true}, nil, "indexer acknowledgement is on; the token's own index was not refused", ""},
 		{"acknowledgement is not wanted", hectest.Config{}, with(func(r *rig) { r.settings.Ack = "off" }), "acknowledgement is off", ""},
 		{"acknowledgement is required", hectest.Config{Ack: true}, with(func(r *rig) { r.settings.Ack = "required" }), "indexer acknowledgement is on", ""},
 		{"acknowledgement is required and off", hectest.Config{}, with(func(r *rig) { r.settings.Ack = "required" }), "no indexer acknowledgement, and ack is required", "turn indexer acknowledgement on"},
 		{"acknowledgement is on and not wanted", hectest.Config{Ack: true}, with(func(r *rig) { r.settings.Ack = "off" }), "Data channel is missing", "set ack: auto"},
-		{"an index", hectest.Config{Indexes: []string{"security"}}, with(func(r *rig) { r.settings.Index = "security" }), "index security was not refused, and --send-test shows for certain", ""},
-		{"another index", hectest.Config{Indexes: []string{"main"}}, with(func(r *rig) { r.settings.Index = "security" }), "index: posting to http://localhost:8088: 400 Bad Request: Incorrect index (code 7)", "index security does not exist or the token may not write to it"},
-		{"another token", hectest.Config{}, with(func(r *rig) { r.SetToken("other") }), "token: posting to http://localhost:8088: 403 Forbidden: Invalid token (code 4)", "see that token is"},
+		{"an index", hectest.Config{Indexes: []string{"security"}}, with(func(r *rig) { r.settings.Index = "security" }), "index security was not refused; --send-test proves", ""},
+		{"another index", hectest.Config{Indexes: []string{"main"}}, with(func(r *rig) { r.settings.Index = "security" }), "index: posting to http://localhost:8088: 400 Bad Request: Incorrect index (code 7)", "index security does not exist, or the token may not write to it"},
+		{"another token", hectest.Config{}, with(func(r *rig) { r.SetToken("other") }), "token: posting to http://localhost:8088: 403 Forbidden: Invalid token (code 4)", "make sure that token belongs to"},
 		{"a token that is disabled", hectest.Config{}, with(func(r *rig) { r.SetDisabled(true) }), "Token disabled (code 1)", "enable the token"},
 		{"health is bad", hectest.Config{Script: answers(hectest.PathHealth, 503, 18)}, nil, "health: posting to http://localhost:8088: 503 Service Unavailable: HEC is unhealthy, queues are full (code 18)", ""},
-		{"no HEC", hectest.Config{Script: answers(hectest.PathHealth, 404, -1)}, nil, "404 Not Found", "see that url is the address of HTTP Event Collector"},
+		{"no HEC", hectest.Config{Script: answers(hectest.PathHealth, 404, -1)}, nil, "404 Not Found", "make sure that url is the address of HTTP Event Collector"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -43,7 +44,7 @@ func TestCheck(t *testing.T) {
 				if !strings.Contains(line, test.want) {
 					t.Errorf("got %q, want %q", line, test.want)
 				}
-				if got := hintOf(err); !strings.Contains(got, test.hint) || got != "" && test.hint == "" {
+				if got := failure.Hint(err); !strings.Contains(got, test.hint) || got != "" && test.hint == "" {
 					t.Errorf("hint %q, want %q", got, test.hint)
 				}
 				if got := len(r.Events()); got != 0 {

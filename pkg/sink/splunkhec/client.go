@@ -15,20 +15,21 @@ const (
 	ackPath    = "/services/collector/ack"
 	healthPath = "/services/collector/health"
 
-	// requestTimeout is for a request and its answer.
+	// requestTimeout limits the time of a request and its answer.
 	requestTimeout = 30 * time.Second
-	// concurrency is how many requests of a Publish are on their way at once.
+	// concurrency is how many requests of a Publish are in flight at once.
 	concurrency = 8
-	// maxAnswer bounds what is read of an answer; those of HEC have some hundred
-	// bytes, or some thousand where many acknowledgements were asked for.
+	// maxAnswer limits how much of an answer is read. HEC's answers have a few hundred
+	// bytes.
 	maxAnswer = 1 << 20
-	// idleTimeout is less than the 12 s after which a busy Splunk closes a
+	// idleTimeout is less than the 12 s after which a busy Splunk closes an idle
 	// connection (busyKeepAliveIdleTimeout in server.conf), so that no request is
-	// written into one that is being closed.
+	// written to a connection that Splunk is closing.
 	idleTimeout = 10 * time.Second
 )
 
-// newTransport is the pattern for setting.TLS. HTTP/2 is not spoken, as by HEC.
+// newTransport returns the transport that setting.TLS clones. It does not use
+// HTTP/2, which HEC does not support.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -53,19 +54,19 @@ func newClient(over http.RoundTripper, jar http.CookieJar) *http.Client {
 func (h *hec) postEvents(ctx context.Context, channel string, body []byte) (answer, error) {
 	sent, err := h.compress(body)
 	if err != nil {
-		return answer{}, h.posting(err)
+		return answer{}, h.wrap(err)
 	}
 	return h.post(ctx, channel, eventPath, sent, h.settings.Compression == "gzip")
 }
 
 // post sends a body to a path of HEC on a channel, and reads the answer. An error
-// means that there was none.
+// means that there was no answer.
 func (h *hec) post(ctx context.Context, channel string, path string, body []byte, compressed bool) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+path, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, h.posting(err)
+		return answer{}, h.wrap(err)
 	}
 	token, err := h.settings.Token.Value()
 	if err != nil {
@@ -84,8 +85,8 @@ func (h *hec) post(ctx context.Context, channel string, path string, body []byte
 
 func (h *hec) do(r *http.Request) (answer, error) {
 	h.echo.Request(r)
-	// Without one Splunk falls back to HTTP/1.0 (forceHttp10 in inputs.conf), and
-	// each request takes a connection of its own.
+	// Without a User-Agent Splunk falls back to HTTP/1.0 (forceHttp10 in inputs.conf),
+	// and each request needs a new connection.
 	r.Header.Set("User-Agent", "sluice")
 	response, err := h.client.Do(r)
 	if err != nil {
@@ -96,10 +97,10 @@ func (h *hec) do(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, h.unreachable(fmt.Errorf("reading the answer: %w", err))
 	}
-	h.met.Store(true)
+	h.answered.Store(true)
 	a := readAnswer(response, body, &h.echo)
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusBadGateway || a.status == http.StatusServiceUnavailable {
-		// Over a new connection a load balancer may choose another indexer.
+		// A load balancer may choose another indexer for a new connection.
 		h.client.CloseIdleConnections()
 	}
 	return a, nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/sinktest"
@@ -26,6 +27,8 @@ func harness(t testing.TB, ack bool) sinktest.Harness {
 	d.room.Store(unlimited)
 	r := overSockets(t, hectest.Config{Ack: ack, Refuse: isBad, Script: d.befalls})
 	return sinktest.Harness{
+		// The detector of races makes the receiver's JSON decoder very slow.
+		Patience: 30 * time.Second,
 		Open:     func(t testing.TB) sink.Sink { return r.open(t) },
 		Received: func(testing.TB) [][]byte { return found(r.Events()) },
 		Record: func(n, size int) sink.Record {
@@ -43,7 +46,7 @@ func harness(t testing.TB, ack bool) sinktest.Harness {
 	}
 }
 
-// found are events in the order of their times, as a search shows them.
+// found returns events in the order of their times, as a search shows them.
 func found(events []hectest.Event) [][]byte {
 	slices.SortStableFunc(events, func(a, b hectest.Event) int { return strings.Compare(a.Time, b.Time) })
 	var all [][]byte

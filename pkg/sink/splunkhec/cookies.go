@@ -9,25 +9,24 @@ import (
 )
 
 const (
-	// maxCookies is how many cookies of one address a client should be able to keep
-	// (RFC 6265, section 6.1).
+	// maxCookies is how many cookies of one address a client should support (RFC 6265,
+	// section 6.1).
 	maxCookies = 50
-	// maxCookieBytes is for all of them together. Servers bound a line of a request's
-	// header, to 8 KiB by default in nginx (large_client_header_buffers).
+	// maxCookieBytes limits the size of all cookies. Servers limit the length of a
+	// header line, nginx to 8 KiB by default (large_client_header_buffers).
 	maxCookieBytes = 7 << 10
 )
 
-// cookies implements http.CookieJar for the one address that the sink speaks to.
-// They lead a client to its indexer through a load balancer.
+// cookies implements http.CookieJar for the one address of the sink. A load balancer
+// uses cookies to lead a client to the same indexer.
 //
-// A cookie that changes proves nothing. An Application Load Balancer of AWS
-// encrypts its AWSALB with a key that rotates, and sends it with another value in
-// every answer (AWS, "Sticky sessions for your Application Load Balancer"); web
-// application firewalls add cookies of their own. So values are sent back and never
-// looked at.
+// A changed cookie proves nothing. An Application Load Balancer of AWS encrypts its
+// AWSALB with a rotating key, and sends a new value in every answer (AWS, "Sticky
+// sessions for your Application Load Balancer"); web application firewalls add
+// cookies of their own. So values are sent back but never interpreted.
 //
-// Those that came first stay, since a balancer may set its cookie once while a
-// firewall adds one with a new name to each answer.
+// When the limits are reached, older cookies stay: a balancer may set its cookie
+// once, while a firewall may add one with a new name to each answer.
 type cookies struct {
 	mu   sync.Mutex
 	list []cookie
@@ -53,20 +52,20 @@ func (s *cookies) SetCookies(_ *url.URL, set []*http.Cookie) {
 	}
 }
 
-// set keeps a cookie in the place of the one of its name, if there is room.
+// set stores a cookie in place of the one with its name, if it fits the limits.
 func (s *cookies) set(c cookie) {
 	at := slices.IndexFunc(s.list, func(old cookie) bool { return old.name == c.name })
-	room := maxCookieBytes
+	free := maxCookieBytes
 	for i, old := range s.list {
 		if i != at {
-			room -= old.size()
+			free -= old.size()
 		}
 	}
-	keep := !c.expired() && c.size() <= room
+	valid := !c.expired() && c.size() <= free
 	switch {
-	case at < 0 && keep && len(s.list) < maxCookies:
+	case at < 0 && valid && len(s.list) < maxCookies:
 		s.list = append(s.list, c)
-	case at >= 0 && keep:
+	case at >= 0 && valid:
 		s.list[at] = c
 	case at >= 0:
 		s.list = slices.Delete(s.list, at, at+1)
@@ -95,7 +94,7 @@ func (s *cookies) Cookies(*url.URL) (all []*http.Cookie) {
 	return all
 }
 
-// clear forgets all cookies, so that a load balancer chooses anew.
+// clear deletes all cookies, so that a load balancer chooses an indexer again.
 func (s *cookies) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

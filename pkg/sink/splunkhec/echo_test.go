@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
-// A server or a proxy that gives back what was sent, in any form and with any
-// status, does not get the token into an error.
+// A server or a proxy returns what was sent, in any form and with any status. No
+// error contains the token.
 func TestTokenThatIsEchoed(t *testing.T) {
 	const canary = "canary-secret/42+x"
 	escaped := strings.NewReplacer("-", `\u002d`, "/", `\/`).Replace(canary)
@@ -24,6 +25,10 @@ func TestTokenThatIsEchoed(t *testing.T) {
 		"a proxy's JSON":         `["bad ` + escaped + `"]`,
 		"a proxy's base64":       "bad " + header,
 		"where the excerpt ends": strings.Repeat("x", 195) + canary,
+		"where a text is cut":    strings.Repeat("\u200b", 8<<10/3) + canary,
+		"where HEC's own is cut": `{"text":"` + strings.Repeat(" ", 8<<10-8) + canary + `","code":4}`,
+		"where the reading ends": strings.Repeat("\x00", 1<<20-8) + canary,
+		"behind others":          strings.Repeat(canary+"\n", 8<<10/len(canary)),
 	} {
 		for _, status := range []int{200, 400, 401, 403, 404, 407, 413, 429, 500, 503} {
 			t.Run(name, func(t *testing.T) {
@@ -37,7 +42,7 @@ func TestTokenThatIsEchoed(t *testing.T) {
 					_, checked := snk.(sink.Checker).Check(t.Context())
 					for _, err := range []error{published, checked} {
 						for _, piece := range []string{"canary", "secret", header[:12], header[8:]} {
-							if err != nil && strings.Contains(err.Error()+hintOf(err)+r.log.String(), piece) {
+							if err != nil && strings.Contains(err.Error()+failure.Hint(err)+r.log.String(), piece) {
 								t.Errorf("status %d: got %v with %q in it", status, err, piece)
 							}
 						}

@@ -2,7 +2,9 @@ package splunkhec
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -15,19 +17,19 @@ const (
 	fieldAction       = "sluice_action"
 )
 
-// envelope is the HEC format of an event (Splunk, "Format events for HTTP Event
-// Collector"). What is alike in all of them is encoded once.
+// envelope encodes events in HEC's format (Splunk, "Format events for HTTP Event
+// Collector"). The part that is the same in all events is encoded once.
 type envelope struct {
 	head []byte // host, source, sourcetype and index, each followed by a comma
 }
 
-func newEnvelope(s *Settings, host string) envelope {
+func newEnvelope(s *Settings, host, dataset string) envelope {
 	if s.Host != "" {
 		host = s.Host
 	}
 	var head []byte
 	for _, m := range [...]struct{ key, value string }{
-		{"host", host}, {"source", s.Source}, {"sourcetype", s.Sourcetype}, {"index", s.Index},
+		{"host", host}, {"source", s.Source}, {"sourcetype", cmp.Or(s.Sourcetype, defaultSourcetype(dataset))}, {"index", s.Index},
 	} {
 		if m.value != "" {
 			head = appendString(append(append(append(head, '"'), m.key...), `":`...), m.value)
@@ -37,14 +39,17 @@ func newEnvelope(s *Settings, host string) envelope {
 	return envelope{head}
 }
 
-// append appends a record as HEC wants it.
+// defaultSourcetype is what Splunk calls a dataset.
+func defaultSourcetype(dataset string) string { return strings.ReplaceAll(dataset, ".", ":") }
+
+// append appends a record in HEC's format.
 func (e envelope) append(dst []byte, r *sink.Record) []byte {
 	dst = append(dst, '{')
 	dst = appendTime(dst, r)
 	dst = append(dst, e.head...)
 	dst = appendFields(dst, r)
 	dst = append(dst, `"event":`...)
-	if isObject(r) {
+	if r.Object || isObject(r) {
 		dst = append(dst, r.Body...)
 	} else {
 		dst = appendString(dst, r.Body)
@@ -52,10 +57,9 @@ func (e envelope) append(dst []byte, r *sink.Record) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendTime writes epoch seconds with three decimals, from integers: as a
-// float64 they would be another millisecond now and then. Splunk takes a record
-// without a time to be of now, which is all that can be said of one from before
-// 1970.
+// appendTime writes epoch seconds with three decimals. It uses integers, since a
+// float64 would sometimes be off by a millisecond. It leaves out a time before 1970;
+// Splunk then uses the time of receipt.
 func appendTime(dst []byte, r *sink.Record) []byte {
 	ms := r.Time.UnixMilli()
 	if ms < 0 {
@@ -78,16 +82,16 @@ func appendFields(dst []byte, r *sink.Record) []byte {
 	return append(dst, '}', ',')
 }
 
-// isObject reports whether a body can stand in an envelope as it is. Anything else
-// is sent as a string.
+// isObject reports whether a body can be put into an envelope unchanged, if its format
+// does not promise that. Any other body is sent as a string.
 func isObject(r *sink.Record) bool {
 	return r.MediaType == "application/json" && bytes.HasPrefix(r.Body, []byte("{")) && closes(r.Body) && utf8.Valid(r.Body)
 }
 
 // closes reports whether the brackets of a text close with its last byte, and not
-// before: then it ends where an envelope expects it to, and cannot be taken for a
-// member or for an event of its own. It is for the format to see that what stands
-// between them is JSON, and for Splunk to refuse what is not, by its number.
+// before. Such a text cannot add a member to the envelope or forge another event. The
+// format must produce valid JSON between the brackets; Splunk refuses a record with
+// invalid JSON, by its number.
 func closes(text []byte) bool {
 	depth := 0
 	for i := 0; i < len(text); i++ {
@@ -105,8 +109,8 @@ func closes(text []byte) bool {
 	return false
 }
 
-// quoted is how many bytes the string has that text begins with, all of them if
-// it does not end.
+// quoted returns the length of the string that text starts with, or of text if the
+// string does not end.
 func quoted(text []byte) int {
 	for end := 1; end < len(text); end++ {
 		i := bytes.IndexAny(text[end:], `"\\`)
@@ -116,14 +120,14 @@ func quoted(text []byte) int {
 		if end += i; text[end] == '"' {
 			return end + 1
 		}
-		end++ // what is escaped
+		end++ // the escaped byte
 	}
 	return len(text)
 }
 
 const hex = "0123456789abcdef"
 
-// appendString writes a JSON string. What is not UTF-8 becomes U+FFFD.
+// appendString writes a JSON string. A byte that is not UTF-8 becomes U+FFFD.
 func appendString[T string | []byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(text); {

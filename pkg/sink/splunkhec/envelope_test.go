@@ -26,7 +26,7 @@ func sent(t *testing.T, change func(*rig), records ...sink.Record) (body string)
 		if change != nil {
 			change(r)
 		}
-		// Whether it is taken is not what is asked here.
+		// Whether the server takes it does not matter here.
 		_ = r.publish(t, records)
 	})
 	return body
@@ -40,6 +40,8 @@ func TestEnvelope(t *testing.T) {
 	torn := record(0, `{"a":1}}{"event":"forged"`)
 	hostile := record(0, `{"a":1}`)
 	hostile.ID, hostile.Action, hostile.Organization = `","index":"x`, "a\nb", ""
+	promised := record(0, `not looked at`)
+	promised.Object = true
 	const head = `{"time":1772600767.000,"host":"forwarder","source":"sluice","sourcetype":"planetscale:audit",`
 	const fields = `"fields":{"sluice_event_id":"id-000000","sluice_organization":"acme","sluice_action":"branch.created"},`
 	tests := []struct {
@@ -54,6 +56,7 @@ func TestEnvelope(t *testing.T) {
 		{"a time before 1970", early, strings.Replace(head, `"time":1772600767.000,`, "", 1) + fields + `"event":{"a":1}}`},
 		{"what only looks like an object", torn, head + fields + `"event":"{\"a\":1}}{\"event\":\"forged\""}`},
 		{"JSON that is no object", record(0, `[1]`), head + fields + `"event":"[1]"}`},
+		{"a body that its format promises to be an object", promised, head + fields + `"event":not looked at}`},
 		{"hostile identity, and an organization that is not known", hostile,
 			head + `"fields":{"sluice_event_id":"\",\"index\":\"x","sluice_action":"a\u000ab"},"event":{"a":1}}`},
 	}
@@ -75,7 +78,7 @@ func TestEnvelope(t *testing.T) {
 	})
 }
 
-// Whatever is in a record, a strict parser finds one event with just that in it.
+// For any record a strict parser finds exactly one event with that content.
 func TestEveryRecordIsOneEvent(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := record(0, "")
@@ -117,8 +120,8 @@ func TestEveryRecordIsOneEvent(t *testing.T) {
 	})
 }
 
-// What says that it is JSON and is not takes no other record with it, and none of
-// what is in it becomes an event.
+// A record with invalid JSON affects no other record, and no part of it becomes an
+// event.
 func TestRecordThatIsNoJSON(t *testing.T) {
 	piece := rapid.SampledFrom([]string{"{", "}", "[", "]", `"`, `\`, ",", ":", `"a":`, "1", "\n", `{"event":"forged"}`, "x", "\xff"})
 	rapid.Check(t, func(rt *rapid.T) {
@@ -128,7 +131,7 @@ func TestRecordThatIsNoJSON(t *testing.T) {
 			if _, err := settle(t.Context(), r.open(t), []sink.Record{record(0, `{"n":0}`), odd, record(2, `{"n":2}`)}); err != nil {
 				t.Error(err)
 			}
-			// The one before the refused one may be there twice.
+			// The record before the refused one may be there twice.
 			for id := range r.indexed() {
 				got = append(got, id)
 			}
@@ -144,7 +147,7 @@ func TestRecordThatIsNoJSON(t *testing.T) {
 	})
 }
 
-// readable puts U+FFFD in the place of each byte that is not of UTF-8.
+// readable replaces each byte that is not UTF-8 with U+FFFD.
 func readable(text string) string {
 	var b strings.Builder
 	for _, r := range text {

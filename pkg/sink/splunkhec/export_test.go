@@ -6,10 +6,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// OpenOver opens a sink that reaches Splunk over a transport of the test's own.
+// OpenOver opens a sink with the test's transport.
 func OpenOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, error) {
 	return openOver(over, env, s)
 }
 
-// NewTransport is the pattern that connections are made by.
+// NewTransport returns the transport that setting.TLS clones.
 func NewTransport() *http.Transport { return newTransport() }

@@ -25,10 +25,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
-// Behind haproxy, whose cookie has the time in it and is renewed about every four
-// seconds, each event is indexed once, and confirmed. A renewed cookie leads to the
-// same indexer, the only one that knows the channel. When that one is taken out, the
-// other takes over, and nothing that was confirmed is sent again.
+// haproxy's cookie contains the time and is renewed about every four seconds. Behind
+// it each event is indexed once and confirmed. A renewed cookie leads to the same
+// indexer, the only one that knows the channel. When that indexer dies, the other one
+// takes over, and no confirmed event is sent again.
 func TestBehindHaproxy(t *testing.T) {
 	f := newFarm(t)
 	snk := f.open(t)
@@ -42,7 +42,7 @@ func TestBehindHaproxy(t *testing.T) {
 		}
 	}
 	for range batches {
-		publish() // It takes a second until it is acknowledged.
+		publish() // The acknowledgement takes a second.
 	}
 	f.judge(t, batches*each, 0)
 	used := f.used()
@@ -73,7 +73,7 @@ type farm struct {
 	mu        sync.Mutex
 	times     map[string]int
 	confirmed map[string]bool
-	needless  int // events indexed again that were confirmed
+	needless  int // confirmed events that were indexed again
 }
 
 type indexer struct {
@@ -142,7 +142,7 @@ func (f *farm) balance(t *testing.T) {
 		t.Fatalf("install the Debian package haproxy: %v", err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // What it had to say is told below.
+		_ = cmd.Process.Kill() // its output is checked below
 		_ = cmd.Wait()
 		if t.Failed() {
 			t.Logf("haproxy: %s", said.String())
@@ -154,7 +154,7 @@ func (f *farm) balance(t *testing.T) {
 	})
 }
 
-// open opens a sink that speaks to haproxy, with a transport of the product's.
+// open opens a sink that connects to haproxy, with the product's transport.
 func (f *farm) open(t *testing.T) sink.Sink {
 	t.Helper()
 	r := &rig{settings: defaults(f.url), transport: (*setting.TLS)(nil).Transport(splunkhec.NewTransport())}
@@ -192,13 +192,13 @@ func (f *farm) confirm(e hectest.Event) {
 	f.confirmed[id(e)] = true
 }
 
-// judge wants so many events, all confirmed, at most some of them indexed again, and
-// none that was confirmed before.
+// judge checks the number of events, that all are confirmed, that at most some were
+// indexed again, and that none was indexed again after it was confirmed.
 func (f *farm) judge(t *testing.T, events, again int) {
 	t.Helper()
 	for _, x := range f.indexers {
 		if !x.ended {
-			x.Events() // What is in memory until then is indexed.
+			x.Events() // indexes the events in memory
 		}
 	}
 	f.mu.Lock()
@@ -213,7 +213,7 @@ func (f *farm) judge(t *testing.T, events, again int) {
 	}
 }
 
-// used is the indexer that the events went to.
+// used returns the indexer that got the events.
 func (f *farm) used() *indexer {
 	if len(f.indexers[0].posts()) >= len(f.indexers[1].posts()) {
 		return f.indexers[0]
@@ -239,7 +239,7 @@ func (x *indexer) cookies() (values []string) {
 	return values
 }
 
-// end takes an indexer away as a machine that loses its power, and its memory.
+// end stops an indexer as a power loss does, memory included.
 func (x *indexer) end() {
 	x.ended = true
 	_ = x.server.Listener.Close() // It is closed once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 )
 
-// stores keep a lane's position and dead letters for as long as a test lasts.
+// stores keeps a lane's position and dead letters in memory.
 type stores struct {
 	mu      sync.Mutex
 	saved   source.Position
@@ -50,13 +51,18 @@ func (s *stores) Put(_ context.Context, _ string, rejects []sink.Reject) error {
 	return nil
 }
 
-// lane joins a simulated log to a sink of the rig's, as the command does.
+// lane connects a simulated log with a sink of the rig, as the command does.
 func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores) {
 	t.Helper()
+	return r.laneOver(t, log.Transport(), setting.NewSecret("token"))
+}
+
+func (r *rig) laneOver(t *testing.T, api http.RoundTripper, token setting.Secret) (*pipeline.Lane, *stores) {
+	t.Helper()
 	s := planetscale.Defaults
-	s.Organization, s.AccessToken, s.RequestsPerMinute = "acme", setting.NewSecret("token"), 0
-	s.PollInterval = setting.Duration(time.Minute) // An hour of waiting is then soon over.
-	src, err := planetscale.New(s, planetscale.Options{Transport: log.Transport()})
+	s.Organization, s.AccessToken, s.RequestsPerMinute = "acme", token, 0
+	s.PollInterval = setting.Duration(time.Minute) // so that an hour needs few polls
+	src, err := planetscale.New(s, planetscale.Options{Transport: api})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +72,7 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 		}
 	})
 	limits := r.open(t).(sink.Limiter).Limits()
-	format, err := ecs.Format.New(transform.Options{MaxBytes: limits.RecordBytes})
+	format, err := ecs.Format.New(transform.Options{Product: planetscale.Type().Product, MaxBytes: limits.RecordBytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +85,11 @@ func (r *rig) lane(t *testing.T, log *simulator.Server) (*pipeline.Lane, *stores
 	}, kept
 }
 
-// Acknowledgements that take ten seconds leave a lane over a thousand events a
-// second, since it has many requests outstanding.
+// Even if acknowledgements take ten seconds, a lane delivers over a thousand events a
+// second, since it has many requests in flight.
 func TestThroughputWhereAcknowledgementsTakeTenSeconds(t *testing.T) {
 	events, least := 100_000, 1000.0
-	if testing.Short() { // Too few for a rate, enough for several batches.
+	if testing.Short() { // too few for a rate, enough for several batches
 		events, least = 5000, 0
 	}
 	indexed := 0
@@ -104,8 +110,8 @@ func TestThroughputWhereAcknowledgementsTakeTenSeconds(t *testing.T) {
 	})
 }
 
-// A token that is revoked and an index that is gone: nothing is lost, nothing is
-// given up, the lane says why, and goes on by itself.
+// A token is revoked, or an index deleted: no event is lost or rejected, the lane
+// reports the reason, and resumes by itself.
 func TestDestinationIsInTrouble(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -113,11 +119,11 @@ func TestDestinationIsInTrouble(t *testing.T) {
 		reason, advice string
 	}{
 		{"a revoked token", func(r *rig) { r.SetToken("other") }, func(r *rig) { r.SetToken(token) },
-			"403 Forbidden: Invalid token (code 4)", "hint: see that token is the one"},
+			"403 Forbidden: Invalid token (code 4)", "hint: make sure that token belongs to"},
 		{"a disabled token", func(r *rig) { r.SetDisabled(true) }, func(r *rig) { r.SetDisabled(false) },
 			"403 Forbidden: Token disabled (code 1)", "hint: enable the token"},
 		{"an index that is gone", func(r *rig) { r.SetIndexes("main") }, func(r *rig) { r.SetIndexes("main", "security") },
-			"400 Bad Request: Incorrect index (code 7)", "hint: index security does not exist or the token may not write to it"},
+			"400 Bad Request: Incorrect index (code 7)", "hint: index security does not exist, or the token may not write to it"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -157,7 +163,7 @@ func TestDestinationIsInTrouble(t *testing.T) {
 	}
 }
 
-// judge watches what a server indexes.
+// judge counts the events that a server indexes.
 type judge struct {
 	times     map[string]int
 	confirmed map[string]bool
@@ -187,8 +193,9 @@ func unlucky(e hectest.Event) (code int) {
 	return 0
 }
 
-// A log through every fault there is: nothing is lost, what is bad is a dead
-// letter with Splunk's reason, and nothing is indexed twice that the sink knew of.
+// A log is delivered through every kind of fault: no event is lost, each bad one is a
+// dead letter with Splunk's reason, and no event is indexed again after the sink got
+// proof.
 func TestEveryFault(t *testing.T) {
 	events := 4000
 	if testing.Short() {
@@ -217,7 +224,7 @@ func TestEveryFault(t *testing.T) {
 				if err := lane.Run(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				r.Events() // What is in memory until now is indexed.
+				r.Events() // indexes the events in memory
 				lost := 0
 				for e := range log.Ever() {
 					reason, buried := kept.letters[e.ID]
@@ -245,7 +252,7 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
-// anyFault is one of all that a server knows.
+// anyFault draws one of all faults.
 func anyFault(random *rand.Rand, q hectest.Request, ack bool) (string, hectest.Fault) {
 	half := random.IntN(q.Events + 1)
 	page := func(status int) *hectest.Answer { return &hectest.Answer{Status: status, HTML: true} }

@@ -45,7 +45,8 @@ func TestOneBadEvent(t *testing.T) {
 					wantReason(t, err, "400 Bad Request: Invalid data format (code 6)")
 					wantIndexed(t, r, records, at)
 					duplicates := len(r.Events()) - (n - 1)
-					// Before the bad one, in its request. The first cannot know of acknowledgement.
+					// They are before the bad one in its request. The first request cannot know of
+					// acknowledgement.
 					most := min(test.duplicates, at%500)
 					if duplicates > most {
 						t.Errorf("%d duplicates, want at most %d", duplicates, most)
@@ -66,7 +67,7 @@ func wantReason(t *testing.T, err error, reason string) {
 	}
 }
 
-// wantIndexed wants all records at least once, but none that is bad.
+// wantIndexed checks that every good record is indexed at least once, and no bad one.
 func wantIndexed(t *testing.T, r *rig, records []sink.Record, bad ...int) {
 	t.Helper()
 	times := r.indexed()
@@ -81,9 +82,9 @@ func wantIndexed(t *testing.T, r *rig, records []sink.Record, bad ...int) {
 	}
 }
 
-// What stood before a bad event is in the memory of an indexer that dies: it was
-// taken, and without an acknowledgement that says nothing, from the first request on.
-func TestWhatStoodBeforeABadEventIsLost(t *testing.T) {
+// An indexer dies with the events before a bad one in its memory. It took them, but
+// without an acknowledgement that proves nothing, from the first request on.
+func TestEventsBeforeABadOneAreLost(t *testing.T) {
 	for _, ack := range []string{"auto", "required"} {
 		t.Run(ack, func(t *testing.T) {
 			bubble(t, hectest.Config{Ack: true, AckDelay: time.Second, Refuse: isBad, Script: only(hectest.Fault{Move: true}, 2)}, func(t *testing.T, r *rig) {
@@ -99,8 +100,8 @@ func TestWhatStoodBeforeABadEventIsLost(t *testing.T) {
 	}
 }
 
-// Any number of bad events, any way to count, any trouble in between: what is
-// delivered is indexed, what is refused is bad, and what is bad is refused.
+// With any number of bad events, any way to count, and any trouble in between, every
+// delivered event is indexed, and exactly the bad events are refused.
 func TestBadEventsInTrouble(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := hectest.Config{
@@ -173,7 +174,7 @@ func trouble(n int, q hectest.Request) hectest.Fault {
 		return hectest.Fault{Move: true}
 	case 8:
 		if q.Events < 2 {
-			return hectest.Fault{} // One that is too large alone is refused for good.
+			return hectest.Fault{} // an event that is too large alone would be refused for good
 		}
 		return hectest.Fault{Answer: &hectest.Answer{Status: 413, HTML: true}}
 	case 9:
@@ -182,7 +183,7 @@ func trouble(n int, q hectest.Request) hectest.Fault {
 	return hectest.Fault{}
 }
 
-// A proxy refuses what is too large, and nobody knows its limit.
+// A proxy refuses requests over a limit that the sink does not know.
 func TestTooLargeTogether(t *testing.T) {
 	bubble(t, hectest.Config{MaxBytes: 4000}, func(t *testing.T, r *rig) {
 		r.settings.Compression = "none"
@@ -200,7 +201,7 @@ func TestTooLargeTogether(t *testing.T) {
 	})
 }
 
-// A busy server says how far it came.
+// A busy server reports how many events it took.
 func TestServerStopsInTheMiddle(t *testing.T) {
 	const n = 100
 	for _, test := range []struct {
@@ -228,7 +229,7 @@ func TestServerStopsInTheMiddle(t *testing.T) {
 				records := batch(n)
 				said := outcome(n, snk.Publish(t.Context(), records))
 				if got := len(said); got != test.again {
-					t.Errorf("%d records are to be sent again, want %d", got, test.again)
+					t.Errorf("%d records must be sent again, want %d", got, test.again)
 				}
 				for i := range records {
 					if want := i >= n-test.again; (said[i] == "again") != want {
@@ -247,8 +248,8 @@ func TestServerStopsInTheMiddle(t *testing.T) {
 	}
 }
 
-// A destination that takes nothing is not asked about each of thousands of records,
-// and what was not asked about is neither refused nor delivered.
+// A destination that refuses every event does not get a request for each of thousands
+// of records. Records that were not sent are neither refused nor delivered.
 func TestEveryEventIsRefused(t *testing.T) {
 	n := 8000
 	if testing.Short() {
@@ -270,13 +271,13 @@ func TestEveryEventIsRefused(t *testing.T) {
 				if got := len(r.posts()); got > 1200 {
 					t.Errorf("%d requests about %d records", got, n)
 				}
-				wantReason(t, err, "nothing more was sent after 100 records in a row were refused")
+				wantReason(t, err, "stopped after 100 refused records in a row")
 			})
 		})
 	}
 }
 
-// Bad events that stand between good ones are no reason to stop.
+// Bad events between good ones do not stop a Publish.
 func TestManyBadEvents(t *testing.T) {
 	for _, ack := range []bool{false, true} {
 		bubble(t, hectest.Config{Ack: ack, Refuse: isBad}, func(t *testing.T, r *rig) {

@@ -9,57 +9,65 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// publication is one Publish, and what becomes of each record in it.
+// publication is one Publish, with the outcome of each record.
 //
-// The records of a request belong to the goroutine that delivers it, so that errs
-// needs no lock.
+// The records of a request belong to the goroutine that delivers it, so errs needs
+// no lock.
 type publication struct {
 	*hec
 	errs []error // of each record; nil: delivered
 
-	mu      sync.Mutex
-	halted  error     // why nothing more is sent; nil as long as all goes well
-	pending []receipt // what HEC took and has not acknowledged
-	row     int       // records refused since one was taken
+	mu           sync.Mutex
+	halted       error     // why sending stopped; nil if it did not
+	pending      []receipt // of requests that HEC took and has not acknowledged
+	refusedInRow int       // records refused since the last one that was taken
 }
 
-// errUnsettled is of records of which nothing is known, as of all at the start.
-var errUnsettled = errors.New("splunk_hec: not delivered")
+// errUnknown is the error of a record whose outcome is unknown. At first every
+// record has it.
+var errUnknown = errors.New("splunk_hec: not delivered")
 
-// enough is how many records may be refused in a row. A destination that takes
-// none would be asked several times about each of a batch of thousands, before the
-// lane hears of it. It is what a lane, too, buries in a row by default.
-const enough = 100
+// maxRefusedInRow is how many records may be refused in a row before Publish stops.
+// Without it, a destination that refuses every record would get several requests for
+// each of thousands of records before the lane notices. The lane's max_rejects has
+// the same default.
+const maxRefusedInRow = 100
 
-// slowdown is the pause in one of the lines of requests after an answer that asks
-// for less.
+// slowdown is the pause of a sending goroutine after an answer that asks to slow
+// down.
 const slowdown = time.Second
 
-// send delivers the batch in requests, several at once. The first of all goes
+// send delivers the batch in concurrent requests. The sink's very first request goes
 // alone, so that the others have its cookies.
 func (p *publication) send(ctx context.Context, batch []sink.Record) {
 	for i := range p.errs {
-		p.errs[i] = errUnsettled
+		p.errs[i] = errUnknown
 	}
-	var lines errgroup.Group
-	lines.SetLimit(concurrency)
+	var group errgroup.Group
+	group.SetLimit(concurrency)
 	for first := 0; first < len(batch); {
 		q := p.next(batch, first)
 		first += q.len()
-		if !p.met.Load() {
+		if !p.answered.Load() {
 			p.deliver(ctx, q)
+			pool.Put(q.body)
 			continue
 		}
-		lines.Go(func() error { p.deliver(ctx, q); return nil })
+		group.Go(func() error {
+			p.deliver(ctx, q)
+			pool.Put(q.body)
+			return nil
+		})
 	}
-	_ = lines.Wait() // Outcomes are in errs.
+	_ = group.Wait() // Outcomes are in errs.
 }
 
-// deliver sends a request, and what is left of it after an answer that is about
-// some of its records, until each is taken, refused alone, or failed.
+// deliver sends a request. If the answer is about some of its records, it sends the
+// others again, until each record is taken, refused alone, or failed.
 func (p *publication) deliver(ctx context.Context, q request) {
 	for q.len() > 0 {
 		channel, a, v := p.attempt(ctx, q)
@@ -67,7 +75,7 @@ func (p *publication) deliver(ctx context.Context, q request) {
 		case v != refused && v != tooLarge:
 			return
 		case q.len() == 1:
-			p.refuse(q, p.posting(a))
+			p.refuse(q, p.wrap(a))
 			return
 		case v == tooLarge:
 			half := q.len() / 2
@@ -79,14 +87,14 @@ func (p *publication) deliver(ctx context.Context, q request) {
 	}
 }
 
-// attempt sends a request once. What becomes of its records is noted, unless the
-// answer is about one of them.
+// attempt sends a request once. It notes the outcome of its records, unless the
+// answer refuses one of them or the size of the request.
 func (p *publication) attempt(ctx context.Context, q request) (channel string, a answer, v verdict) {
 	if err := p.stopped(ctx); err != nil {
 		p.note(q, err)
 		return "", answer{}, unavailable
 	}
-	channel = p.channels.take()
+	channel = p.channels.acquire()
 	a, err := p.postEvents(ctx, channel, q.body)
 	if err != nil {
 		p.fail(q, err)
@@ -96,9 +104,9 @@ func (p *publication) attempt(ctx context.Context, q request) (channel string, a
 	switch v {
 	case accepted:
 		p.accept(ctx, q, channel, a)
-	case unavailable, misled:
+	case unavailable, misconfigured:
 		if n, ok := a.position(q.len()); ok {
-			// Whether the number counts from zero or from one is not certain.
+			// The number may count from zero or from one.
 			if first := max(0, n-1); p.taken(ctx, q.slice(0, first), channel, a) {
 				q = q.slice(first, q.len())
 			}
@@ -108,43 +116,43 @@ func (p *publication) attempt(ctx context.Context, q request) (channel string, a
 	return channel, a, v
 }
 
-// accept notes a request that HEC took as a whole.
+// accept notes that HEC took a whole request.
 func (p *publication) accept(ctx context.Context, q request, channel string, a answer) {
 	if p.settings.Ack != ackOff {
 		p.see(a.AckID != nil)
 	}
 	if !p.taken(ctx, q, channel, a) {
-		err := errors.New("the events were taken without an ack id")
-		p.fail(q, sink.Destination(p.posting(err), noAckHint))
+		err := errors.New("events were taken without an ack id")
+		p.fail(q, sink.Destination(p.wrap(err), noAckHint))
 		return
 	}
 	if a.AckID == nil && p.settings.Ack == ackAuto {
-		p.told.Do(func() {
-			p.log.Warn().Msg("the token has no indexer acknowledgement: events count as delivered once Splunk has them in memory, and what it loses then is lost")
+		p.warned.Do(func() {
+			p.log.Warn().Msg("token has no indexer acknowledgement: events count as delivered once Splunk has them in memory, and are lost if Splunk then loses them")
 		})
 	}
-	if a.crowded() {
+	if a.asksToSlowDown() {
 		pause(ctx, slowdown)
 	}
 }
 
-// taken notes that HEC took records, as far as the answer is a proof of it: with
-// acknowledgement an ack id is to be asked for, and nothing else is one.
+// taken notes that HEC took records. It reports whether the answer proves that: with
+// acknowledgement, only an ack id does, and its status must still be queried.
 func (p *publication) taken(ctx context.Context, q request, channel string, a answer) bool {
 	switch {
 	case q.len() == 0:
 	case a.AckID != nil && p.settings.Ack != ackOff:
-		q.body = nil // What is left to find out is only about which records these are.
+		q.body = nil // only the indexes of its records are still needed
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.row = 0
+		p.refusedInRow = 0
 		p.pending = append(p.pending, receipt{channel, *a.AckID, q})
 	case p.final(ctx):
 		p.note(q, nil)
 		p.channels.release(channel)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.row = 0
+		p.refusedInRow = 0
 	default:
 		return false
 	}
@@ -156,13 +164,13 @@ func (p *publication) refuse(q request, err error) {
 	p.note(q, sink.Permanent(err))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.row++; p.row >= enough && p.halted == nil {
-		p.halted = fmt.Errorf("nothing more was sent after %d records in a row were refused, the last with: %w", p.row, err)
+	if p.refusedInRow++; p.refusedInRow >= maxRefusedInRow && p.halted == nil {
+		p.halted = fmt.Errorf("stopped after %d refused records in a row, the last with: %w", p.refusedInRow, err)
 	}
 }
 
-// isolate deals with an answer that refuses a record among several, and returns
-// what is still to be sent behind it.
+// isolate handles an answer that refuses one record among several. It returns the
+// records after it, which must still be sent.
 func (p *publication) isolate(ctx context.Context, q request, channel string, a answer) (rest request) {
 	n, ok := a.position(q.len())
 	if !ok {
@@ -179,8 +187,8 @@ func (p *publication) isolate(ctx context.Context, q request, channel string, a 
 	return q.slice(next, q.len())
 }
 
-// bisect finds the refused record of a request whose answer does not name it, and
-// delivers all that is before it on the way.
+// bisect finds the refused record of a request whose answer does not name it. On the
+// way it delivers all records before it.
 func (p *publication) bisect(ctx context.Context, q request) (rest request) {
 	begin, end := 0, q.len()
 	for end-begin > 1 {
@@ -195,15 +203,15 @@ func (p *publication) bisect(ctx context.Context, q request) (rest request) {
 	return q.slice(end, q.len())
 }
 
-// note writes down the outcome of all records of a request.
+// note stores the outcome of all records of a request.
 func (p *publication) note(q request, err error) {
 	for i := range q.len() {
 		p.errs[q.first+i] = err
 	}
 }
 
-// fail notes an error that is not about the records. What was not sent yet meets
-// the same: it would most likely, and after many time-outs only.
+// fail notes an error that is no fault of the records, and stops the publication:
+// requests not yet sent would most likely get the same error, after many timeouts.
 func (p *publication) fail(q request, err error) {
 	p.note(q, err)
 	p.mu.Lock()
@@ -217,13 +225,13 @@ func (p *publication) stopped(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.halted == nil && ctx.Err() != nil {
-		p.halted = p.posting(context.Cause(ctx))
+		p.halted = p.wrap(context.Cause(ctx))
 	}
 	return p.halted
 }
 
-// report makes of the records' errors what Publish returns: nil, or one error
-// where all failed for one reason that is not theirs, or a BatchError.
+// report turns the records' errors into the result of Publish: nil, a plain error if
+// all records failed with the same retryable error, or a BatchError.
 func (p *publication) report() error {
 	var again, refused sink.BatchError
 	reasons := map[error]bool{}
@@ -243,11 +251,12 @@ func (p *publication) report() error {
 	case len(again)+len(refused) == 0:
 		return nil
 	}
-	// Of several errors the first is shown, and those are what the lane waits for.
+	// The first error decides the hint and the lane's back-off, so retryable ones go
+	// first.
 	return append(again, refused...)
 }
 
-// pause waits, unless ctx ends before.
+// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -4,22 +4,25 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// request is a run of a batch's records, encoded.
+// request holds consecutive records of a batch, encoded.
 type request struct {
-	first int    // where in the batch it begins
-	body  []byte // envelopes, one after the other
-	ends  []int  // of each in body; empty only where the batch is
+	first int    // index of its first record in the batch
+	body  []byte // envelopes, one after the other; of the pool, until the request is delivered
+	ends  []int  // end of each envelope in body
 }
 
 func (q request) len() int { return len(q.ends) }
 
-// slice is the request for the records from i up to j, over the same memory.
+// slice returns the request of the records i up to, but without, j. It shares the
+// memory of body.
 func (q request) slice(i, j int) request {
 	begin := 0
 	if i > 0 {
@@ -35,11 +38,11 @@ func (q request) slice(i, j int) request {
 	return part
 }
 
-// next encodes as many records of a batch, from first on, as a request may hold.
-// One that is too large by itself, which the limits that the format was told
-// leave to odd cases, is sent alone: what is too large is for Splunk to say.
+// next encodes as many records of a batch, from first on, as a request may hold. A
+// record that is too large by itself is sent alone, and Splunk decides about it. The
+// record limit makes this rare.
 func (h *hec) next(batch []sink.Record, first int) request {
-	q := request{first: first, body: make([]byte, 0, h.room)}
+	q := request{first: first, body: pool.Get(h.bodySize)}
 	limit := int(h.settings.MaxRequestBytes)
 	for i := first; i < len(batch) && q.len() < h.settings.MaxRequestEvents; i++ {
 		end := len(q.body)
@@ -50,19 +53,19 @@ func (h *hec) next(batch []sink.Record, first int) request {
 		}
 		q.ends = append(q.ends, len(q.body))
 	}
-	h.room = len(q.body) + len(q.body)/8
+	h.bodySize = len(q.body) + len(q.body)/8
 	return q
 }
 
-// compress returns what is sent of a body, in memory of its own: http.Transport
-// may go on reading it for a moment after it returned.
+// compress returns the body to send, in new memory: http.Transport may read it for a
+// moment after it returned.
 func (h *hec) compress(body []byte) ([]byte, error) {
 	if h.settings.Compression == "none" {
 		return bytes.Clone(body), nil
 	}
 	out := bytes.NewBuffer(make([]byte, 0, len(body)/4+512))
-	w := h.gzips.Get().(*gzip.Writer)
-	defer h.gzips.Put(w)
+	w := gzips.Get().(*gzip.Writer)
+	defer gzips.Put(w)
 	w.Reset(out)
 	_, err := w.Write(body)
 	if closing := w.Close(); err == nil {
@@ -74,12 +77,15 @@ func (h *hec) compress(body []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// newGzip is the fastest level: audit events are so alike that it makes a tenth
-// of them.
+// gzips are the writers of all sinks. Each takes half a megabyte, so an idle sink has none.
+var gzips = sync.Pool{New: newGzip}
+
+// newGzip returns a writer with the fastest level. Audit events are so alike that it
+// shrinks them to a tenth.
 func newGzip() any {
 	w, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
 	if err != nil {
-		panic(err) // of a level that there is not
+		panic(err) // only for an unknown level
 	}
 	return w
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
@@ -90,8 +91,8 @@ func wantHeaders(t *testing.T, r *rig, q hectest.Request) {
 	}
 }
 
-// A record that exceeds a request by itself, which quoting can do to it, is sent
-// alone.
+// A record that is larger than a request, which can happen because of escaping, is
+// sent alone.
 func TestRecordLargerThanARequest(t *testing.T) {
 	bubble(t, hectest.Config{}, func(t *testing.T, r *rig) {
 		r.settings.MaxRequestBytes = 64 << 10
@@ -111,7 +112,7 @@ func TestRecordLargerThanARequest(t *testing.T) {
 	})
 }
 
-// Requests run side by side, within a limit.
+// Requests run concurrently, within a limit.
 func TestConcurrency(t *testing.T) {
 	bubble(t, hectest.Config{Script: func(hectest.Request) hectest.Fault { return hectest.Fault{Delay: time.Second} }},
 		func(t *testing.T, r *rig) {
@@ -126,7 +127,7 @@ func TestConcurrency(t *testing.T) {
 		})
 }
 
-// Connections are kept, unless a load balancer is to choose another indexer.
+// Connections are kept, unless a load balancer should choose another indexer.
 func TestConnections(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -154,7 +155,7 @@ func TestConnections(t *testing.T) {
 			r := &rig{settings: defaults(server.URL), transport: (*setting.TLS)(nil).Transport(splunkhec.NewTransport())}
 			snk := r.open(t)
 			for range 10 {
-				_ = snk.Publish(t.Context(), batch(1)) // The first may fail, as the case has it.
+				_ = snk.Publish(t.Context(), batch(1)) // in some cases the first one fails
 			}
 			if got := opened.Load(); got != test.want {
 				t.Errorf("%d connections for ten requests, want %d", got, test.want)
@@ -163,8 +164,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// Where one request fails for a reason that is not its own, no further ones are
-// sent.
+// After a request failed for a reason that is not its own, no further ones are sent.
 func TestNothingMoreIsSentIntoTrouble(t *testing.T) {
 	revoked := hectest.Fault{Answer: &hectest.Answer{Status: 403, Code: 4}}
 	bubble(t, hectest.Config{Script: func(q hectest.Request) hectest.Fault { return revoked }}, func(t *testing.T, r *rig) {
@@ -203,13 +203,13 @@ func TestTokenIsRotated(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := snk.Publish(t.Context(), batch(1)); kindOf(err) != "destination" || !strings.Contains(hintOf(err), "cannot be read") {
+		if err := snk.Publish(t.Context(), batch(1)); kindOf(err) != "destination" || !strings.Contains(failure.Hint(err), "can read the token") {
 			t.Errorf("without the file: %v", err)
 		}
 	})
 }
 
-// The token goes to the configured host alone.
+// The token goes only to the configured host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		other := overSockets(t, hectest.Config{})
@@ -217,7 +217,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		r.SetScript(func(hectest.Request) hectest.Fault {
 			return hectest.Fault{Answer: &hectest.Answer{Status: status, Location: other.settings.URL + hectest.PathEvent}}
 		})
-		if err := r.publish(t, batch(1)); kindOf(err) != "destination" || !strings.Contains(hintOf(err), "redirects") {
+		if err := r.publish(t, batch(1)); kindOf(err) != "destination" || !strings.Contains(failure.Hint(err), "redirects") {
 			t.Errorf("%d: got %v", status, err)
 		}
 		if got := len(other.Requests()); got != 0 {

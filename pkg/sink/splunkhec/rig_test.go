@@ -22,7 +22,7 @@ import (
 
 const token = "11111111-2222-3333-4444-555555555555"
 
-// defaults are those of a configuration, with what has none.
+// defaults returns the default settings, with a value for required keys.
 func defaults(url string) splunkhec.Settings {
 	s := *splunkhec.Type.Settings().(*splunkhec.Settings)
 	s.URL = url
@@ -31,7 +31,7 @@ func defaults(url string) splunkhec.Settings {
 	return s
 }
 
-// rig is a server and what a sink needs to reach it.
+// rig is a server, with the settings and transport of a sink for it.
 type rig struct {
 	*hectest.Server
 	settings  splunkhec.Settings
@@ -39,7 +39,7 @@ type rig struct {
 	log       bytes.Buffer
 }
 
-// bubble runs a test against a server over pipes, on a clock of its own.
+// bubble runs a test with a server over pipes in a synctest bubble.
 func bubble(t *testing.T, c hectest.Config, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,10 +62,10 @@ func bubble(t *testing.T, c hectest.Config, test func(t *testing.T, r *rig)) {
 	})
 }
 
-// open opens a sink that is closed at the end.
+// open opens a sink, which is closed at the end.
 func (r *rig) open(t testing.TB) sink.Sink {
 	t.Helper()
-	snk, err := splunkhec.OpenOver(r.transport, sink.Env{Lane: "acme/splunk", Source: "acme", Log: zerolog.New(&r.log)}, r.settings)
+	snk, err := splunkhec.OpenOver(r.transport, sink.Env{Lane: "acme/splunk", Source: "acme", Dataset: "planetscale.audit", Log: zerolog.New(&r.log)}, r.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,13 +77,13 @@ func (r *rig) open(t testing.TB) sink.Sink {
 	return snk
 }
 
-// publish opens a sink for one Publish.
+// publish publishes once with a new sink.
 func (r *rig) publish(t testing.TB, batch []sink.Record) error {
 	t.Helper()
 	return r.open(t).Publish(t.Context(), batch)
 }
 
-// overSockets serves on loopback, on the clock of the world.
+// overSockets serves on loopback, with the real clock.
 func overSockets(t testing.TB, c hectest.Config) *rig {
 	t.Helper()
 	c.Token = token
@@ -97,7 +97,7 @@ func overSockets(t testing.TB, c hectest.Config) *rig {
 
 var day = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
-// record makes one whose place in time is its number.
+// record makes a record whose number is its time.
 func record(n int, body string) sink.Record {
 	return sink.Record{
 		ID: fmt.Sprintf("id-%06d", n), Organization: "acme", Action: "branch.created", Key: "acme/1",
@@ -148,7 +148,7 @@ func (r *rig) posts() (list []hectest.Request) {
 	return list
 }
 
-// only is a script for requests for events with these numbers, counted from one.
+// only returns a script for the event requests with these numbers, counted from one.
 func only(fault hectest.Fault, numbers ...int) func(hectest.Request) hectest.Fault {
 	n := 0
 	return func(q hectest.Request) hectest.Fault {
@@ -165,7 +165,8 @@ func only(fault hectest.Fault, numbers ...int) func(hectest.Request) hectest.Fau
 	}
 }
 
-// outcome is what a Publish said of each record: "delivered", "refused", "again".
+// outcome returns the outcome of each record of a Publish: "delivered", "refused",
+// "again".
 func outcome(n int, err error) map[int]string {
 	said := map[int]string{}
 	var named sink.BatchError
@@ -186,8 +187,8 @@ func outcome(n int, err error) map[int]string {
 	return said
 }
 
-// settle publishes until nothing is to be sent again, as a lane does, and returns
-// what was refused.
+// settle publishes until every record is delivered or refused, as a lane does, and
+// returns the refused ones.
 func settle(ctx context.Context, snk sink.Sink, records []sink.Record) (refused []string, err error) {
 	for range 50 {
 		err := snk.Publish(ctx, records)

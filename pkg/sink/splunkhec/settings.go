@@ -9,10 +9,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Type is the kind of sink that a configuration names splunk_hec.
+// Type is the sink type splunk_hec.
 var Type = sink.NewType("splunk_hec", Settings{
 	Source:           "sluice",
-	Sourcetype:       "planetscale:audit",
 	Ack:              ackAuto,
 	AckTimeout:       setting.Duration(5 * time.Minute),
 	Compression:      "gzip",
@@ -20,18 +19,18 @@ var Type = sink.NewType("splunk_hec", Settings{
 	MaxRequestEvents: 500,
 }, open)
 
-// Settings are what a configuration says about the sink.
+// Settings are the keys of a splunk_hec sink.
 type Settings struct {
 	URL   string         `yaml:"url"`   // scheme, host and port of HEC, such as https://splunk:8088
 	Token setting.Secret `yaml:"token"` // of an HTTP Event Collector input; read again for each request
 
-	Index      string `yaml:"index"`      // default: that of the token
+	Index      string `yaml:"index"`      // default: the token's index
 	Host       string `yaml:"host"`       // default: the name of this machine
 	Source     string `yaml:"source"`     // default sluice
-	Sourcetype string `yaml:"sourcetype"` // default planetscale:audit
+	Sourcetype string `yaml:"sourcetype"` // default: the dataset of the source with a colon, such as acme:audit
 
 	Ack        string           `yaml:"ack"`         // indexer acknowledgement: auto (default) | required | off
-	AckTimeout setting.Duration `yaml:"ack_timeout"` // without an acknowledgement for so long, events are sent again; default 5m, at least 3m
+	AckTimeout setting.Duration `yaml:"ack_timeout"` // events that are not acknowledged for this long are sent again; default 5m, at least 3m
 
 	Compression      string       `yaml:"compression"`        // gzip (default) | none
 	MaxRequestBytes  setting.Size `yaml:"max_request_bytes"`  // of a request, before compression; default 1MB
@@ -51,23 +50,22 @@ const (
 )
 
 const (
-	// minAckTimeout is how long it takes at the very least until a missing
-	// acknowledgement means anything: an indexer with little to do writes its last
-	// events after two minutes (splunk/kafka-connect-splunk#122).
+	// minAckTimeout is the least ack_timeout. A mostly idle indexer acknowledges its
+	// last events only after two minutes (splunk/kafka-connect-splunk#122).
 	minAckTimeout = 3 * time.Minute
 
 	minRequestBytes = 64 << 10
-	// maxRequestBytes is max_content_length in the [http_input] stanza of
-	// limits.conf, by default.
+	// maxRequestBytes is the default of max_content_length in the [http_input] stanza
+	// of limits.conf.
 	maxRequestBytes = 838_860_800
 )
 
-// WithoutOriginal implements sink.WithoutOriginal: Splunk looks for fields in the
-// first 10,240 characters of an event ([kv] maxchars in limits.conf), and spath in
-// the first 5,000, which a copy of the event in itself would use up.
+// WithoutOriginal implements sink.WithoutOriginal. Splunk extracts fields only from
+// the first 10,240 characters of an event ([kv] maxchars in limits.conf), and spath
+// from the first 5,000; a copy of the original event would use them up.
 func (Settings) WithoutOriginal() {}
 
-// Validate reports everything that is wrong with the settings.
+// Validate reports every setting that is missing or invalid.
 func (s *Settings) Validate() []error {
 	var errs []error
 	check := func(ok bool, key, format string, args ...any) {
@@ -81,10 +79,10 @@ func (s *Settings) Validate() []error {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	check(s.Token.IsSet(), "token", "missing; write the token of an HTTP Event Collector input, as token or token_file")
-	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is none of auto, required, off", s.Ack)
+	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is not one of auto, required, off", s.Ack)
 	check(s.AckTimeout.Std() >= minAckTimeout, "ack_timeout",
-		"%s is too short; the least is %s, since an indexer with little to do takes two minutes", s.AckTimeout, minAckTimeout)
-	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is none of gzip, none", s.Compression)
+		"%s is too short; write %s or more, since a mostly idle indexer needs two minutes", s.AckTimeout, minAckTimeout)
+	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is not one of gzip, none", s.Compression)
 	check(s.MaxRequestBytes >= minRequestBytes && s.MaxRequestBytes <= maxRequestBytes, "max_request_bytes",
 		"%d bytes are not between %d and %d", s.MaxRequestBytes.Bytes(), minRequestBytes, maxRequestBytes)
 	check(s.MaxRequestEvents > 0, "max_request_events", "%d is less than 1", s.MaxRequestEvents)

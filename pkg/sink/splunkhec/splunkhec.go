@@ -1,63 +1,61 @@
 // Package splunkhec publishes records to Splunk by HTTP Event Collector (HEC).
 //
-// # What is taken responsibility for
+// # Guarantee
 //
-// Where the token has indexer acknowledgement, Publish returns nil once Splunk
-// confirmed that every record is indexed. Without it, HEC answers as soon as it
-// has the events in memory, and what Splunk loses of them nobody hears of. The
-// setting ack says which is meant: required refuses to publish without
-// acknowledgement, auto takes what the token offers and tells once in the log
-// where that is none, off does not ask. (Splunk Cloud has it for Kinesis Firehose
-// alone.)
+// If the token has indexer acknowledgement, Publish returns nil once Splunk has
+// confirmed that every record is indexed. Without it, HEC answers as soon as it has
+// the events in memory, and nobody notices if Splunk then loses them. The setting
+// ack chooses: required refuses to publish without acknowledgement; auto uses
+// acknowledgement if the token has it, and otherwise logs once that it does not;
+// off does not use it. (Splunk Cloud has it for Kinesis Firehose alone.)
 //
-// What is not confirmed is not delivered. An answer that was lost, a connection
-// reset, an acknowledgement that does not come within ack_timeout, a channel that
-// the indexer which is asked does not know: all these are sent again, and so may be
-// indexed twice. That a cookie changes means nothing; see channels and cookies for
-// what load balancers do. Every event
-// therefore carries its id in an indexed field, by which a search removes
+// An event that is not confirmed is not delivered. It is sent again after a lost
+// answer, a reset connection, no acknowledgement within ack_timeout, or an indexer
+// that does not know its channel; so it may be indexed twice. (A changed cookie
+// means nothing; channels and cookies describe what load balancers do.) Therefore
+// every event carries its id in an indexed field, with which a search removes
 // duplicates:
 //
-//	sourcetype=planetscale:audit | dedup sluice_event_id
+//	index=security | dedup sluice_event_id
 //
 // # An event in Splunk
 //
-// The event is the record's body: as an object where it is a JSON object, as a
-// string otherwise, with U+FFFD for what is not UTF-8. Its time is that of the
-// event, to the millisecond. host, source, sourcetype and index are settings.
-// These indexed fields are a contract:
+// The event is the record's body: an object if it is a JSON object, otherwise a
+// string, with U+FFFD for bytes that are not UTF-8. Its time is the event's, to the
+// millisecond. host, source, sourcetype and index are settings. These indexed fields
+// are a contract:
 //
 //	sluice_event_id      the event's id, the same in every sink and at every attempt
-//	sluice_organization  of PlanetScale; absent if unknown
+//	sluice_organization  as the source names it; absent if unknown
 //	sluice_action        such as deploy_request.queued; absent if unknown
 //
-// Splunk orders events by their time, and the requests of a Publish run side by
-// side: nothing is said about the order in which they are indexed.
+// Splunk orders events by their time. The requests of a Publish run concurrently, so
+// their events may be indexed in any order.
 //
-// # What is refused for good
+// # Rejects
 //
 // Splunk takes the events of a request one by one, up to the first that it cannot
-// read, and names that one by number. Those before it are indexed; it is buried
-// with Splunk's answer, and those behind it are sent again. Whether the number
-// counts from zero or from one is not the same everywhere, so both that it may mean
-// are sent again, each alone: one duplicate at most, and no event is buried for its
-// neighbour. Where an answer names no number, halves are tried until the event is
-// found. With acknowledgement, an answer without an ack id confirms nothing of what
-// came before, so that this is sent again as well.
+// read, and answers with its number. It indexes the events before it. That event
+// becomes a dead letter with Splunk's answer, and the events after it are sent
+// again. Some servers count from zero and some from one, so both events that the
+// number may mean are sent again, each alone: at most one of them is duplicated, and
+// no event is rejected in place of its neighbour. If an answer has no number, the
+// request is bisected. With acknowledgement, an answer without an ack id confirms
+// nothing, so the events before the number are sent again as well.
 //
-// What is about the token, the index or acknowledgement is about no record: it is
-// tried again, slowly, and the lane says what to do.
+// An error about the token, the index or acknowledgement is no fault of a record: it
+// is retried slowly, with a hint.
 //
-// # What it does not do
+// # Limitations
 //
-// It does not use the raw endpoint, which has no fields for an id and no numbers
-// for what is bad. It does not spread requests over several addresses: that is for
-// a load balancer, with sticky sessions if there is acknowledgement. It keeps no
-// acknowledgement beyond the Publish that it belongs to.
+// The raw endpoint is not used: it has no fields for an id and does not number bad
+// events. Requests are not spread over several addresses: a load balancer does that,
+// with sticky sessions if there is acknowledgement. No acknowledgement is kept
+// beyond its Publish.
 //
-// All of this was written and tested against package hectest, which stands for
-// Splunk, since Splunk cannot be had in tests; what that server does is what
-// Splunk's documentation and the users of other clients say of it.
+// The sink was written and tested against package hectest, because Splunk is not
+// available in tests. That server does what Splunk's documentation and users of
+// other clients describe.
 package splunkhec
 
 import (
@@ -84,15 +82,14 @@ type hec struct {
 	log      zerolog.Logger
 	client   *http.Client
 	envelope envelope
-	gzips    sync.Pool
-	room     int // how large the body of a request is going to be, by the last one
+	bodySize int // expected size of the next request's body, from the last one
 	channels channels
 	cookies  cookies
-	echo     echo.Filter  // of what was sent
-	met      atomic.Bool  // something answered, so that its cookies are there
-	moved    error        // of a request that the indexer which is asked does not know
-	told     sync.Once    // that nothing is acknowledged
-	offer    atomic.Int32 // what the token was last seen to have: unknown, acknowledged or unacknowledged
+	echo     echo.Filter  // removes what was sent from errors
+	answered atomic.Bool  // a server has answered, so its cookies are known
+	moved    error        // of a request whose channel the answering indexer does not know
+	warned   sync.Once    // about a token without acknowledgement
+	offer    atomic.Int32 // of the token, when last seen: unknown, acknowledged or unacknowledged
 
 	closing context.Context // ends with Close
 	close   context.CancelFunc
@@ -108,11 +105,11 @@ func openOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		host = "" // Splunk then takes its own name for it.
+		host = "" // Splunk then uses its own name.
 	}
 	h := &hec{
 		settings: s, url: strings.TrimSuffix(s.URL, "/"), log: env.Log,
-		envelope: newEnvelope(&s, host), gzips: sync.Pool{New: newGzip},
+		envelope: newEnvelope(&s, host, env.Dataset),
 	}
 	h.client = newClient(over, &h.cookies)
 	h.moved = h.anotherIndexer()
@@ -122,7 +119,7 @@ func openOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 
 func warnings(s *Settings) (list []string) {
 	if s.TLS.InsecureSkipVerify {
-		list = append(list, "tls.insecure_skip_verify: anyone on the way to Splunk can read the token and the events")
+		list = append(list, "tls.insecure_skip_verify: anyone on the network path to Splunk can read the token and the events")
 	}
 	if s.AllowHTTP && strings.HasPrefix(s.URL, "http:") {
 		list = append(list, "allow_http: the token and the events are sent in clear text")
@@ -133,13 +130,13 @@ func warnings(s *Settings) (list []string) {
 const (
 	batchRecords = 32_000
 	batchBytes   = 32 << 20
-	// overhead is what an envelope may need around a body.
+	// overhead is the most that an envelope adds to a body.
 	overhead = 4 << 10
 )
 
-// Limits says how much the sink takes at once. Half a queue goes into each
-// Publish in the long run (see pipeline.QueueBytes), so that with acknowledgements
-// that take ten seconds a lane still delivers over a thousand events a second.
+// Limits returns the largest batch and record. In the long run each Publish gets
+// half a queue (see pipeline.QueueBytes): even if acknowledgements take ten seconds,
+// a lane delivers over a thousand events a second.
 func (h *hec) Limits() sink.Limits {
 	return sink.Limits{
 		Records:     batchRecords,
@@ -151,8 +148,8 @@ func (h *hec) Limits() sink.Limits {
 
 var errClosed = errors.New("sink is closed")
 
-// Publish sends the batch as requests of which several are on their way at once,
-// and waits for what becomes of each record.
+// Publish sends the batch in several concurrent requests, and waits for the outcome
+// of each record.
 func (h *hec) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(batch) == 0 {
 		return nil
@@ -161,10 +158,10 @@ func (h *hec) Publish(ctx context.Context, batch []sink.Record) error {
 	defer cancel(nil)
 	defer context.AfterFunc(h.closing, func() { cancel(errClosed) })()
 	if h.closing.Err() != nil {
-		return h.posting(errClosed)
+		return h.wrap(errClosed)
 	}
 	if ctx.Err() != nil {
-		return h.posting(ctx.Err())
+		return h.wrap(ctx.Err())
 	}
 	if h.settings.Ack == ackRequired {
 		if err := h.demandAck(ctx); err != nil {
@@ -177,25 +174,25 @@ func (h *hec) Publish(ctx context.Context, batch []sink.Record) error {
 	return p.report()
 }
 
-// posting says what an error came of.
-func (h *hec) posting(err error) error {
+// wrap adds the operation to an error.
+func (h *hec) wrap(err error) error {
 	return fmt.Errorf("posting to %s: %w", h.url, err)
 }
 
-// unreachable is the error of a request without an answer. That of http.Client
-// repeats method and address.
+// unreachable returns the error of a request without an answer. It omits the method
+// and address that http.Client adds.
 func (h *hec) unreachable(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return sink.Hint(h.posting(h.echo.Error(err)), "see that url is right and that this machine reaches it; HTTPS_PROXY and NO_PROXY are honoured")
+	return sink.Hint(h.wrap(h.echo.Error(err)), "make sure that url is right and that this machine can reach it; HTTPS_PROXY and NO_PROXY apply")
 }
 
 func (h *hec) unreadable(err error) error {
-	return sink.Destination(h.posting(fmt.Errorf("token: %w", err)), "the token cannot be read on this machine")
+	return sink.Destination(h.wrap(fmt.Errorf("token: %w", err)), "make sure that sluice can read the token, from token_file or the environment")
 }
 
-// Close ends a Publish under way, whose records then have an unknown outcome.
+// Close ends an unfinished Publish, whose records then have an unknown outcome.
 func (h *hec) Close() error {
 	h.close()
 	h.client.CloseIdleConnections()

@@ -25,8 +25,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
-// A server gets another certificate by another authority, and asks for one of the
-// client's, which is then replaced too: nothing is restarted.
+// A server gets a certificate of another authority and requires a client certificate,
+// which is then replaced too. The sink need not restart.
 func TestCertificatesAreRotated(t *testing.T) {
 	dir := t.TempDir()
 	s := defaults("")
@@ -87,7 +87,7 @@ func (c certificate) pair(t *testing.T) tls.Certificate {
 	return pair
 }
 
-// newCertificate makes one that signs itself, for loopback.
+// newCertificate makes a self-signed certificate for loopback.
 func newCertificate(t *testing.T) certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -114,7 +114,7 @@ func newCertificate(t *testing.T) certificate {
 	return certificate{parsed, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})}
 }
 
-// What weakens the protection of the token is told at every start.
+// Settings that weaken the protection of the token are logged at every start.
 func TestWarnings(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// appendEscaped appends body with \uXXXX in place of each character that a
-// terminal would act on instead of showing it, and \xXX in place of each byte
-// that is not UTF-8: a terminal that is not set to UTF-8 takes 0x9b, a lone one
-// too, for the beginning of a control sequence (ECMA-48, 8-bit CSI).
+// appendEscaped appends body. It replaces each character that a terminal would act
+// on with \uXXXX, and each byte that is not UTF-8 with \xXX: a terminal that is not
+// set to UTF-8 reads even a lone 0x9b as the start of a control sequence (ECMA-48,
+// 8-bit CSI).
 func appendEscaped(dst, body []byte) []byte {
 	clean := 0 // body[clean:i] is still to be copied
 	for i := 0; i < len(body); {
@@ -36,10 +36,10 @@ func appendEscape(dst []byte, r rune, b byte, invalid bool) []byte {
 	return fmt.Appendf(dst, `\u%04x`, r)
 }
 
-// acts reports whether a terminal may act on r: C0, DEL and C1; what changes the
-// direction of text (UAX #9, of which Bidi_Control is the list: U+061C, U+200E,
-// U+200F, U+202A to E, U+2066 to 9); and the two separators that some take for
-// line ends.
+// acts reports whether a terminal may act on r: C0, DEL and C1; characters that
+// change the direction of text (UAX #9; Bidi_Control is U+061C, U+200E, U+200F,
+// U+202A to E, U+2066 to 9); and the two separators that some programs read as line
+// ends.
 func acts(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }

@@ -37,8 +37,8 @@ func TestTerminalIsShownNoControls(t *testing.T) {
 	}
 }
 
-// hostile are the characters that a terminal must never be sent, listed apart
-// from the code that escapes them.
+// hostile are the characters that a terminal must never receive. The list is
+// independent of the code that escapes them.
 func hostile(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x061c || r == 0x200e || r == 0x200f ||
 		r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069

@@ -1,4 +1,4 @@
 package stdout
 
-// AppendEscaped is what a terminal is shown.
+// AppendEscaped escapes a record for a terminal.
 var AppendEscaped = appendEscaped

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// output is a writer that lanes share. Who has a token in turn may write.
+// output is a writer that lanes share. The lane whose token is in turn may write.
 type output struct {
 	turn    chan struct{}
 	midline bool // the last write ended within a line; guarded by turn
@@ -22,7 +22,7 @@ type output struct {
 	opening  sync.Mutex
 	w        io.Writer // nil until opened, not changed after
 	terminal bool
-	null     bool // what is written is discarded
+	null     bool // the null device, which discards records
 }
 
 func (o *output) open(w io.Writer) error {
@@ -46,10 +46,10 @@ func (o *output) open(w io.Writer) error {
 	return nil
 }
 
-var errAbsent = errors.New("was closed when the process was started, so records would go nowhere")
+var errAbsent = errors.New("was closed when the process started, so records would be lost")
 
-// usable returns a file that records can be written to and still exist. Its hint
-// is for the standard output, which is where the sink writes.
+// usable returns f for writing, or an error if f was closed when the process
+// started. The hint is about the standard output, the only file that the sink uses.
 func usable(f *os.File) (*os.File, error) {
 	closed, err := stdio.Closed(f)
 	if err != nil {
@@ -62,11 +62,11 @@ func usable(f *os.File) (*os.File, error) {
 	return unsignalled(f)
 }
 
-// unsignalled returns the file under another descriptor if it is standard output
-// or error: writing to a broken pipe on one of these two ends a Go process by
-// SIGPIPE (os/signal, "SIGPIPE"), and with it all lanes of other sinks. On
-// another descriptor it is an error like any other. It stays open for as long as
-// the process lives.
+// unsignalled returns the file with another descriptor if it is standard output or
+// error. On these two, a write to a broken pipe ends a Go process with SIGPIPE
+// (os/signal, "SIGPIPE"), and with it the lanes of all other sinks. On another
+// descriptor such a write returns an error. The descriptor stays open until the
+// process ends.
 func unsignalled(f *os.File) (*os.File, error) {
 	fd := f.Fd()
 	if fd != 1 && fd != 2 {
@@ -86,13 +86,13 @@ func (o *output) appendText(dst, body []byte) []byte {
 	return append(dst, body...)
 }
 
-// write writes the lines in buf, which begins with a line end that is needed
-// only where an earlier write stopped within a line.
+// write writes the lines in buf. buf starts with an extra line end, which is written
+// only if the previous write stopped within a line.
 func (o *output) write(buf []byte) error {
 	if !o.midline {
 		buf = buf[1:]
 	}
-	if err := o.kept(); err != nil {
+	if err := o.checkDeleted(); err != nil {
 		return err
 	}
 	n, err := o.w.Write(buf)
@@ -105,10 +105,10 @@ func (o *output) write(buf []byte) error {
 	return err
 }
 
-var errDeleted = errors.New("the file behind the output was deleted, so records would go with the process")
+var errDeleted = errors.New("the output's file was deleted, so records would be lost when the process ends")
 
-// kept returns an error if what is written would be in no directory.
-func (o *output) kept() error {
+// checkDeleted returns an error if the output's file is in no directory any more.
+func (o *output) checkDeleted() error {
 	f, ok := o.w.(*os.File)
 	if !ok {
 		return nil
@@ -134,7 +134,7 @@ func (o *output) describe() (string, error) {
 	}
 	switch {
 	case o.terminal:
-		return "a terminal; control characters in records are shown escaped", nil
+		return "a terminal; control characters in records are escaped", nil
 	case o.null:
 		return "the null device; records are discarded", nil
 	case info.Mode().IsRegular():

@@ -1,24 +1,24 @@
 // Package stdout is the sink that writes records to the standard output, one a
 // line.
 //
-// Publish returns nil once the kernel, or whatever the writer is, has taken the
-// bytes. Whether something reads them from the other end of a pipe is not known,
-// and nothing is stored. For a file there is package file, which is: redirecting
-// the standard output gets no fsync.
+// Publish returns nil once the kernel, or another writer, has taken the bytes. It
+// does not know whether a program reads them from the other end of a pipe. For a
+// file use package file, which calls fsync; redirecting the standard output does
+// not.
 //
-// A standard output that was closed when the process was started is refused, and
-// so is a batch for a file that was deleted: both would lose the records without
-// an error. The null device is used with a warning.
+// Two outputs would lose records without an error, so they are refused: a standard
+// output that was closed when the process started, and a file that was deleted. The
+// null device is used with a warning.
 //
-// All lanes that publish here share one output. Each Publish is a single write
-// under a lock that they have in common, so that lines of several lanes never
-// run into each other. Where a write failed within a line, the next one begins
-// with a line end: the torn line stays alone.
+// All lanes with this sink share one output. Each Publish is a single write under a
+// common lock, so that lines of several lanes never mix. After a write that failed
+// within a line, the next one starts with a line end, so that the torn line does not
+// merge with a record.
 //
-// On a terminal, and only there, control characters and those that change the
-// direction of text are shown escaped (see escape.go). What users of the source
-// chose to call themselves can then not drive the terminal, nor hide anything
-// from who reads it. Into a pipe or a file the bytes go as they are.
+// On a terminal, and only there, characters that control the terminal or change the
+// direction of text are escaped (see escape.go). A user of the source can then not
+// choose a display name that drives the terminal or hides text from its reader. A
+// pipe or a file gets the bytes unchanged.
 package stdout
 
 import (
@@ -39,12 +39,12 @@ var Type = To(os.Stdout)
 // Settings has no keys.
 type Settings struct{}
 
-// To is Type for another writer. What is opened from the Type it returns shares
-// the writer; nothing else should write to it. It is not closed.
+// To returns a Type that writes to w instead. All sinks opened from it share w, and
+// nothing else should write to it. To does not close w.
 //
-// A Write that blocks is left behind when its Publish ends early, and whatever
-// is published next waits for it: there is no way to interrupt a Write that
-// would leave the file as other processes know it.
+// If a Publish ends early while its Write blocks, the Write continues and the next
+// Publish waits for it. A Write cannot be interrupted without changing the file's
+// mode for other processes too.
 func To(w io.Writer) sink.Type {
 	out := &output{turn: make(chan struct{}, 1)}
 	return sink.NewType("stdout", Settings{}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
@@ -58,23 +58,22 @@ func To(w io.Writer) sink.Type {
 	})
 }
 
-// lane is the output as one lane sees it.
+// lane is the sink of one lane.
 type lane struct {
 	out    *output
 	closed chan struct{}
-	buf    []byte // of the last Publish, to be used again; nil if a write may still read it
+	buf    []byte // of the last Publish, for reuse; nil if a write may still read it
 }
 
 var errClosed = errors.New("sink was closed")
 
-// Publish writes the batch. The records are refused for good that cannot be a
-// line since they hold a line end.
+// Publish writes the batch. It refuses records for good that contain a line end.
 func (l *lane) Publish(ctx context.Context, batch []sink.Record) error {
 	buf := append(l.buf[:0], '\n')
 	var refused sink.BatchError
 	for i := range batch {
 		if bytes.IndexByte(batch[i].Body, '\n') >= 0 {
-			err := sink.Permanent(errors.New("record holds a line end"))
+			err := sink.Permanent(errors.New("record contains a line end"))
 			refused = append(refused, sink.RecordError{Index: i, Err: err})
 			continue
 		}
@@ -93,8 +92,9 @@ func (l *lane) Publish(ctx context.Context, batch []sink.Record) error {
 	return nil
 }
 
-// write returns when the output has, or when ctx ends or the sink is closed. It
-// then leaves a goroutine behind that goes on as soon as the output does.
+// write returns when the output has taken buf, when ctx ends, or when the sink is
+// closed. In the last two cases a goroutine stays behind until the output's write
+// ends.
 func (l *lane) write(ctx context.Context, buf []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -121,28 +121,28 @@ func (l *lane) write(ctx context.Context, buf []byte) error {
 	}
 }
 
-// describe adds what a person can do.
+// describe adds the operation and a hint.
 func describe(err error) error {
 	err = fmt.Errorf("writing to output: %w", err)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
-		return sink.Destination(err, "the program that read the output has ended; start both again, or leave this sink out")
+		return sink.Destination(err, "the program that read the output has ended; start both again, or remove this sink")
 	case errors.Is(err, errDeleted):
-		return sink.Destination(err, "start sluice again with its output redirected to a file that exists; a sink of type file follows a file that is rotated")
+		return sink.Destination(err, "start sluice again with its output redirected to an existing file; to have files rotated, use a sink of type file")
 	}
 	return err
 }
 
-// Check says what the output is.
+// Check describes the output.
 func (l *lane) Check(context.Context) (string, error) {
 	what, err := l.out.describe()
 	if err != nil {
-		return "", fmt.Errorf("looking at output: %w", err)
+		return "", fmt.Errorf("checking output: %w", err)
 	}
-	return what, nil
+	return "stdout is " + what, nil
 }
 
-// Close lets a Publish that is held up return.
+// Close makes a Publish that hangs return.
 func (l *lane) Close() error {
 	close(l.closed)
 	return nil

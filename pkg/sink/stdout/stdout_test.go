@@ -22,8 +22,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 )
 
-// asSink is set in the environment of this test binary when it is to run as a
-// program that publishes to its own standard output.
+// asSink in the environment makes this test binary run as a program that publishes
+// to its own standard output.
 const asSink = "SLUICE_TEST_PUBLISH"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// publishToStdout tells on standard error how its Publish went.
+// publishToStdout writes the result of its Publish to standard error.
 func publishToStdout() int {
 	snk, err := stdout.Type.Open(context.Background(), sink.Env{}, stdout.Type.Settings())
 	if err == nil {
@@ -117,8 +117,8 @@ func TestRefusedRecordsAreNamedAndTheOthersWritten(t *testing.T) {
 	}
 }
 
-// TestLanesShareTheOutput has lanes publish at once to a writer that would not
-// bear two writes at a time (which the race detector sees, too).
+// TestLanesShareTheOutput lets lanes publish at once to a writer that does not allow
+// concurrent writes. The race detector notices them too.
 func TestLanesShareTheOutput(t *testing.T) {
 	const lanes, publishes, records = 4, 50, 5
 	var text bytes.Buffer
@@ -155,7 +155,7 @@ func TestLanesShareTheOutput(t *testing.T) {
 	}
 }
 
-// short takes some bytes of each write, as many as left says.
+// short takes only some bytes of each write; left holds how many.
 type short struct {
 	bytes.Buffer
 	left []int
@@ -169,7 +169,7 @@ func (s *short) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p[:n])
 }
 
-func TestShortWriteIsAnErrorAndTornLineStaysAlone(t *testing.T) {
+func TestShortWriteIsAnErrorAndTheTornLineDoesNotMerge(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		left []int
@@ -221,7 +221,7 @@ func TestEndedContextWritesNothing(t *testing.T) {
 			t.Errorf("got error %v, want %v", err, context.Canceled)
 		}
 	}
-	if err := snk.Publish(t.Context(), batch("last")); err != nil { // has to wait for any write under way
+	if err := snk.Publish(t.Context(), batch("last")); err != nil { // waits for any unfinished write
 		t.Fatal(err)
 	}
 	if got, want := w.String(), "last\n"; got != want {
@@ -229,9 +229,9 @@ func TestEndedContextWritesNothing(t *testing.T) {
 	}
 }
 
-// TestWriteLeftBehindKeepsItsBytes publishes on while an earlier write, whose
-// Publish has returned, is held up.
-func TestWriteLeftBehindKeepsItsBytes(t *testing.T) {
+// TestAbandonedWriteKeepsItsBytes publishes again while an earlier write hangs whose
+// Publish has returned.
+func TestAbandonedWriteKeepsItsBytes(t *testing.T) {
 	w := newWriter()
 	snk := open(stdout.To(w))(t)
 	if err := snk.Publish(t.Context(), batch("this one leaves a buffer")); err != nil {
@@ -257,8 +257,8 @@ func TestWriteLeftBehindKeepsItsBytes(t *testing.T) {
 	}
 }
 
-// TestBrokenPipeIsAnError runs a program whose standard output nobody reads. Were
-// SIGPIPE to end it, nothing would stand on its standard error.
+// TestBrokenPipeIsAnError runs a program whose standard output has no reader. If
+// SIGPIPE ended it, its standard error would be empty.
 func TestBrokenPipeIsAnError(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -298,12 +298,12 @@ func TestClosedStandardOutputIsAnErrorOfOpen(t *testing.T) {
 	}
 }
 
-// TestOutputThatWasClosedFromTheStart runs this binary without a standard output:
-// the runtime puts the null device there.
+// TestOutputThatWasClosedFromTheStart runs this binary without a standard output.
+// The runtime opens the null device in its place.
 func TestOutputThatWasClosedFromTheStart(t *testing.T) {
 	for redirection, want := range map[string]string{
-		">&-":             "opening output: open /dev/stdout: was closed when the process was started, so records would go nowhere; broken pipe: false",
-		"<&- >&- ":        "opening output: open /dev/stdout: was closed when the process was started, so records would go nowhere; broken pipe: false",
+		">&-":             "opening output: open /dev/stdout: was closed when the process started, so records would be lost; broken pipe: false",
+		"<&- >&- ":        "opening output: open /dev/stdout: was closed when the process started, so records would be lost; broken pipe: false",
 		"</dev/null":      "<nil>; broken pipe: false",
 		">/dev/null":      "<nil>; broken pipe: false",
 		"<&- | cat":       "<nil>; broken pipe: false",
@@ -325,7 +325,7 @@ func TestOutputThatWasClosedFromTheStart(t *testing.T) {
 	}
 }
 
-func TestNullDeviceIsToldOf(t *testing.T) {
+func TestNullDeviceIsLogged(t *testing.T) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -333,7 +333,7 @@ func TestNullDeviceIsToldOf(t *testing.T) {
 	t.Cleanup(func() { closeAll(t, null) })
 	var log strings.Builder
 	typ := stdout.To(null)
-	for range 2 { // Lanes share the output, and each is told of it.
+	for range 2 { // lanes share the output, and each logs it
 		log.Reset()
 		if _, err := typ.Open(t.Context(), sink.Env{Log: zerolog.New(&log)}, typ.Settings()); err != nil {
 			t.Fatal(err)
@@ -363,7 +363,7 @@ func TestDeletedFileTakesNothing(t *testing.T) {
 	}
 }
 
-func TestCheckSaysWhatTheOutputIs(t *testing.T) {
+func TestCheckDescribesTheOutput(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -388,7 +388,7 @@ func TestCheckSaysWhatTheOutputIs(t *testing.T) {
 		{null, "the null device; records are discarded"},
 	} {
 		got, err := open(stdout.To(c.w))(t).(sink.Checker).Check(t.Context())
-		if err != nil || got != c.want {
+		if err != nil || got != "stdout is "+c.want {
 			t.Errorf("got %q, error %v, want %q", got, err, c.want)
 		}
 	}

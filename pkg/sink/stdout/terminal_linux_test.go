@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 )
 
-// terminal opens a pseudo-terminal (pty(7)) and returns the end that people look
-// at and the one that programs write to.
+// terminal opens a pseudo-terminal (pty(7)) and returns the end that a person sees
+// and the end that programs write to.
 func terminal(t *testing.T) (screen, tty *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -32,7 +32,7 @@ func terminal(t *testing.T) (screen, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // so that it passes on what it is sent
+	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // so that it passes on every byte unchanged
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeAll(t, screen, tty) })
@@ -52,8 +52,8 @@ func TestOnlyOnATerminalRecordsAreEscaped(t *testing.T) {
 		name, check, want string
 		out, in           *os.File
 	}{
-		{"a terminal", "a terminal; control characters in records are shown escaped", `{"name":"\u001b]0;owned\u0007 \u202egnp.exe"}`, tty, screen},
-		{"a pipe", "a pipe", hostileName, writer, reader},
+		{"a terminal", "stdout is a terminal; control characters in records are escaped", `{"name":"\u001b]0;owned\u0007 \u202egnp.exe"}`, tty, screen},
+		{"a pipe", "stdout is a pipe", hostileName, writer, reader},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			snk := open(stdout.To(c.out))(t)

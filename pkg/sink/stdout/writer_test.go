@@ -14,7 +14,7 @@ type writer struct {
 	mu      sync.Mutex
 	text    []byte
 	writes  int
-	lines   int           // whole lines that it still takes before it fails; -1: all
+	lines   int           // whole lines until it fails; -1: it does not fail
 	hanging chan struct{} // closed by repair; nil if it does not hang
 	reached chan struct{}
 }

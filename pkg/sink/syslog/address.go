@@ -13,7 +13,7 @@ import (
 // Address is where a receiver listens.
 type Address struct {
 	Scheme string // udp, tcp, tls, relp or relp+tls
-	Host   string // host:port, as net.Dial takes it
+	Host   string // host:port, for net.Dial
 }
 
 func (a Address) String() string { return a.Scheme + "://" + a.Host }
@@ -31,7 +31,7 @@ var schemes = []string{udp, tcp, tcpTLS, relpTCP, relpTLS}
 
 func (a Address) encrypted() bool { return a.Scheme == tcpTLS || a.Scheme == relpTLS }
 
-// unencrypted is the same address without TLS.
+// unencrypted returns the same address without TLS.
 func (a Address) unencrypted() Address {
 	switch a.Scheme {
 	case tcpTLS:
@@ -42,15 +42,14 @@ func (a Address) unencrypted() Address {
 	return a
 }
 
-// stream reports whether messages follow each other with nothing but framing
-// between them.
+// stream reports whether only framing separates messages.
 func (a Address) stream() bool { return a.Scheme == tcp || a.Scheme == tcpTLS }
 
-// Addresses are tried in their order. They share a scheme, since what the sink
-// promises depends on it.
+// Addresses are tried in their order. They share a scheme, since the sink's guarantee
+// depends on it.
 type Addresses []Address
 
-// UnmarshalText reads one address, or several with commas between them.
+// UnmarshalText parses one address, or several separated by commas.
 func (l *Addresses) UnmarshalText(text []byte) error {
 	var list Addresses
 	for part := range strings.SplitSeq(string(text), ",") {
@@ -59,7 +58,7 @@ func (l *Addresses) UnmarshalText(text []byte) error {
 			return err
 		}
 		if len(list) > 0 && a.Scheme != list[0].Scheme {
-			return fmt.Errorf("%s and %s differ in their scheme; give the second a sink of its own", list[0], a)
+			return fmt.Errorf("%s and %s have different schemes; configure a second sink for %[2]s", list[0], a)
 		}
 		list = append(list, a)
 	}
@@ -82,21 +81,21 @@ func parseAddress(text string) (Address, error) {
 	bad := func(why string) (Address, error) {
 		if strings.ContainsAny(text, "@?#") || strings.Count(text, "/") > 2 {
 			// It may be a credential.
-			return Address{}, errors.New("the address " + why + "; write such as tls://siem.example.com:6514, and no credentials, which syslog has no place for")
+			return Address{}, errors.New("the address " + why + "; write an address such as tls://siem.example.com:6514, without credentials, which syslog does not support")
 		}
-		return Address{}, fmt.Errorf("%q %s; write such as tls://siem.example.com:6514", text, why)
+		return Address{}, fmt.Errorf("%q %s; write an address such as tls://siem.example.com:6514", text, why)
 	}
 	u, err := url.Parse(text)
 	var reason *url.Error
 	switch {
 	case errors.As(err, &reason):
-		return bad("is no address")
+		return bad("is not an address")
 	case !slices.Contains(schemes, u.Scheme):
-		return bad("does not begin with one of " + strings.Join(schemes, "://, ") + "://")
+		return bad("does not start with one of " + strings.Join(schemes, "://, ") + "://")
 	case u.Hostname() == "":
-		return bad("names no host")
+		return bad("has no host")
 	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
-		return bad("has more to it than a scheme, a host and a port")
+		return bad("has more than a scheme, a host and a port")
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
 		return bad("has no port")

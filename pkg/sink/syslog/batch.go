@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// messages are a batch as it is sent. Their memory is used again.
+// messages are the encoded messages of a batch.
 type messages struct {
-	text    []byte          // all, framed, one after the other
-	ends    []int           // of each in text
-	records []int           // of which each is the message, as indices of the batch
-	refused sink.BatchError // records that no message could be made of
-	scratch []byte
+	text    []byte          // all messages with framing, one after the other
+	ends    []int           // end of each message in text
+	records []int           // index of each message's record in the batch
+	refused sink.BatchError // records without a message
 }
 
 func (m *messages) len() int { return len(m.ends) }
@@ -27,7 +27,7 @@ func (m *messages) at(i int) []byte {
 	return m.text[begin:m.ends[i]:m.ends[i]]
 }
 
-// list is all of them, without another copy.
+// list returns all messages without copying them.
 func (m *messages) list() [][]byte {
 	list := make([][]byte, m.len())
 	for i := range list {
@@ -36,8 +36,8 @@ func (m *messages) list() [][]byte {
 	return list
 }
 
-// part is the messages from one to before another, without another copy of them. It
-// reports nothing.
+// part returns the messages from up to, but without, to. It does not copy them, and
+// cannot report.
 func (m *messages) part(from, to int) *messages {
 	p := &messages{ends: make([]int, 0, to-from)}
 	begin := 0
@@ -51,33 +51,46 @@ func (m *messages) part(from, to int) *messages {
 	return p
 }
 
-// single is one message, which has its framing.
+// single returns one message that already has its framing.
 func single(text []byte) *messages { return &messages{text: text, ends: []int{len(text)}} }
 
-// encode makes the messages of a batch.
-func (m *messages) encode(batch []sink.Record, e *encoder, frame framing, most int) {
-	m.text, m.ends, m.records, m.refused = m.text[:0], m.ends[:0], m.records[:0], nil
+// encode encodes the messages of a batch. release gives their memory back.
+func encode(batch []sink.Record, e *encoder, frame framing, most int) *messages {
+	size := 0
 	for i := range batch {
-		m.scratch = e.append(m.scratch[:0], &batch[i])
-		if size := len(m.scratch); size > most {
+		size += len(batch[i].Body) + typicalHeader
+	}
+	m := &messages{text: pool.Get(size), ends: make([]int, 0, len(batch)), records: make([]int, 0, len(batch))}
+	scratch := pool.Get(most)
+	for i := range batch {
+		scratch = e.append(scratch[:0], &batch[i])
+		if size := len(scratch); size > most {
 			err := fmt.Errorf("message of %d bytes is larger than max_message_bytes (%d)", size, most)
 			m.refused = append(m.refused, sink.RecordError{Index: i, Err: sink.Permanent(err)})
 			continue
 		}
-		m.text = frame(m.text, m.scratch)
+		m.text = frame(m.text, scratch)
 		m.ends = append(m.ends, len(m.text))
 		m.records = append(m.records, i)
 	}
+	pool.Put(scratch)
+	return m
 }
 
-var errBehind = errors.New("not sent, since a record before it was refused")
+// typicalHeader is the length of a header with framing, in bytes.
+const typicalHeader = 200
 
-// report makes of how sending went what Publish returns: the first messages were
-// taken, and err is why the next was not.
+// release gives the memory of the messages back. Nobody may use them any more.
+func (m *messages) release() { pool.Put(m.text) }
+
+var errBehind = errors.New("not sent, because a record before it was refused")
+
+// report turns the outcome into the result of Publish: the first messages were taken,
+// and err is the reason for the next one.
 func (m *messages) report(taken int, err error) error {
 	alone := sink.IsPermanent(err)
 	if err != nil && taken == 0 && !alone {
-		return err // The refused are refused again.
+		return err // all are published again, and m.refused refused again
 	}
 	named := m.refused
 	for _, record := range m.records[taken:] {

@@ -32,7 +32,7 @@ func newAuthority(t testing.TB, name string) *authority {
 	return a
 }
 
-// sign signs a certificate for a new key; the first one by that key itself.
+// sign signs a certificate for a new key; the first certificate is self-signed.
 func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -62,7 +62,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// server is a configuration for 127.0.0.1.
+// server returns a server's configuration for 127.0.0.1.
 func (a *authority) server() *tls.Config {
 	cert, key := a.sign(&x509.Certificate{
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"siem.example.com"},
@@ -74,7 +74,7 @@ func (a *authority) server() *tls.Config {
 // file writes the authority's certificate.
 func (a *authority) file(path string) { writePEM(a.tb, path, "CERTIFICATE", a.cert.Raw) }
 
-// client writes a certificate of this name, and its key.
+// client writes a certificate with this name, and its key.
 func (a *authority) client(name, certPath, keyPath string) {
 	a.tb.Helper()
 	cert, key := a.sign(&x509.Certificate{
@@ -95,7 +95,7 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 	}
 }
 
-// trusted returns a configuration for a server and the file of who signed it.
+// trusted returns a server's configuration and the file of its authority.
 func trusted(t testing.TB) (server *tls.Config, file string) {
 	t.Helper()
 	a := newAuthority(t, "trusted")

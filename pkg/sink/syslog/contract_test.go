@@ -15,15 +15,15 @@ import (
 // settle is long enough for a reset on the loopback interface to be noticed.
 const settle = setting.Duration(30 * time.Millisecond)
 
-// tooLarge makes a record that no message has room for.
+// tooLarge makes a record that fits into no message.
 func tooLarge(testing.TB) sink.Record { return record(strings.Repeat("x", 9000)) }
 
 func TestContractOverTCP(t *testing.T) {
 	sinktest.Run(t, func(t testing.TB) sinktest.Harness { return harness(newReceiver(t, nil)) })
 }
 
-// TestContractOverTLS has a receiver that can hang, in the handshake; what hangs
-// behind TCP alone is the kernel's.
+// TestContractOverTLS uses a receiver that can hang in the handshake. With TCP alone the
+// kernel would accept the connection.
 func TestContractOverTLS(t *testing.T) {
 	sinktest.Run(t, func(t testing.TB) sinktest.Harness {
 		r := overTLS(t)
@@ -87,7 +87,7 @@ func TestContractOverRELP(t *testing.T) {
 	})
 }
 
-// answering is a RELP server that can be brought into trouble.
+// answering is a RELP server that can fail in several ways.
 type answering struct {
 	server  *relptest.Server
 	address string

@@ -14,12 +14,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// datagram sends each message in a datagram of its own (RFC 5426, section 3.1).
-// A receiver answers none of them. An ICMP error is the only sign that one was not
-// taken. The kernel reports it at a later call on the socket, without saying which
-// datagram it is about (udp(7)). So after an error the whole batch counts as not
-// taken. And no error yet proves nothing: a socket is proven once settle has passed
-// after a batch without one.
+// datagram sends each message in a datagram of its own (RFC 5426, section 3.1). A
+// receiver does not answer. An ICMP error is the only sign that a datagram was not
+// taken, and the kernel reports it at a later call on the socket, without naming the
+// datagram (udp(7)). So after an error the whole batch counts as not taken. The
+// absence of an error proves nothing at first: a socket is proven once settle has
+// passed after a batch without an error.
 type datagram struct {
 	conn   net.Conn
 	name   *name
@@ -28,9 +28,9 @@ type datagram struct {
 	proven bool
 }
 
-// newPace spreads datagrams over time: a receiver's socket holds about a hundred,
-// and its kernel discards what finds no room. What was missed while the machine was
-// busy is made up for, up to a 50th of a second.
+// newPace spreads datagrams over time: a receiver's socket holds about a hundred, and
+// its kernel discards the rest. A sender that was delayed may catch up on a 50th of a
+// second.
 func newPace(perSecond int) *rate.Limiter {
 	if perSecond == 0 {
 		return rate.NewLimiter(rate.Inf, 0)
@@ -64,7 +64,7 @@ func (d *datagram) send(ctx context.Context, m *messages) (taken int, err error)
 	return taken, err
 }
 
-// follow moves to another socket if the name has another address.
+// follow opens a new socket if the name has a new address.
 func (d *datagram) follow(ctx context.Context) error {
 	conn, err := d.name.follow(ctx)
 	if conn == nil || err != nil {
@@ -76,12 +76,12 @@ func (d *datagram) follow(ctx context.Context) error {
 }
 
 func (d *datagram) write(ctx context.Context, m *messages) (written int, err error) {
-	// A socket without room makes a write wait, which the end of ctx ends.
+	// A write waits if the socket is full; the end of ctx ends the wait.
 	stop := context.AfterFunc(ctx, func() { _ = d.conn.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for i := range m.len() {
 		if err := d.pace.Wait(ctx); err != nil {
-			return i, fmt.Errorf("waiting as rate demands: %w", err)
+			return i, fmt.Errorf("waiting for rate: %w", err)
 		}
 		_, err := d.conn.Write(m.at(i))
 		switch {
@@ -94,9 +94,9 @@ func (d *datagram) write(ctx context.Context, m *messages) (written int, err err
 	return m.len(), nil
 }
 
-// prove waits out settle on a socket that is not proven. A receiver has nothing to
-// say, so that a read returns early for an ICMP error alone; what comes all the
-// same is ignored.
+// prove waits for settle on a socket that is not proven. A receiver sends nothing, so
+// a read returns early only for an ICMP error. Datagrams from the receiver are
+// ignored.
 func (d *datagram) prove(ctx context.Context) error {
 	if d.proven {
 		return nil
@@ -117,8 +117,8 @@ func (d *datagram) prove(ctx context.Context) error {
 	return nil
 }
 
-// failed is why the socket is given up. Unless that is the end of ctx, the next
-// one leads to another address of the name, if it has one.
+// failed returns the reason why the socket is closed. Unless that is the end of ctx,
+// the next socket uses another address of the name, if there is one.
 func (d *datagram) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -129,5 +129,5 @@ func (d *datagram) failed(ctx context.Context, err error) error {
 
 func (*datagram) stay(context.Context) error { return nil }
 
-// close has nothing to say of datagrams that are on their way.
+// close ignores the error, which proves nothing about sent datagrams.
 func (d *datagram) close() { _ = d.conn.Close() }

@@ -29,8 +29,8 @@ func TestEachDatagramIsAMessage(t *testing.T) {
 	}
 }
 
-// TestDatagramThatIsTooLarge has settings that Validate would not let pass: there
-// are systems whose datagrams are smaller than UDP's.
+// TestDatagramThatIsTooLarge uses settings that Validate refuses: on some systems
+// datagrams must be smaller than UDP allows.
 func TestDatagramThatIsTooLarge(t *testing.T) {
 	_, url := newDatagrams(t)
 	s := settings(t, url)
@@ -51,7 +51,7 @@ func TestDatagramThatIsTooLarge(t *testing.T) {
 	deliver(t, snk, all[3:])
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNoReceiver(t *testing.T) {
 	r := newReceiver(t, nil) // which holds the port for TCP
 	snk := open(t, settings(t, "udp://"+r.address))
 	for range 3 {
@@ -59,9 +59,9 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestNothingIsDeliveredToNobody has a host whose ICMP errors come after the
-// datagrams left.
-func TestNothingIsDeliveredToNobody(t *testing.T) {
+// TestLateICMPError uses a host without a receiver, whose ICMP errors come after the
+// datagrams were sent.
+func TestLateICMPError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newInternet(first)
 		n.down[first] = true
@@ -94,7 +94,7 @@ func TestNothingIsDeliveredToNobody(t *testing.T) {
 	})
 }
 
-// TestAnswersAreIgnored has a host that answers, which tells nothing.
+// TestAnswersAreIgnored uses a host that answers, which proves nothing.
 func TestAnswersAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newInternet(first)
@@ -108,7 +108,7 @@ func TestAnswersAreIgnored(t *testing.T) {
 	})
 }
 
-// TestEndOfTheContextIsNoFaultOfTheReceiver ends a Publish that waits.
+// TestEndOfTheContextIsNoFaultOfTheReceiver ends the context of a Publish that waits.
 func TestEndOfTheContextIsNoFaultOfTheReceiver(t *testing.T) {
 	for words, tt := range map[string]struct {
 		perSecond, proven int
@@ -166,8 +166,8 @@ func TestDatagramsKeepToTheRate(t *testing.T) {
 	}
 }
 
-// TestRateOutlivesSockets has a receiver that refuses all.
-func TestRateOutlivesSockets(t *testing.T) {
+// TestRateAppliesAcrossSockets uses a receiver that refuses every datagram.
+func TestRateAppliesAcrossSockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newInternet(first)
 		n.down[first] = true

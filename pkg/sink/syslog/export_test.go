@@ -8,43 +8,41 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Message returns the message of a record under the settings, with the framing
-// of their transport.
+// Message returns the message of a record with the settings, including framing.
 func Message(s Settings, r sink.Record) ([]byte, error) {
-	e, err := newEncoder(&s)
+	e, err := newEncoder(&s, "planetscale.audit")
 	if err != nil {
 		return nil, err
 	}
-	var m messages
-	m.encode([]sink.Record{r}, &e, s.framing(), int(s.MaxMessageBytes))
+	m := encode([]sink.Record{r}, &e, s.framing(), int(s.MaxMessageBytes))
 	if len(m.refused) > 0 {
 		return nil, m.refused
 	}
 	return m.text, nil
 }
 
-// Gone is closed once the sink's connection, which there must be, is known to be
-// of no use any more.
+// Gone is closed once the sink's connection has failed. The sink must have one.
 func Gone(s sink.Sink) <-chan struct{} { return s.(*syslog).link.(*stream).gone }
 
-// Unacknowledged is what drain goes by.
+// Unacknowledged is the check that drain uses.
 var Unacknowledged = unacknowledged
 
-// Beneath is TCP as the sink uses it, of the connection that there must be.
+// Beneath returns the TCP connection of the sink, which must have one.
 func Beneath(s sink.Sink) *net.TCPConn { return s.(*syslog).link.(*stream).beneath }
 
-// Through has the sink, which sends over UDP, resolve names and open sockets so.
+// Through replaces the functions with which a sink over UDP resolves names and opens
+// sockets.
 func Through(s sink.Sink, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error), dial func(ctx context.Context, network, address string) (net.Conn, error)) {
 	for _, n := range s.(*syslog).names {
 		n.net = &network{lookup, dial}
 	}
 }
 
-// Hurry makes the sink wait for nothing between attempts.
+// Hurry removes the pause between attempts.
 func Hurry(s sink.Sink) { s.(*syslog).respite = 0 }
 
-// Dial has the sink use connections that a test made up. One sends messages and
-// returns how many were taken and why not the next.
+// Dial replaces the sink's connections. A Send returns how many messages were taken, and
+// why the next one was not.
 func Dial(s sink.Sink, dial func(context.Context, Address) (Send, error)) {
 	s.(*syslog).dial = func(ctx context.Context, a Address) (link, error) {
 		send, err := dial(ctx, a)
@@ -55,7 +53,7 @@ func Dial(s sink.Sink, dial func(context.Context, Address) (Send, error)) {
 	}
 }
 
-// Send is a connection that a test made up.
+// Send is a test's connection.
 type Send func(ctx context.Context, messages [][]byte) (taken int, err error)
 
 type madeUp struct{ how Send }

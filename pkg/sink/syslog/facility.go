@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Facility is what part of a system messages come from, for receivers to route
-// by: a number from 0 to 23 (RFC 5424, section 6.2.1), written by name.
+// Facility is the part of a system that messages come from; receivers route by it. It
+// is a number from 0 to 23 (RFC 5424, section 6.2.1), configured by name.
 type Facility int
 
 const audit Facility = 13
 
-// facilities are the names of the numbers, as rsyslog writes them.
+// facilities are rsyslog's names of the numbers.
 var facilities = []string{
 	"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
 	"uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
@@ -21,11 +21,11 @@ var facilities = []string{
 
 func (f Facility) String() string { return facilities[f] }
 
-// UnmarshalText reads a name.
+// UnmarshalText parses a name.
 func (f *Facility) UnmarshalText(text []byte) error {
 	i := slices.Index(facilities, string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is none of %s", text, strings.Join(facilities, ", "))
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(facilities, ", "))
 	}
 	*f = Facility(i)
 	return nil

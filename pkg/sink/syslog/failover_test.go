@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// TestFailover has two receivers, of which the first goes and comes back.
+// TestFailover uses two receivers; the first one stops and comes back.
 func TestFailover(t *testing.T) {
 	first, second := newReceiver(t, nil), newReceiver(t, nil)
 	s := settings(t, first.url(), second.url())
@@ -36,7 +36,7 @@ func TestFailover(t *testing.T) {
 	wantArrived(t, second.bodies(), all[10:30])
 }
 
-// TestFailoverFromOneThatTakesNothing has a first receiver that accepts connections
+// TestFailoverFromOneThatTakesNothing uses a first receiver that accepts connections
 // and ends them.
 func TestFailoverFromOneThatTakesNothing(t *testing.T) {
 	first, second := newReceiver(t, nil), newReceiver(t, nil)
@@ -59,9 +59,9 @@ func TestFailoverFromOneThatTakesNothing(t *testing.T) {
 	wantArrived(t, first.bodies(), all[5:])
 }
 
-// TestFailoverFromOneThatSaysNothing has a first receiver that leaves a handshake
-// unanswered, which must not use up the time that a Publish has.
-func TestFailoverFromOneThatSaysNothing(t *testing.T) {
+// TestFailoverFromASilentReceiver uses a first receiver that does not answer a
+// handshake. It must not use up the time of a Publish.
+func TestFailoverFromASilentReceiver(t *testing.T) {
 	t.Parallel() // It waits for most of the time.
 	silent := peer(t, func(c *conn) {
 		_, _ = io.Copy(io.Discard, c)
@@ -79,9 +79,9 @@ func TestFailoverFromOneThatSaysNothing(t *testing.T) {
 	}
 }
 
-// TestReceiverThatSaysNothing has one that waits for more of what it does not
-// understand, as rsyslog's port for plain TCP does of a handshake.
-func TestReceiverThatSaysNothing(t *testing.T) {
+// TestSilentReceiver uses a receiver that waits for more bytes of a handshake that it
+// does not understand, as rsyslog's port for plain TCP does.
+func TestSilentReceiver(t *testing.T) {
 	silent := peer(t, func(c *conn) {
 		_, _ = io.Copy(io.Discard, c)
 		_ = c.Close()
@@ -92,7 +92,7 @@ func TestReceiverThatSaysNothing(t *testing.T) {
 			defer cancel()
 			url := scheme + silent[len("tcp"):]
 			err := open(t, settings(t, url)).Publish(ctx, batch(0, 1))
-			wantError(t, err, "connecting to "+url, "what listens there speaks "+scheme)
+			wantError(t, err, "connecting to "+url, "the server there uses "+scheme)
 		})
 	}
 }

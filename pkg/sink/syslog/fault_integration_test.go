@@ -20,8 +20,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// TestNothingIsLostWhenTheReceiverIsStopped stops rsyslog with SIGTERM and starts
-// it again, 20 times.
+// TestNothingIsLostWhenTheReceiverIsStopped stops rsyslog with SIGTERM and restarts it,
+// 20 times.
 func TestNothingIsLostWhenTheReceiverIsStopped(t *testing.T) {
 	t.Parallel() // They wait for most of the time.
 	for _, transport := range []string{"tcp", "tls"} {
@@ -35,7 +35,7 @@ func TestNothingIsLostWhenTheReceiverIsStopped(t *testing.T) {
 	}
 }
 
-// TestReceiverIsKilled measures what docs/syslog.md says of SIGKILL.
+// TestReceiverIsKilled measures the losses by SIGKILL that docs/syslog.md states.
 func TestReceiverIsKilled(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []string{"tcp", "tls"} {
@@ -53,7 +53,7 @@ func TestReceiverIsKilled(t *testing.T) {
 	}
 }
 
-// trial is a receiver that ends again and again, while a lane publishes.
+// trial is a receiver that ends repeatedly while a lane publishes.
 type trial struct {
 	transport string
 	settle    time.Duration
@@ -61,16 +61,16 @@ type trial struct {
 	cycles    int
 }
 
-// run returns how many records are lost that count as delivered.
+// run returns how many records were lost although they count as delivered.
 func (tr trial) run(t *testing.T) int {
-	// Without a queue, so that what is lost is lost on the way.
+	// Without a queue, so that records can be lost only on the way.
 	d := rsyslogd.Start(t, rsyslogd.Config{Direct: true})
 	s := transports(t, d)[tr.transport]
 	s.Settle = setting.Duration(tr.settle)
 	p := publish(t, s, 2000)
 	for range tr.cycles {
 		<-p.took
-		// At any moment of a batch being written, read, waited for or delivered.
+		// At a random moment: while a batch is written, read, waited for or delivered.
 		<-time.After(rand.N(tr.settle + 200*time.Millisecond))
 		if err := errors.Join(tr.end(d), d.Start()); err != nil {
 			t.Error(err)
@@ -108,8 +108,8 @@ func TestNothingIsLostWhenAProxyResets(t *testing.T) {
 type publishing struct {
 	settings syslog.Settings
 	size     int           // of a batch
-	took     chan struct{} // a batch was taken, told to who waits for it
-	enough   chan struct{} // closed when the next batch is to be the last
+	took     chan struct{} // receives an element for each batch that was taken, if anybody waits
+	enough   chan struct{} // closed when the next batch should be the last
 	running  sync.WaitGroup
 
 	delivered, failures int // good once it does not run
@@ -122,7 +122,7 @@ func publish(t *testing.T, s syslog.Settings, size int) *publishing {
 }
 
 // lost ends the lane and the receiver, and returns how many records did not arrive
-// that count as delivered.
+// although they count as delivered.
 func (p *publishing) lost(t *testing.T, d *rsyslogd.Daemon) int {
 	t.Helper()
 	close(p.enough)
@@ -167,7 +167,7 @@ func (p *publishing) run(t *testing.T) {
 
 var number = regexp.MustCompile(`"n":(\d+)`)
 
-// numbers are the records that arrived. Fragments of messages are none.
+// numbers returns the records that arrived. It ignores fragments of messages.
 func numbers(t *testing.T, messages []rsyslogd.Message) map[int]bool {
 	t.Helper()
 	all := make(map[int]bool)
@@ -185,7 +185,7 @@ func numbers(t *testing.T, messages []rsyslogd.Message) map[int]bool {
 	return all
 }
 
-// proxy passes bytes on, until it is reset.
+// proxy forwards bytes until it is reset.
 type proxy struct {
 	to, address string
 

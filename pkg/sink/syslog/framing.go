@@ -2,17 +2,17 @@ package syslog
 
 import "strconv"
 
-// framing is how messages are told from each other on a stream.
+// framing separates messages on a stream.
 type framing func(dst, message []byte) []byte
 
-// octetCounting is that of RFC 5425, section 4.3, and RFC 6587, section 3.4.1.
+// octetCounting is the framing of RFC 5425, section 4.3, and RFC 6587, section 3.4.1.
 func octetCounting(dst, message []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(len(message)), 10)
 	return append(append(dst, ' '), message...)
 }
 
-// newline is the non-transparent framing of RFC 6587, section 3.4.2. What a
-// receiver could take for the end of a message becomes a space.
+// newline is the non-transparent framing of RFC 6587, section 3.4.2. A byte that a
+// receiver could read as the end of a message becomes a space.
 func newline(dst, message []byte) []byte {
 	begin := len(dst)
 	dst = append(dst, message...)
@@ -20,12 +20,12 @@ func newline(dst, message []byte) []byte {
 	return append(dst, '\n')
 }
 
-// unframed is for transports that keep messages apart by themselves.
+// unframed is for transports that separate messages themselves.
 func unframed(dst, message []byte) []byte { return append(dst, message...) }
 
 func endsLine(c byte) bool { return c == '\n' || c == '\r' || c == 0 }
 
-// framing is the one for the transport.
+// framing returns the framing for the transport.
 func (s *Settings) framing() framing {
 	switch {
 	case !s.Address[0].stream():

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// transports of the rig, by which all messages arrive.
+// transports are those of the rig that lose no message.
 func transports(t testing.TB, d *rsyslogd.Daemon) map[string]syslog.Settings {
 	t.Helper()
 	all := map[string]syslog.Settings{}
@@ -32,8 +32,8 @@ func transports(t testing.TB, d *rsyslogd.Daemon) map[string]syslog.Settings {
 	return all
 }
 
-// TestRsyslogGetsEachRecordAsOneMessage sends what is hostile by every transport,
-// protocol and framing there is.
+// TestRsyslogGetsEachRecordAsOneMessage sends hostile records with every transport,
+// protocol and framing.
 func TestRsyslogGetsEachRecordAsOneMessage(t *testing.T) {
 	d := rsyslogd.Start(t, rsyslogd.Config{})
 	var records []sink.Record
@@ -53,7 +53,7 @@ func TestRsyslogGetsEachRecordAsOneMessage(t *testing.T) {
 					s.Protocol, s.Framing = protocol, framing
 					snk := open(t, s)
 					largest := record(strings.Repeat("é", snk.(sink.Limiter).Limits().RecordBytes/2))
-					// A few at a time: the socket of UDP has room for about a hundred.
+					// A few at a time: the UDP socket holds about a hundred.
 					for some := range slices.Chunk(append(records, largest), 20) {
 						deliver(t, snk, some)
 						all := awaitMessages(t, d, seen+len(some))
@@ -66,8 +66,8 @@ func TestRsyslogGetsEachRecordAsOneMessage(t *testing.T) {
 	}
 }
 
-// TestRsyslogAbortsOverOneRecord has an imrelp that ends the connection over what is
-// longer than it takes: of 30 records 29 are delivered and one is rejected.
+// TestRsyslogAbortsOverOneRecord uses an imrelp that ends the connection over a message
+// that is too long: of 30 records 29 are delivered and one is rejected.
 func TestRsyslogAbortsOverOneRecord(t *testing.T) {
 	d := rsyslogd.Start(t, rsyslogd.Config{Direct: true, AbortOver: 4096})
 	for i, bad := range []int{0, 2, 29} {
@@ -97,8 +97,8 @@ func TestRsyslogAbortsOverOneRecord(t *testing.T) {
 	}
 }
 
-// wantUnderstood compares what rsyslog got, to the byte, and the parts that it saw
-// in it, with records that were sent.
+// wantUnderstood compares the bytes that rsyslog received, and the fields that it parsed,
+// with the records that were sent.
 func wantUnderstood(t *testing.T, s syslog.Settings, got []rsyslogd.Message, records []sink.Record) {
 	t.Helper()
 	if len(got) != len(records) {
@@ -124,7 +124,7 @@ func wantUnderstood(t *testing.T, s syslog.Settings, got []rsyslogd.Message, rec
 	}
 }
 
-// unframed is a message as UDP would carry it.
+// unframed returns a message without framing, as with UDP.
 func unframed(s syslog.Settings, sent []byte) string {
 	text := string(sent)
 	switch {

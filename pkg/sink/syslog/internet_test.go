@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// internet stands for names, hosts and the ICMP errors between them, in virtual
-// time. The port is always 514.
+// internet simulates names, hosts and ICMP errors in virtual time. The port is always
+// 514.
 type internet struct {
 	mu      sync.Mutex
 	answers []netip.Addr // to every lookup
@@ -27,7 +27,7 @@ type internet struct {
 	hanging bool         // a lookup waits for its end
 	lookups int
 	down    map[string]bool  // hosts that nobody listens on
-	absent  map[string]bool  // hosts that there is no way to
+	absent  map[string]bool  // hosts without a route
 	chatty  bool             // hosts answer each datagram
 	arrived map[string][]int // by host: after how many milliseconds
 	open    int              // sockets
@@ -53,7 +53,7 @@ func (n *internet) answer(hosts ...string) {
 	}
 }
 
-// sink is one that sends through it.
+// sink returns a sink that sends through it.
 func (n *internet) sink(t testing.TB, log zerolog.Logger, change ...func(*syslog.Settings)) sink.Sink {
 	s := settings(t, "udp://siem.example.com:514")
 	for _, c := range change {
@@ -95,22 +95,22 @@ func (n *internet) dial(_ context.Context, _, address string) (net.Conn, error) 
 	return c, nil
 }
 
-// count is how many datagrams arrived at a host.
+// count returns how many datagrams arrived at a host.
 func (n *internet) count(host string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.arrived[host])
 }
 
-// set changes what is so from now on.
+// set changes the state of the internet.
 func (n *internet) set(change func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	change()
 }
 
-// socket is a connected one of UDP. A pipe stands for what can be read: nothing,
-// until its far end closes with an ICMP error.
+// socket is a connected UDP socket. Its read side is a pipe: nothing can be read until
+// the far end closes it with an ICMP error.
 type socket struct {
 	net.Conn
 	far  net.Conn

@@ -16,8 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// message is what a strict parser, which shares no code with the sink, makes of
-// one.
+// message is a message as a strict parser, which shares no code with the sink, reads it.
 type message struct {
 	Priority              int
 	Time                  time.Time
@@ -26,7 +25,7 @@ type message struct {
 	Text                  string
 }
 
-// judge parses what was sent under the settings.
+// judge parses the messages that were sent with the settings.
 func judge(s syslog.Settings, sent []byte) (all []message, err error) {
 	take := func(r *parser.Result) {
 		if r.Error != nil || r.Message == nil {
@@ -83,7 +82,7 @@ func based(b parser.Base) message {
 	return out
 }
 
-// one parses what must be a single message.
+// one parses a single message.
 func one(t testing.TB, s syslog.Settings, sent []byte) message {
 	t.Helper()
 	all, err := judge(s, sent)
@@ -96,5 +95,5 @@ func one(t testing.TB, s syslog.Settings, sent []byte) message {
 	return all[0]
 }
 
-// counted frames a message of a transport that has no framing.
+// counted adds framing to a message of a transport without framing.
 func counted(message []byte) []byte { return fmt.Appendf(nil, "%d %s", len(message), message) }

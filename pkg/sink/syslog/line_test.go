@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/leef/leeftest"
 )
 
-// TestRecordsReadBackTheSame has strict parsers of CEF and LEEF read what a strict
-// parser of syslog found in a message.
+// TestRecordsReadBackTheSame parses messages with a strict syslog parser, and their text
+// with strict parsers of CEF and LEEF.
 func TestRecordsReadBackTheSame(t *testing.T) {
 	everyWay(t, func(t *testing.T, s syslog.Settings) {
 		read := 0

@@ -10,38 +10,37 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
-// link is an open connection to a receiver. It is used by one goroutine.
+// link is an open connection to a receiver. One goroutine uses it.
 type link interface {
 	// usable reports whether the connection, as far as is known, still leads to
 	// the receiver.
 	usable() bool
 
-	// send returns once the receiver took responsibility, in the sense of its
-	// transport, for all messages, or how many it is known to have taken, from the
-	// first on, and what kept the next from it. A permanent error is about that
-	// one alone; after any other the link is not used any more. send returns soon
-	// after ctx ended.
+	// send sends messages. It returns nil once the receiver took all of them, in the
+	// sense of the transport. Otherwise taken is the number of messages, from the first
+	// on, that the receiver is known to have taken, and err is the reason for the next
+	// one. A permanent error is about that one alone; after any other error the link
+	// must not be used. send returns soon after ctx ended.
 	send(ctx context.Context, m *messages) (taken int, err error)
 
-	// stay returns nil if the connection lasts for the time that the transport
-	// waits after a batch, and is for finding out whether it would be used.
+	// stay checks a connection without sending. It returns nil if the connection lasts
+	// for the time that the transport waits after a batch.
 	stay(ctx context.Context) error
 
 	close()
 }
 
 const (
-	// dialTimeout leaves a Publish the time to try several addresses.
+	// dialTimeout leaves a Publish time to try several addresses.
 	dialTimeout = 10 * time.Second
 
-	// userTimeout is how long bytes may wait for the peer's acknowledgement, or
-	// for room at a peer that reads nothing, before the kernel gives the
-	// connection up. By itself it would try for about 15 minutes (tcp(7),
-	// tcp_retries2).
+	// userTimeout is how long bytes may stay unacknowledged, or unsent because the peer
+	// reads nothing, before the kernel ends the connection. The kernel's own limit is
+	// about 15 minutes (tcp(7), tcp_retries2).
 	userTimeout = 30 * time.Second
 )
 
-// keepAlive finds out within 30 s that an idle connection leads nowhere any more.
+// keepAlive detects within 30 s that an idle connection is dead.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // open opens a link to an address.
@@ -62,7 +61,7 @@ func (s *syslog) open(ctx context.Context, a Address) (link, error) {
 	return dialRELP(within, conn)
 }
 
-// dialTCP returns the connection to write to, and TCP beneath it.
+// dialTCP returns the connection, and the TCP connection beneath TLS.
 func dialTCP(ctx context.Context, a Address, t *setting.TLS) (conn net.Conn, beneath *net.TCPConn, err error) {
 	if a.encrypted() {
 		conn, err = t.Dial(ctx, "tcp", a.Host)
@@ -79,13 +78,13 @@ func dialTCP(ctx context.Context, a Address, t *setting.TLS) (conn net.Conn, ben
 		beneath = c
 	}
 	if err := watchOver(beneath); err != nil {
-		_ = conn.Close() // What matters is why it cannot be used.
+		_ = conn.Close() // the first error is the one that matters
 		return nil, nil, fmt.Errorf("setting up the connection: %w", err)
 	}
 	return conn, beneath, nil
 }
 
-// watchOver has the kernel find out about connections that lead nowhere.
+// watchOver makes the kernel detect dead connections.
 func watchOver(c *net.TCPConn) error {
 	if err := c.SetKeepAliveConfig(keepAlive); err != nil {
 		return err

@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -12,11 +13,11 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Largest lengths of what records put into a header, in bytes as written.
+// Largest lengths of a record's fields in a header, in bytes as written.
 const (
 	maxMSGID = 32  // RFC 5424, section 6
-	maxID    = 255 // the longest id that sources hand out
-	maxParam = 128 // of the other parameters, which bodies carry in full
+	maxID    = 255 // the longest id of a source
+	maxParam = 128 // of the other parameters; bodies contain them in full
 )
 
 const bom = "\ufeff"
@@ -29,15 +30,22 @@ type encoder struct {
 	app      string
 	sdID     string
 	bom      bool
-	zone     *time.Location // of the times of RFC 3164, which do not say it
+	zone     *time.Location // of times in RFC 3164, which do not contain it
 }
 
-func newEncoder(s *Settings) (encoder, error) {
+func newEncoder(s *Settings, dataset string) (encoder, error) {
 	host, err := s.hostname()
 	return encoder{
 		legacy: s.Protocol == RFC3164, facility: s.Facility, host: host,
-		app: s.AppName, sdID: s.SDID, bom: s.BOM, zone: time.Local,
+		app: s.AppName, sdID: cmp.Or(s.SDID, defaultSDID(dataset)), bom: s.BOM, zone: time.Local,
 	}, err
+}
+
+// defaultSDID names the structured data by the product whose log it is, under the
+// enterprise number set aside for documentation.
+func defaultSDID(dataset string) string {
+	product, _, _ := strings.Cut(dataset, ".")
+	return cmp.Or(product, "sluice") + "@32473"
 }
 
 // append appends the message of a record.
@@ -55,11 +63,11 @@ func (e *encoder) append(dst []byte, r *sink.Record) []byte {
 	return dst
 }
 
-// isControl reports whether c is none of the characters that RFC 3164 allows
-// (section 4.1), TAB and what is not ASCII apart, which everybody takes.
+// isControl reports whether RFC 3164 does not allow c (section 4.1). TAB and bytes
+// that are not ASCII count as allowed, since every receiver takes them.
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// blank puts a space in the place of each byte that matches.
+// blank replaces each byte that matches with a space.
 func blank(text []byte, matches func(byte) bool) {
 	for i, c := range text {
 		if matches(c) {
@@ -70,13 +78,13 @@ func blank(text []byte, matches func(byte) bool) {
 
 // overhead is the most that append adds to a body.
 func (e *encoder) overhead() int {
-	long := strings.Repeat("x", maxID+1) // which, hashed, is shorter than one that just fits
+	long := strings.Repeat("x", maxID+1) // as an id it would be hashed, and shorter than one that just fits
 	worst := sink.Record{ID: long[:maxID], Organization: long, Action: long, Time: time.Unix(0, 0)}
 	return len(e.append(nil, &worst))
 }
 
-// severity is that of RFC 5424, section 6.2.1, for the bands in which CEF names
-// the severities from 0 to 10.
+// severity maps a severity from 0 to 10 to RFC 5424, section 6.2.1, with the bands of
+// CEF.
 func severity(record int) int64 {
 	const critical, warning, notice, informational = 2, 4, 5, 6
 	switch {
@@ -94,7 +102,7 @@ func (e *encoder) appendRFC5424(dst []byte, r *sink.Record) []byte {
 	dst = append(dst, "1 "...)
 	dst = append(appendTime(dst, r.Time), ' ')
 	dst = append(append(dst, e.host...), ' ')
-	dst = append(append(dst, e.app...), " - "...) // no PROCID: which process it was says nothing of the event
+	dst = append(append(dst, e.app...), " - "...) // no PROCID: the process is not part of the event
 	dst = append(appendMSGID(dst, r.Action), " ["...)
 	dst = append(append(dst, e.sdID...), ` id="`...)
 	dst = append(appendID(dst, r.ID), `" organization="`...)
@@ -106,9 +114,8 @@ func (e *encoder) appendRFC5424(dst []byte, r *sink.Record) []byte {
 	return dst
 }
 
-// appendRFC3164 writes a header after which CEF and LEEF follow the host, since
-// that is where collectors look for them: they are taken for the TAG. Other
-// bodies need a TAG of their own.
+// appendRFC3164 writes a header. A CEF or LEEF body follows the host directly, where
+// collectors expect it, and acts as the TAG. Other bodies need a TAG.
 func (e *encoder) appendRFC3164(dst []byte, r *sink.Record) []byte {
 	dst = append(r.Time.In(e.zone).AppendFormat(dst, time.Stamp), ' ')
 	dst = append(append(dst, e.host...), ' ')
@@ -118,8 +125,8 @@ func (e *encoder) appendRFC3164(dst []byte, r *sink.Record) []byte {
 	return append(append(dst, e.app...), ": "...)
 }
 
-// appendTime writes at most six digits of a second, and NILVALUE for a year that
-// RFC 3339 cannot write.
+// appendTime writes microseconds, and NILVALUE for a year that RFC 3339 cannot
+// represent.
 func appendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	if t.Year() < 1 || t.Year() > 9999 || t.IsZero() {
@@ -142,8 +149,8 @@ func appendMSGID(dst []byte, action string) []byte {
 	return dst
 }
 
-// appendID appends an id so that no two events come to share one: what is too
-// long or would have to be changed goes by its hash.
+// appendID appends an id so that ids of different events stay different: an id that is
+// too long or has characters that must be changed is replaced by its hash.
 func appendID(dst []byte, id string) []byte {
 	begin := len(dst)
 	if printable(id, maxID) {
@@ -158,8 +165,8 @@ func appendID(dst []byte, id string) []byte {
 
 // appendParam appends the value of a parameter of structured data (RFC 5424,
 // section 6.3.3), cut to at most limit bytes between two characters. Control
-// characters, what some take for line ends, and bytes that are not UTF-8 become
-// U+FFFD.
+// characters, characters that some programs read as line ends, and bytes that are not
+// UTF-8 become U+FFFD.
 func appendParam(dst []byte, s string, limit int) []byte {
 	var escaped [1 + utf8.UTFMax]byte
 	for _, r := range s {

@@ -17,7 +17,7 @@ import (
 
 var eventTime = time.Date(2026, 3, 4, 5, 6, 7, 89_012_000, time.UTC)
 
-// settings are the defaults, with a host that is the same on every machine.
+// settings returns the defaults, with a host name that is the same on every machine.
 func settings(t testing.TB, addresses ...string) syslog.Settings {
 	t.Helper()
 	s := *syslog.Type.Settings().(*syslog.Settings)
@@ -35,7 +35,7 @@ func record(body string) sink.Record {
 	}
 }
 
-// TestMain has a local zone of its own, so that the times of RFC 3164 show it.
+// TestMain sets a local time zone, so that it shows in the times of RFC 3164.
 func TestMain(m *testing.M) {
 	time.Local = time.FixedZone("test", -7*60*60)
 	os.Exit(m.Run())
@@ -105,7 +105,7 @@ func TestSeverity(t *testing.T) {
 	}
 }
 
-// everyWay is each protocol in each framing.
+// everyWay returns each protocol with each framing.
 func everyWay(t *testing.T, f func(t *testing.T, s syslog.Settings)) {
 	for _, protocol := range []string{syslog.RFC5424, syslog.RFC3164} {
 		for _, framing := range []string{syslog.OctetCounting, syslog.Newline} {
@@ -119,8 +119,8 @@ func everyWay(t *testing.T, f func(t *testing.T, s syslog.Settings)) {
 	}
 }
 
-// hostile are bodies: what the formats make of their corpora, and what no format
-// makes.
+// hostile returns bodies: those that the formats make of their corpora, and some that no
+// format makes.
 func hostile(t testing.TB) map[string]string {
 	t.Helper()
 	bodies := map[string]string{
@@ -154,8 +154,8 @@ func hostile(t testing.TB) map[string]string {
 	return bodies
 }
 
-// TestHostileTextStaysInItsMessage has a strict parser read back every body, two
-// after each other.
+// TestHostileTextStaysInItsMessage reads every body back with a strict parser, two
+// messages in a row.
 func TestHostileTextStaysInItsMessage(t *testing.T) {
 	everyWay(t, func(t *testing.T, s syslog.Settings) {
 		for name, body := range hostile(t) {
@@ -178,8 +178,8 @@ func TestHostileTextStaysInItsMessage(t *testing.T) {
 	})
 }
 
-// expected is what a parser should find in the message of a record whose header
-// needs no change.
+// expected returns what a parser should find in the message of a record whose header
+// fields need no change.
 func expected(s syslog.Settings, r sink.Record) message {
 	text := string(r.Body)
 	if s.Framing == syslog.Newline {
@@ -204,8 +204,8 @@ func expected(s syslog.Settings, r sink.Record) message {
 	return out
 }
 
-// TestMessagesKeepToTheLimit has headers and bodies of any content: a body within
-// the declared limit always fits, and one whose message does not is refused.
+// TestMessagesKeepToTheLimit uses headers and bodies with any content: a body within the
+// declared limit always fits, and a record whose message does not fit is refused.
 func TestMessagesKeepToTheLimit(t *testing.T) {
 	everyWay(t, func(t *testing.T, s syslog.Settings) {
 		s.MaxMessageBytes = 2048
@@ -261,23 +261,23 @@ func FuzzMessage(f *testing.F) {
 		if counted && got.Text != string(body) || len(got.Text) != len(body) {
 			t.Errorf("got text %q, want %q", got.Text, body)
 		}
-		for key, value := range got.Data[s.SDID] {
+		for key, value := range got.Data["planetscale@32473"] {
 			if !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' }) {
 				t.Errorf("got %s=%q", key, value)
 			}
 		}
-		if plain(id) && got.Data[s.SDID]["id"] != id {
-			t.Errorf("got id %q, want %q", got.Data[s.SDID]["id"], id)
+		if plain(id) && got.Data["planetscale@32473"]["id"] != id {
+			t.Errorf("got id %q, want %q", got.Data["planetscale@32473"]["id"], id)
 		}
 	})
 }
 
-// plain reports whether an id is one that every receiver gets as it is.
+// plain reports whether every receiver gets an id unchanged.
 func plain(id string) bool {
 	return id != "" && len(id) < 128 && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// TestIdsStayApart holds that no two events come to share an id.
+// TestIdsStayApart checks that ids of different events stay different.
 func TestIdsStayApart(t *testing.T) {
 	s := settings(t, "tcp://siem:514")
 	long := strings.Repeat("x", 255)
@@ -289,7 +289,7 @@ func TestIdsStayApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := one(t, s, sent).Data[s.SDID]["id"]
+		got := one(t, s, sent).Data["planetscale@32473"]["id"]
 		if other, shared := seen[got]; shared {
 			t.Errorf("%q and %q both became %q", id, other, got)
 		}

@@ -12,12 +12,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// lookAgain is how long the addresses of a name are believed. The resolver of Go
-// does not tell how long the name server vouches for them.
+// lookAgain is how long the addresses of a name are used before the next lookup. Go's
+// resolver does not report their time to live.
 const lookAgain = time.Minute
 
-// network is how names are resolved and sockets opened, so that a test can stand
-// for it.
+// network resolves names and opens sockets. Tests replace it.
 type network struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
@@ -27,8 +26,8 @@ func system() *network {
 	return &network{lookup: net.DefaultResolver.LookupNetIP, dial: new(net.Dialer).DialContext}
 }
 
-// name is where a receiver of datagrams is. A connection that ends is dialed again,
-// by which its name is resolved; a socket of UDP does not end when the receiver
+// name is the name of a UDP receiver. Other transports resolve a name when they dial
+// again after their connection ended. A UDP socket does not end when the receiver
 // moves, so the name is resolved every lookAgain, and after each error.
 type name struct {
 	host string
@@ -36,11 +35,11 @@ type name struct {
 	net  *network
 	log  zerolog.Logger
 
-	answers []netip.AddrPort // of the last lookup that succeeded
-	used    netip.AddrPort   // where the last socket leads
-	refused bool             // that socket met an error
+	answers []netip.AddrPort // of the last successful lookup
+	used    netip.AddrPort   // address of the last socket
+	refused bool             // the last socket had an error
 	asked   time.Time        // when the last lookup ended
-	failing bool             // it failed
+	failing bool             // the last lookup failed
 }
 
 func newNames(all Addresses, n *network, log zerolog.Logger) (map[Address]*name, error) {
@@ -68,8 +67,8 @@ func newName(a Address, n *network, log zerolog.Logger) (*name, error) {
 	return &name{host: host, port: uint16(number), net: n, log: log}, nil
 }
 
-// dial resolves the name and opens a socket to one of its addresses: the one used
-// last or, if that met an error, the one behind it.
+// dial resolves the name and opens a socket to one of its addresses: the last used
+// one or, if that had an error, the one after it.
 func (n *name) dial(ctx context.Context) (net.Conn, error) {
 	if err := n.look(ctx); err != nil {
 		return nil, err
@@ -77,8 +76,8 @@ func (n *name) dial(ctx context.Context) (net.Conn, error) {
 	return n.connect(ctx)
 }
 
-// follow opens a socket if the name is due to be resolved, and the address in use
-// is not among the answers any more. Otherwise it returns nil.
+// follow resolves the name if that is due. It opens a new socket if the address in use
+// is no longer among the answers. Otherwise it returns nil.
 func (n *name) follow(ctx context.Context) (net.Conn, error) {
 	if time.Since(n.asked) < lookAgain {
 		return nil, nil
@@ -92,14 +91,14 @@ func (n *name) follow(ctx context.Context) (net.Conn, error) {
 	former := n.used
 	conn, err := n.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("following the name: %w", err)
+		return nil, fmt.Errorf("connecting to a new address of the name: %w", err)
 	}
-	n.log.Info().Stringer("from", former).Stringer("to", n.used).Msg("the receiver's name has another address")
+	n.log.Info().Stringer("from", former).Stringer("to", n.used).Msg("receiver's name has a new address")
 	return conn, nil
 }
 
-// look resolves the name. If that fails, what it answered before still holds: a
-// name server that is down is no reason to stop sending.
+// look resolves the name. If that fails, the former answers are used: a name server
+// that is down must not stop the sink.
 func (n *name) look(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -116,13 +115,13 @@ func (n *name) look(ctx context.Context) error {
 	case len(n.answers) == 0:
 		return err
 	case !n.failing:
-		n.log.Warn().Err(err).Msg("the receiver's name could not be resolved; its last address is used")
+		n.log.Warn().Err(err).Msg("resolving the receiver's name failed; its last address is used")
 	}
 	n.failing = err != nil
 	return nil
 }
 
-// connect opens a socket to the first of the answers that there is a way to.
+// connect opens a socket to the first of the answers that has a route.
 func (n *name) connect(ctx context.Context) (net.Conn, error) {
 	first := max(0, slices.Index(n.answers, n.used))
 	if n.refused && n.answers[first] == n.used {

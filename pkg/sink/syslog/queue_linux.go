@@ -10,15 +10,15 @@ import (
 )
 
 // unacknowledged returns how many bytes the peer's kernel has not acknowledged
-// (tcp(7), SIOCOUTQ), or an error if the connection is not fully open any more.
+// (tcp(7), SIOCOUTQ), or an error if the connection is no longer fully open.
 func unacknowledged(c *net.TCPConn) (waiting int, err error) {
 	err = control(c, func(fd int) error {
-		// A connection that breaks discards its queue, which then is empty too. So
-		// the queue is looked at first: if the connection is found sound after
-		// that, it was the peer that emptied it.
+		// A connection that breaks discards its queue, so an empty queue alone proves
+		// nothing. The queue is read first: if the connection is sound after that, the
+		// peer has acknowledged the bytes.
 		n, err := unix.IoctlGetUint32(fd, unix.SIOCOUTQ)
 		if err != nil {
-			return fmt.Errorf("asking for the send queue: %w", err)
+			return fmt.Errorf("reading the send queue: %w", err)
 		}
 		waiting = int(n)
 		return sound(fd)
@@ -29,14 +29,14 @@ func unacknowledged(c *net.TCPConn) (waiting int, err error) {
 func sound(fd int) error {
 	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
-		return fmt.Errorf("asking for the state of the connection: %w", err)
+		return fmt.Errorf("reading the state of the connection: %w", err)
 	}
 	if code != 0 {
 		return syscall.Errno(code)
 	}
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return fmt.Errorf("asking for the state of the connection: %w", err)
+		return fmt.Errorf("reading the state of the connection: %w", err)
 	}
 	if info.State != unix.BPF_TCP_ESTABLISHED {
 		return errHalfClosed
@@ -44,7 +44,7 @@ func sound(fd int) error {
 	return nil
 }
 
-// limitSilence bounds how long sent bytes may go unacknowledged (tcp(7),
+// limitSilence limits how long sent bytes may stay unacknowledged (tcp(7),
 // TCP_USER_TIMEOUT).
 func limitSilence(c *net.TCPConn, d time.Duration) error {
 	return control(c, func(fd int) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// TestQueueOfABrokenConnectionIsNotEmpty has connections end with nobody reading
-// from them here, so that the kernel alone can tell.
+// TestQueueOfABrokenConnectionIsNotEmpty ends connections that nobody reads from, so that
+// only the kernel knows.
 func TestQueueOfABrokenConnectionIsNotEmpty(t *testing.T) {
 	for _, tt := range []struct {
 		words string
@@ -52,8 +52,8 @@ func TestQueueOfABrokenConnectionIsNotEmpty(t *testing.T) {
 	}
 }
 
-// TestSilenceIsLimited asks the kernel how long it is going to wait for a receiver
-// that is gone without a word: half a minute, and not the 15 minutes of its own.
+// TestSilenceIsLimited asks the kernel how long it will wait for a receiver that vanished:
+// half a minute, and not its default of 15 minutes.
 func TestSilenceIsLimited(t *testing.T) {
 	r := newReceiver(t, nil)
 	s := r.settings

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// unacknowledged knows of no way to ask this kernel. Elsewhere than on Linux a
-// batch counts as delivered once it was written and the connection has lasted
-// for the time that settle says: a receiver that vanishes without closing it, as
-// in a loss of power, may then take what was not acknowledged along.
+// unacknowledged returns 0, since this kernel cannot be asked. On systems other than
+// Linux a batch counts as delivered once it was written and the connection has lasted
+// for settle. If the receiver vanishes without closing the connection, as in a loss of
+// power, unacknowledged bytes may then be lost.
 func unacknowledged(*net.TCPConn) (waiting int, err error) { return 0, nil }
 
-// limitSilence leaves it at the kernel's own limit, and at keep-alive.
+// limitSilence does nothing: the kernel's own limit and keep-alive apply.
 func limitSilence(*net.TCPConn, time.Duration) error { return nil }

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// receiver takes octet-counted messages over TCP, or TLS if tls is set. What it
-// did not take whole it does not take.
+// receiver takes octet-counted messages over TCP, or TLS if tls is set. It takes only
+// whole messages.
 type receiver struct {
 	tb       testing.TB
 	settings syslog.Settings // that what arrives is judged by
@@ -93,7 +93,7 @@ func (r *receiver) stopLocked() {
 	r.resetLocked()
 }
 
-// reset ends the connections there are with RST.
+// reset ends the open connections with RST.
 func (r *receiver) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +108,7 @@ func (r *receiver) resetLocked() {
 	}
 }
 
-// hangUp ends the connections there are with FIN.
+// hangUp ends the open connections with FIN.
 func (r *receiver) hangUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +118,7 @@ func (r *receiver) hangUp() {
 	}
 }
 
-// admit takes note of a connection, and reports whether it is to be served.
+// admit stores a connection, and reports whether it should be served.
 func (r *receiver) admit(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -266,7 +266,7 @@ func newDatagrams(t testing.TB) (d *datagrams, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The suite sends 4 MiB at once. What does not fit is lost, as UDP will have it.
+	// The suite sends 4 MiB at once. Datagrams that do not fit are lost, as with UDP.
 	if err := conn.SetReadBuffer(64 << 20); err != nil {
 		t.Fatal(err)
 	}

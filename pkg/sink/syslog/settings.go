@@ -12,54 +12,53 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// Type is the kind of sink that a configuration names syslog.
+// Type is the sink type syslog.
 var Type = sink.NewType("syslog", Settings{
 	Protocol:        RFC5424,
 	Framing:         OctetCounting,
 	Facility:        audit,
 	AppName:         "sluice",
-	SDID:            "planetscale@32473",
 	MaxMessageBytes: 8000,
 	Settle:          setting.Duration(time.Second),
 	Rate:            defaultRate,
 }, open)
 
-// Settings are what a configuration says about the sink.
+// Settings are the keys of a syslog sink.
 type Settings struct {
-	Address  Addresses `yaml:"address"`  // scheme://host:port, several with commas between them; udp, tcp, tls, relp, relp+tls
+	Address  Addresses `yaml:"address"`  // scheme://host:port, or several separated by commas; udp, tcp, tls, relp, relp+tls
 	Protocol string    `yaml:"protocol"` // rfc5424 (default) | rfc3164
 	Framing  string    `yaml:"framing"`  // of tcp and tls: octet-counting (default) | newline
 	Facility Facility  `yaml:"facility"` // default audit
-	Hostname string    `yaml:"hostname"` // in the header; default the name of this machine, with rfc3164 up to its first dot
+	Hostname string    `yaml:"hostname"` // in the header; default: the name of this machine, with rfc3164 up to its first dot
 	AppName  string    `yaml:"app_name"` // in the header; default sluice
 
-	// SDID names the structured data of RFC 5424: a name of up to 32 characters,
-	// @ and a private enterprise number. Default planetscale@32473, which is the
-	// number set aside for documentation (RFC 5612).
+	// SDID names the structured data of RFC 5424: a name, @ and a private enterprise
+	// number, together up to 32 characters. Default: the first word of the source's
+	// dataset, with 32473, such as acme@32473; the number is the one reserved for
+	// documentation (RFC 5612).
 	SDID string `yaml:"sd_id"`
 
-	// BOM puts a byte order mark before the text of RFC 5424 (section 6.4), to say
-	// that it is UTF-8. Default false: receivers keep it as a part of the text,
-	// which then does not begin with "CEF:" or "{".
+	// BOM puts a byte order mark before the text of RFC 5424 (section 6.4), as a sign
+	// of UTF-8. Default false: receivers keep the mark as a part of the text, which then
+	// does not start with "CEF:" or "{".
 	BOM bool `yaml:"bom"`
 
-	// MaxMessageBytes is the largest message with its header. The format leaves
-	// out and shortens what does not fit. Default 8000: rsyslog's own limit is
-	// 8 KiB, and what exceeds it becomes a second message there. At least 1 KiB,
-	// with rfc5424 2 KiB.
+	// MaxMessageBytes is the largest message with its header. The format shortens
+	// records that do not fit. Default 8000: rsyslog's default limit is 8 KiB, and it
+	// splits longer messages. At least 1 KiB, with rfc5424 2 KiB.
 	MaxMessageBytes setting.Size `yaml:"max_message_bytes"`
 
-	// Settle is how long a connection must outlive the last byte of a batch before
-	// the batch counts as delivered. Of tcp and tls; default 1s, at most 1m; 0s
-	// waits for the receiver's kernel alone. Of udp: how long no ICMP error may come
-	// after the first batch on a new socket.
+	// Settle is how long a connection must last after the last byte of a batch before
+	// the batch counts as delivered, with tcp and tls. Default 1s, at most 1m; 0s
+	// waits only for the receiver's kernel. With udp: how long to wait for an ICMP
+	// error after the first batch on a new socket.
 	Settle setting.Duration `yaml:"settle"`
 
-	// Rate is how many datagrams a lane sends in a second. Of udp; default 500; 0 is
-	// no limit.
+	// Rate is the most datagrams that a lane sends in a second, with udp. Default 500;
+	// 0 is no limit.
 	Rate int `yaml:"rate"`
 
-	TLS setting.TLS `yaml:"tls"` // of tls and relp+tls
+	TLS setting.TLS `yaml:"tls"` // with tls and relp+tls
 }
 
 // Values of protocol and framing.
@@ -71,7 +70,7 @@ const (
 )
 
 const (
-	// Largest lengths in a header (RFC 5424, section 6).
+	// Largest lengths of fields in a header (RFC 5424, section 6).
 	maxHostname = 255
 	maxAppName  = 48
 	maxSDName   = 32
@@ -80,17 +79,17 @@ const (
 	defaultRate = 500
 )
 
-// Smallest and largest messages. What identifies an event, in the tersest of
-// formats, needs some hundred bytes; the header of RFC 5424 can have as many.
+// Smallest and largest messages. The fields that identify an event need a few hundred
+// bytes even in the shortest format, and the header of RFC 5424 can need as many.
 const (
 	leastMessage     = 1 << 10
 	leastMessage5424 = 2 << 10
-	mostInDatagram   = 65_535 - 20 - 8 // an IPv4 packet less its header and that of UDP
-	mostInRELP       = 128 << 10       // maxDataSize of librelp by default
-	mostInStream     = 1 << 20         // the largest record formats make by default
+	mostInDatagram   = 65_535 - 20 - 8 // an IPv4 packet without the headers of IPv4 and UDP
+	mostInRELP       = 128 << 10       // default of librelp's maxDataSize
+	mostInStream     = 1 << 20         // the largest record of formats by default
 )
 
-// Validate reports what no message could be made or sent with.
+// Validate reports every setting that is missing or invalid.
 func (s *Settings) Validate() []error {
 	var errs []error
 	check := func(ok bool, key, format string, args ...any) {
@@ -103,15 +102,15 @@ func (s *Settings) Validate() []error {
 	check(slices.Contains(framings, s.Framing), "framing", "%q is not octet-counting or newline", s.Framing)
 	check(s.Hostname == "" || printable(s.Hostname, maxHostname), "hostname", "%q is not 1 to %d printable ASCII characters without spaces", s.Hostname, maxHostname)
 	check(validTag(s.AppName), "app_name", "%q is not 1 to %d printable ASCII characters without spaces, ':' and '['", s.AppName, maxAppName)
-	check(validSDID(s.SDID), "sd_id", "%q is not a name, @ and an enterprise number, such as planetscale@32473, of at most %d characters", s.SDID, maxSDName)
-	check(!s.BOM || s.Protocol != RFC3164, "bom", "there is none in rfc3164; remove the key")
+	check(s.SDID == "" || validSDID(s.SDID), "sd_id", "%q is not a name, @ and an enterprise number, such as acme@32473, of at most %d characters", s.SDID, maxSDName)
+	check(!s.BOM || s.Protocol != RFC3164, "bom", "rfc3164 has no byte order mark; remove the key")
 	check(s.Settle.Std() <= maxSettle, "settle", "%v is longer than %v", s.Settle, maxSettle)
 	return append(errs, s.validateTransport()...)
 }
 
 func (s *Settings) validateTransport() []error {
 	if len(s.Address) == 0 {
-		return []error{setting.Invalid("address", errors.New("missing; write such as tls://siem.example.com:6514"))}
+		return []error{setting.Invalid("address", errors.New("missing; write an address such as tls://siem.example.com:6514"))}
 	}
 	var errs []error
 	first, most, least := s.Address[0], setting.Size(mostInStream), setting.Size(leastMessage)
@@ -125,16 +124,16 @@ func (s *Settings) validateTransport() []error {
 		least = leastMessage5424
 	}
 	if s.MaxMessageBytes < least || s.MaxMessageBytes > most {
-		errs = append(errs, setting.Invalid("max_message_bytes", fmt.Errorf("%s is not between %s and %s, as %s over %s allows", s.MaxMessageBytes, least, most, s.Protocol, first.Scheme)))
+		errs = append(errs, setting.Invalid("max_message_bytes", fmt.Errorf("%s is not between %s and %s, the limits of %s over %s", s.MaxMessageBytes, least, most, s.Protocol, first.Scheme)))
 	}
 	if s.Framing == Newline && !first.stream() {
-		errs = append(errs, setting.Invalid("framing", fmt.Errorf("%s has a framing of its own; remove the key", first.Scheme)))
+		errs = append(errs, setting.Invalid("framing", fmt.Errorf("%s has its own framing; remove the key", first.Scheme)))
 	}
 	if s.Rate < 0 {
-		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%d is less than 0, which is no limit", s.Rate)))
+		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%d is negative; write 0 for no limit", s.Rate)))
 	}
 	if s.Rate != defaultRate && first.Scheme != udp {
-		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%s goes at the receiver's pace; remove the key", first.Scheme)))
+		errs = append(errs, setting.Invalid("rate", fmt.Errorf("%s has no rate, since the receiver sets the pace; remove the key", first.Scheme)))
 	}
 	if s.TLS != (setting.TLS{}) && !first.encrypted() {
 		errs = append(errs, setting.Invalid("tls", fmt.Errorf("%s is not encrypted; write an address with tls:// or relp+tls://, or remove the key", first)))
@@ -144,14 +143,14 @@ func (s *Settings) validateTransport() []error {
 
 func validTag(s string) bool { return printable(s, maxAppName) && !strings.ContainsAny(s, ":[") }
 
-// validSDID checks for an SD-ID of one's own (RFC 5424, section 6.3.2).
+// validSDID reports whether s is a private SD-ID (RFC 5424, section 6.3.2).
 func validSDID(s string) bool {
 	name, number, found := strings.Cut(s, "@")
 	return found && printable(s, maxSDName) && name != "" && number != "" &&
 		!strings.ContainsAny(name, `=]"`) && strings.Trim(number, ".0123456789") == ""
 }
 
-// printable reports whether s is 1 to most characters that a header can hold.
+// printable reports whether s is 1 to most characters that are allowed in a header.
 func printable(s string, most int) bool {
 	for i := range len(s) {
 		if !isPrintable(s[i]) {
@@ -161,24 +160,24 @@ func printable(s string, most int) bool {
 	return s != "" && len(s) <= most
 }
 
-// isPrintable is PRINTUSASCII of RFC 5424, section 6.
+// isPrintable reports whether c is PRINTUSASCII (RFC 5424, section 6).
 func isPrintable(c byte) bool { return c > ' ' && c <= '~' }
 
-// hostname is what the header says of where messages come from. RFC 3164 wants
-// it without a domain (section 4.1.2).
+// hostname returns the header's HOSTNAME. RFC 3164 requires it without a domain
+// (section 4.1.2).
 func (s *Settings) hostname() (string, error) {
 	if s.Hostname != "" {
 		return s.Hostname, nil
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return "", sink.Hint(fmt.Errorf("asking for the name of this machine: %w", err), "set hostname")
+		return "", sink.Hint(fmt.Errorf("getting the name of this machine: %w", err), "set hostname")
 	}
 	if s.Protocol == RFC3164 {
 		name, _, _ = strings.Cut(name, ".")
 	}
 	if !printable(name, maxHostname) {
-		return "", sink.Hint(fmt.Errorf("the name of this machine, %q, cannot stand in a header", name), "set hostname")
+		return "", sink.Hint(fmt.Errorf("the name of this machine, %q, is not allowed in a header", name), "set hostname")
 	}
 	return name, nil
 }

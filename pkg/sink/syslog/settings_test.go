@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 		want   []string
 	}{
 		{"the defaults", func(*syslog.Settings) {}, nil},
-		{"no address", func(s *syslog.Settings) { s.Address = nil }, []string{"address: missing; write such as tls://siem.example.com:6514"}},
+		{"no address", func(s *syslog.Settings) { s.Address = nil }, []string{"address: missing; write an address such as tls://siem.example.com:6514"}},
 		{"everything at once", func(s *syslog.Settings) {
 			s.Protocol, s.Framing, s.Hostname, s.AppName, s.SDID = "cef", "crlf", "two words", "", "planetscale"
 			s.MaxMessageBytes, s.Settle = 1<<20+1, setting.Duration(2*time.Minute)
@@ -27,30 +27,30 @@ func TestValidate(t *testing.T) {
 			`framing: "crlf" is not octet-counting or newline`,
 			`hostname: "two words" is not 1 to 255 printable ASCII characters without spaces`,
 			`app_name: "" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`,
-			`sd_id: "planetscale" is not a name, @ and an enterprise number, such as planetscale@32473, of at most 32 characters`,
+			`sd_id: "planetscale" is not a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`,
 			`settle: 2m0s is longer than 1m0s`,
-			`max_message_bytes: 1048577 is not between 1KiB and 1MiB, as cef over tcp allows`,
+			`max_message_bytes: 1048577 is not between 1KiB and 1MiB, the limits of cef over tcp`,
 		}},
 		{"a byte order mark in RFC 3164", func(s *syslog.Settings) { s.Protocol, s.BOM = syslog.RFC3164, true },
-			[]string{"bom: there is none in rfc3164; remove the key"}},
+			[]string{"bom: rfc3164 has no byte order mark; remove the key"}},
 		{"an app name that is no tag", func(s *syslog.Settings) { s.AppName = "sluice[1]:" },
 			[]string{`app_name: "sluice[1]:" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`}},
 		{"a name of structured data that ends it", func(s *syslog.Settings) { s.SDID = `a"]b@1` },
-			[]string{`sd_id: "a\"]b@1" is not a name, @ and an enterprise number, such as planetscale@32473, of at most 32 characters`}},
+			[]string{`sd_id: "a\"]b@1" is not a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`}},
 		{"a message smaller than a header of RFC 5424", func(s *syslog.Settings) { s.MaxMessageBytes = 1024 },
-			[]string{"max_message_bytes: 1KiB is not between 2KiB and 1MiB, as rfc5424 over tcp allows"}},
+			[]string{"max_message_bytes: 1KiB is not between 2KiB and 1MiB, the limits of rfc5424 over tcp"}},
 		{"the smallest of RFC 3164", func(s *syslog.Settings) { s.Protocol, s.MaxMessageBytes = syslog.RFC3164, 1024 }, nil},
 		{"more than a datagram holds", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "udp", 65508 },
-			[]string{"max_message_bytes: 65508 is not between 2KiB and 65507, as rfc5424 over udp allows"}},
+			[]string{"max_message_bytes: 65508 is not between 2KiB and 65507, the limits of rfc5424 over udp"}},
 		{"more than RELP takes", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "relp", 1<<17+1 },
-			[]string{"max_message_bytes: 131073 is not between 2KiB and 128KiB, as rfc5424 over relp allows"}},
+			[]string{"max_message_bytes: 131073 is not between 2KiB and 128KiB, the limits of rfc5424 over relp"}},
 		{"framing where there is none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Framing = "relp+tls", syslog.Newline },
-			[]string{"framing: relp+tls has a framing of its own; remove the key"}},
+			[]string{"framing: relp+tls has its own framing; remove the key"}},
 		{"a rate below none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Rate = "udp", -1 },
-			[]string{"rate: -1 is less than 0, which is no limit"}},
+			[]string{"rate: -1 is negative; write 0 for no limit"}},
 		{"no rate", func(s *syslog.Settings) { s.Address[0].Scheme, s.Rate = "udp", 0 }, nil},
 		{"a rate where there is none", func(s *syslog.Settings) { s.Rate = 100 },
-			[]string{"rate: tcp goes at the receiver's pace; remove the key"}},
+			[]string{"rate: tcp has no rate, since the receiver sets the pace; remove the key"}},
 		{"TLS that is not spoken", func(s *syslog.Settings) { s.TLS.ServerName = "siem" },
 			[]string{"tls: tcp://siem:514 is not encrypted; write an address with tls:// or relp+tls://, or remove the key"}},
 	} {
@@ -74,19 +74,19 @@ func TestAddresses(t *testing.T) {
 		"udp://10.0.0.1:514":            "udp://10.0.0.1:514",
 		"relp+tls://[2001:db8::1]:2514": "relp+tls://[2001:db8::1]:2514",
 		" relp://a:1 ,relp://b:2":       "relp://a:1, relp://b:2",
-		"":                              "does not begin with one of",
-		"siem:6514":                     "does not begin with one of",
-		"http://siem:80":                "does not begin with one of udp://, tcp://, tls://, relp://, relp+tls://",
+		"":                              "does not start with one of",
+		"siem:6514":                     "does not start with one of",
+		"http://siem:80":                "does not start with one of udp://, tcp://, tls://, relp://, relp+tls://",
 		"tls://siem":                    "has no port",
 		"tls://siem:0":                  "has no port",
 		"tls://siem:65536":              "has no port",
-		"tls://siem:port":               "is no address",
-		"tls://:6514":                   "names no host",
-		"tls://siem:6514/":              "more to it",
-		"tls://user@siem:6514":          "more to it",
-		"tls://siem:6514?x=1":           "more to it",
-		"tls://a:6514, tcp://b:514":     "differ in their scheme",
-		"tls://a:6514,":                 "does not begin with one of",
+		"tls://siem:port":               "is not an address",
+		"tls://:6514":                   "has no host",
+		"tls://siem:6514/":              "more than",
+		"tls://user@siem:6514":          "more than",
+		"tls://siem:6514?x=1":           "more than",
+		"tls://a:6514, tcp://b:514":     "have different schemes",
+		"tls://a:6514,":                 "does not start with one of",
 	} {
 		var got syslog.Addresses
 		if err := got.UnmarshalText([]byte(text)); err != nil {
@@ -107,12 +107,12 @@ func TestFacilities(t *testing.T) {
 		}
 	}
 	var f syslog.Facility
-	if err := f.UnmarshalText([]byte("13")); err == nil || !strings.Contains(err.Error(), "is none of ") {
-		t.Errorf("got %v for a number, want the names there are", err)
+	if err := f.UnmarshalText([]byte("13")); err == nil || !strings.Contains(err.Error(), "is not one of ") {
+		t.Errorf("got %v for a number, want the list of names", err)
 	}
 }
 
-// An address may hold a credential by mistake, which no error quotes.
+// An address may contain a credential by mistake. No error quotes it.
 func TestCredentialsInAnAddressAreNotQuoted(t *testing.T) {
 	for _, text := range []string{
 		"tls://user:topsecret@siem:6514", "tcp://topsecret@siem:514", "user:topsecret@siem:514", "relp://siem:2514/topsecret",
@@ -120,7 +120,7 @@ func TestCredentialsInAnAddressAreNotQuoted(t *testing.T) {
 		"tcp://siem:514, tls://user:topsecret@siem:6514",
 	} {
 		err := new(syslog.Addresses).UnmarshalText([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), "write such as tls://siem.example.com:6514") || strings.Contains(err.Error(), "topsecret") {
+		if err == nil || !strings.Contains(err.Error(), "write an address such as tls://siem.example.com:6514") || strings.Contains(err.Error(), "topsecret") {
 			t.Errorf("%s: got %v, want an error that does not quote it", text, err)
 		}
 	}

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// stream is a TCP connection, with TLS or without. A write to one succeeds as
-// soon as the local kernel has the bytes, even if the receiver is gone; so three
-// things are looked at before a batch counts as delivered: a goroutine that
-// reads notices the end of the connection at once, the kernel tells whether the
-// peer acknowledged every byte, and then the connection has to last for a while.
+// stream is a TCP connection, with or without TLS. A write succeeds as soon as the
+// local kernel has the bytes, even if the receiver is gone. So three things are
+// checked before a batch counts as delivered: a goroutine that reads notices the end
+// of the connection at once; the kernel reports whether the peer has acknowledged
+// every byte; and then the connection must last for settle.
 type stream struct {
-	conn    net.Conn     // to write to
+	conn    net.Conn     // with TLS, if it is used
 	beneath *net.TCPConn // the same, without TLS
 	settle  time.Duration
 
 	once    sync.Once
-	gone    chan struct{} // closed when the connection is of no use any more
-	cause   error         // why; set before gone is closed
+	gone    chan struct{} // closed when the connection must not be used any more
+	cause   error         // the reason; set before gone is closed
 	watched chan struct{} // closed once the goroutine is done
 }
 
 var (
 	errHalfClosed = errors.New("the receiver has closed the connection")
-	errSpoke      = errors.New("the receiver sent something, which no syslog receiver does")
+	errSpoke      = errors.New("the receiver sent data, which no syslog receiver does")
 	errDone       = errors.New("connection is closed")
 )
 
@@ -47,19 +47,19 @@ func (s *stream) watch() {
 	s.fail(err)
 }
 
-// fail gives the connection up, for the first cause it is called with. TCP is
-// closed without the farewell of TLS, which could block.
+// fail closes the connection; the first cause counts. It closes TCP without TLS's
+// close_notify, which could block.
 func (s *stream) fail(cause error) {
 	s.once.Do(func() {
 		s.cause = cause
 		close(s.gone)
-		_ = s.beneath.Close() // The cause tells more than what closing says of a broken connection.
+		_ = s.beneath.Close() // the cause is the better error
 	})
 }
 
-// broken gives the connection up, and returns why. A receiver that refuses us may
-// have said so before it ended the connection; then the goroutine that reads knows
-// more than the kernel, or will in a moment.
+// broken closes the connection and returns the reason. A receiver that refuses the
+// client may have sent the reason (a TLS alert) before it ended the connection; then
+// the reading goroutine has a better error than the kernel, or will in a moment.
 func (s *stream) broken(err error) error {
 	const moment = 100 * time.Millisecond
 	if cause := s.pause(moment); cause != nil {
@@ -69,8 +69,8 @@ func (s *stream) broken(err error) error {
 	return s.cause
 }
 
-// check returns how many bytes the peer has not acknowledged, or why the
-// connection is of no use.
+// check returns how many bytes the peer has not acknowledged, or why the connection
+// must not be used.
 func (s *stream) check() (waiting int, err error) {
 	select {
 	case <-s.gone:
@@ -89,8 +89,8 @@ func (s *stream) usable() bool {
 	return err == nil
 }
 
-// send writes the messages as one. Where that ends early the receiver may have
-// a part of one, so the connection cannot be used any more.
+// send writes all messages in one write. If it ends early, the receiver may have a
+// part of a message, so the connection must not be used any more.
 func (s *stream) send(ctx context.Context, m *messages) (taken int, err error) {
 	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
 	defer stop()
@@ -120,9 +120,9 @@ func (s *stream) drain() error {
 	}
 }
 
-// outlast waits for the connection to last. A receiver that ends may have bytes
-// in its socket that it did not read, which the kernel acknowledged all the same;
-// the connection ends with it.
+// outlast waits for settle and checks that the connection has lasted. A receiver that
+// dies may leave unread bytes in its socket, although its kernel acknowledged them;
+// its connection ends with it.
 func (s *stream) outlast() error {
 	if err := s.pause(s.settle); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (s *stream) stay(ctx context.Context) error {
 	return s.outlast()
 }
 
-// pause returns early if the connection is given up.
+// pause waits for d. It returns the cause early if the connection fails.
 func (s *stream) pause(d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -149,9 +149,9 @@ func (s *stream) pause(d time.Duration) error {
 	}
 }
 
-// close says farewell where TLS is spoken. All that was sent has been
-// acknowledged or counts as not delivered, so there is nothing to wait for, and
-// nothing that could still go wrong.
+// close closes the connection, with TLS's close_notify if it is used. Every message
+// was acknowledged or counts as not delivered, so it need not wait, and errors do not
+// matter.
 func (s *stream) close() {
 	select {
 	case <-s.gone:

@@ -18,8 +18,7 @@ import (
 
 type conn = net.TCPConn
 
-// peer accepts connections, with little room for what is not read, and does with
-// each what it is told.
+// peer accepts connections with small receive buffers, and calls a function with each.
 func peer(t testing.TB, serve func(*conn)) (url string) {
 	t.Helper()
 	small := func(_, _ string, raw syscall.RawConn) error {
@@ -53,7 +52,7 @@ func peer(t testing.TB, serve func(*conn)) (url string) {
 	return "tcp://" + l.Addr().String()
 }
 
-// over returns settings that wait long enough for a test to fail.
+// over returns settings with a long settle, so that a test would fail.
 func over(t testing.TB, url string) syslog.Settings {
 	s := settings(t, url)
 	s.Settle = setting.Duration(time.Minute)
@@ -67,8 +66,8 @@ func overTLS(t testing.TB) *receiver {
 	return r
 }
 
-// TestEndOfTheConnectionIsNoticed has a receiver end the connection between two
-// batches: the second goes over a new one and meets no error.
+// TestEndOfTheConnectionIsNoticed ends the connection between two batches: the second
+// batch uses a new connection and gets no error.
 func TestEndOfTheConnectionIsNoticed(t *testing.T) {
 	for _, transport := range []string{"tcp", "tls"} {
 		for words, end := range map[string]func(*receiver){"closed": (*receiver).hangUp, "reset": (*receiver).reset} {
@@ -98,8 +97,8 @@ func TestEndOfTheConnectionIsNoticed(t *testing.T) {
 	}
 }
 
-// TestBatchOfABrokenConnectionIsNotDelivered has receivers whose kernel took all
-// of a batch, and which then go.
+// TestBatchOfABrokenConnectionIsNotDelivered uses receivers that end after their kernel
+// took the whole batch.
 func TestBatchOfABrokenConnectionIsNotDelivered(t *testing.T) {
 	const hint = "the receiver ended the connection"
 	for _, tt := range []struct {
@@ -109,7 +108,7 @@ func TestBatchOfABrokenConnectionIsNotDelivered(t *testing.T) {
 		{"reset", "connection reset", hint, func(c *conn) { _ = c.SetLinger(0); _ = c.Close() }},
 		{"closed without being read", "connection reset", hint, func(c *conn) { _ = c.Close() }},
 		{"half closed", "", hint, func(c *conn) { _ = c.CloseWrite() }},
-		{"answered", "sent something", "the receiver's port for tcp", func(c *conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n")) }},
+		{"answered", "sent data", "the receiver's port for tcp", func(c *conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n")) }},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			url := peer(t, func(c *conn) {
@@ -129,9 +128,9 @@ func TestBatchOfABrokenConnectionIsNotDelivered(t *testing.T) {
 	}
 }
 
-// TestBytesThatThePeerHasNoRoomForAreNotDelivered has a batch for which there is
-// room here but not there.
-func TestBytesThatThePeerHasNoRoomForAreNotDelivered(t *testing.T) {
+// TestUnacknowledgedBytesAreNotDelivered sends a batch that fits into the local buffer
+// but not into the peer's.
+func TestUnacknowledgedBytesAreNotDelivered(t *testing.T) {
 	read, all := make(chan struct{}), make(chan []byte, 1)
 	url := peer(t, func(c *conn) {
 		defer c.Close()
@@ -168,7 +167,7 @@ func TestBytesThatThePeerHasNoRoomForAreNotDelivered(t *testing.T) {
 	}
 }
 
-// TestPeerThatReadsNothing has a batch for which there is no room here either.
+// TestPeerThatReadsNothing sends a batch that does not fit into the local buffer either.
 func TestPeerThatReadsNothing(t *testing.T) {
 	for _, tt := range []struct {
 		words, want string
@@ -214,8 +213,7 @@ func TestSettleIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostToResets resets the connection 50 times in the middle of
-// batches.
+// TestNothingIsLostToResets resets the connection 50 times in the middle of batches.
 func TestNothingIsLostToResets(t *testing.T) {
 	for _, transport := range []string{"tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {

@@ -18,72 +18,73 @@ import (
 //
 // # The proof
 //
-// After suspects ends with the same message first in line, the batch is halved
-// until one message is left: the suspect. Then come trials. In each a coin decides
-// which message goes out alone on a new connection: the suspect, or the control,
-// which the receiver confirmed before. If the record is at fault, the receiver ends
-// the connection over the suspect and confirms the control, every time. An outage
-// does not know the coin: whatever it does, a trial agrees with it by chance in one
-// of two cases, and all trials in one of 2^trials. So a receiver that crashes at
-// every message, one that crashes at random, and two behind a balancer of which one
-// is broken never make a reject. The first trial that disagrees ends the suspicion.
+// The constant suspects is how often the connection must end with the same message
+// first in line. Then the batch is bisected until one message is left: the suspect.
+// Then come trials. In each trial a coin decides which message is sent alone on a new
+// connection: the suspect, or the control, which the receiver confirmed before. If the
+// record is at fault, the receiver ends the connection over the suspect and confirms
+// the control, every time. An outage does not know the coin: whatever it does, it
+// agrees with one trial with a chance of one in two, and with all trials with a chance
+// of one in 2^trials. So no record is rejected because of a receiver that crashes at
+// every message, a receiver that crashes at random, or a broken one of two behind a
+// balancer. The first trial that disagrees ends the suspicion.
 //
-// Refused dials, handshakes that fail and time-outs say nothing: such a trial is
-// repeated. RELP's serverclose is an end as any other: librelp sends it when it stops,
-// and also when it aborts over a message.
+// Refused dials, failed handshakes and timeouts prove nothing: such a trial is
+// repeated. RELP's serverclose counts as any other end: librelp sends it when it
+// stops, but also when it aborts over a message.
 //
 // # Without a control
 //
-// Another message of the batch becomes the control once the receiver confirms it.
-// Where the batch holds no other, and the sink delivered nothing since it was opened,
-// nothing tells a bad record from a receiver that crashes at every message, however
-// often it does. The record then waits: it is never rejected.
+// Another message of the batch becomes the control once the receiver confirms it. If
+// the batch has no other message, and the sink delivered nothing since it was opened,
+// a bad record cannot be distinguished from a receiver that crashes at every message.
+// Then the record waits and is never rejected.
 //
-// # What it costs
+// # Cost
 //
 // The control arrives again about trials/2 times, with its id.
 type suspicion struct {
-	first   []byte // the first message that was not confirmed when the connection ended last
-	ends    int    // in a row with that message first
-	width   int    // the receiver ends the connection over one of so many messages, from first on
+	first   []byte // the first unconfirmed message when the connection last ended
+	ends    int    // ends in a row with that message first
+	width   int    // how many messages, from first on, contain the bad one
 	control []byte // the last message that the receiver confirmed
 
 	ended     int // trials in which the receiver ended the connection over the suspect
 	confirmed int // trials in which it confirmed the control
 
-	// slow leaves the time of the lane's back-off between an end and the next attempt:
-	// a trial disagreed, and the receiver may be one that takes a while to restart.
+	// slow waits for the lane's back-off between an end and the next attempt: a trial
+	// disagreed, so the receiver may be one that restarts slowly.
 	slow bool
 	why  error // of the last end
 }
 
 const (
-	suspects = 3  // ends with the same message first before it is suspected
-	trials   = 24 // that agree before the record is rejected
+	suspects = 3  // ends with the same message first before the search starts
+	trials   = 24 // trials that must agree before the record is rejected
 )
 
-// role is what an attempt is for.
+// role is the purpose of an attempt.
 type role int
 
 const (
-	asWhole     role = iota // to deliver all that is left
-	asHalf                  // to deliver half of what holds the bad message
+	asWhole     role = iota // to deliver all messages that are left
+	asHalf                  // to deliver half of the messages that contain the bad one
 	asSuspect               // a trial of the suspect
 	asControl               // a trial of the control
 	asCandidate             // to get a control
 )
 
-// trial reports whether the attempt is about one message on a connection of its own.
+// trial reports whether the attempt needs a connection of its own.
 func (r role) trial() bool { return r >= asSuspect }
 
-// outcome is how an attempt went.
+// outcome is the result of an attempt.
 type outcome struct {
-	taken int   // messages that were confirmed, from the first on
-	err   error // nil: all were
-	ended bool  // err: the receiver ended the connection, and not before it was open
+	taken int   // confirmed messages, from the first on
+	err   error // nil: all were confirmed
+	ended bool  // with err: the receiver ended a connection that was open
 }
 
-// next chooses what of the messages that are left is sent, and what for.
+// next chooses which of the remaining messages to send, and the purpose.
 func (s *suspicion) next(rest *messages) (*messages, role) {
 	width := min(s.width, rest.len())
 	switch {
@@ -100,9 +101,9 @@ func (s *suspicion) next(rest *messages) (*messages, role) {
 	return rest.part(0, 1), asSuspect
 }
 
-// answer takes in the outcome of an attempt. It returns how many of the messages
-// that are left were delivered, from the first on, why the others were not, and
-// whether another attempt is to follow at once. The error is nil once none is left.
+// answer evaluates the outcome of an attempt. It returns how many of the remaining
+// messages were delivered, from the first on, whether another attempt should follow
+// at once, and why the others were not delivered. The error is nil once none is left.
 func (s *suspicion) answer(sent, rest *messages, as role, o outcome) (delivered int, again bool, err error) {
 	if o.taken > 0 {
 		s.control = append(s.control[:0], sent.at(o.taken-1)...)
@@ -129,7 +130,7 @@ func (s *suspicion) answer(sent, rest *messages, as role, o outcome) (delivered 
 	return 0, again, err
 }
 
-// narrow is told how it went to deliver some of the messages that are left.
+// narrow evaluates the outcome of an attempt to deliver messages.
 func (s *suspicion) narrow(sent, rest *messages, as role, o outcome) (delivered int, again bool, err error) {
 	if o.taken == rest.len() {
 		*s = suspicion{control: s.control}
@@ -139,11 +140,11 @@ func (s *suspicion) narrow(sent, rest *messages, as role, o outcome) (delivered 
 	switch {
 	case o.err != nil && !o.ended:
 		return o.taken, false, o.err
-	case o.err == nil: // So the other half holds the bad message.
+	case o.err == nil: // the other half contains the bad message
 		s.width -= o.taken
 		err = s.undecided()
 	default:
-		if as == asWhole && !slices.Equal(s.first, next) { // Another message is under suspicion.
+		if as == asWhole && !slices.Equal(s.first, next) { // now another message is first
 			*s = suspicion{control: s.control, slow: s.slow}
 		}
 		s.ends, s.width, s.why, err = s.ends+1, sent.len()-o.taken, o.err, o.err
@@ -152,10 +153,11 @@ func (s *suspicion) narrow(sent, rest *messages, as role, o outcome) (delivered 
 	return o.taken, s.ends >= suspects && (o.err == nil || !s.slow), err
 }
 
-// disagreed ends the suspicion.
+// disagreed ends the suspicion after a trial that disagreed.
 func (s *suspicion) disagreed() { *s = suspicion{control: s.control, slow: true} }
 
-// agreed counts a trial, and returns a permanent error once there are enough.
+// agreed counts a trial that agreed, and returns a permanent error once there are
+// enough.
 func (s *suspicion) agreed(as role, ended error) (again bool, err error) {
 	switch {
 	case as == asControl:
@@ -169,25 +171,25 @@ func (s *suspicion) agreed(as role, ended error) (again bool, err error) {
 	if s.ended+s.confirmed < trials {
 		return as == asControl || !s.slow, s.undecided()
 	}
-	err = fmt.Errorf("the receiver ended the connection over this record alone %d times, and took another record %d times in between: %w",
+	err = fmt.Errorf("the receiver ended the connection %d times over this record alone, and took another record %d times in between: %w",
 		s.ended, s.confirmed, s.why)
 	*s = suspicion{control: s.control}
 	return false, sink.Permanent(err)
 }
 
 func (s *suspicion) undecided() error {
-	return fmt.Errorf("finding out whether the receiver ends the connection over one record: %w", s.why)
+	return fmt.Errorf("checking whether the receiver ends the connection over one record: %w", s.why)
 }
 
-// alone is the error of a record that nothing can be compared with.
+// alone returns the error of a record without a control.
 func (s *suspicion) alone() error {
 	return sink.Hint(
-		fmt.Errorf("the receiver ended the connection %d times over the only record there is, and took none since the start: %w", s.ends, s.why),
-		"see the receiver's log; if it refuses this record alone, restart sluice once newer events exist: they show that the record is at fault, and it becomes a dead letter")
+		fmt.Errorf("the receiver ended the connection %d times over the only record, and took none since the start: %w", s.ends, s.why),
+		"see the receiver's log; if it refuses only this record, restart sluice once newer events exist: they prove that the record is at fault, and it becomes a dead letter")
 }
 
-// endedByReceiver reports whether an error of an open connection says that the
-// receiver ended it, or answered so that it had to end.
+// endedByReceiver reports whether an error of an open connection means that the
+// receiver ended it, or gave an answer that ends it.
 func endedByReceiver(err error) bool {
 	var refusal *relp.Refusal
 	if errors.As(err, &refusal) {

@@ -61,7 +61,7 @@ func (l *lane) deliver(records []sink.Record) bool {
 	return false
 }
 
-// answer returns the records that are to be published again.
+// answer returns the records that must be published again.
 func (l *lane) answer(records []sink.Record, err error) (keep []sink.Record) {
 	var named sink.BatchError
 	if !errors.As(err, &named) {
@@ -89,8 +89,8 @@ type picky struct {
 	bodies func() []string
 }
 
-// overRELP returns a receiver that answers what it took before the bad one, or
-// loses these answers.
+// overRELP returns a receiver that answers the messages before the bad one, or loses
+// these answers.
 func overRELP(t *testing.T, fault relptest.Fault, bad func(string) bool) picky {
 	server := relptest.New(t)
 	server.Script = func(c relptest.Command) relptest.Fault {
@@ -120,8 +120,8 @@ func overStream(t *testing.T, r *receiver, bad func(string) bool) picky {
 	}}
 }
 
-// TestReceiverThatEndsTheConnectionOverARecord has records over which a receiver ends
-// the connection: they are rejected, and they alone.
+// TestReceiverThatEndsTheConnectionOverARecord uses records over which a receiver ends the
+// connection: exactly these are rejected.
 func TestReceiverThatEndsTheConnectionOverARecord(t *testing.T) {
 	const n = 30
 	transports := map[string]func(*testing.T, func(string) bool) picky{
@@ -193,7 +193,7 @@ func TestReceiverThatEndsTheConnectionOverARecord(t *testing.T) {
 	}
 }
 
-// misplaced says of which records it is wrong that they arrived, or did not.
+// misplaced names the records that arrived but should not have, or the reverse.
 func misplaced(got []string, records []sink.Record, bad map[string]bool) (wrong []string) {
 	for _, r := range records {
 		body := string(r.Body)
@@ -204,16 +204,16 @@ func misplaced(got []string, records []sink.Record, bad map[string]bool) (wrong 
 	return wrong
 }
 
-// TestARecordThatWaitsSaysWhatCanBeDone has the only record there is.
-func TestARecordThatWaitsSaysWhatCanBeDone(t *testing.T) {
+// TestARecordThatWaitsHasAHint publishes only one record.
+func TestARecordThatWaitsHasAHint(t *testing.T) {
 	p := overRELP(t, relptest.Fault{Abort: true}, func(string) bool { return true })
 	syslog.Hurry(p.snk)
 	l := &lane{snk: p.snk, attempts: 5, timeout: time.Minute}
 	l.deliver(batch(0, 1))
-	wantError(t, l.last, "the receiver ended the connection 6 times over the only record there is", "restart sluice once newer events exist")
+	wantError(t, l.last, "the receiver ended the connection 6 times over the only record", "restart sluice once newer events exist")
 }
 
-// world is a receiver in virtual time, and what happens to it.
+// world is a receiver in virtual time, with its outages.
 type world struct {
 	answers bool            // each message, as over RELP; otherwise it takes a batch or does not, as over TCP
 	bad     map[string]bool // bodies over which it ends the connection
@@ -230,7 +230,7 @@ type world struct {
 	arrived     []string
 }
 
-// trouble is an outage that does not look at messages.
+// trouble is an outage that does not depend on messages.
 type trouble struct {
 	name string
 	dial func(w *world) error                                    // why a connection is not made; may be nil
@@ -350,7 +350,7 @@ func (w *world) send(ctx context.Context, messages [][]byte) (int, error) {
 	return rand.N(read + 1), why // The end may overtake answers.
 }
 
-// run publishes all, and returns what went wrong.
+// run publishes all records, and returns what went wrong.
 func (w *world) run(s syslog.Settings) (wrong []string) {
 	snk, err := syslog.Type.Open(context.Background(), sink.Env{Log: quiet}, &s)
 	if err != nil {
@@ -374,7 +374,7 @@ func (w *world) run(s syslog.Settings) (wrong []string) {
 	return append(l.wrong, misplaced(w.arrived, append(w.before, w.records...), w.bad)...)
 }
 
-// TestProof looks at all that is sent before a record is rejected.
+// TestProof checks everything that is sent before a record is rejected.
 func TestProof(t *testing.T) {
 	bad, before := batch(0, 1), batch(1000, 1)
 	alone := map[string]int{} // bodies that were sent alone on a connection of their own
@@ -395,19 +395,19 @@ func TestProof(t *testing.T) {
 	if !l.deliver(before) || !l.deliver(bad) || len(l.rejects) != 1 {
 		t.Fatalf("got rejects %q, want one; last error: %v", l.rejects, l.last)
 	}
-	// Three attempts of the whole batch, of which the first goes over the connection of
-	// the record before, and that record's delivery are no trials.
+	// Not trials: three attempts of the whole batch, the first over the connection of the
+	// record before, and that record's delivery.
 	suspect, control := alone[string(bad[0].Body)]-2, alone[string(before[0].Body)]-1
 	if suspect == 0 || control == 0 || suspect+control != syslog.Trials {
 		t.Errorf("got %d trials of the suspect and %d of the control, want some of each and %d in all", suspect, control, syslog.Trials)
 	}
-	if want := fmt.Sprintf("over this record alone %d times, and took another record %d times in between", suspect, control); !strings.Contains(l.last.Error(), want) {
+	if want := fmt.Sprintf("%d times over this record alone, and took another record %d times in between", suspect, control); !strings.Contains(l.last.Error(), want) {
 		t.Errorf("got error %v, want %q in it", l.last, want)
 	}
 }
 
-// TestEnds has what counts as an end of the connection by the receiver, and what
-// says nothing of a message.
+// TestEnds lists errors that count as an end by the receiver, and errors that prove
+// nothing about a message.
 func TestEnds(t *testing.T) {
 	for _, tt := range []struct {
 		err   error
@@ -467,8 +467,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestAnotherRecordInheritsNothing interrupts the trials of one record and goes on
-// with another.
+// TestAnotherRecordInheritsNothing interrupts the trials of one record and continues with
+// another record.
 func TestAnotherRecordInheritsNothing(t *testing.T) {
 	one, other := batch(0, 1), batch(1, 1)
 	w := &world{answers: true, bad: map[string]bool{string(one[0].Body): true, string(other[0].Body): true}}
@@ -501,8 +501,8 @@ func TestAnotherRecordInheritsNothing(t *testing.T) {
 	}
 }
 
-// TestASuspectThatIsConfirmed has an outage that is over when the trials begin: the
-// suspect counts as delivered, and what is behind it is still to be sent.
+// TestASuspectThatIsConfirmed uses an outage that is over when the trials start: the
+// suspect counts as delivered, and the records after it must still be sent.
 func TestASuspectThatIsConfirmed(t *testing.T) {
 	for _, size := range []int{1, 2} {
 		failures := 3 // attempts of the whole batch
@@ -534,7 +534,7 @@ func TestASuspectThatIsConfirmed(t *testing.T) {
 	}
 }
 
-// TestHalving has one bad record among many, at each of some places.
+// TestHalving uses one bad record among many, at several places.
 func TestHalving(t *testing.T) {
 	const n, halvings = 1000, 10
 	records := batch(0, n)
@@ -560,9 +560,9 @@ func TestHalving(t *testing.T) {
 	}
 }
 
-// TestAPublishEndsInTime has a receiver that takes 7 s to confirm a message or to end
-// the connection: a Publish makes several attempts, none sooner than the receiver can
-// have ended, and begins none after 20 s.
+// TestAPublishEndsInTime uses a receiver that takes 7 s to confirm a message or to end the
+// connection: a Publish makes several attempts, with a pause after each end, and starts
+// none after 20 s.
 func TestAPublishEndsInTime(t *testing.T) {
 	s := settings(t, "relp://127.0.0.1:1")
 	synctest.Test(t, func(t *testing.T) {
@@ -604,8 +604,8 @@ func TestAPublishEndsInTime(t *testing.T) {
 	})
 }
 
-// TestARestartIsNoTrial has a receiver that refuses connections for a while after
-// each bad message: these dials neither count nor end the suspicion.
+// TestARestartIsNoTrial uses a receiver that refuses connections for a while after each
+// bad message: these dials do not count as trials and do not end the suspicion.
 func TestARestartIsNoTrial(t *testing.T) {
 	bad := batch(0, 1)
 	ended, refuse := 0, 0
@@ -634,8 +634,8 @@ func TestARestartIsNoTrial(t *testing.T) {
 	}
 }
 
-// TestAnOutageRejectsNothing has outages of every kind, and, with them or without,
-// records that are bad: these are rejected, and no others, and all others arrive.
+// TestAnOutageRejectsNothing uses outages of every kind, with and without bad records:
+// exactly the bad records are rejected, and all others arrive.
 func TestAnOutageRejectsNothing(t *testing.T) {
 	s := settings(t, "relp://127.0.0.1:1")
 	for _, trouble := range troubles {

@@ -2,58 +2,64 @@
 // collector of Sentinel, ArcSight or QRadar. A message has a header of RFC 5424 or
 // RFC 3164, and the record's body as its text.
 //
-// # What is taken responsibility for
+// # Guarantee
 //
-// Publish returns nil once every message was taken, which is worth as much as the
+// Publish returns nil once every message was taken. What that means depends on the
 // transport:
 //
-//   - relp, relp+tls: the receiver answered that each is in its queue. What that
-//     queue survives is a matter of its configuration. The transport to choose.
-//   - tcp, tls: the receiver's kernel acknowledged every byte (on Linux, by
-//     SIOCOUTQ with the connection fully open; elsewhere this is not known), and
-//     the connection lasted for settle after that. Until then a broken
-//     connection leaves the whole batch unpublished, and it is sent again. What
-//     is lost is what a receiver acknowledged, kept unread for longer than settle
-//     and took along when it died. Behind a proxy all this is about the proxy.
-//   - udp: nothing. The datagrams were handed to the kernel, and no ICMP error came
-//     back: on a new socket for as long as settle, on another until the batch was
-//     written.
+//   - relp, relp+tls: the receiver answered that each message is in its queue. The
+//     receiver's configuration decides what its queue survives. Prefer this
+//     transport.
+//   - tcp, tls: the receiver's kernel acknowledged every byte (on Linux, by SIOCOUTQ
+//     with the connection fully open; on other systems this is unknown), and the
+//     connection then lasted for settle. If the connection breaks before, the whole
+//     batch is sent again. Messages are lost if the receiver's kernel acknowledged
+//     them, the receiver did not read them within settle, and then died. Behind a
+//     proxy all this is about the proxy.
+//   - udp: nothing. The kernel took the datagrams, and no ICMP error came back: on a
+//     new socket within settle, on a proven one until the batch was written.
 //
 // # Messages
 //
-// One record is one message, never split and never cut. The sink's limits leave
-// room for the largest header, so that formats shorten what does not fit, and
-// say so. A message that is too large all the same is refused for good.
+// One record is one message, never split and never cut. The sink's limits leave room
+// for the largest header, so that formats shorten records that do not fit, and mark
+// them. A message that is still too large is refused for good.
 //
-// Whatever a record holds stays in its message: headers have only characters
-// that they may have, and with newline framing CR, LF and NUL in a body become
-// spaces, as all control characters but TAB do in RFC 3164. Otherwise bodies are
-// left as they are.
+// A record cannot break out of its message. Headers contain only allowed characters.
+// With newline framing CR, LF and NUL in a body become spaces; with RFC 3164 all
+// control characters but TAB do. Otherwise bodies are unchanged.
 //
-// RFC 5424 carries the event's id, organization and action as structured data;
-// MSGID is the action in the 32 bytes that there are. RFC 3164 has no room for
-// them, no year and no time zone: there the body has to tell, as CEF and LEEF do.
+// RFC 5424 carries the event's id, organization and action as structured data; MSGID
+// is the action, cut to 32 bytes. RFC 3164 has no field for them, no year and no time
+// zone: there the body must contain them, as CEF and LEEF do.
 //
 // # Connections
 //
-// There is one, opened by the first Publish and kept. If it breaks, Publish fails
-// and the next one opens another: to the first address that can be connected to,
-// in their order, except that one which was connected to and took nothing comes
-// last. It stays there until that breaks. Certificates and authorities are read
-// anew for each.
+// The first Publish opens one connection, which is kept. If it breaks, Publish fails
+// and the next one opens a new connection, to the first address that accepts it, in
+// their order. An address that accepted a connection but took no message comes last.
+// The connection stays with its address until it breaks. Certificates and
+// authorities are read again for each connection.
 //
-// Names are resolved for each connection. For UDP, which has none that could end,
-// they are resolved every minute and after each error, too: the socket stays where
-// its address is still among the answers, or where the lookup fails.
+// Names are resolved for each connection. A UDP socket does not end, so for UDP names
+// are also resolved every minute and after each error. The socket is kept if its
+// address is still among the answers, or if the lookup fails.
 //
-// A receiver that ends the connection over one record, over RELP, TCP or TLS, gets
-// it rejected: Publish returns a permanent error for that record, once it is proven
-// that no outage is the reason. See suspicion in this package for the proof.
+// If a receiver ends the connection over one record, over RELP, TCP or TLS, that
+// record is rejected: Publish returns a permanent error for it, once it is proven that
+// no outage is the reason. See suspicion for the proof.
 //
-// # What it does not do
+// # Files
 //
-// Listen, compress, sign messages (RFC 5848), use DTLS, or speak to the local
-// syslog daemon over its socket.
+// The package has one small file for each concept: a transport has one that implements
+// link (stream, datagram, relp), a message is built in message and framing, and
+// suspicion decides about rejects alone. That is easier to read than fewer, larger
+// files.
+//
+// # Limitations
+//
+// The package does not listen, compress, sign messages (RFC 5848), use DTLS, or
+// connect to the local syslog daemon's socket.
 package syslog
 
 import (
@@ -73,11 +79,11 @@ import (
 var errClosed = errors.New("sink was closed")
 
 const (
-	// patience is how long a Publish begins new attempts. What is found out by then is
-	// kept for the next.
+	// patience is how long a Publish starts new attempts. The next Publish continues
+	// with the state of the suspicion.
 	patience = 20 * time.Second
 
-	// respite lets a receiver that crashed take its socket down.
+	// respite gives a receiver that crashed time to close its socket.
 	respite = 200 * time.Millisecond
 )
 
@@ -92,27 +98,26 @@ type syslog struct {
 	end      context.CancelFunc
 	dial     func(context.Context, Address) (link, error)
 
-	busy     sync.Mutex // held by what uses the fields below
-	messages messages   // of the last Publish; their memory is used again
-	link     link       // nil: the next Publish opens one
-	at       int        // which of the addresses link leads to
-	proven   bool       // link took a batch
-	first    int        // which of the addresses is tried first
+	busy   sync.Mutex // guards the fields below
+	link   link       // nil: the next Publish opens one
+	at     int        // index of the link's address
+	proven bool       // link took a message
+	first  int        // index of the address that is tried first
 
 	suspicion suspicion     // of a message over which the receiver ends the connection
-	respite   time.Duration // passes between an end of the connection and the next attempt
+	respite   time.Duration // between an end of the connection and the next attempt
 }
 
 func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
-	e, err := newEncoder(&s)
+	e, err := newEncoder(&s, env.Dataset)
 	if err != nil {
 		return nil, err
 	}
 	if s.TLS.InsecureSkipVerify {
-		env.Log.Warn().Msg("tls.insecure_skip_verify is set: whoever answers is taken for the receiver")
+		env.Log.Warn().Msg("tls.insecure_skip_verify: anyone on the network path can pose as the receiver and read the records")
 	}
 	if e.legacy {
-		env.Log.Info().Str("zone", e.zone.String()).Msg("the header of rfc3164 gives times in the local zone, without saying so")
+		env.Log.Info().Str("zone", e.zone.String()).Msg("rfc3164 headers have local times without a time zone")
 	}
 	names, err := newNames(s.Address, system(), env.Log)
 	if err != nil {
@@ -124,9 +129,9 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 	return snk, nil
 }
 
-// Limits leaves room for the largest header, so that it is the format that
-// leaves out and shortens. A batch must be given the time that it has to settle,
-// and that a receiver which reads nothing has to come back.
+// Limits leaves room for the largest header, so that the format shortens records that
+// do not fit. The timeout includes settle, and the time that a receiver which reads
+// nothing has to recover.
 func (s *syslog) Limits() sink.Limits {
 	l := sink.Limits{
 		RecordBytes: int(s.settings.MaxMessageBytes) - s.encoder.overhead(),
@@ -134,22 +139,22 @@ func (s *syslog) Limits() sink.Limits {
 	}
 	switch to := s.settings.Address[0]; {
 	case to.stream():
-		// What a receiver read by the end of settle cannot be lost in its socket any
-		// more, so a batch is what the slower ones read in less than a second. The
-		// source hands out less than half of that in one.
+		// Messages that the receiver has read by the end of settle cannot be lost in its
+		// socket. So a batch has no more than slow receivers read in less than a second.
+		// A source's page has less than half of that.
 		l.Records = 2000
 	case to.Scheme == udp:
-		// As much as a socket has room for (udp(7), rmem_default), with what the
-		// kernel adds to each datagram.
+		// As much as fits into a socket (udp(7), rmem_default), with the kernel's
+		// overhead for each datagram.
 		l.Records, l.Bytes = 50, mostInDatagram
 		if perSecond := s.settings.Rate; perSecond > 0 {
-			l.Records = min(l.Records, perSecond) // A batch takes no longer than a second.
+			l.Records = min(l.Records, perSecond) // a batch takes at most a second
 		}
 	}
 	return l
 }
 
-// Publish sends the batch over the connection there is, or over a new one.
+// Publish sends the batch over the open connection, or over a new one.
 func (s *syslog) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(batch) == 0 {
 		return nil
@@ -158,15 +163,15 @@ func (s *syslog) Publish(ctx context.Context, batch []sink.Record) error {
 	defer s.busy.Unlock()
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	m := &s.messages
-	m.encode(batch, &s.encoder, s.frame, int(s.settings.MaxMessageBytes))
+	m := encode(batch, &s.encoder, s.frame, int(s.settings.MaxMessageBytes))
+	defer m.release()
 	if m.len() == 0 {
 		return m.report(0, nil)
 	}
 	return m.report(s.send(ctx, m))
 }
 
-// send sends messages until all are taken, one is at fault, or the lane is to wait
+// send sends messages until all are taken, one is at fault, or the lane should wait
 // before the next attempt.
 func (s *syslog) send(ctx context.Context, m *messages) (taken int, err error) {
 	until := time.Now().Add(patience)
@@ -177,7 +182,7 @@ func (s *syslog) send(ctx context.Context, m *messages) (taken int, err error) {
 		}
 		part, as := s.suspicion.next(rest)
 		if as.trial() {
-			s.disconnect() // A trial is about a connection of its own.
+			s.disconnect() // a trial needs a connection of its own
 		}
 		o := s.attempt(ctx, part)
 		n, again, err := s.suspicion.answer(part, rest, as, o)
@@ -188,7 +193,7 @@ func (s *syslog) send(ctx context.Context, m *messages) (taken int, err error) {
 	}
 }
 
-// attempt sends messages over the connection there is, or over a new one.
+// attempt sends messages once, over the open connection or a new one.
 func (s *syslog) attempt(ctx context.Context, m *messages) outcome {
 	if err := s.connect(ctx); err != nil {
 		return outcome{err: fmt.Errorf("connecting to %w", err)}
@@ -204,7 +209,7 @@ func (s *syslog) attempt(ctx context.Context, m *messages) outcome {
 	return outcome{taken, fmt.Errorf("sending to %w", explain(err, s.settings.Address[s.at])), endedByReceiver(err)}
 }
 
-// wait reports whether d passed before ctx ended.
+// wait waits for d. It returns false if ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -216,15 +221,15 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// within ends ctx when the sink is closed, too.
+// within returns a context that also ends when the sink is closed.
 func (s *syslog) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.life, func() { cancel(errClosed) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// connect sees to it that there is a link. It tries the addresses in their
-// order, beginning behind one that was connected to and took nothing.
+// connect opens a link if there is none that is usable. It tries the addresses in
+// their order, starting after one that accepted a connection but took nothing.
 func (s *syslog) connect(ctx context.Context) error {
 	if s.link != nil && s.link.usable() {
 		return nil
@@ -238,7 +243,7 @@ func (s *syslog) connect(ctx context.Context) error {
 		if err == nil {
 			s.link = l
 			if s.at != 0 {
-				s.log.Warn().Err(failed).Stringer("address", address).Msg("connected to another than the first address")
+				s.log.Warn().Err(failed).Stringer("address", address).Msg("connected to a fallback address")
 			}
 			return nil
 		}
@@ -257,7 +262,7 @@ func both(first, second error) error {
 	return fmt.Errorf("%w; %w", first, second)
 }
 
-// disconnect lets go of the link, if there is one.
+// disconnect closes the link, if there is one.
 func (s *syslog) disconnect() {
 	if s.link == nil {
 		return
@@ -270,8 +275,8 @@ func (s *syslog) disconnect() {
 	s.link, s.proven = nil, false
 }
 
-// Check connects to every address, shakes hands, and waits whether the receiver
-// leaves it at that. It publishes nothing.
+// Check connects to every address, does the handshake, and checks that the receiver
+// keeps the connection open. It publishes nothing.
 func (s *syslog) Check(ctx context.Context) (string, error) {
 	s.busy.Lock()
 	defer s.busy.Unlock()
@@ -295,10 +300,10 @@ func (s *syslog) Check(ctx context.Context) (string, error) {
 	return strings.Join(seen, "; "), nil
 }
 
-// promises are what was seen of a receiver that answered, and what it means that
-// it takes a record.
+// promises describe, by transport, what Check found and what it means that the
+// receiver took a record.
 var promises = map[string]string{
-	udp:     "has an address, which is all that UDP tells; nobody says whether records arrive",
+	udp:     "resolved, which is all that can be checked with UDP; no receiver confirms records",
 	tcp:     "connected; its kernel acknowledges records, not the receiver",
 	tcpTLS:  "connected with TLS; its kernel acknowledges records, not the receiver",
 	relpTCP: "connected; the receiver acknowledges each record",
@@ -314,7 +319,7 @@ func (s *syslog) try(ctx context.Context, a Address) error {
 	return l.stay(ctx)
 }
 
-// Close ends a Publish under way, whose records then have an unknown outcome.
+// Close ends an unfinished Publish, whose records then have an unknown outcome.
 func (s *syslog) Close() error {
 	s.end()
 	s.busy.Lock()

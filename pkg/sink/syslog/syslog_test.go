@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
@@ -19,7 +20,7 @@ import (
 
 var quiet = zerolog.Nop()
 
-// open opens a sink that is closed at the end.
+// open opens a sink, which is closed at the end.
 func open(t testing.TB, s syslog.Settings) sink.Sink {
 	t.Helper()
 	return logged(t, s, quiet)
@@ -38,14 +39,14 @@ func logged(t testing.TB, s syslog.Settings, log zerolog.Logger) sink.Sink {
 
 func unclosed(t testing.TB, s syslog.Settings, log zerolog.Logger) sink.Sink {
 	t.Helper()
-	snk, err := syslog.Type.Open(t.Context(), sink.Env{Lane: "acme/siem", Source: "acme", Log: log}, &s)
+	snk, err := syslog.Type.Open(t.Context(), sink.Env{Lane: "acme/siem", Source: "acme", Dataset: "planetscale.audit", Log: log}, &s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return snk
 }
 
-// batch makes n records with bodies that differ.
+// batch makes n records with different bodies.
 func batch(first, n int) []sink.Record {
 	records := make([]sink.Record, n)
 	for i := range records {
@@ -69,8 +70,8 @@ func deliver(t testing.TB, snk sink.Sink, records []sink.Record) (failures int) 
 	}
 }
 
-// wantError checks for a retryable error with this text and, if there is more,
-// with these words in its hint.
+// wantError checks for a retryable error with this text and, if given, with these words
+// in its hint.
 func wantError(t testing.TB, err error, want string, hint ...string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
@@ -79,21 +80,17 @@ func wantError(t testing.TB, err error, want string, hint ...string) {
 	if sink.IsPermanent(err) {
 		t.Errorf("a permanent error, although nothing is wrong with the record: %v", err)
 	}
-	var hinted interface{ Hint() string }
 	for _, h := range hint {
-		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), h) {
+		if !strings.Contains(failure.Hint(err), h) {
 			t.Errorf("no hint with %q at %v", h, err)
 		}
 	}
 }
 
-// classOf is what the lane goes by to tell trouble that does not pass.
+// classOf returns the error's class, by which the lane recognizes trouble that does not
+// pass.
 func classOf(err error) string {
-	var class interface{ ErrorClass() string }
-	if errors.As(err, &class) {
-		return class.ErrorClass()
-	}
-	return ""
+	return failure.Class(err)
 }
 
 func wantArrived(t testing.TB, got [][]byte, records []sink.Record) {
@@ -113,7 +110,7 @@ func wantArrived(t testing.TB, got [][]byte, records []sink.Record) {
 	}
 }
 
-func TestOpeningTellsWhatIsWeak(t *testing.T) {
+func TestOpenWarnsOfWeakSettings(t *testing.T) {
 	for _, tt := range []struct {
 		words, want string
 		change      func(*syslog.Settings)
@@ -137,8 +134,8 @@ func TestOpeningTellsWhatIsWeak(t *testing.T) {
 	}
 }
 
-// TestRecordsAreNamedByTheirPlaceInTheBatch has records of which no message can be
-// made among those that a receiver takes, and those that it does not.
+// TestRecordsAreNamedByTheirPlaceInTheBatch mixes records without a message with records
+// that the receiver takes or does not take.
 func TestRecordsAreNamedByTheirPlaceInTheBatch(t *testing.T) {
 	r := newAnswering(t)
 	snk := open(t, settings(t, "relp://"+r.address))
@@ -192,12 +189,12 @@ func TestCheck(t *testing.T) {
 	check := func(t *testing.T, s syslog.Settings) (string, error) {
 		return open(t, s).(sink.Checker).Check(t.Context())
 	}
-	t.Run("says what a receiver's word is worth", func(t *testing.T) {
+	t.Run("describes the guarantee of each transport", func(t *testing.T) {
 		_, udp := newDatagrams(t)
 		for url, want := range map[string]string{
 			newReceiver(t, nil).url():           "its kernel acknowledges",
 			"relp://" + newAnswering(t).address: "acknowledges each",
-			udp:                                 "nobody says",
+			udp:                                 "no receiver confirms",
 		} {
 			s := settings(t, url)
 			s.Settle = settle
@@ -223,7 +220,7 @@ func TestCheck(t *testing.T) {
 		_, err := check(t, r.settings)
 		wantError(t, err, "connection refused", "start the receiver")
 	})
-	t.Run("fails if the receiver does not leave it at that", func(t *testing.T) {
+	t.Run("fails if the receiver ends the connection", func(t *testing.T) {
 		url := peer(t, func(conn *conn) { _ = conn.Close() })
 		_, err := check(t, settings(t, url))
 		wantError(t, err, "", "the receiver ended the connection")

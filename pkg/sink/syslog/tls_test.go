@@ -10,8 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 )
 
-// TestTLS has what is wrong between two certificates told with what to do, by
-// Check as well as by Publish.
+// TestTLS checks that Check and Publish report certificate errors with a hint.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
@@ -39,7 +38,7 @@ func TestTLS(t *testing.T) {
 		{"a name that is not in the certificate", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile, s.TLS.ServerName = ca, "other.example.com" }, "tls.server_name"},
 		{"no certificate of ours", demanding, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "tls.cert_file"},
 		{"a file that is gone", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile = filepath.Join(dir, "gone.pem") }, "files named under tls"},
-		{"no TLS there", nil, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "speaks no TLS; write tcp://"},
+		{"no TLS there", nil, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "does not use TLS; write tcp://"},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			s := settings(t, "tls://"+address(t, tt.server))
@@ -62,8 +61,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// address is that of a receiver with TLS, or of one that answers a handshake with
-// something else.
+// address returns the address of a receiver with TLS, or of a server that answers a
+// handshake with something else.
 func address(t *testing.T, config *tls.Config) string {
 	if config != nil {
 		return newReceiver(t, config).address

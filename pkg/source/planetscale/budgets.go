@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
 
 // Budgets holds the budget of each credential.
@@ -15,14 +16,14 @@ type Budgets struct {
 	list []*credential
 }
 
-// credential is what the API counts requests by, as far as anybody knows.
+// credential is what the API presumably counts requests by.
 type credential struct {
 	host           string
 	serviceTokenID string
 	serviceToken   setting.Secret
 	accessToken    setting.Secret
 
-	budget  budget
+	budget  cursorlog.Budget
 	sources int
 }
 
@@ -31,9 +32,9 @@ func (c *credential) equal(other *credential) bool {
 		c.serviceToken.Equal(other.serviceToken) && c.accessToken.Equal(other.accessToken)
 }
 
-// join returns the budget of the credential of a source. The function returned
-// takes the source and its rate away.
-func (b *Budgets) join(s *Settings, u *url.URL) (shared *budget, leave func()) {
+// of returns the budget of a source's credential. leave ends the source's use of it; the
+// last one removes the budget.
+func (b *Budgets) of(s *Settings, u *url.URL) (shared *cursorlog.Budget, leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := &credential{
@@ -45,18 +46,16 @@ func (b *Budgets) join(s *Settings, u *url.URL) (shared *budget, leave func()) {
 		b.list = append(b.list, c)
 	}
 	c.sources++
-	slower := c.budget.join(s.RequestsPerMinute)
 	return &c.budget, sync.OnceFunc(func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		slower()
 		if c.sources--; c.sources == 0 {
 			b.list = slices.DeleteFunc(b.list, func(other *credential) bool { return other == c })
 		}
 	})
 }
 
-// hostOf names the server behind an address, however the address is written.
+// hostOf returns the same host and port for every way to write an address.
 func hostOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

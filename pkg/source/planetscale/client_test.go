@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,13 +17,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// server is an API of one answer.
+// server is an API with one answer.
 type server func(r *http.Request) *http.Response
 
 func (s server) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -90,8 +92,8 @@ func TestAnswersAreClassified(t *testing.T) {
 				if !errors.As(err, &got) {
 					t.Fatalf("got %v, want a source.Error", err)
 				}
-				if got.Class != c.class || got.Patience < c.least || !strings.Contains(got.Hint(), c.hint) {
-					t.Errorf("got %s, patience %s, hint %q", got.Class, got.Patience, got.Hint())
+				if got.Class != c.class || failure.RetryAfter(err) < c.least || !strings.Contains(got.Hint, c.hint) {
+					t.Errorf("got %s, retry after %s, hint %q", got.Class, failure.RetryAfter(err), got.Hint)
 				}
 				if strings.Contains(err.Error(), "<html") {
 					t.Errorf("markup in %q", err)
@@ -151,7 +153,7 @@ func TestRequestsStayWithinTheBudget(t *testing.T) {
 		s.RequestsPerMinute = 500
 		budgets := &planetscale.Budgets{}
 		var lanes []source.Reader
-		for range 2 { // two sources of one credential
+		for range 2 { // two sources with one credential
 			src, err := planetscale.New(s, planetscale.Options{Log: zerolog.Nop(), Transport: sim.Transport(), Budgets: budgets})
 			if err != nil {
 				t.Fatal(err)
@@ -201,8 +203,8 @@ func TestA429PausesAllLanes(t *testing.T) {
 			}
 			return answer(200, empty)
 		})
-		if err == nil {
-			t.Fatal("got no error for a 429")
+		if got, ok := errors.AsType[*source.Error](err); !ok || got.Class != source.Throttled {
+			t.Fatalf("got %v for a 429, want class %s", err, source.Throttled)
 		}
 		if _, err := src.Check(t.Context()); err != nil {
 			t.Fatal(err)
@@ -255,9 +257,63 @@ func TestLanesShareRequestsInFlightAndPolls(t *testing.T) {
 		if got := events.Load(); got != lanes*5000 {
 			t.Errorf("got %d events, want %d", got, lanes*5000)
 		}
-		// 50 pages, 120 polls, and down to the floor four times.
+		// 50 pages, 120 polls, and four walks down to the floor.
 		if got := sim.RequestCount(); got > 50+120+4*8 {
 			t.Errorf("got %d requests for %d lanes", got, lanes)
+		}
+	})
+}
+
+// A lane starts after the others of its source have polled. It does not wait for the next
+// poll, which may be long after; afterwards it shares the polls.
+func TestALaneThatBeginsPollsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := simulator.New(simulator.Config{Events: 20})
+		s := defaults
+		s.PollInterval = setting.Duration(time.Minute)
+		src := newSource(t, sim, s)
+		defer src.Close()
+		began := time.Now()
+		var readers []source.Reader
+		for range 3 {
+			pos, err := src.Start(t.Context(), source.Start{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := src.Open(pos, source.Env{Log: zerolog.Nop()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, err := r.Next(t.Context()); err != nil || len(p.Events) != 0 {
+				t.Fatalf("got %d events, %v; want a page that only saves what was listed", len(p.Events), err)
+			}
+			if p, err := r.Next(t.Context()); err != nil || len(p.Events) != 20 || !p.CaughtUp {
+				t.Fatalf("got %d events, caught up %v, %v; want all 20", len(p.Events), p.CaughtUp, err)
+			}
+			readers = append(readers, r)
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("the lanes read their first pages in %s", took)
+		}
+		sent := sim.RequestCount()
+		sim.Append(1)
+		var reading sync.WaitGroup
+		for _, r := range readers {
+			reading.Go(func() {
+				if p, err := r.Next(t.Context()); err != nil || len(p.Events) != 1 {
+					t.Errorf("got %d events, %v; want the new one", len(p.Events), err)
+				}
+			})
+		}
+		reading.Wait()
+		if got := sim.RequestCount() - sent; got != 1 {
+			t.Errorf("the lanes polled %d times, want once for all", got)
+		}
+		for _, r := range readers {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -277,15 +333,19 @@ func TestPositionsOfAnotherLogAreRefused(t *testing.T) {
 	for name, s := range map[string]planetscale.Settings{"organization": other, "host": elsewhere} {
 		src := newSource(t, sim, s)
 		_, err := src.Open(pos, source.Env{})
-		var hint interface{ Hint() string }
-		if err == nil || !errors.As(err, &hint) {
-			t.Errorf("%s: got %v, want an error with a hint", name, err)
+		if !failure.IsUnusable(err) || failure.Hint(err) == "" || !strings.Contains(err.Error(), `the position is of organization "acme" at api.planetscale.com`) {
+			t.Errorf("%s: got %v, want whose position it is, with a hint", name, err)
 		}
 		src.Close()
 	}
-	for _, corrupt := range []string{``, `{}`, `null`, `{"v":2}`, `[]`, strings.Replace(string(pos), `"named":{}`, `"named":{"a":"b"}`, 1), string(pos[:len(pos)-1])} {
-		if _, err := src.Open(source.Position(corrupt), source.Env{}); err == nil {
-			t.Errorf("position %s was accepted", corrupt)
+	for corrupt, want := range map[string]string{
+		``: "unexpected end", string(pos[:len(pos)-1]): "unexpected end",
+		`{}`: "version 0 is not supported", `null`: "a position is an object", `{"v":2}`: "version 2 is not supported",
+		`[]`: "a position is an object", `{"v":1,"named":[]}`: "is not an object", `{"v":1}`: `"named" is missing`,
+		strings.Replace(string(pos), `"named":{}`, `"named":{"a":"b"}`, 1): `time of "a" is "b"`,
+	} {
+		if _, err := src.Open(source.Position(corrupt), source.Env{}); !failure.IsUnusable(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("position %s: got %v, want %q", corrupt, err, want)
 		}
 	}
 }

@@ -1,189 +1,179 @@
 package planetscale
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unsafe"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
 
-// page is an answer of the API as a walk sees it. Its events stand as they were
-// listed.
-type page struct {
-	listed    []listed
-	hasNext   bool
-	cursorEnd string    // "" if null
-	clocks    reading   // before the server answered
-	ahead     int64     // a time later than this decides nothing
-	read      time.Time // when the answer came
-	body      []byte    // what the strings and slices of listed point into
+// Skim reads only what a walk needs from the body of a 200. It accepts the same bodies
+// as Decode.
+func (c *client) Skim(body []byte, l *cursorlog.Listing) error {
+	return c.echo.Error(skim(body, l))
 }
 
-// listed is what decides about an event: which one it is, and when it happened,
-// in whole milliseconds of its created_at where that can be trusted.
-type listed struct {
-	id       string
-	at       int64 // milliseconds since the epoch, if timed
-	timed    bool  // created_at can be read
-	dated    bool  // and is not ahead of all clocks
-	nameless bool  // without an id of its own: its bytes stand for it, which others may share
-	raw      []byte
+// Decode reads the body of a 200.
+func (c *client) Decode(body []byte, room []source.Event) (cursorlog.Page, error) {
+	p, err := decode(body, room)
+	return p, c.echo.Error(err)
 }
 
-// below tells whether the event claims a time below the floor. What is below is
-// settled, whatever a clock says of it.
-func (l *listed) below(floor int64) bool { return l.timed && l.at < floor }
-
-// maxID bounds what a position and every record carry. The API's ids have 12
-// bytes.
-const maxID = 255
-
-// skim reads of the body of a 200 what a walk needs. It accepts what decode
-// does.
-func skim(body []byte, clocks reading, ahead int64, read time.Time) (*page, error) {
-	p := &page{clocks: clocks, ahead: ahead, read: read, body: body}
-	return p, newDecoder(p).envelope()
-}
-
-// decode reads the body of a 200. An element of data that cannot be read does
-// not fail the page: it becomes an event of its raw bytes. The events stand as
-// listed does. Both reuse the memory of what is handed in.
-func decode(p *page, events []source.Event, organization string) ([]source.Event, error) {
-	if len(p.body) > 0 && p.body[0] == mark {
-		return decodeOversized(p, events, organization)
+func skim(body []byte, l *cursorlog.Listing) error {
+	*l = cursorlog.Listing{Entries: l.Entries[:0]}
+	if isOversized(body) {
+		return skimOversized(body, l)
 	}
-	d := newDecoder(p)
-	d.full, d.events, d.organization = true, slices.Grow(events[:0], pageLimit), organization
-	if err := d.envelope(); err != nil {
-		return nil, err
+	d := decoder{Scanner: rawjson.Scanner{In: body}, listing: l}
+	return d.answer()
+}
+
+// decode reads events into the memory of room. An element of data that cannot be
+// decoded does not fail the page: it becomes an event of its raw bytes.
+func decode(body []byte, room []source.Event) (cursorlog.Page, error) {
+	if isOversized(body) {
+		return decodeOversized(body, room)
 	}
-	d.placeUndated()
-	return d.events, nil
+	d := decoder{Scanner: rawjson.Scanner{In: body}, listing: &cursorlog.Listing{}, full: true, events: slices.Grow(room[:0], pageLimit)}
+	if err := d.answer(); err != nil {
+		return cursorlog.Page{}, err
+	}
+	return cursorlog.Page{Events: d.events, HasNext: d.listing.HasNext, Cursor: d.listing.Cursor}, nil
 }
 
 type decoder struct {
-	scanner
-	page         *page
-	full         bool // not only what a walk needs
-	events       []source.Event
-	skimmed      source.Event
-	keys         keys // of the event before
-	organization string
+	rawjson.Scanner
+	listing *cursorlog.Listing
+	full    bool // decode events too, not only what a walk needs
+	events  []source.Event
+	skimmed source.Event
+	keys    rawjson.Keys // of the event before
 }
 
-// newDecoder reads p.body. Nobody writes to a body once it was read, so its text
-// needs no copy.
-func newDecoder(p *page) *decoder {
-	return &decoder{scanner: scanner{text: unsafe.String(unsafe.SliceData(p.body), len(p.body))}, page: p}
+// envelope is what must stand around the events of an answer.
+type envelope struct {
+	isList, hasData, saysNext bool // saysNext: has_next is a boolean
+	hasNext                   bool
 }
 
-func (d *decoder) envelope() error {
-	var isList, hasData, hasHasNext bool
-	if d.peek() != '{' {
-		return d.fail("an answer is an object")
+// set takes a member of an answer other than data and the cursors.
+func (e *envelope) set(key, value string) {
+	switch key {
+	case "type":
+		e.isList = value == `"list"`
+	case "has_next":
+		e.hasNext = value == "true"
+		e.saysNext = e.hasNext || value == "false"
 	}
-	err := d.object(0, nil, func(key string, plain bool) error {
+}
+
+func (e *envelope) check() error {
+	switch {
+	case !e.isList:
+		return errors.New(`"type" is not "list"`)
+	case !e.hasData:
+		return errors.New(`"data" is missing`)
+	case !e.saysNext:
+		return errors.New(`"has_next" is not a boolean`)
+	}
+	return nil
+}
+
+// answer reads an answer.
+func (d *decoder) answer() error {
+	var around envelope
+	if d.Peek() != '{' {
+		return d.Unexpected("an answer is an object")
+	}
+	err := d.Object(0, nil, func(key string) error {
 		switch key {
-		case "type":
-			text, err := d.value(1)
-			isList = text == `"list"`
-			return err
-		case "has_next":
-			text, err := d.value(1)
-			hasHasNext = text == "true" || text == "false"
-			d.page.hasNext = text == "true"
-			return err
 		case "cursor_end":
 			var problem string
 			text, err := d.text(&problem)
 			if problem != "" {
 				return errors.New("cursor_end is " + problem)
 			}
-			d.page.cursorEnd = strings.Clone(text) // outlives the page
+			d.listing.Cursor = text
 			return err
 		case "data":
-			if d.peek() != '[' {
-				return d.fail("data is an array")
+			if d.Peek() != '[' {
+				return d.Unexpected("data is an array")
 			}
-			hasData = true
-			d.page.listed, d.events = slices.Grow(d.page.listed[:0], pageLimit), d.events[:0]
-			return d.array(1, d.element)
+			around.hasData = true
+			d.events = d.events[:0]
+			if !d.full {
+				d.listing.Entries = slices.Grow(d.listing.Entries[:0], pageLimit)
+			}
+			return d.Array(1, d.element)
 		}
-		_, err := d.value(1)
+		text, err := d.Value(1)
+		around.set(key, text)
 		return err
 	})
-	switch {
-	case err != nil:
-		return err
-	case !isList:
-		return errors.New(`"type" is not "list"`)
-	case !hasData:
-		return errors.New(`"data" is missing`)
-	case !hasHasNext:
-		return errors.New(`"has_next" is not a boolean`)
+	if err == nil {
+		err = around.check()
 	}
-	return d.end()
+	if err != nil {
+		return err
+	}
+	d.listing.HasNext = around.hasNext
+	return d.End()
 }
 
 func (d *decoder) element() error {
-	d.space()
-	start := d.pos
-	l, e := d.next()
-	err := d.event(l, e)
-	if err == nil && d.peek() != ',' && d.peek() != ']' {
-		err = d.fail("after an element")
+	d.Peek() // An element begins after the white space.
+	start := d.Pos
+	e := d.next()
+	err := d.event(e)
+	if err == nil && d.Peek() != ',' && d.Peek() != ']' {
+		err = d.Unexpected("after an element")
 	}
 	if err != nil {
-		*l, *e = listed{}, source.Event{Problem: "event: " + err.Error()}
-		d.pos = start
-		if _, lost := d.extent(); lost != nil {
+		*e = source.Event{Problem: "event: " + err.Error()}
+		d.Pos = start
+		if lost := d.Extent(); lost != nil {
 			return lost
 		}
 	}
 	// The element may end in white space, which is not part of it.
-	end := start + len(strings.TrimRight(d.scanner.text[start:d.pos], " \t\r\n"))
-	l.raw = d.page.body[start:end:end]
-	if l.id == "" {
-		sum := sha256.Sum256(l.raw)
-		l.id, l.nameless = "sha256:"+hex.EncodeToString(sum[:]), true
+	end := start + len(bytes.TrimRight(d.In[start:d.Pos], " \t\r\n"))
+	e.Raw = d.In[start:end:end]
+	if !d.full {
+		entry := cursorlog.Entry{ID: e.ID, Raw: e.Raw}
+		if !e.Time.IsZero() {
+			entry.At = e.Time.UnixMilli()
+		}
+		d.listing.Entries = append(d.listing.Entries, entry)
 	}
-	e.ID, e.Raw, e.Organization, e.Read = l.id, l.raw, d.organization, d.page.read
 	return nil
 }
 
-// next makes room for an event. What a walk does not need is written to where it
-// is overwritten.
-func (d *decoder) next() (*listed, *source.Event) {
-	d.page.listed = append(d.page.listed, listed{})
-	l := &d.page.listed[len(d.page.listed)-1]
+// next returns an empty event to decode into. When skimming, all share one.
+func (d *decoder) next() *source.Event {
 	if !d.full {
 		d.skimmed = source.Event{}
-		return l, &d.skimmed
+		return &d.skimmed
 	}
 	d.events = append(d.events, source.Event{})
-	return l, &d.events[len(d.events)-1]
+	return &d.events[len(d.events)-1]
 }
 
-func (d *decoder) event(l *listed, e *source.Event) error {
-	if d.peek() != '{' {
-		return d.fail("an event is an object")
+func (d *decoder) event(e *source.Event) error {
+	if d.Peek() != '{' {
+		return d.Unexpected("an event is an object")
 	}
 	var created string
-	err := d.object(2, &d.keys, func(key string, plain bool) error {
-		if !plain {
-			key = unquote(key)
-		}
+	err := d.Object(2, &d.keys, func(key string) error {
 		var field *string
 		switch {
 		case key == "id":
-			field = &l.id
+			field = &e.ID
 		case key == "created_at":
 			field = &created
 		case !d.full:
@@ -193,7 +183,7 @@ func (d *decoder) event(l *listed, e *source.Event) error {
 			field = fieldOf(e, key)
 		}
 		if field == nil {
-			_, err := d.value(3)
+			_, err := d.Value(3)
 			return err
 		}
 		var problem string
@@ -207,25 +197,18 @@ func (d *decoder) event(l *listed, e *source.Event) error {
 	if err != nil {
 		return err
 	}
-	if l.id == "" || len(l.id) > maxID {
-		return fmt.Errorf("an event has an id of 1 to %d bytes", maxID)
+	if e.ID == "" || len(e.ID) > cursorlog.MaxID {
+		return fmt.Errorf("an event has an id of 1 to %d bytes", cursorlog.MaxID)
 	}
 	at, doubt := timeOf(created)
-	if doubt == "" {
-		l.at, l.timed = at.UnixMilli(), true
-		if l.at > d.page.ahead {
-			doubt = fmt.Sprintf("%.40q is ahead of the clocks", created)
-		}
-	}
 	if doubt != "" {
 		note(e, "created_at "+doubt)
-		return nil
 	}
-	e.Time, l.dated = at, true
+	e.Time = at
 	return nil
 }
 
-// fieldOf is where the text under key belongs, nil if nowhere.
+// fieldOf returns the field that holds the text of a key, nil if none does.
 func fieldOf(e *source.Event, key string) *string {
 	switch key {
 	case "audit_action":
@@ -239,60 +222,54 @@ func fieldOf(e *source.Event, key string) *string {
 	case "actor_display_name":
 		return &e.Actor.Name
 	case "auditable_id":
-		return &e.Auditable.ID
+		return &e.Objects[0].ID
 	case "auditable_type":
-		return &e.Auditable.Type
+		return &e.Objects[0].Type
 	case "auditable_display_name":
-		return &e.Auditable.Name
+		return &e.Objects[0].Name
 	case "target_id":
-		return &e.Target.ID
+		return &e.Objects[1].ID
 	case "target_type":
-		return &e.Target.Type
+		return &e.Objects[1].Type
 	case "target_display_name":
-		return &e.Target.Name
+		return &e.Objects[1].Name
 	case "remote_ip":
 		return &e.RemoteIP
 	case "location":
 		return &e.Location
 	case "updated_at":
-		return &e.Updated
+		return &e.Modified
 	}
 	return nil
 }
 
-// text reads a string or null. A number or boolean gives its literal, since
-// the text is worth more than its type; of anything else problem tells.
+// text reads a string or null. A number or boolean becomes its literal: the text is worth
+// more than its type. Anything else sets problem.
 func (d *decoder) text(problem *string) (string, error) {
-	switch d.peek() {
+	switch d.Peek() {
 	case '"':
-		raw, plain, err := d.quoted()
-		if err != nil || plain {
-			return raw, err
-		}
-		return unquote(raw), nil
+		return d.Quoted()
 	case 'n':
-		_, err := d.value(3)
+		_, err := d.Value(3)
 		return "", err
 	case '{', '[':
-		_, err := d.value(3)
+		_, err := d.Value(3)
 		*problem = "not a string"
 		return "", err
 	}
-	return d.value(3)
+	return d.Value(3)
 }
 
 func (d *decoder) metadata(e *source.Event) error {
-	d.space()
-	start := d.pos
-	text, err := d.value(3)
+	text, err := d.Value(3)
 	e.Metadata = nil
 	if err == nil && text != "null" {
-		e.Metadata = d.page.body[start:d.pos:d.pos]
+		e.Metadata = d.In[d.Pos-len(text) : d.Pos : d.Pos]
 	}
 	return err
 }
 
-// timeOf reads created_at. Of a time that decides nothing, doubt says why.
+// timeOf parses created_at. doubt is the reason why a time cannot be used.
 func timeOf(created string) (t time.Time, doubt string) {
 	t, ok := timestamp.Parse(created)
 	switch {
@@ -301,7 +278,7 @@ func timeOf(created string) (t time.Time, doubt string) {
 	case !ok:
 		return time.Time{}, fmt.Sprintf("%.40q is not a time", created)
 	case t.UnixMilli() <= 0:
-		return time.Time{}, fmt.Sprintf("%.40q is before the API was", created)
+		return time.Time{}, fmt.Sprintf("%.40q is before the API existed", created)
 	}
 	return t.UTC(), ""
 }
@@ -310,26 +287,5 @@ func timeOf(created string) (t time.Time, doubt string) {
 func note(e *source.Event, problem string) {
 	if e.Problem == "" {
 		e.Problem = problem
-	}
-}
-
-// placeUndated gives an event without a time of its own that of the next dated
-// one in the list, else of the one before it, else when it was read.
-func (d *decoder) placeUndated() {
-	near := time.Time{}
-	for i := len(d.events) - 1; i >= 0; i-- {
-		if e := &d.events[i]; d.page.listed[i].dated {
-			near = e.Time
-		} else {
-			e.Time = near
-		}
-	}
-	near = d.page.read
-	for i := range d.events {
-		if e := &d.events[i]; e.Time.IsZero() {
-			e.Time = near
-		} else {
-			near = e.Time
-		}
 	}
 }

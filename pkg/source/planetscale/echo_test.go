@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"os"
 
@@ -16,8 +18,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 )
 
-// A server that gives back what was sent, in any form and with any status, does not
-// get the token into an error, nor one that was rotated since.
+// A server repeats what it got, in any form and with any status. No error contains the
+// token, nor a token that was rotated since.
 func TestTokenThatIsEchoed(t *testing.T) {
 	const canary, older = "canary-secret/42+x", "former-secret/41+y"
 	escape := strings.NewReplacer("-", `\u002d`, "/", `\/`).Replace
@@ -35,6 +37,9 @@ func TestTokenThatIsEchoed(t *testing.T) {
 		"an address":                func(token, _ string) string { return "got " + url.QueryEscape(token) },
 		"behind a long text":        func(token, _ string) string { return strings.Repeat("x", 500) + token },
 		"at the end of what shows":  func(token, _ string) string { return strings.Repeat("x", 115) + token },
+		"where a text is cut":       func(token, _ string) string { return strings.Repeat("\u200b", 8<<10/3) + token },
+		"where a message is cut":    func(token, _ string) string { return `{"message":"` + strings.Repeat(" ", 8<<10-8) + token + `"}` },
+		"behind others":             func(token, _ string) string { return strings.Repeat(token+"\n", 8<<10/len(token)) },
 	}
 	statuses := []int{400, 401, 403, 404, 407, 418, 422, 429, 500, 502, 503, 301}
 	for name, body := range bodies {
@@ -61,11 +66,11 @@ func TestTokenThatIsEchoed(t *testing.T) {
 				}
 				want(err)
 				if status == 429 || status >= 500 {
-					return // The budget waits now.
+					return // From here on the budget waits.
 				}
 				write(canary)
 				_, err = src.Check(t.Context())
-				want(err) // about the old one
+				want(err) // the error is about the old token
 				echoed = canary
 				_, err = src.Check(t.Context())
 				want(err)
@@ -74,7 +79,7 @@ func TestTokenThatIsEchoed(t *testing.T) {
 	}
 }
 
-// Nor does one in an error of the connection.
+// The same holds for an error of the connection.
 func TestTokenInAnErrorOfTheConnection(t *testing.T) {
 	s := planetscale.Defaults
 	s.Organization, s.AccessToken = "acme", setting.NewSecret("canary-secret/42")
@@ -89,6 +94,22 @@ func TestTokenInAnErrorOfTheConnection(t *testing.T) {
 	}
 	if err := src.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The same holds for a part of the token at the end of a broken answer.
+func TestTokenThatBreaksOff(t *testing.T) {
+	s := planetscale.Defaults
+	s.Organization, s.AccessToken = "acme", setting.NewSecret("canary-secret/42")
+	for _, status := range []int{401, 429, 503} {
+		_, err := ask(t, s, func(*http.Request) *http.Response {
+			a := answer(status, "")
+			a.Body = io.NopCloser(io.MultiReader(strings.NewReader("got canary-sec"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return a
+		})
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%d: got %v, want an error without the token", status, err)
+		}
 	}
 }
 

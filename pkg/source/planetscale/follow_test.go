@@ -2,20 +2,24 @@ package planetscale_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// testing.TB and rapid.T have this in common.
+// tester is what testing.TB and rapid.T have in common.
 type tester interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -28,6 +32,7 @@ type follower struct {
 	t         tester
 	server    *simulator.Server
 	source    *planetscale.Source
+	restart   func() *planetscale.Source // after a crash; default: the source stays
 	reader    source.Reader
 	saved     source.Position
 	start     source.Start
@@ -35,6 +40,7 @@ type follower struct {
 	seen      map[string]int
 	failures  []error
 	patience  int // failures before the test gives up; default 500
+	memory    source.Memory
 }
 
 var defaults = func() planetscale.Settings {
@@ -49,7 +55,7 @@ func newSource(t tester, server *simulator.Server, s planetscale.Settings) *plan
 	return newSourceAt(t, server, s, time.Now)
 }
 
-// newSourceAt is newSource on a machine with a clock of its own.
+// newSourceAt is like newSource, on a machine with the given clock.
 func newSourceAt(t tester, server *simulator.Server, s planetscale.Settings, now func() time.Time) *planetscale.Source {
 	t.Helper()
 	var transport http.RoundTripper = server.Transport()
@@ -63,6 +69,32 @@ func newSourceAt(t tester, server *simulator.Server, s planetscale.Settings, now
 func follow(t tester, server *simulator.Server, s planetscale.Settings) *follower {
 	t.Helper()
 	return &follower{t: t, server: server, source: newSource(t, server, s), seen: map[string]int{}}
+}
+
+// cases counts the cases of tests that have many.
+var cases atomic.Int64
+
+// thinned reports whether to leave out a case: a short run has a fifth of them, and
+// another fifth if the tests are shuffled.
+func thinned() bool { return testing.Short() && cases.Add(1)%5 != 1 }
+
+// eachOrder follows a log that lists the newest event first, and one that lists the
+// oldest first.
+func eachOrder(t *testing.T, words string, c simulator.Config, test func(t *testing.T, f *follower)) {
+	t.Helper()
+	for _, order := range orders {
+		if thinned() {
+			continue
+		}
+		t.Run(strings.TrimSpace(name(words, " ", order)), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.Order = order
+				f := follow(t, simulator.New(c), defaults)
+				defer f.close()
+				test(t, f)
+			})
+		})
+	}
 }
 
 // open starts the reader from the saved position.
@@ -79,7 +111,7 @@ func (f *follower) open() {
 		}
 		f.fail(err)
 	}
-	r, err := f.source.Open(f.saved, source.Env{Lane: "acme/test", Log: zerolog.Nop()})
+	r, err := f.source.Open(f.saved, source.Env{Lane: "acme/test", Log: zerolog.Nop(), Memory: f.memory})
 	if err != nil {
 		f.t.Fatalf("Open: %v", err)
 	}
@@ -93,19 +125,18 @@ func (f *follower) fail(err error) {
 	if len(f.failures) > max(500, f.patience) {
 		f.t.Fatalf("no progress: %v", err)
 	}
-	wait := 500 * time.Millisecond
-	var e *source.Error
-	if errors.As(err, &e) {
-		wait = max(wait, e.Patience)
-	}
-	time.Sleep(wait)
+	time.Sleep(max(500*time.Millisecond, failure.RetryAfter(err)))
 }
 
-// crash forgets everything but the saved position.
+// crash discards everything but the saved position.
 func (f *follower) crash() {
 	if f.reader != nil {
 		f.reader.Close()
 		f.reader = nil
+	}
+	if f.restart != nil {
+		f.closeSource()
+		f.source = f.restart()
 	}
 }
 
@@ -130,11 +161,23 @@ func (f *follower) page(ctx context.Context) (source.Page, bool) {
 	}
 }
 
+// events takes and saves pages until one has events, which it publishes and does not save.
+func (f *follower) events() source.Page {
+	f.t.Helper()
+	for {
+		p, ok := f.page(context.Background())
+		if !ok || len(p.Events) > 0 {
+			return p
+		}
+		f.save(p)
+	}
+}
+
 func (f *follower) save(p source.Page) {
 	f.saved = p.Next
 }
 
-// catchUp reads and saves until nothing is known to wait.
+// catchUp reads and saves until no event is known to wait.
 func (f *follower) catchUp() {
 	f.t.Helper()
 	for {
@@ -146,10 +189,15 @@ func (f *follower) catchUp() {
 	}
 }
 
+// between keeps the end of a run apart from polls. Polls, pauses and delays take
+// multiples of half a second, so at the same instant chance would decide which comes
+// first.
+const between = 7 * time.Millisecond
+
 // run reads and saves for a while.
 func (f *follower) run(d time.Duration) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeout(context.Background(), d+between)
 	defer cancel()
 	for ctx.Err() == nil {
 		p, ok := f.page(ctx)
@@ -162,14 +210,20 @@ func (f *follower) run(d time.Duration) {
 
 func (f *follower) close() {
 	f.t.Helper()
+	f.restart = nil
 	f.crash()
+	f.closeSource()
+}
+
+func (f *follower) closeSource() {
+	f.t.Helper()
 	if err := f.source.Close(); err != nil {
 		f.t.Errorf("Close: %v", err)
 	}
 }
 
-// wantAll requires that each event that was ever visible was delivered, exactly
-// once if times is 1, and that nothing was invented.
+// wantAll requires that each event that was ever visible was delivered, exactly once if
+// times is 1, and that no other event was.
 func (f *follower) wantAll(times int) {
 	f.t.Helper()
 	missing, repeated, all := 0, 0, map[string]bool{}
@@ -235,8 +289,8 @@ func (f *follower) gaps() int {
 
 func name(parts ...any) string { return fmt.Sprint(parts...) }
 
-// wantNearlyAll is wantAll, exactly once, for a log that goes on: the newest
-// events may not have been read yet.
+// wantNearlyAll is like wantAll, exactly once, for a log that grows: the newest events
+// may not have been read yet.
 func (f *follower) wantNearlyAll(yet time.Duration) {
 	f.t.Helper()
 	for e := range f.server.Ever() {
@@ -246,7 +300,7 @@ func (f *follower) wantNearlyAll(yet time.Duration) {
 	}
 }
 
-// wantAllBut is wantAll, exactly once, for a log from which events were deleted
+// wantAllBut is like wantAll, exactly once, for a log from which events were deleted
 // before they were read.
 func (f *follower) wantAllBut(deleted int) {
 	f.t.Helper()
@@ -260,6 +314,16 @@ func (f *follower) wantAllBut(deleted int) {
 		}
 	}
 	if missing > deleted {
-		f.t.Errorf("%d events that are gone were not delivered, want at most %d", missing, deleted)
+		f.t.Errorf("%d deleted events were not delivered, want at most %d", missing, deleted)
+	}
+}
+
+// wantGaps requires that so many gaps were delivered, and that each event that expired
+// undelivered lies within one.
+func (f *follower) wantGaps(want int) {
+	f.t.Helper()
+	f.wantExpiredTold()
+	if got := f.gaps(); got != want {
+		f.t.Errorf("got %d gaps, want %d", got, want)
 	}
 }

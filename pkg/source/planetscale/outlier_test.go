@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// TestEventFromLongAgoHidesNothingListedBehindIt puts events whose time is far
-// below the floor at the end of a page of new ones, where a log in the order of
-// insertion may list them.
+// TestEventFromLongAgoHidesNothingListedBehindIt puts events with times far below the
+// floor at the end of a page of new events. A log that lists in the order of insertion
+// may do that.
 func TestEventFromLongAgoHidesNothingListedBehindIt(t *testing.T) {
 	for _, order := range orders {
 		for _, strays := range []int{1, 20} {
@@ -38,7 +38,7 @@ func TestEventFromLongAgoHidesNothingListedBehindIt(t *testing.T) {
 	}
 }
 
-// TestTimesThatCannotBeTrueDecideNothing has times that parse and that no event
+// TestTimesThatCannotBeTrueDecideNothing uses times that can be parsed, but that no event
 // of the API can have.
 func TestTimesThatCannotBeTrueDecideNothing(t *testing.T) {
 	for _, created := range []string{"0000-01-01T00:00:00+10:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59-10:00"} {

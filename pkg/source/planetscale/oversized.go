@@ -6,24 +6,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"time"
+	"io"
 
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
 
-// An event that exceeds 16 MiB with its answer is never held in memory. The rest
-// of the answer is read as a stream, and a small page stands for it: with what the
-// answer says about the pages behind it, and an event that has the id, the time,
-// the action and the beginning of the large one. That event is a reject, so each
-// lane turns it into a dead letter and goes on.
+// An answer with one event that exceeds 16 MiB is never held in memory. Its rest is read
+// as a stream, and a small page replaces it. That page keeps has_next and the cursor, and
+// has an event with the id, time, action and first bytes of the large one. The event is a
+// reject: each lane turns it into a dead letter and continues.
 
 const (
 	beginning    = 32 << 10 // bytes of an oversized event that are kept
 	maxOversized = 1 << 30  // bytes of an answer that are read
 )
 
-// oversized is the body of a page that stands for a larger one, behind mark.
+// oversized is the body, after mark, of a page that replaces a larger one.
 type oversized struct {
 	Problem   string
 	Beginning []byte
@@ -33,33 +32,35 @@ type oversized struct {
 // mark begins no answer of an API: JSON has no byte like it.
 const mark = '\x00'
 
-// outline reads the rest of an answer to a request for one event, of which the
-// first bytes are in head, and returns the page that stands for it.
-func (c *client) outline(parent, ctx context.Context, head []byte, answer *http.Response, clocks reading, u urgency) (*page, error) {
+func isOversized(body []byte) bool { return len(body) > 0 && body[0] == mark }
+
+// outline reads the rest of an answer to a request for one event; head holds its first
+// bytes. It returns the body of a page that replaces the answer. unsure is true if the
+// answer did not say whether another page follows.
+func (c *client) outline(ctx context.Context, head []byte, rest io.Reader) (body []byte, unsure bool, err error) {
 	var o outline
-	err := o.read(newStream(head, answer.Body, c.mostBytes))
+	err = o.read(newStream(head, rest, c.mostBytes))
 	switch {
 	case err == nil:
 		o.complete = true
-		err = o.check()
+		if err = o.check(); err != nil {
+			err = fault(source.Malformed, fmt.Errorf("the answer of more than %d bytes is not a list of events: %w", maxBody, err), "")
+		}
 	case errors.Is(err, errEnough) || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = c.lookBehind(parent, &o, u)
+		err = o.nameCursor()
 	default:
 		err = unread(err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	p := &page{clocks: clocks, ahead: c.clock.ahead(clocks), read: time.Now().UTC()}
-	if p.body, err = o.body(); err != nil {
-		return nil, fault(source.Malformed, err, "")
+	if body, err = o.body(); err != nil {
+		return nil, false, fault(source.Malformed, err, "")
 	}
-	_, err = decode(p, nil, c.settings.Organization)
-	c.clock.learn(p)
-	return p, err
+	return body, !o.saysNext, nil
 }
 
-// unread is the error of an answer of which the rest cannot be read.
+// unread returns the error for an answer whose rest could not be read.
 func unread(err error) error {
 	class := source.Unavailable
 	if errors.Is(err, errSyntax) || errors.Is(err, errSeveral) {
@@ -68,10 +69,9 @@ func unread(err error) error {
 	return fault(class, fmt.Errorf("reading the rest of an answer of more than %d bytes: %w", maxBody, err), "")
 }
 
-// lookBehind finds out what the part of the answer that was not read would have
-// said: which cursor leads on, which is the event's id, and whether there is
-// anything behind it.
-func (c *client) lookBehind(ctx context.Context, o *outline, u urgency) error {
+// nameCursor sets the cursor of the next page where the answer was not read as far as
+// cursor_end: an event's id is a cursor, too.
+func (o *outline) nameCursor() error {
 	if o.cursorEnd == "" {
 		o.cursorEnd = o.name()
 	}
@@ -79,34 +79,18 @@ func (c *client) lookBehind(ctx context.Context, o *outline, u urgency) error {
 		return fault(source.Unavailable, fmt.Errorf("an event has no id in its first %d bytes, and its answer no cursor", o.size),
 			"ask PlanetScale's support to remove the event that is listed first here")
 	}
-	if o.saysNext {
-		return nil
-	}
-	p, err := c.request(ctx, o.cursorEnd, 1, u)
-	if err != nil && !errors.Is(err, errTooLarge) {
-		return err
-	}
-	o.hasNext = err != nil || len(p.listed) > 0
 	return nil
 }
 
-// check is what skim requires of any answer.
-func (o *outline) check() error {
-	if !o.isList || !o.hasData || !o.saysNext {
-		return fault(source.Malformed, fmt.Errorf("the answer of more than %d bytes is not a list of events", maxBody), "")
-	}
-	return nil
-}
-
-// name is the id of the event: its own, or else the cursor of a page that holds
-// nothing but the event.
+// name returns the event's id. Without one it is the cursor of the page, which holds only
+// this event.
 func (o *outline) name() string {
 	var id string
-	if err := json.Unmarshal(o.fields["id"], &id); err == nil && id != "" && len(id) <= maxID {
+	if err := json.Unmarshal(o.fields["id"], &id); err == nil && id != "" && len(id) <= cursorlog.MaxID {
 		return id
 	}
 	for _, cursor := range []string{o.cursorEnd, o.cursorStart} {
-		if cursor != "" && len(cursor) <= maxID {
+		if cursor != "" && len(cursor) <= cursorlog.MaxID {
 			return cursor
 		}
 	}
@@ -118,7 +102,7 @@ func (o *outline) name() string {
 
 func (o *outline) digest() string { return hex.EncodeToString(o.sum.Sum(nil)) }
 
-// problem says what became of the event.
+// problem is the reason in the dead letter.
 func (o *outline) problem() string {
 	if !o.complete {
 		return fmt.Sprintf("the event exceeds 16 MiB: its first %d bytes were read, SHA-256 of those %s; raw holds the first %d", o.size, o.digest(), len(o.beginning))
@@ -126,7 +110,7 @@ func (o *outline) problem() string {
 	return fmt.Sprintf("the event exceeds 16 MiB: %d bytes, SHA-256 %s; raw holds the first %d", o.size, o.digest(), len(o.beginning))
 }
 
-// body is that of the page that stands for the answer.
+// body returns the body of the page that replaces the answer.
 func (o *outline) body() ([]byte, error) {
 	answer := map[string]any{"type": "list", "has_next": o.hasNext, "cursor_end": nil, "data": []any{}}
 	if o.cursorEnd != "" {
@@ -149,7 +133,7 @@ func (o *outline) body() ([]byte, error) {
 	switch {
 	case o.events == 0:
 		return text, nil
-	case small: // The answer is large for another reason.
+	case small: // Something else makes the answer large.
 		return append(text[:len(text)-1:len(text)-1], fmt.Appendf(nil, `,"data":[%s]}`, o.beginning)...), nil
 	}
 	text, err = json.Marshal(oversized{Problem: o.problem(), Beginning: o.beginning, Answer: text})
@@ -159,21 +143,41 @@ func (o *outline) body() ([]byte, error) {
 	return append([]byte{mark}, text...), nil
 }
 
-// decodeOversized is decode for a page that stands for a larger one.
-func decodeOversized(p *page, events []source.Event, organization string) ([]source.Event, error) {
-	var o oversized
-	if err := json.Unmarshal(p.body[1:], &o); err != nil {
-		return nil, fmt.Errorf("an oversized event: %w", err)
+func parseOversized(body []byte) (o oversized, err error) {
+	if err := json.Unmarshal(body[1:], &o); err != nil {
+		return o, fmt.Errorf("an oversized event: %w", err)
 	}
-	inner := page{clocks: p.clocks, ahead: p.ahead, read: p.read, body: o.Answer}
-	events, err := decode(&inner, events, organization)
+	return o, nil
+}
+
+// skimOversized is skim for a page that replaces a larger one.
+func skimOversized(body []byte, l *cursorlog.Listing) error {
+	o, err := parseOversized(body)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := range events {
-		events[i].Raw, events[i].Problem, events[i].Reject = o.Beginning, o.Problem, true
-		inner.listed[i].raw = o.Beginning
+	if err := skim(o.Answer, l); err != nil {
+		return err
 	}
-	p.listed, p.hasNext, p.cursorEnd = inner.listed, inner.hasNext, inner.cursorEnd
-	return events, nil
+	for i := range l.Entries {
+		l.Entries[i].Raw = o.Beginning
+	}
+	return nil
+}
+
+// decodeOversized is decode for a page that replaces a larger one.
+func decodeOversized(body []byte, room []source.Event) (cursorlog.Page, error) {
+	o, err := parseOversized(body)
+	if err != nil {
+		return cursorlog.Page{}, err
+	}
+	p, err := decode(o.Answer, room)
+	if err != nil {
+		return cursorlog.Page{}, err
+	}
+	for i := range p.Events {
+		e := &p.Events[i]
+		e.Raw, e.Problem, e.Reject = o.Beginning, o.Problem, true
+	}
+	return p, nil
 }

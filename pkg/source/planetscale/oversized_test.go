@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -24,25 +23,42 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// oversizedFrom requests one event as a log does. If the answer does not say what
+// follows, it requests that, too.
 func oversizedFrom(t *testing.T, most int64, body func(r *http.Request) io.Reader) (*page, error) {
 	t.Helper()
 	s := Defaults
-	s.Organization, s.AccessToken, s.RequestsPerMinute = "acme", setting.NewSecret("token"), 0
-	src, err := New(s, Options{Log: zerolog.Nop(), Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+	s.Organization, s.AccessToken = "acme", setting.NewSecret("token")
+	c := newClient(&s, &url.URL{Scheme: "https", Host: "api.test"}, roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(body(r))}, nil
-	})})
-	if err != nil {
-		t.Fatal(err)
+	}))
+	c.mostBytes = most
+	request := func(cursor string) (*page, bool, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		a, err := c.List(ctx, cursor, 1)
+		if err != nil {
+			return nil, false, err
+		}
+		p, _, err := read(t, a.Body)
+		return p, a.Unsure, err
 	}
-	defer src.Close()
-	src.client.mostBytes = most
-	return src.client.list(t.Context(), "", poll)
+	p, unsure, err := request("")
+	if err != nil || !unsure {
+		return p, err
+	}
+	behind, _, err := request(p.cursorEnd)
+	if err != nil {
+		return nil, err
+	}
+	p.hasNext = len(behind.listed) > 0
+	return p, nil
 }
 
 var pad = strings.Repeat(strings.Repeat("0123456789 {[,]}", 64)+"\\n\\\"\\\\", 16<<20/1024)
 
-// An oversized event becomes a small one, whatever the order of the keys, and what
-// the answer says behind it is found.
+// An oversized event becomes a small one, whatever the order of the keys. What the answer
+// says about the rest of the log is found.
 func TestOversizedEventIsOutlined(t *testing.T) {
 	const id, created, action = `"id":"aaaabbbbcccc"`, `"created_at":"2026-01-02T11:00:00.000Z"`, `"audit_action":"branch.created"`
 	huge := `"metadata":{"id":"zzzzzzzzzzzz","x":[{"pad":"` + pad + `"}]}`
@@ -71,9 +87,9 @@ func TestOversizedEventIsOutlined(t *testing.T) {
 			if len(p.body) > 4*beginning {
 				t.Errorf("the page keeps %d bytes", len(p.body))
 			}
-			events, err := decode(p, nil, "acme")
-			if err != nil || len(events) != 1 || len(p.listed) != 1 {
-				t.Fatalf("got %d events, %v", len(events), err)
+			events := p.events
+			if len(events) != 1 || len(p.listed) != 1 {
+				t.Fatalf("got %d events", len(events))
 			}
 			e, l := &events[0], &p.listed[0]
 			if e.ID != test.id || l.id != test.id || e.Action != test.action || l.dated != test.dated || !e.Reject {
@@ -92,8 +108,8 @@ func TestOversizedEventIsOutlined(t *testing.T) {
 	}
 }
 
-// An event without end is left after so many bytes, or so long. What would have
-// stood behind it is asked for.
+// An event without end is abandoned after so many bytes or so much time. Another request
+// finds out what follows.
 func TestEndlessEventIsLeft(t *testing.T) {
 	const most = 20 << 20
 	begins := `{"data":[{"id":"a","created_at":"2026-01-02T11:00:00.000Z","location":"` + pad
@@ -123,9 +139,8 @@ func TestEndlessEventIsLeft(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					events, err := decode(p, nil, "acme")
-					if err != nil || len(events) != 1 || events[0].ID != "a" || !events[0].Reject || !strings.Contains(events[0].Problem, "were read") {
-						t.Fatalf("got %+v, %v", events, err)
+					if events := p.events; len(events) != 1 || events[0].ID != "a" || !events[0].Reject || !strings.Contains(events[0].Problem, "were read") {
+						t.Fatalf("got %+v", events)
 					}
 					if p.hasNext != (behind != "") || p.cursorEnd != "a" || fmt.Sprint(cursors) != "[ a]" {
 						t.Errorf("has_next %t, cursor_end %q after requests behind %q", p.hasNext, p.cursorEnd, cursors)
@@ -136,7 +151,7 @@ func TestEndlessEventIsLeft(t *testing.T) {
 	}
 }
 
-// What is wrong with the answer and not with one event stays an error.
+// A fault of the answer, rather than of one event, stays an error.
 func TestLargeAnswerThatIsNoOversizedEvent(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
 		"several events":    {`{"type":"list","has_next":false,"data":[{"id":"a"},{"id":"b","x":"` + pad + `"}]}`, "holds several"},
@@ -165,13 +180,12 @@ func TestSmallEventInALargeAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := decode(p, nil, "acme")
-	if err != nil || len(events) != 1 || events[0].Reject || events[0].Problem != "" || string(events[0].Raw) != good {
-		t.Errorf("got %+v, %v", events, err)
+	if events := p.events; len(events) != 1 || events[0].Reject || events[0].Problem != "" || string(events[0].Raw) != good {
+		t.Errorf("got %+v", events)
 	}
 }
 
-// No answer can pretend to be the page that stands for a larger one.
+// No answer can pass for the page that stands for a larger answer.
 func TestMarkIsRefusedInAnAnswer(t *testing.T) {
 	_, err := oversizedFrom(t, maxOversized, func(*http.Request) io.Reader {
 		return strings.NewReader(string(mark) + `{"Problem":"x","Answer":` + string(answerOf(good)) + `}`)

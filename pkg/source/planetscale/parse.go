@@ -4,39 +4,43 @@ import (
 	"bytes"
 	"errors"
 	"time"
-	"unsafe"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
 
-// Parse reads events that did not come over the network: an answer of the API,
-// or a single event. Like a page it yields an event for everything in it; what
-// cannot be decoded is carried raw and says so in Problem. The error is of an
-// answer that is no list of events. The events share memory with data, which
-// must not be changed while they are in use.
+// Parse reads an answer of the API, or a single event, that did not come over the
+// network. Every element becomes an event. One that cannot be decoded is kept raw, with
+// the reason in Problem. Parse fails for an answer that is not a list of events. The
+// events share memory with data, which must not change while they are in use.
 func Parse(data []byte, organization string) ([]source.Event, error) {
-	now := time.Now().UTC()
 	body := data
 	if !isAnswer(body) {
 		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
 	}
-	return decode(&page{ahead: now.Add(future).UnixMilli(), read: now, body: body}, nil, organization)
+	p, err := decode(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	cursorlog.Complete(p.Events, organization, time.Now().UTC())
+	return p.Events, nil
 }
 
 var errAnswer = errors.New("is an answer")
 
-// isAnswer tells an answer of the API from an event by a key that events lack.
-// It looks no further than that, since an answer has one early.
+// isAnswer reports whether data is an answer of the API rather than an event: it has a
+// key that events lack. The scan stops there.
 func isAnswer(data []byte) bool {
-	s := scanner{text: unsafe.String(unsafe.SliceData(data), len(data))}
-	if s.peek() != '{' {
+	s := rawjson.Scanner{In: data}
+	if s.Peek() != '{' {
 		return false
 	}
-	return errors.Is(s.object(0, nil, func(key string, _ bool) error {
+	return errors.Is(s.Object(0, nil, func(key string) error {
 		if key == "data" || key == "has_next" {
 			return errAnswer
 		}
-		_, err := s.value(1)
+		_, err := s.Value(1)
 		return err
 	}), errAnswer)
 }

@@ -24,8 +24,8 @@ func TestCatchUpDeliversEachEventOnceAndRequestsEachPageOnce(t *testing.T) {
 					f.wantAll(1)
 					f.wantOldestFirst()
 					f.wantNoEndingBefore()
-					// The end of the log is asked for twice more; of a log without events
-					// there is nothing but the page itself to ask for again.
+					// The reader requests what follows the last event twice more. For an
+					// empty log it can only request the same page again.
 					if got, want := server.RequestCount(), max(2, (n+99)/100+2*min(n, 1)); got != want {
 						t.Errorf("got %d requests, want %d", got, want)
 					}
@@ -36,24 +36,17 @@ func TestCatchUpDeliversEachEventOnceAndRequestsEachPageOnce(t *testing.T) {
 }
 
 func TestIdlePollIsOneRequest(t *testing.T) {
-	for _, order := range orders {
-		t.Run(order.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := simulator.New(simulator.Config{Events: 1000, Spacing: 10 * time.Second, Order: order})
-				f := follow(t, server, defaults)
-				defer f.close()
-				f.catchUp()
-				before := server.RequestCount()
-				f.run(10*time.Minute + time.Second)
-				polls := 120
-				// A walk down to the floor every overlap/4, with one page below it.
-				if got, most := server.RequestCount()-before, polls+2*5; got < polls-1 || got > most {
-					t.Errorf("got %d requests in %d polls, want at most %d", got, polls, most)
-				}
-				f.wantAll(1)
-			})
-		})
-	}
+	eachOrder(t, "", simulator.Config{Events: 1000, Spacing: 10 * time.Second}, func(t *testing.T, f *follower) {
+		f.catchUp()
+		before := f.server.RequestCount()
+		f.run(10*time.Minute + time.Second)
+		polls := 120
+		// One walk down to the floor every overlap/4, with one page below it.
+		if got, most := f.server.RequestCount()-before, polls+2*5; got < polls-1 || got > most {
+			t.Errorf("got %d requests in %d polls, want at most %d", got, polls, most)
+		}
+		f.wantAll(1)
+	})
 }
 
 func TestMoreNewEventsThanAPage(t *testing.T) {
@@ -71,8 +64,8 @@ func TestMoreNewEventsThanAPage(t *testing.T) {
 					f.run(4 * time.Second)
 					f.wantAll(1)
 					f.wantOldestFirst()
-					// The pages that hold them, one that tells they are all, and in the
-					// other order the way from the anchor.
+					// The pages with the events, one page that shows that these are all,
+					// and for the other order the way from the anchor.
 					if got, most := server.RequestCount()-before, n/100+4; got > most {
 						t.Errorf("got %d requests, want at most %d", got, most)
 					}
@@ -135,31 +128,24 @@ func TestLateEventsAreDeliveredAndMarked(t *testing.T) {
 }
 
 func TestStartNowDeliversWhatBecomesVisibleLater(t *testing.T) {
-	for _, order := range orders {
-		t.Run(order.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := simulator.New(simulator.Config{Events: 3000, Order: order})
-				f := follow(t, server, defaults)
-				defer f.close()
-				f.start = source.Start{Now: true}
-				f.catchUp()
-				if len(f.published) != 0 {
-					t.Fatalf("got %d events that were there before", len(f.published))
-				}
-				late := server.Insert(simulator.Draft{Created: time.Now().Add(-5 * time.Minute)})
-				ids := server.Append(150)
-				f.run(10 * time.Minute)
-				for _, id := range append(ids, late) {
-					if f.seen[id] != 1 {
-						t.Errorf("event %s was delivered %d times", id, f.seen[id])
-					}
-				}
-				if len(f.published) != 151 {
-					t.Errorf("got %d events, want 151", len(f.published))
-				}
-			})
-		})
-	}
+	eachOrder(t, "", simulator.Config{Events: 3000}, func(t *testing.T, f *follower) {
+		f.start = source.Start{Now: true}
+		f.catchUp()
+		if len(f.published) != 0 {
+			t.Fatalf("got %d events that were there before", len(f.published))
+		}
+		late := f.server.Insert(simulator.Draft{Created: time.Now().Add(-5 * time.Minute)})
+		ids := f.server.Append(150)
+		f.run(10 * time.Minute)
+		for _, id := range append(ids, late) {
+			if f.seen[id] != 1 {
+				t.Errorf("event %s was delivered %d times", id, f.seen[id])
+			}
+		}
+		if len(f.published) != 151 {
+			t.Errorf("got %d events, want 151", len(f.published))
+		}
+	})
 }
 
 func TestStartAtATime(t *testing.T) {
@@ -193,10 +179,8 @@ func TestGap(t *testing.T) {
 				f.run(time.Minute)
 				f.crash()
 				time.Sleep(defaults.Retention.Std() + 24*time.Hour)
-				first, _ := f.page(t.Context())
-				f.save(first) // the gap, to be told
-				f.page(t.Context())
-				f.crash() // before it was saved that it was told
+				f.events() // The gap is saved, and told.
+				f.crash()  // before it was saved that it was told
 				f.run(time.Hour)
 				ids := map[string]bool{}
 				for _, e := range f.published {
@@ -205,7 +189,7 @@ func TestGap(t *testing.T) {
 					}
 				}
 				if len(ids) != 1 || f.gaps() != 2 {
-					t.Errorf("got gaps %v in %d events, want one, told twice", ids, f.gaps())
+					t.Errorf("got gaps %v in %d events, want one gap, delivered twice", ids, f.gaps())
 				}
 				for e := range server.Visible() {
 					if time.Since(e.Created) > time.Minute && f.seen[e.ID] == 0 {
@@ -243,9 +227,9 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// TestCursorGoneBeforeTheSecondRead deletes the events whose ids lead to pages
-// that have to be read again. Whatever the API answers then, it must not be
-// taken for the end of the log.
+// TestCursorGoneBeforeTheSecondRead deletes the events whose ids lead to pages that must
+// be read again. No answer of the API to these cursors may be taken for the end of the
+// log.
 func TestCursorGoneBeforeTheSecondRead(t *testing.T) {
 	for purged := simulator.NotFound404; purged <= simulator.FirstPage; purged++ {
 		t.Run(purged.String(), func(t *testing.T) {

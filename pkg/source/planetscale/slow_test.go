@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// link brings a body at a rate, and fails as a connection does once the request is
-// over its time.
+// link delivers a body at a given rate. Like a connection, it fails once the request's
+// time is over.
 type link struct {
 	ctx  context.Context
 	body io.Reader
@@ -33,8 +33,8 @@ func (l *link) Read(p []byte) (int, error) {
 
 func (l *link) Close() error { return nil }
 
-// TestALargePageOverASlowLinkIsRequestedInParts has 400 kB of each event, and a link
-// that brings as much in a second.
+// TestALargePageOverASlowLinkIsRequestedInParts uses events of 400 kB, and a link that
+// delivers as much in a second.
 func TestALargePageOverASlowLinkIsRequestedInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limits []string
@@ -55,8 +55,8 @@ func TestALargePageOverASlowLinkIsRequestedInParts(t *testing.T) {
 	})
 }
 
-// TestCursorThatEchoesTheToken has a server that gives the token back where the
-// reader quotes what it was given.
+// TestCursorThatEchoesTheToken uses a server that repeats the token where the reader
+// quotes the answer.
 func TestCursorThatEchoesTheToken(t *testing.T) {
 	const canary = "canary-secret/42+x"
 	list := fmt.Sprintf(`{"type":"list","has_next":true,"has_prev":false,"cursor_start":"a","cursor_end":%q,"data":[{"id":"a","audit_action":"branch.created","created_at":"2000-01-01T00:00:00.000Z"}]}`, canary)
@@ -84,6 +84,9 @@ func TestCursorThatEchoesTheToken(t *testing.T) {
 				reader, err := src.Open(pos, source.Env{Lane: "acme/siem"})
 				if err != nil {
 					t.Fatal(err)
+				}
+				if p, err := reader.Next(t.Context()); err != nil || len(p.Events) > 0 {
+					t.Errorf("got %d events and %v, want a page that only saves what was listed", len(p.Events), err)
 				}
 				for range 10 {
 					if _, err := reader.Next(t.Context()); err == nil || strings.Contains(err.Error(), "canary") {

@@ -10,18 +10,18 @@ import (
 	"io"
 )
 
-// stream reads JSON of any length with little memory. It goes by brackets and
-// quotes alone: what it passes over is judged by nobody.
+// stream reads JSON of any length with little memory. It looks only at brackets and
+// quotes: what it skips is not validated.
 type stream struct {
 	in    *bufio.Reader
 	left  int64    // bytes that may still be read
-	event *outline // takes the bytes of an event while one is read
+	event *outline // collects the bytes of the event being read
 }
 
 var (
-	errEnough  = errors.New("no more is read of an answer")
+	errEnough  = errors.New("the answer exceeds the bytes that are read of it")
 	errSyntax  = errors.New("not JSON")
-	errSeveral = errors.New("one event was asked for, and the answer holds several")
+	errSeveral = errors.New("one event was requested, and the answer holds several")
 )
 
 func newStream(head []byte, rest io.Reader, most int64) *stream {
@@ -49,14 +49,14 @@ func (s *stream) skip() { s.advance(1) }
 // advance reads n bytes that are in the buffer.
 func (s *stream) advance(n int) {
 	if s.event != nil {
-		read, _ := s.in.Peek(n) // It does not fail on what is in the buffer.
-		s.event.take(read)
+		read, _ := s.in.Peek(n) // Peek does not fail for bytes in the buffer.
+		s.event.collect(read)
 	}
 	s.left -= int64(n)
-	s.in.Discard(n) // Nor does this.
+	s.in.Discard(n) // Nor does Discard.
 }
 
-// plain returns what is in the buffer of a string up to its end or an escape.
+// plain returns the buffered part of a string up to its end or an escape.
 func (s *stream) plain() []byte {
 	text, _ := s.in.Peek(int(min(int64(s.in.Buffered()), s.left)))
 	if end := bytes.IndexAny(text, `"\\`); end >= 0 {
@@ -65,7 +65,7 @@ func (s *stream) plain() []byte {
 	return text
 }
 
-// space skips white space and returns the byte behind it without reading it.
+// space skips white space and returns the byte after it without reading it.
 func (s *stream) space() (byte, error) {
 	for {
 		c, err := s.peek()
@@ -76,8 +76,23 @@ func (s *stream) space() (byte, error) {
 	}
 }
 
-// value reads a value, or the rest of one whose brackets are open depth deep. It
-// returns the value's text, nil if that is longer than most bytes.
+// next skips white space and commas, and returns the byte after them. It reads that
+// byte only if it is closing, which ends the object or array.
+func (s *stream) next(closing byte) (byte, error) {
+	for {
+		c, err := s.space()
+		if err != nil || c != ',' && c != closing {
+			return c, err
+		}
+		s.skip()
+		if c == closing {
+			return c, nil
+		}
+	}
+}
+
+// value reads a value, or the rest of one inside depth open brackets. It returns the
+// value's text, nil if that is longer than most bytes.
 func (s *stream) value(depth, most int) ([]byte, error) {
 	text := make([]byte, 0, min(most, 64))
 	quoted, escaped := false, false
@@ -130,16 +145,10 @@ func bounded(text []byte, most int) []byte {
 func (s *stream) object(member func(key string) error) error {
 	s.skip()
 	for {
-		c, err := s.space()
+		c, err := s.next('}')
 		switch {
-		case err != nil:
+		case err != nil || c == '}':
 			return err
-		case c == '}':
-			s.skip()
-			return nil
-		case c == ',':
-			s.skip()
-			continue
 		case c != '"':
 			return errSyntax
 		}
@@ -167,27 +176,27 @@ func (s *stream) object(member func(key string) error) error {
 	}
 }
 
-// maxText is the longest text of a large answer that is of interest.
+// maxText is the longest key or value that is kept from a large answer, in bytes.
 const maxText = 1 << 10
 
-// outline is what a large answer to a request for one event says.
+// outline is what is kept of a large answer to a request for one event.
 type outline struct {
-	isList, hasData, saysNext, hasNext bool
-	cursorStart, cursorEnd             string
-	events                             int
-	complete                           bool // the answer was read to its end
+	envelope
+	cursorStart, cursorEnd string
+	events                 int
+	complete               bool // the answer was read to its end
 
-	fields    map[string]json.RawMessage // of the event, the short ones
+	fields    map[string]json.RawMessage // short ones of the event
 	beginning []byte
 	size      int64
 	sum       hash.Hash
 }
 
-// take adds bytes to the event.
-func (o *outline) take(read []byte) {
+// collect adds bytes to the event.
+func (o *outline) collect(read []byte) {
 	o.size += int64(len(read))
 	o.beginning = append(o.beginning, read[:min(len(read), beginning-len(o.beginning))]...)
-	o.sum.Write(read) // A hash takes everything.
+	o.sum.Write(read) // A hash never fails.
 }
 
 // read reads an answer. After an error the outline holds what was read until then.
@@ -202,11 +211,8 @@ func (o *outline) read(s *stream) error {
 		}
 		text, err := s.value(0, maxText)
 		switch key {
-		case "type":
-			o.isList = string(text) == `"list"`
-		case "has_next":
-			o.saysNext = string(text) == "true" || string(text) == "false"
-			o.hasNext = string(text) == "true"
+		default:
+			o.set(key, string(text))
 		case "cursor_start":
 			o.cursorStart = cursorOf(text)
 		case "cursor_end":
@@ -232,17 +238,13 @@ func (o *outline) data(s *stream) error {
 	}
 	s.skip()
 	for {
-		c, err := s.space()
+		c, err := s.next(']')
 		switch {
 		case err != nil:
 			return err
 		case c == ']':
-			s.skip()
 			o.hasData = true
 			return nil
-		case c == ',':
-			s.skip()
-			continue
 		case o.events > 0:
 			return errSeveral
 		}
@@ -252,8 +254,8 @@ func (o *outline) data(s *stream) error {
 	}
 }
 
-// event reads an event that begins with c. One that is no valid object is passed
-// over by its brackets.
+// event reads an event that begins with c. One that is not a valid object is skipped by
+// its brackets.
 func (o *outline) event(s *stream, c byte) error {
 	o.events++
 	s.event = o

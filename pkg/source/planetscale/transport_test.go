@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// relay is a connection whose other side can go away while this side goes on to
-// take what is written, as behind a relay whose kernel still acknowledges.
+// relay is a connection whose other side can disappear while this side still accepts what
+// is written, as with a relay whose kernel still acknowledges.
 type relay struct {
 	net.Conn
 	gone   <-chan struct{}
@@ -51,14 +51,14 @@ func (r *relay) Close() error {
 	return r.Conn.Close()
 }
 
-// A connection whose other side is gone is replaced in bounded time, over HTTP/2
-// and over HTTP/1.1, although every new connection would do.
+// A connection whose other side has disappeared is replaced within a bounded time, over
+// HTTP/2 and HTTP/1.1. Every new connection would work.
 func TestDeadConnectionIsReplaced(t *testing.T) {
 	for _, protocol := range []string{"h2", "http/1.1"} {
 		t.Run(protocol, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				certificate := httptest.NewUnstartedServer(nil)
-				certificate.StartTLS() // only for its certificate
+				certificate.StartTLS() // used only for its certificate
 				cert := certificate.TLS.Certificates[0]
 				certificate.Close()
 				pipe := simulator.NewPipeListener()
@@ -88,7 +88,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ask := func() error { _, err := s.client.list(t.Context(), "", poll); return err }
+				ask := func() error { _, err := s.Check(t.Context()); return err }
 				if err := ask(); err != nil {
 					t.Fatalf("the first request: %v", err)
 				}

@@ -10,8 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// TestElementsWithoutAnIDAreAlike lists the same bytes, which name no event, on
-// many pages.
+// TestElementsWithoutAnIDAreAlike lists the same bytes, without an id, on many pages.
 func TestElementsWithoutAnIDAreAlike(t *testing.T) {
 	for _, order := range orders {
 		for _, buffer := range []setting.Size{0, 48 << 20} {
@@ -37,36 +36,29 @@ func TestElementsWithoutAnIDAreAlike(t *testing.T) {
 	}
 }
 
-// TestUndatedBeyondTheirLimit has more events without a time than a position
-// names. A late event makes a page of forgotten ones be handed out, and new ones
+// TestUndatedBeyondTheirLimit uses more events without a time than a position names. A
+// late event makes the reader return a page of forgotten ones again, and new events
 // without a time follow.
 func TestUndatedBeyondTheirLimit(t *testing.T) {
-	for _, order := range orders {
-		t.Run(order.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := simulator.New(simulator.Config{Events: 300, Order: order})
-				undated := func(id string, created time.Time) {
-					server.Insert(simulator.Draft{ID: id, Created: created, Raw: fmt.Appendf(nil, `{"id":%q,"created_at":null}`, id)})
-				}
-				for i := range 5200 {
-					undated(fmt.Sprintf("undated-%d", i), time.Now().Add(-time.Duration(i)*50*time.Millisecond))
-				}
-				f := follow(t, server, defaults)
-				defer f.close()
-				f.catchUp()
-				server.Insert(simulator.Draft{ID: "late", Created: time.Now().Add(-255 * time.Second)})
-				f.run(4 * time.Minute)
-				undated("new", time.Now())
-				f.run(4 * time.Minute)
-				for _, id := range []string{"late", "new"} {
-					if f.seen[id] != 1 {
-						t.Errorf("event %s was delivered %d times", id, f.seen[id])
-					}
-				}
-				f.wantAll(1)
-			})
-		})
-	}
+	eachOrder(t, "", simulator.Config{Events: 300}, func(t *testing.T, f *follower) {
+		undated := func(id string, created time.Time) {
+			f.server.Insert(simulator.Draft{ID: id, Created: created, Raw: fmt.Appendf(nil, `{"id":%q,"created_at":null}`, id)})
+		}
+		for i := range 5200 {
+			undated(fmt.Sprintf("undated-%d", i), time.Now().Add(-time.Duration(i)*50*time.Millisecond))
+		}
+		f.catchUp()
+		f.server.Insert(simulator.Draft{ID: "late", Created: time.Now().Add(-255 * time.Second)})
+		f.run(4 * time.Minute)
+		undated("new", time.Now())
+		f.run(4 * time.Minute)
+		for _, id := range []string{"late", "new"} {
+			if f.seen[id] != 1 {
+				t.Errorf("event %s was delivered %d times", id, f.seen[id])
+			}
+		}
+		f.wantAll(1)
+	})
 }
 
 func TestUndatedAtTheEndOfALogCostsNoWalk(t *testing.T) {

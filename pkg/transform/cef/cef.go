@@ -1,52 +1,49 @@
-// Package cef encodes events in the Common Event Format, version 0 or by setting
-// 1, one line each: a header of seven fields, and an extension of pairs.
+// Package cef encodes events in the Common Event Format, version 0, or 1 if the setting
+// says so. A record is one line: a header of seven fields, and an extension of pairs.
 //
 // # What is where
 //
-// The class id is the action, with every character outside [A-Za-z0-9._-]
-// replaced by an underscore; the name is the action in words, by the catalogue;
-// act is the action verbatim. Who did it is suid, suser and spriv (the actor's
-// type, "System" where there is no actor); whom it was done to, where that is a
-// user, duid and duser, and dpriv the role that user has from then on. Objects
-// are cs2 to cs5 and flexString1 and 2, metadata is cs6. In an event that could
-// not be decoded, and in a gap, cs6 is the raw event instead, labelled Original,
-// and reason says what could not be read.
+// The class id is the action, with every character outside [A-Za-z0-9._-] replaced by an
+// underscore. The name is the action in words, from the catalogue. act is the action
+// verbatim. The actor is suid, suser and spriv (its type, or "System" if there is no
+// actor). If a user is affected, duid and duser are that user, and dpriv is the user's
+// new role. Objects are cs2 to cs5 and flexString1 and 2. Metadata is cs6. For an event
+// that could not be decoded, and for a gap, cs6 is the raw event, labelled Original, and
+// reason says what could not be read.
 //
-// Version 1 has keys for what it was done to, reportedResource*, and for the
-// technique of MITRE ATT&CK that doing this would be one of, were an attacker to
-// do it, threatAttackID. It is otherwise the same; some consumers know version 0
-// only.
+// Version 1 also has keys for the object, reportedResource*, and threatAttackID for the
+// technique of MITRE ATT&CK that the action would be if an attacker did it. Some consumers
+// know only version 0.
 //
-// An IPv4 address is src; an IPv6 one c6a2, for src is an IPv4 address in the
-// dictionary. Text that is no address is left out. Times are milliseconds since
-// 1970: RFC 3339 is not legal in CEF.
+// An IPv4 address is src. An IPv6 address is c6a2, since src is an IPv4 address in the
+// dictionary. Text that is not an address is left out. Times are milliseconds since 1970:
+// RFC 3339 is not legal in CEF.
 //
-// externalId has at most 40 characters, the event's id where that is as short,
-// as PlanetScale's are. Of an id "sha256:…" it is the first 40 characters, 132
-// bits of the hash; of any other long id it is the same of the id's own hash.
+// externalId has at most 40 characters. It is the event's id if that fits, as most do. For
+// a longer id "sha256:…" it is the first 40 characters, with 132 bits of the hash. For any
+// other longer id it is the same part of the id's hash.
 //
-// cn1 (Truncated) is 1 in a record of which a value was shortened or left out,
-// unless another pair has it too, as all of msg and reportedResource* has:
-// each has a largest length in the dictionary, counted in bytes of UTF-8 before
-// escaping, and no character is cut in two. cn2 (Late) is 1 in a late one. A
-// pair without a value is left out, and so is its label.
+// Each value has a largest length in the dictionary, counted in bytes of UTF-8 before
+// escaping. No character is cut in two. cn1 (Truncated) is 1 if a value was shortened or
+// left out and no other pair has it. Other pairs have all of msg and reportedResource*.
+// cn2 (Late) is 1 in a late record. A pair without a value is left out, and so is its
+// label.
 //
 // # Hostile text
 //
-// In a value, backslash and equals sign are escaped, and LF and CR written as
-// \n and \r; nothing else is an escape in CEF. TAB, VT, FF, U+0085, U+2028 and
-// U+2029, which some receivers take for ends of lines or values, become spaces.
-// Other control characters, the characters that change the direction of text,
-// and bytes that are not UTF-8 become U+FFFD. Spaces at the ends of a value are
-// trimmed, as parsers lose them. Header fields hold nothing that would need to
-// be escaped.
+// In a value, backslash and equals sign are escaped, and LF and CR are written as \n and
+// \r. CEF has no other escapes. TAB, VT, FF, U+0085, U+2028 and U+2029 become spaces,
+// since some receivers take them for the end of a line or value. Other control characters,
+// characters that change the direction of text, and bytes that are not UTF-8 become
+// U+FFFD. Spaces at the ends of a value are trimmed, since parsers lose them. Header
+// fields have no characters that need an escape.
 package cef
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
-	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
@@ -60,46 +57,53 @@ const (
 // Format is the format "cef".
 var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(explain).AtLeast(1 << 10)
 
-// Settings are what a configuration says about the format.
+// Settings are the format_settings of a sink.
 type Settings struct {
 	Version int `yaml:"version"` // of CEF: 0 (default) or 1, which has keys of its own for the object
 }
 
-// Validate refuses versions that there are not.
+// Validate reports an unknown version.
 func (s *Settings) Validate() []error {
 	if s.Version != 0 && s.Version != 1 {
-		return []error{setting.Invalid("version", fmt.Errorf("%d is no version of CEF: write 0 or 1", s.Version))}
+		return []error{setting.Invalid("version", fmt.Errorf("%d is not a version of CEF; write 0 or 1", s.Version))}
 	}
 	return nil
 }
 
 type encoder struct {
 	version   int
-	begin     string // of every record: the four fields that are the same in all
+	begin     string    // of every record: the four fields that are the same in all
+	services  string    // the pairs that name the product
+	objects   [2]labels // of the pairs about the objects
 	host      string
-	limit     int
 	catalogue *transform.Catalogue
 }
 
 func open(o transform.Options, s Settings) (transform.Transformer, error) {
-	limit, err := o.Limit()
-	if err != nil {
-		return nil, fmt.Errorf("cef: %w", err)
+	p := &o.Product
+	service, names := values.Constant(p.Name), p.ObjectNames()
+	first, second := capitalized(names[0]), capitalized(names[1])
+	c := &encoder{
+		version:  s.Version,
+		begin:    fmt.Sprintf("CEF:%d|%s|%s|%s|", s.Version, fields.Constant(p.Vendor), fields.Constant(line.Device(p)), fields.Constant(p.Version)),
+		services: "sourceServiceName=" + service + " destinationServiceName=" + service + " ",
+		objects: [2]labels{
+			{"cs2Label=" + first + " Type ", "cs3Label=" + first + " ", "flexString1Label=" + first + " ID "},
+			{"cs4Label=" + second + " Type ", "cs5Label=" + second + " ", "flexString2Label=" + second + " ID "},
+		},
+		host: o.Host, catalogue: o.Catalogue,
 	}
-	begin := fmt.Sprintf("CEF:%d|PlanetScale|Audit Log|1.0|", s.Version) // 1.0 is that of the API
-	return &encoder{version: s.Version, begin: begin, host: o.Host, limit: limit, catalogue: o.Catalogue}, nil
+	return transform.NewTransformer(name, mediaType, o, c.encode)
 }
 
-// Transform implements transform.Transformer.
-func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	action := c.catalogue.Lookup(e.Action)
-	body, whole, err := line.Fit(dst, c.limit, func(dst []byte, a line.Allowance) ([]byte, bool) {
+// capitalized returns a name as a label shows it, "Auditable".
+func capitalized(name string) string {
+	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "_", " ")
+}
+
+// encode implements transform.Encode.
+func (c *encoder) encode(dst []byte, e *source.Event, action *transform.Action, limit int) ([]byte, bool, error) {
+	return line.Fit(dst, limit, func(dst []byte, a line.Allowance) ([]byte, bool) {
 		return c.append(dst, e, action, a)
 	})
-	if err != nil {
-		return sink.Record{}, fmt.Errorf("cef: event %.80q: %w", e.ID, err)
-	}
-	r := transform.NewRecord(e, name, mediaType, action, body)
-	r.Truncated = !whole
-	return r, nil
 }

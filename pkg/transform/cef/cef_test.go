@@ -6,42 +6,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/cef/ceftest"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
-	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
 )
 
 var (
-	usual    = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
-	version1 = transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: &cef.Settings{Version: 1}}
+	usual    = corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3"})
+	version1 = corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: &cef.Settings{Version: 1}})
 )
 
 func open(tb testing.TB, o transform.Options) transform.Transformer {
 	tb.Helper()
-	tr, err := cef.Format.New(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return tr
+	return corpus.Open(tb, cef.Format, o)
 }
 
 func encode(tb testing.TB, o transform.Options, e source.Event) sink.Record {
 	tb.Helper()
-	r, err := open(tb, o).Transform(nil, &e)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return r
+	return corpus.Encode(tb, cef.Format, o, e)
 }
 
 func parse(tb testing.TB, o transform.Options, e source.Event) ceftest.Message {
@@ -55,8 +46,8 @@ func parse(tb testing.TB, o transform.Options, e source.Event) ceftest.Message {
 	return m
 }
 
-// clean is what a value is expected to be: the event's text by the rules of the
-// package's documentation, applied the slow way.
+// clean applies the rules of the package's documentation to a text in the slow and simple
+// way.
 func clean(s string, longest int) string {
 	blank := func(r rune) bool { return strings.ContainsRune(" \t\v\f\u0085\u2028\u2029", r) }
 	var b strings.Builder
@@ -76,8 +67,8 @@ func clean(s string, longest int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// checkCopies holds the pairs that must equal the event's text against it, and
-// wants no pair that it cannot account for.
+// checkCopies requires that the pairs which copy the event equal its text, and that each
+// other pair is known.
 func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
@@ -89,13 +80,13 @@ func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 		"reason":            clean(e.Problem, 1023),
 		"deviceExternalId":  clean(e.Organization, 255),
 		"cs1":               clean(e.Organization, 4000),
-		"cs2":               clean(e.Auditable.Type, 4000),
-		"cs3":               clean(e.Auditable.Name, 4000),
-		"cs4":               clean(e.Target.Type, 4000),
-		"cs5":               clean(e.Target.Name, 4000),
+		"cs2":               clean(e.Objects[0].Type, 4000),
+		"cs3":               clean(e.Objects[0].Name, 4000),
+		"cs4":               clean(e.Objects[1].Type, 4000),
+		"cs5":               clean(e.Objects[1].Name, 4000),
 		"cs6":               clean(string(e.Metadata), 4000),
-		"flexString1":       clean(e.Auditable.ID, 1023),
-		"flexString2":       clean(e.Target.ID, 1023),
+		"flexString1":       clean(e.Objects[0].ID, 1023),
+		"flexString2":       clean(e.Objects[1].ID, 1023),
 		"suid":              clean(e.Actor.ID, 1023),
 		"suser":             clean(e.Actor.Name, 1023),
 		"sourceServiceName": "PlanetScale",
@@ -114,8 +105,7 @@ func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 	}
 }
 
-// checkKeys holds the keys against the only order there is, so that none can be
-// forged by being added.
+// checkKeys requires the one order of the keys, so a pair that a text forged would show.
 func checkKeys(tb testing.TB, m ceftest.Message) {
 	tb.Helper()
 	const order = "rt start externalId cat act outcome src c6a2 c6a2Label suid suser spriv duid duser dpriv sourceServiceName " +
@@ -127,7 +117,7 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
 		if i < 0 {
-			tb.Errorf("key %s is none of ours, or out of order, in %v", key, m.Keys)
+			tb.Errorf("key %s is unknown or out of order in %v", key, m.Keys)
 			return
 		}
 		rest = rest[i+1:]
@@ -147,18 +137,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	e := corpus.Typical()
-	e.Late = true
-	got := encode(t, usual, e)
-	got.Body = nil
-	want := sink.Record{
-		ID: "q7x2mk9d0a4e", Organization: "acme", Action: "deploy_request.queued", Key: "acme/d8s0k2lq91xz",
-		Format: "cef", MediaType: "text/plain; charset=utf-8", Time: time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC),
-		Severity: 3, Late: true,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("record (-want +got):\n%s", diff)
-	}
+	corpus.CheckRecord(t, cef.Format, usual, sink.Record{Format: "cef", MediaType: "text/plain; charset=utf-8"})
 }
 
 func TestPairs(t *testing.T) {
@@ -261,7 +240,7 @@ func TestVersion1(t *testing.T) {
 }
 
 func TestVersion1NamesTheTechnique(t *testing.T) {
-	technique := transform.Builtin().Lookup("service_token.created").Technique.ID
+	technique := corpus.Catalogue().Lookup("service_token.created").Technique.ID
 	for action, want := range map[string]string{"service_token.created": technique, "deploy_request.queued": ""} {
 		e := corpus.Typical()
 		e.Action = action
@@ -270,23 +249,23 @@ func TestVersion1NamesTheTechnique(t *testing.T) {
 			t.Errorf("%s: got %q of %q, want %q", action, got, m.Extension["frameworkName"], want)
 		}
 		if m := parse(t, usual, e); m.Extension["threatAttackID"] != "" {
-			t.Errorf("%s: there in version 0, too", action)
+			t.Errorf("%s: version 0 has it, too", action)
 		}
 	}
 	if technique == "" {
-		t.Error("the catalogue has no technique for what this test is about")
+		t.Error("the catalogue has no technique for the action of this test")
 	}
 }
 
 func TestWhatAnotherPairHasIsNotMarkedAsCut(t *testing.T) {
 	e := corpus.Typical()
-	e.Auditable.Name = strings.Repeat("n", 65)
+	e.Objects[0].Name = strings.Repeat("n", 65)
 	m := parse(t, version1, e)
-	if got := m.Extension["reportedResourceName"]; len(got) != 64 || m.Extension["cs3"] != e.Auditable.Name {
+	if got := m.Extension["reportedResourceName"]; len(got) != 64 || m.Extension["cs3"] != e.Objects[0].Name {
 		t.Errorf("got %q and %q", got, m.Extension["cs3"])
 	}
 	if m.Extension["cn1"] != "" || encode(t, version1, e).Truncated {
-		t.Error("marked as truncated")
+		t.Error("the record is marked as truncated, but another pair holds the whole name")
 	}
 	e.Problem = strings.Repeat("p", 2000)
 	if !encode(t, version1, e).Truncated {
@@ -294,12 +273,11 @@ func TestWhatAnotherPairHasIsNotMarkedAsCut(t *testing.T) {
 	}
 	e.Problem, e.Actor.Name = "", strings.Repeat("n", 2000)
 	if !encode(t, version1, e).Truncated {
-		t.Error("a name that was cut before is not marked")
+		t.Error("a name that no pair holds whole is not marked")
 	}
 }
 
-// TestTitleOfACatalogue has one with everything in it that must not be in a
-// header.
+// TestTitleOfACatalogue uses a title with every character that a header must not hold.
 func TestTitleOfACatalogue(t *testing.T) {
 	for title, want := range map[string]string{
 		"Queued | for\\ good\n": "Queued   for  good",
@@ -307,7 +285,7 @@ func TestTitleOfACatalogue(t *testing.T) {
 		"= é":                   "= é",
 	} {
 		o := usual
-		o.Catalogue = transform.Builtin().With(&transform.Entries{Actions: map[string]transform.Entry{
+		o.Catalogue = corpus.Catalogue().With(&transform.Entries{Actions: map[string]transform.Entry{
 			"deploy_request.queued": {Title: title},
 		}}, "mine.yaml")
 		if got := parse(t, o, corpus.Typical()).Name; got != want {
@@ -340,14 +318,14 @@ func TestExternalID(t *testing.T) {
 		}
 		seen[got] = id
 	}
-	if got, want := len(seen), len(ids)-1; got != want { // The two hashes share their beginning.
+	if got, want := len(seen), len(ids)-1; got != want { // Two of them are hashes with the same start.
 		t.Errorf("%d different ids, want %d: %v", got, want, seen)
 	}
 }
 
 func TestLimit(t *testing.T) {
 	e := corpus.Typical()
-	e.Auditable.Name = strings.Repeat("=€", 300)
+	e.Objects[0].Name = strings.Repeat("=€", 300)
 	whole := len(encode(t, usual, e).Body)
 	for _, tt := range []struct {
 		words    string
@@ -370,16 +348,16 @@ func TestLimit(t *testing.T) {
 			}
 			m := parse(t, o, e)
 			if got := m.Extension["cs6"] != ""; got != tt.metadata {
-				t.Errorf("metadata is there: got %v, want %v", got, tt.metadata)
+				t.Errorf("has metadata: got %v, want %v", got, tt.metadata)
 			}
 			if got := m.Extension["cn1"]; got != tt.cut {
 				t.Errorf("mark: got %q, want %q", got, tt.cut)
 			}
-			if got, want := m.Extension["cs3"], clean(e.Auditable.Name, tt.longest); got != want {
+			if got, want := m.Extension["cs3"], clean(e.Objects[0].Name, tt.longest); got != want {
 				t.Errorf("cs3: got %q, want %q", got, want)
 			}
 			if m.Extension["externalId"] != e.ID || m.ClassID != e.Action {
-				t.Errorf("it is no longer known what happened: %+v", m)
+				t.Errorf("the record no longer says what happened: %+v", m)
 			}
 		})
 	}
@@ -388,46 +366,19 @@ func TestLimit(t *testing.T) {
 		o.MaxBytes = 300
 		_, err := open(t, o).Transform(nil, &e)
 		if !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
-			t.Errorf("got error %v, want one of size that names the event", err)
+			t.Errorf("got error %v, want ErrTooLarge that names the event", err)
 		}
 	})
 	t.Run("a negative limit is refused", func(t *testing.T) {
 		if _, err := cef.Format.New(transform.Options{MaxBytes: -1}); err == nil || !strings.Contains(err.Error(), "largest record: -1 bytes is negative") {
-			t.Errorf("got %v, want that the limit is negative", err)
+			t.Errorf("got %v, want an error that the limit is negative", err)
 		}
 	})
 }
 
-func TestAppendsToTheBufferItIsGiven(t *testing.T) {
-	e := corpus.Typical()
-	want := encode(t, usual, e).Body
-	dst := make([]byte, 3, 8192)
-	copy(dst, "abc")
-	r, err := open(t, usual).Transform(dst, &e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := string(r.Body); got != "abc"+string(want) {
-		t.Errorf("got %s", got)
-	}
-	if &r.Body[0] != &dst[0] {
-		t.Error("the buffer was large enough, and another was made")
-	}
-}
+func TestAppendsToTheBufferItIsGiven(t *testing.T) { corpus.CheckAppends(t, cef.Format, usual) }
 
-func TestAllocations(t *testing.T) {
-	tr := open(t, usual)
-	e := corpus.Typical()
-	dst := make([]byte, 0, 8192)
-	got := testing.AllocsPerRun(100, func() {
-		if _, err := tr.Transform(dst, &e); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if got > 1 {
-		t.Errorf("%v allocations an event, want at most 1", got)
-	}
-}
+func TestAllocations(t *testing.T) { corpus.CheckAllocations(t, cef.Format, usual, 1) }
 
 func FuzzCEF(f *testing.F) {
 	corpus.Fuzz(f, cef.Format, []any{nil, version1.Settings}, func(t *testing.T, o transform.Options, e source.Event, body []byte) {

@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
-// rsyslog's own parser of CEF, liblognorm, takes the same values from every record
-// of the corpus as the strict one.
+// TestLiblognormReadsTheSame requires that liblognorm, rsyslog's parser of CEF, reads the
+// same values from every record of the corpus as the strict parser.
 func TestLiblognormReadsTheSame(t *testing.T) {
 	cases := corpus.Cases()
 	var lines bytes.Buffer
@@ -41,11 +41,11 @@ func TestLiblognormReadsTheSame(t *testing.T) {
 		})
 	}
 	if read.More() {
-		t.Error("there are more messages than lines")
+		t.Error("liblognorm wrote more messages than it got lines")
 	}
 }
 
-// normalized is what lognormalizer writes of a line.
+// normalized is what lognormalizer writes for a line.
 type normalized struct {
 	Unparsed string `json:"unparsed-data"`
 	F        struct {
@@ -69,8 +69,8 @@ func (n normalized) message(t *testing.T) ceftest.Message {
 	}
 }
 
-// spaced puts a space behind the seventh pipe. liblognorm (2.0.6) takes one
-// character there for itself.
+// spaced adds a space after the seventh pipe, because liblognorm (2.0.6) skips one
+// character there.
 func spaced(line string) string {
 	pipes := 0
 	for i := 0; i < len(line); i++ {

@@ -30,9 +30,8 @@ const (
 	maxResourceGroup = 128
 )
 
-// values are the rules of the extension: two characters are escaped, and line
-// ends written in two. fields are those of the header, in which nothing is to be
-// escaped.
+// values are the rules of the extension: two characters are escaped, and a line end is
+// written as two characters. fields are the rules of the header, which has no escapes.
 var (
 	values = line.NewRules(' ', `\=`, nil, escape)
 	fields = line.NewRules('|', `\|`, withoutEscapes, nil)
@@ -70,13 +69,13 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.Longest}}
 	l.header(c.begin, e.Action, action)
 	l.happened(e, action)
-	roles := transform.Resolve(e, action)
+	roles := c.catalogue.Resolve(e, action)
 	l.people(e, &roles)
-	l.Raw("sourceServiceName=PlanetScale destinationServiceName=PlanetScale ")
+	l.Raw(c.services)
 	l.Text("deviceExternalId=", e.Organization, maxDeviceID)
 	l.Text("dvchost=", c.host, maxDeviceHost)
 	l.Raw("deviceFacility=audit ")
-	l.objects(e)
+	l.objects(e, &c.objects)
 	if c.version == 1 {
 		l.resource(&roles)
 		l.technique(&action.Technique)
@@ -93,13 +92,13 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	return l.Buf[:len(l.Buf)-1], !l.Cut
 }
 
-// header writes the seven fields, of which the first four are the same always.
+// header writes the seven fields. The first four are the same in every record.
 func (l *pairs) header(begin, action string, known *transform.Action) {
 	l.Raw(begin)
 	if action == "" {
 		l.Raw("unreadable|Unreadable event|")
 	} else {
-		// What identifies the kind of event is the last to be shortened.
+		// The kind of event is shortened last.
 		longest := max(l.Longest, maxAct)
 		l.Cut = len(action) > min(maxName, longest)
 		l.Buf = line.AppendClass(l.Buf, transform.Cut(action, min(maxClass, longest)))
@@ -113,7 +112,7 @@ func (l *pairs) header(begin, action string, known *transform.Action) {
 	l.Raw("|")
 }
 
-// title writes an action in words: the catalogue's where it has some.
+// title writes an action in words: those of the catalogue, if it has any.
 func (l *pairs) title(known *transform.Action, action string, longest int) {
 	begin := len(l.Buf)
 	if l.Value(known.Title, longest); len(l.Buf) == begin {
@@ -156,8 +155,8 @@ func (l *pairs) people(e *source.Event, r *transform.Roles) {
 	l.Text("dpriv=", r.After, maxText)
 }
 
-// resource writes what it was done to in the keys that version 1 has for it. They
-// repeat other pairs, so that it does not matter where they are too short.
+// resource writes the object in the keys that version 1 has for it. They repeat other
+// pairs, so nothing is lost if they are too short.
 func (l *pairs) resource(r *transform.Roles) {
 	cut := l.Cut
 	l.Text("reportedResourceID=", r.Object.ID, maxResourceID)
@@ -167,8 +166,8 @@ func (l *pairs) resource(r *transform.Roles) {
 	l.Cut = cut
 }
 
-// technique names what doing this would be one of. Both are words of the
-// catalogue, shorter than the 256 and 32 characters there are.
+// technique writes the technique of MITRE ATT&CK. Both values are from the catalogue, and
+// shorter than the limits of 256 and 32 characters.
 func (l *pairs) technique(t *transform.Technique) {
 	if t.ID != "" {
 		l.Raw("frameworkName=MITRE ATT&CK threatAttackID=")
@@ -177,24 +176,27 @@ func (l *pairs) technique(t *transform.Technique) {
 	}
 }
 
-// labelled writes a pair and, if there was something to write, its label.
+// labelled writes a pair and its label, unless the value is empty.
 func (l *pairs) labelled(key, value string, limit int, label string) {
 	if l.Text(key, value, limit) {
 		l.Raw(label)
 	}
 }
 
-func (l *pairs) objects(e *source.Event) {
+// labels are pairs that label the values of other pairs.
+type labels struct{ kind, name, id string }
+
+func (l *pairs) objects(e *source.Event, of *[2]labels) {
 	l.labelled("cs1=", e.Organization, maxCustom, "cs1Label=Organization ")
-	l.labelled("cs2=", e.Auditable.Type, maxCustom, "cs2Label=Auditable Type ")
-	l.labelled("cs3=", e.Auditable.Name, maxCustom, "cs3Label=Auditable ")
-	l.labelled("cs4=", e.Target.Type, maxCustom, "cs4Label=Target Type ")
-	l.labelled("cs5=", e.Target.Name, maxCustom, "cs5Label=Target ")
-	l.labelled("flexString1=", e.Auditable.ID, maxText, "flexString1Label=Auditable ID ")
-	l.labelled("flexString2=", e.Target.ID, maxText, "flexString2Label=Target ID ")
+	l.labelled("cs2=", e.Objects[0].Type, maxCustom, of[0].kind)
+	l.labelled("cs3=", e.Objects[0].Name, maxCustom, of[0].name)
+	l.labelled("cs4=", e.Objects[1].Type, maxCustom, of[1].kind)
+	l.labelled("cs5=", e.Objects[1].Name, maxCustom, of[1].name)
+	l.labelled("flexString1=", e.Objects[0].ID, maxText, of[0].id)
+	l.labelled("flexString2=", e.Objects[1].ID, maxText, of[1].id)
 }
 
-// metadata writes cs6, or leaves it out and says so.
+// metadata writes cs6, or leaves it out and marks the record as truncated.
 func (l *pairs) metadata(e *source.Event, room bool) {
 	value, label := e.Metadata, "cs6Label=Metadata "
 	if e.Gap || e.Action == "" {
@@ -220,8 +222,8 @@ func (l *pairs) metadata(e *source.Event, room bool) {
 	l.Raw(label)
 }
 
-// summary writes msg: who, what, and what to. It repeats other pairs for
-// people who read along, so it is left out where room is scarce.
+// summary writes msg: actor, action and object, for people. It repeats other pairs, so it
+// is left out if the limit is tight.
 func (l *pairs) summary(e *source.Event, action *transform.Action, r *transform.Roles) {
 	const longest = 250 // of each of three parts
 	if l.Longest < maxText || e.Action == "" {
@@ -234,7 +236,7 @@ func (l *pairs) summary(e *source.Event, action *transform.Action, r *transform.
 		l.Raw(": ")
 	}
 	l.title(action, e.Action, longest)
-	object := cmp.Or(r.Object.Name, e.Auditable.Name, e.Target.Name)
+	object := cmp.Or(r.Object.Name, e.Objects[0].Name, e.Objects[1].Name)
 	l.Raw(": ")
 	begin = len(l.Buf)
 	if l.Value(object, longest); len(l.Buf) == begin {

@@ -2,11 +2,9 @@ package ecs
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -17,38 +15,29 @@ import (
 // typical is how many bytes a document has besides the raw event.
 const typical = 1280
 
-// maxAddress is the longest an address can be as text.
-const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
-
 // append appends the document of e.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *object.Allowance) []byte {
 	w := writer{object.Writer{Buf: dst, Longest: a.Longest}}
-	if a.Original {
-		// JSON within JSON grows by an eighth or so.
-		w.Buf = slices.Grow(w.Buf, typical+len(e.Raw)+len(e.Raw)/8)
-	}
+	w.Grow(typical, e.Raw, a)
 	document := w.Open("{")
 	w.Time(`"@timestamp":`, transform.Time(e))
 	w.Raw(c.constant)
 	w.account(e)
-	w.event(e, action, a)
-	var room [maxAddress]byte
-	var ip []byte // as text, empty if there is none
-	if addr := transform.Address(e.RemoteIP); addr.IsValid() {
-		ip = addr.AppendTo(room[:0])
-	}
-	roles := transform.Resolve(e, action)
+	w.event(e, action, c.module, a)
+	var room [object.MaxAddress]byte
+	ip := object.AppendAddress(room[:0], e.RemoteIP) // empty if there is none
+	roles := c.catalogue.Resolve(e, action)
 	w.people(&roles, ip)
 	w.addresses(e, ip)
 	w.technique(action.Technique)
 	w.failure(e)
-	w.audit(e, &roles, action, a)
+	c.audit(&w, e, &roles, action, a)
 	w.Close(document)
 	return w.Buf[:len(w.Buf)-1]
 }
 
-// account ends the cloud object, which the constant part begins. The API knows
-// an organization by its name only; events that people map by hand may have none.
+// account ends the cloud object, which the constant part begins. The API has only the name
+// of an organization. Events that people map by hand may have none.
 func (w *writer) account(e *source.Event) {
 	if e.Organization == "" {
 		w.End()
@@ -65,7 +54,7 @@ func (w *writer) account(e *source.Event) {
 	w.Raw(`},`)
 }
 
-func (w *writer) event(e *source.Event, action *transform.Action, a *object.Allowance) {
+func (w *writer) event(e *source.Event, action *transform.Action, module string, a *object.Allowance) {
 	event := w.Open(`"event":{`)
 	if e.Problem == "" {
 		w.Raw(`"kind":"event",`)
@@ -77,7 +66,7 @@ func (w *writer) event(e *source.Event, action *transform.Action, a *object.Allo
 	w.Text(`"action":`, e.Action)
 	w.Text(`"outcome":`, action.Outcome())
 	w.Whole(`"id":`, e.ID)
-	w.Raw(`"module":"planetscale","provider":"planetscale","dataset":"` + dataset + `",`)
+	w.Raw(module)
 	if transform.Storable(e.Read) {
 		w.Time(`"created":`, e.Read)
 	}
@@ -91,9 +80,9 @@ func (w *writer) event(e *source.Event, action *transform.Action, a *object.Allo
 	w.Close(event)
 }
 
-// people writes the actor, whom the event was done to, and everyone by every
-// name they have, for searches that do not care about the part they play. Of
-// roles that change, user.target has those before and user.changes those after.
+// people writes the actor, the affected user, and all their ids and names, for searches
+// that ignore their parts. If roles change, user.target has those before and user.changes
+// those after.
 func (w *writer) people(r *transform.Roles, ip []byte) {
 	actor, target := &r.Actor, &r.User
 	user := w.Open(`"user":{`)
@@ -121,8 +110,8 @@ func (w *writer) people(r *transform.Roles, ip []byte) {
 	w.Close(related)
 }
 
-// person writes the members that user and user.target share. A display name is
-// all the name there is.
+// person writes the members that user and user.target share. The display name is the only
+// name that the API has.
 func (w *writer) person(p *source.Party) {
 	w.Text(`"id":`, p.ID)
 	w.Text(`"name":`, p.Name)
@@ -139,7 +128,7 @@ func (w *writer) team(p *source.Party) {
 	w.Close(group)
 }
 
-// list writes an array of what is not empty, each once.
+// list writes an array of the texts that are not empty, each once.
 func (w *writer) list(key string, texts ...string) {
 	begin := w.Open(key)
 	first := len(w.Buf)
@@ -155,8 +144,8 @@ func (w *writer) list(key string, texts ...string) {
 	w.EndArray()
 }
 
-// addresses writes where the actor was. client repeats source, since Elastic's
-// own integrations for audit logs differ in which of the two they fill.
+// addresses writes the actor's address. client repeats source, since Elastic's own
+// integrations for audit logs differ in which of the two they fill.
 func (w *writer) addresses(e *source.Event, ip []byte) {
 	origin := w.Open(`"source":{`)
 	w.Text(`"address":`, e.RemoteIP)
@@ -177,7 +166,7 @@ func (w *writer) ip(ip []byte) {
 	}
 }
 
-// geo writes where the address is.
+// geo writes the location of the address.
 func (w *writer) geo(o *source.Origin) {
 	geo := w.Open(`"geo":{`)
 	w.Text(`"continent_code":`, o.Continent)
@@ -197,7 +186,7 @@ func (w *writer) geo(o *source.Origin) {
 	w.Close(geo)
 }
 
-// system writes who runs the network of the address.
+// system writes the autonomous system of the address.
 func (w *writer) system(o *source.Origin) {
 	system := w.Open(`"as":{`)
 	if o.System != 0 {
@@ -209,8 +198,8 @@ func (w *writer) system(o *source.Origin) {
 	w.Close(system)
 }
 
-// technique writes what attackers do such things for. The name of a
-// sub-technique is behind that of its technique.
+// technique writes the technique of MITRE ATT&CK. The name of a sub-technique follows that
+// of its technique.
 func (w *writer) technique(t transform.Technique) {
 	if t.ID == "" {
 		return
@@ -236,35 +225,33 @@ func (w *writer) failure(e *source.Event) {
 	w.Close(failure)
 }
 
-// audit writes the event in its vendor's own terms, and Sluice's marks. Which of
-// auditable and target is the object of the action differs, so it is named once
-// more as what it is.
-func (w *writer) audit(e *source.Event, r *transform.Roles, action *transform.Action, a *object.Allowance) {
-	w.Raw(`"planetscale":{`)
-	audit := w.Open(`"audit":{`)
+// audit writes the event in its vendor's own terms, and Sluice's marks. The object of the
+// action may be either of the two, so it is written a second time as object.
+func (c *encoder) audit(w *writer, e *source.Event, r *transform.Roles, action *transform.Action, a *object.Allowance) {
+	audit := w.Open(c.vendor)
 	w.Whole(`"id":`, e.ID)
 	w.Text(`"action":`, e.Verb)
 	w.party(`"actor":{`, &source.Party{Type: r.ActorType, ID: e.Actor.ID, Name: e.Actor.Name})
-	w.party(`"auditable":{`, &e.Auditable)
-	w.party(`"target":{`, &e.Target)
+	w.party(c.objects[0], &e.Objects[0])
+	w.party(c.objects[1], &e.Objects[1])
 	w.party(`"object":{`, &r.Object)
 	w.party(`"container":{`, &r.Container)
 	w.Text(`"location":`, e.Location)
 	if a.Metadata && len(e.Metadata) > 0 {
 		w.Bytes(`"metadata":`, e.Metadata)
 	}
-	w.updated(e.Updated)
+	w.updated(e.Modified)
 	w.marks(e, action, a)
 	w.Close(audit)
 	w.End()
 }
 
-// updated writes a time that is sent as text, unless it is none.
+// updated writes a time that is sent as text, unless it is not a time.
 func (w *writer) updated(text string) {
 	if len(text) < len("2006-01-02T15:04:05Z") {
 		return
 	}
-	if text >= "1970" && timestamp.Canonical(text) { // as it is to be written
+	if text >= "1970" && timestamp.Canonical(text) { // It is already in the form to write.
 		w.Raw(`"updated_at":"`)
 		w.Raw(text)
 		w.Raw(`",`)
@@ -283,22 +270,12 @@ func (w *writer) party(key string, p *source.Party) {
 	w.Close(party)
 }
 
-// marks writes what Sluice has to say about the event. A mark that does not
-// hold is left out.
+// marks writes Sluice's marks. A mark that does not hold is left out.
 func (w *writer) marks(e *source.Event, action *transform.Action, a *object.Allowance) {
 	w.Number(`"severity":`, int64(action.Severity))
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
 	w.Text(`"problem":`, e.Problem)
-	if a.Original && !utf8.Valid(e.Raw) {
-		w.Raw(`"original_base64":"`)
-		w.Buf = base64.StdEncoding.AppendEncode(w.Buf, e.Raw)
-		w.Raw(`",`)
-	}
-	if a.Mark != "" {
-		w.Raw(`"truncated":`)
-		w.Raw(a.Mark)
-		w.Raw(`,`)
-	}
+	w.Losses(e.Raw, a)
 }

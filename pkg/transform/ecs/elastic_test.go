@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 )
 
 const (
@@ -16,12 +16,12 @@ const (
 	elasticPipeline = "../../../configs/elastic/ingest-pipeline.json"
 )
 
-// object is a JSON object without a type of its own.
+// object is any JSON object.
 type object = map[string]any
 
-// TestElasticTemplateMapsEveryField holds the properties of the index template
-// against what the encoder may write: each field is there, with the type that
-// ECS gives it, and nothing else is. With -update they are written.
+// TestElasticTemplateMapsEveryField compares the properties of the index template with
+// the fields that the encoder may write. The template has each of them, with the type
+// that ECS gives it, and no other. With -update the test writes the properties.
 func TestElasticTemplateMapsEveryField(t *testing.T) {
 	template := readJSON[object](t, elasticTemplate)
 	mappings := template["template"].(object)["mappings"].(object)
@@ -35,7 +35,7 @@ func TestElasticTemplateMapsEveryField(t *testing.T) {
 	golden.Check(t, "../"+elasticTemplate, want.String())
 }
 
-// properties are the mappings of all fields that judge lets pass.
+// properties returns the mappings of all fields that judge accepts.
 func properties(t *testing.T) object {
 	t.Helper()
 	all := object{}
@@ -54,7 +54,7 @@ func properties(t *testing.T) object {
 	return all
 }
 
-// place puts a mapping where the path of its field leads.
+// place adds the mapping of the field at path.
 func place(properties object, path string, m object) {
 	name, rest, nested := strings.Cut(path, ".")
 	if !nested {
@@ -67,10 +67,10 @@ func place(properties object, path string, m object) {
 	place(properties[name].(object)["properties"].(object), rest, m)
 }
 
-// mapping is the mapping of a field. Elasticsearch refuses a document with a
-// keyword of more than 32766 bytes, unless ignore_above says to leave it out of
-// the index. The built-in ecs@mappings do not say so of names, which people
-// choose. Like them it makes names searchable by word.
+// mapping returns the mapping of a field. Elasticsearch refuses a document with a keyword
+// of more than 32766 bytes, unless ignore_above leaves the keyword out of the index. The
+// built-in ecs@mappings do not set it for names, which people choose. As in them, single
+// words of a name can be searched.
 func mapping(path, esType string) object {
 	switch path {
 	case "event.original", "planetscale.audit.original_base64":
@@ -92,8 +92,8 @@ func mapping(path, esType string) object {
 	return m
 }
 
-// TestElasticTemplateWins holds what makes Elasticsearch use the template, and
-// the pipeline, for the data stream that records name.
+// TestElasticTemplateWins checks what makes Elasticsearch choose the template and the
+// pipeline for the data stream that records name.
 func TestElasticTemplateWins(t *testing.T) {
 	template := readJSON[struct {
 		Patterns []string `json:"index_patterns"`
@@ -103,26 +103,26 @@ func TestElasticTemplateWins(t *testing.T) {
 		Stream   object   `json:"data_stream"`
 	}](t, elasticTemplate)
 	if want := []string{"logs-planetscale.audit-*"}; !slices.Equal(template.Patterns, want) || template.Stream == nil {
-		t.Errorf("it is for %q, data stream %v; want %q, and a data stream", template.Patterns, template.Stream, want)
+		t.Errorf("the template is for %q, data stream %v; want %q, and a data stream", template.Patterns, template.Stream, want)
 	}
-	// Fleet's templates have 200; the manual asks for more than 500.
+	// Fleet's templates have priority 200, and the manual asks for more than 500.
 	if template.Priority <= 500 {
 		t.Errorf("priority %d, want more than 500", template.Priority)
 	}
 	for _, component := range []string{"logs@mappings", "logs@settings", "ecs@mappings"} {
 		if !slices.Contains(template.Composed, component) || slices.Contains(template.Missing, component) {
-			t.Errorf("%s is not a part of it, or may be missing", component)
+			t.Errorf("the template does not include %s, or allows it to be missing", component)
 		}
 	}
 	for _, component := range template.Missing {
 		if !slices.Contains(template.Composed, component) {
-			t.Errorf("%s may be missing, and is no part of it", component)
+			t.Errorf("the template allows %s to be missing, but does not include it", component)
 		}
 	}
 }
 
-// TestElasticPipelineNamesRequiredFields: an id made of a field that is missing
-// would be the same for events that differ.
+// TestElasticPipelineNamesRequiredFields requires that every record has the fields that
+// the id is made of. Without such a field, different events would have the same id.
 func TestElasticPipelineNamesRequiredFields(t *testing.T) {
 	pipeline := readJSON[struct{ Processors []map[string]object }](t, elasticPipeline)
 	fingerprints := 0
@@ -137,7 +137,7 @@ func TestElasticPipelineNamesRequiredFields(t *testing.T) {
 		}
 		for _, field := range fingerprint["fields"].([]any) {
 			if !slices.Contains(required, field.(string)) {
-				t.Errorf("the id is made of %s, which not every record has", field)
+				t.Errorf("the id is made of %s, but a record may lack it", field)
 			}
 		}
 	}

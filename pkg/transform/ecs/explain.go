@@ -5,26 +5,25 @@ import "github.com/sluice-siem/sluice/pkg/transform"
 // The rules that several fields share.
 const (
 	fixed        = "the same in every document"
-	ofTheSink    = "of the machine and the build that forwards"
-	actorID      = "actor_id, unless PlanetScale itself acted"
-	actorName    = "actor_display_name, unless PlanetScale itself acted"
-	affectedID   = "id of the user among auditable and target, by their types"
-	affectedName = "display name of the user, or of the membership, among auditable and target, by their types"
-	teamID       = "id of the team among auditable and target, by their types"
-	teamName     = "display name of the team among auditable and target, by their types"
-	ofObject     = "auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
-	container    = "auditable or target, whichever the object lies in"
+	actorID      = "{actor.id}, unless {product} itself acted"
+	actorName    = "{actor.name}, unless {product} itself acted"
+	affectedID   = "id of the user among {objects}, found by type"
+	affectedName = "display name of the user or membership among {objects}, found by type"
+	teamID       = "id of the team among {objects}, found by type"
+	teamName     = "display name of the team among {objects}, found by type"
+	ofObject     = "{first} or {second}: the one whose type the catalogue names as object, or else the deeper one"
+	container    = "{first} or {second}: the one that contains the object"
 	ifEmail      = ", if it is an e-mail address"
-	address      = "remote_ip, if it is an IP address"
-	located      = "place of remote_ip, by the sink's databases"
-	network      = "network of remote_ip, by the sink's databases"
+	address      = "{remote_ip}, if it is an IP address"
+	located      = "location of {remote_ip} in the sink's databases"
+	network      = "network of {remote_ip} in the sink's databases"
 	organization = "organization of the source in the configuration"
-	ours         = "mark of Sluice's: "
+	ours         = "set by Sluice: "
 )
 
-// rules say what makes each field.
+// rules are the rules of the fields.
 var rules = map[string]string{
-	"@timestamp":            "created_at; that of a neighbour where it cannot be used",
+	"@timestamp":            "{time}, or the time of a neighbouring event if it is unusable",
 	"ecs.version":           fixed,
 	"data_stream.type":      fixed,
 	"data_stream.dataset":   fixed,
@@ -32,8 +31,8 @@ var rules = map[string]string{
 	"observer.vendor":       fixed,
 	"observer.product":      fixed,
 	"observer.type":         fixed,
-	"observer.name":         ofTheSink,
-	"observer.version":      ofTheSink,
+	"observer.name":         "name of the host that runs Sluice",
+	"observer.version":      "version of Sluice",
 	"cloud.provider":        fixed,
 	"cloud.service.name":    fixed,
 	"cloud.account.id":      organization,
@@ -43,9 +42,9 @@ var rules = map[string]string{
 	"event.kind":     "event; pipeline_error if something could not be read",
 	"event.category": transform.ByCatalogue + "categories",
 	"event.type":     transform.ByCatalogue + "types",
-	"event.action":   "audit_action",
-	"event.outcome":  "success, for what was logged happened; none for types access and info",
-	"event.id":       "id; the hash of the raw event where it has none",
+	"event.action":   "{action}",
+	"event.outcome":  "success, since the log records what happened; not set for the types access and info",
+	"event.id":       "{id}, or the hash of the raw event if it has none",
 	"event.module":   fixed,
 	"event.provider": fixed,
 	"event.dataset":  fixed,
@@ -62,8 +61,8 @@ var rules = map[string]string{
 	"user.target.name":       affectedName,
 	"user.target.full_name":  affectedName,
 	"user.target.email":      affectedName + ifEmail,
-	"user.target.roles":      "from in metadata, where the catalogue says that roles change",
-	"user.changes.roles":     "to in metadata, where the catalogue says that roles change",
+	"user.target.roles":      "{metadata}.from, if the catalogue says that the action changes roles",
+	"user.changes.roles":     "{metadata}.to, if the catalogue says that the action changes roles",
 	"user.target.group.id":   teamID,
 	"user.target.group.name": teamName,
 	"group.id":               teamID,
@@ -71,7 +70,7 @@ var rules = map[string]string{
 	"related.ip":             address,
 	"related.user":           "ids and names of user and user.target",
 
-	"source.address":              "remote_ip, whatever it holds",
+	"source.address":              "{remote_ip}, even if it is not an IP address",
 	"source.ip":                   address,
 	"client.ip":                   address,
 	"source.geo.continent_code":   located,
@@ -87,37 +86,37 @@ var rules = map[string]string{
 	"source.as.number":            network,
 	"source.as.organization.name": network,
 
-	"threat.framework":                   "MITRE ATT&CK, where the catalogue names a technique",
+	"threat.framework":                   "MITRE ATT&CK, if the catalogue names a technique",
 	"threat.technique.id":                transform.ByCatalogue + "technique",
 	"threat.technique.name":              transform.ByCatalogue + "technique",
 	"threat.technique.subtechnique.id":   transform.ByCatalogue + "technique",
 	"threat.technique.subtechnique.name": transform.ByCatalogue + "technique",
 
-	"planetscale.audit.id":              "id; the hash of the raw event where it has none",
-	"planetscale.audit.action":          "action",
-	"planetscale.audit.actor.type":      "actor_type; System if PlanetScale itself acted",
-	"planetscale.audit.actor.id":        "actor_id",
-	"planetscale.audit.actor.name":      "actor_display_name",
-	"planetscale.audit.auditable.type":  "auditable_type",
-	"planetscale.audit.auditable.id":    "auditable_id",
-	"planetscale.audit.auditable.name":  "auditable_display_name",
-	"planetscale.audit.target.type":     "target_type",
-	"planetscale.audit.target.id":       "target_id",
-	"planetscale.audit.target.name":     "target_display_name",
-	"planetscale.audit.object.type":     ofObject,
-	"planetscale.audit.object.id":       ofObject,
-	"planetscale.audit.object.name":     ofObject,
-	"planetscale.audit.container.type":  container,
-	"planetscale.audit.container.id":    container,
-	"planetscale.audit.container.name":  container,
-	"planetscale.audit.location":        "location",
-	"planetscale.audit.metadata":        "metadata, as a string that holds JSON",
-	"planetscale.audit.updated_at":      "updated_at, if it is a time",
-	"planetscale.audit.severity":        transform.ByCatalogue + "severity",
-	"planetscale.audit.late":            ours + "events with a later time were delivered before",
-	"planetscale.audit.gap":             ours + "events are missing",
-	"planetscale.audit.unmapped":        ours + "the catalogue has no entry for the action",
-	"planetscale.audit.problem":         ours + "what could not be read",
-	"planetscale.audit.original_base64": ours + "the raw event, which is not UTF-8",
-	"planetscale.audit.truncated":       ours + "what was left out or shortened to fit",
+	"{dataset}.id":              "{id}, or the hash of the raw event if it has none",
+	"{dataset}.action":          "{verb}",
+	"{dataset}.actor.type":      "{actor.type}; System if {product} itself acted",
+	"{dataset}.actor.id":        "{actor.id}",
+	"{dataset}.actor.name":      "{actor.name}",
+	"{dataset}.{first}.type":    "{first.type}",
+	"{dataset}.{first}.id":      "{first.id}",
+	"{dataset}.{first}.name":    "{first.name}",
+	"{dataset}.{second}.type":   "{second.type}",
+	"{dataset}.{second}.id":     "{second.id}",
+	"{dataset}.{second}.name":   "{second.name}",
+	"{dataset}.object.type":     ofObject,
+	"{dataset}.object.id":       ofObject,
+	"{dataset}.object.name":     ofObject,
+	"{dataset}.container.type":  container,
+	"{dataset}.container.id":    container,
+	"{dataset}.container.name":  container,
+	"{dataset}.location":        "{location}",
+	"{dataset}.metadata":        "{metadata}, as a string that holds JSON",
+	"{dataset}.updated_at":      "{modified}, if it is a time",
+	"{dataset}.severity":        transform.ByCatalogue + "severity",
+	"{dataset}.late":            ours + "events with a later time were delivered before this one",
+	"{dataset}.gap":             ours + "events are missing",
+	"{dataset}.unmapped":        ours + "the catalogue has no entry for the action",
+	"{dataset}.problem":         ours + "what could not be read",
+	"{dataset}.original_base64": ours + "the raw event, if it is not UTF-8",
+	"{dataset}.truncated":       ours + "what was left out or shortened to fit",
 }

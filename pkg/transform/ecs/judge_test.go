@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// facts are what the schema says about the fields that the encoder writes; see
+// facts is what the schema says about the fields that the encoder writes; see
 // testdata/extract.go.
 type facts struct {
 	Fields map[string]struct {
@@ -27,7 +27,7 @@ type facts struct {
 	Categories map[string][]string `json:"types_by_category"`
 }
 
-// own are the fields outside the schema, with the kind of their values.
+// own lists the fields outside the schema, with the kind of their values.
 var own = map[string]string{
 	"planetscale.audit.id":              "string",
 	"planetscale.audit.action":          "string",
@@ -58,7 +58,7 @@ var own = map[string]string{
 	"planetscale.audit.truncated":       "strings",
 }
 
-// required are the fields without which a document is useless to a SIEM.
+// required lists the fields that a SIEM needs in every document.
 var required = []string{
 	"@timestamp", "ecs.version", "event.kind", "event.category", "event.type", "event.id", "event.hash", "event.module",
 	"event.provider", "event.dataset", "data_stream.type", "data_stream.dataset", "data_stream.namespace",
@@ -83,8 +83,8 @@ var schemaFacts = sync.OnceValues(func() (facts, error) {
 	return f, err
 })
 
-// document is a parsed record: the value of each field by its path. An array is
-// a []any, a number a json.Number.
+// document is a parsed record: the value of each field by its path. An array is a []any,
+// a number a json.Number.
 type document map[string]any
 
 func (d document) text(path string) string { s, _ := d[path].(string); return s }
@@ -98,7 +98,7 @@ func (d document) words(path string) []string {
 	return words
 }
 
-// judge parses a record and holds it against the schema.
+// judge parses a record and checks it against the schema.
 func (f facts) judge(body []byte) (document, error) {
 	if !utf8.Valid(body) {
 		return nil, fmt.Errorf("not UTF-8")
@@ -128,8 +128,8 @@ func (f facts) judge(body []byte) (document, error) {
 	return d, f.combination(d)
 }
 
-// value reads one value. The members of an object become fields of their own;
-// two equal keys, dotted ones and an object without members are errors.
+// value reads one value. Each member of an object becomes a field. A key that occurs
+// twice, a key with a dot and an object without members are errors.
 func (d document) value(dec *json.Decoder, path string) error {
 	t, err := dec.Token()
 	if err != nil {
@@ -164,7 +164,7 @@ func (d document) members(dec *json.Decoder, path string) error {
 		}
 		key := t.(string)
 		if seen[key] || strings.Contains(key, ".") {
-			return fmt.Errorf("%q: key %q is there twice, or dotted", path, key)
+			return fmt.Errorf("%q: key %q occurs twice, or has a dot", path, key)
 		}
 		seen[key] = true
 		if err := d.value(dec, strings.TrimPrefix(path+"."+key, ".")); err != nil {
@@ -204,7 +204,7 @@ func (f facts) field(path string, v any) error {
 	return nil
 }
 
-// coordinate judges a member of a point, which is no field of its own.
+// coordinate checks a member of a point, which is not a field by itself.
 func (f facts) coordinate(path string, v any) error {
 	point, member, _ := cutLast(path)
 	if f.Fields[point].Type != "geo_point" {
@@ -214,7 +214,7 @@ func (f facts) coordinate(path string, v any) error {
 	n, isNumber := v.(json.Number)
 	degrees, err := n.Float64()
 	if !ok || !isNumber || err != nil || math.Abs(degrees) > most {
-		return fmt.Errorf("%T %v is no coordinate", v, v)
+		return fmt.Errorf("%T %v is not a coordinate", v, v)
 	}
 	return nil
 }
@@ -243,11 +243,11 @@ func schemaValue(kind string, allowed []string, v any) error {
 		return date(s)
 	case "ip":
 		if ip, err := netip.ParseAddr(s); err != nil || ip.Zone() != "" {
-			return fmt.Errorf("%q is no address: %w", s, err)
+			return fmt.Errorf("%q is not an address: %w", s, err)
 		}
 	case "keyword", "constant_keyword", "match_only_text":
 	default:
-		return fmt.Errorf("type %s is not known to this test", kind)
+		return fmt.Errorf("this test does not know type %s", kind)
 	}
 	return nil
 }
@@ -279,13 +279,13 @@ func ownField(kind string, v any) error {
 func date(s string) error {
 	const layout = "2006-01-02T15:04:05.000Z"
 	if t, err := time.Parse(layout, s); err != nil || t.Format(layout) != s {
-		return fmt.Errorf("%q is no time with milliseconds in UTC: %w", s, err)
+		return fmt.Errorf("%q is not a time with milliseconds in UTC: %w", s, err)
 	}
 	return nil
 }
 
-// combination checks categories and types as Elastic does: each type must be
-// expected by one of the categories.
+// combination checks categories and types as Elastic does: at least one of the categories
+// must expect each type.
 func (f facts) combination(d document) error {
 	var expected []string
 	for _, category := range d.words("event.category") {

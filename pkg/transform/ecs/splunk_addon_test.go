@@ -14,17 +14,17 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// addon is what Splunk applies to an event when it searches: the parts of an
-// add-on that this project uses, and of their languages as much as it uses.
+// addon is what Splunk applies to an event when it searches. It has only the parts of an
+// add-on that this project uses, and of their languages only what it uses.
 type addon struct {
-	aliases    map[string]string // the field that is made, to the one it is another name of
+	aliases    map[string]string // from the new name of a field to its own
 	evals      map[string]*vm.Program
-	eventtypes map[string]map[string]string // name, to the values that fields must have
+	eventtypes map[string]map[string]string // from a name to the values that fields must have
 	tags       map[string][]string          // by event type
 	named      []string                     // the fields that all these read
 }
 
-// searched are the fields of an event as a search sees them, and its tags.
+// searched is an event as a search sees it: its fields and its tags.
 type searched struct {
 	fields map[string][]string
 	tags   []string
@@ -55,7 +55,7 @@ func readConf(t *testing.T, name string) conf {
 		setting, value, ok := strings.Cut(line, "=")
 		setting, value = strings.TrimSpace(setting), strings.TrimSpace(value)
 		if _, twice := c[stanza][setting]; !ok || twice || strings.HasSuffix(value, `\`) {
-			t.Fatalf("%s: %q is no setting, or is there twice", name, line)
+			t.Fatalf("%s: %q is not a setting, or occurs twice", name, line)
 		}
 		c[stanza][setting] = value
 	}
@@ -82,7 +82,7 @@ func readAddon(t *testing.T) addon {
 	for stanza, settings := range readConf(t, "default/tags.conf") {
 		name, ok := strings.CutPrefix(stanza, "eventtype=")
 		if !ok || a.eventtypes[name] == nil {
-			t.Fatalf("tags.conf: [%s] is about no event type", stanza)
+			t.Fatalf("tags.conf: [%s] is not about an event type", stanza)
 		}
 		for tag := range settings {
 			a.tags[name] = append(a.tags[name], tag)
@@ -97,7 +97,7 @@ func (a *addon) alias(t *testing.T, text string) {
 	for text != "" {
 		m := pair.FindStringSubmatch(text)
 		if m == nil || a.aliases[m[2]] != "" {
-			t.Fatalf("FIELDALIAS: %q is no alias, or is there twice", text)
+			t.Fatalf("FIELDALIAS: %q is not an alias, or occurs twice", text)
 		}
 		a.aliases[m[2]] = m[1]
 		a.named = append(a.named, m[1])
@@ -111,7 +111,7 @@ func (a *addon) eventtype(t *testing.T, name, search string) {
 	for term := range strings.FieldsSeq(search) {
 		field, value, ok := strings.Cut(term, "=")
 		if !ok {
-			t.Fatalf("eventtypes.conf: %s: %q is no field with a value", name, term)
+			t.Fatalf("eventtypes.conf: %s: %q is not a field with a value", name, term)
 		}
 		a.eventtypes[name][field] = strings.Trim(value, `"`)
 		if a.evals[field] == nil && field != "sourcetype" {
@@ -120,8 +120,9 @@ func (a *addon) eventtype(t *testing.T, name, search string) {
 	}
 }
 
-// eval compiles a calculated field. Splunk's expressions differ from those of
-// expr in how they name fields, in some operators and in all functions.
+// eval compiles a calculated field. It translates Splunk's expressions into those of
+// package expr, which name fields differently, and have other functions and some other
+// operators.
 func (a *addon) eval(t *testing.T, name, text string) {
 	t.Helper()
 	token := regexp.MustCompile(`^(?:'[^']*'|"(?:[^"\\]|\\.)*"|\w+|[=(),]|\s+)`)
@@ -129,7 +130,7 @@ func (a *addon) eval(t *testing.T, name, text string) {
 	for rest := text; rest != ""; {
 		word := token.FindString(rest)
 		if word == "" {
-			t.Fatalf("EVAL-%s: nothing is known of %q", name, rest)
+			t.Fatalf("EVAL-%s: this test does not know %q", name, rest)
 		}
 		rest = rest[len(word):]
 		switch {
@@ -158,7 +159,7 @@ type environment struct {
 	Field func(name string) any `expr:"field"`
 }
 
-// functions are those of Splunk's Search Reference, "Evaluation functions".
+// functions returns functions of Splunk's Search Reference, "Evaluation functions".
 func functions() []expr.Option {
 	var options []expr.Option
 	for name, f := range map[string]func(args []any) any{
@@ -206,7 +207,7 @@ func coalesce(args []any) any {
 	return nil
 }
 
-// mvfind is the place of the first value that matches. A field with one value is
+// mvfind returns the index of the first value that matches. A field with one value is
 // that value.
 func mvfind(args []any) any {
 	values, many := args[0].([]string)
@@ -220,9 +221,9 @@ func mvfind(args []any) any {
 	return nil
 }
 
-// search applies the add-on to a record as Splunk does: aliases to the fields of
-// the record, calculated fields to both but not to one another, then event types
-// and tags.
+// search applies the add-on to a record as Splunk does. Aliases apply to the fields of
+// the record, and calculated fields to both, but not to each other. Event types and tags
+// follow.
 func (a addon) search(t *testing.T, d document) searched {
 	t.Helper()
 	fields := extracted(d)
@@ -257,7 +258,7 @@ func (a addon) search(t *testing.T, d document) searched {
 	return searched{fields, a.tagged(fields)}
 }
 
-// extracted are the fields that KV_MODE = json finds.
+// extracted returns the fields that KV_MODE = json finds.
 func extracted(d document) map[string][]string {
 	fields := map[string][]string{"sourcetype": {"planetscale:audit"}}
 	for path, v := range d {

@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
-// sent are the options of a lane to Splunk: without the original.
-var sent = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+// sent is the options of a lane to Splunk, which sends no original.
+var sent = corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3"})
 
-// everything is the corpus, and the ordinary event with every action there is.
+// everything returns the corpus, and the ordinary event with each action.
 func everything() []corpus.Case {
 	all := corpus.Cases()
 	for _, action := range corpus.Actions() {
@@ -38,17 +38,17 @@ func TestSplunkNamesOnlyFieldsThatAreWritten(t *testing.T) {
 	}
 	a := readAddon(t)
 	if len(a.named) < 20 {
-		t.Errorf("the add-on names %d fields; it names more", len(a.named))
+		t.Errorf("found only %d fields in the add-on, want more than 20", len(a.named))
 	}
 	for _, field := range a.named {
 		if !written[field] {
-			t.Errorf("the add-on reads %s, which no record has", field)
+			t.Errorf("the add-on reads %s, but no record has it", field)
 		}
 	}
 }
 
-// TestSplunkModel holds every event against what the Common Information Model
-// 8.5.0 says of the data models Change and Authentication.
+// TestSplunkModel checks every event against the data models Change and Authentication of
+// the Common Information Model 8.5.0.
 func TestSplunkModel(t *testing.T) {
 	a := readAddon(t)
 	changes, accounts, signIns := 0, 0, 0
@@ -63,20 +63,21 @@ func TestSplunkModel(t *testing.T) {
 			changes++
 			checkChange(t, c, d, s)
 		} else if s.fields["change_type"] != nil {
-			t.Errorf("%s: change_type is %s of what is no change", c.Name, s.value("change_type"))
+			t.Errorf("%s: change_type is %s, but the event is not tagged as a change", c.Name, s.value("change_type"))
 		}
 		if slices.Contains(s.tags, "account") {
 			accounts++
 			holds(t, c.Name, s, "user", "src_user")
 		}
-		// The model: if(tag=="account" AND object_category=="user" OR tag!="account" AND object_category!="user")
+		// The model says: if(tag=="account" AND object_category=="user" OR tag!="account"
+		// AND object_category!="user")
 		if account, user := slices.Contains(s.tags, "account"), s.value("object_category") == "user"; account != user &&
 			slices.Contains(s.tags, "change") {
 			t.Errorf("%s: tags %v, object_category %s", c.Name, s.tags, s.value("object_category"))
 		}
 	}
 	if changes < 80 || accounts < 10 || signIns < 2 {
-		t.Errorf("%d changes, %d of accounts, %d times signed in: there are more", changes, accounts, signIns)
+		t.Errorf("got only %d changes, %d of accounts, %d sign-ins", changes, accounts, signIns)
 	}
 }
 
@@ -104,7 +105,7 @@ func checkChange(t *testing.T, c corpus.Case, d document, s searched) {
 		t.Errorf("%s: action is %s, want %s", c.Name, got, want)
 	}
 	if strings.Contains(s.value("object_attrs"), `"`) {
-		t.Errorf("%s: object_attrs is %s, which the model takes for none", c.Name, s.value("object_attrs"))
+		t.Errorf("%s: object_attrs is %s, which the model treats as missing", c.Name, s.value("object_attrs"))
 	}
 }
 
@@ -172,7 +173,7 @@ func TestSplunkFields(t *testing.T) {
 		t.Run(tt.words, func(t *testing.T) {
 			e, ok := cases[tt.event]
 			if !ok {
-				t.Fatalf("there is no event %s", tt.event)
+				t.Fatalf("the corpus has no event %s", tt.event)
 			}
 			s := readAddon(t).search(t, parse(t, sent, e))
 			if diff := cmp.Diff(tt.tags, s.tags); diff != "" {
@@ -191,12 +192,12 @@ func TestSplunkTellsPartiesApart(t *testing.T) {
 	invitation := corpus.Typical()
 	invitation.Action = "organization_invitation.created"
 	invitation.Actor.Type = "ServiceToken"
-	invitation.Auditable = source.Party{Type: "OrganizationInvitation", ID: "i1", Name: "grace@example.com"}
-	invitation.Target = source.Party{Type: "User", ID: "u77", Name: "Grace Hopper"}
+	invitation.Objects[0] = source.Party{Type: "OrganizationInvitation", ID: "i1", Name: "grace@example.com"}
+	invitation.Objects[1] = source.Party{Type: "User", ID: "u77", Name: "Grace Hopper"}
 	branch := corpus.Typical()
 	branch.Action = "database_branch.created"
-	branch.Auditable = source.Party{Type: "Organization", ID: "o1", Name: "acme"}
-	branch.Target = source.Party{Type: "DatabaseBranch", ID: "b1", Name: "main"}
+	branch.Objects[0] = source.Party{Type: "Organization", ID: "o1", Name: "acme"}
+	branch.Objects[1] = source.Party{Type: "DatabaseBranch", ID: "b1", Name: "main"}
 	for _, tt := range []struct {
 		words string
 		event source.Event
@@ -221,7 +222,7 @@ func TestSplunkTellsPartiesApart(t *testing.T) {
 	}
 }
 
-// TestSplunkReadsTimes is about records that Splunk reads from a file.
+// TestSplunkReadsTimes tests records that Splunk reads from a file.
 func TestSplunkReadsTimes(t *testing.T) {
 	props := readConf(t, "default/props.conf")["planetscale:audit"]
 	if got, want := props["TIME_FORMAT"], "%Y-%m-%dT%H:%M:%S.%3NZ"; got != want || props["TZ"] != "UTC" {

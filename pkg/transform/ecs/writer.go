@@ -2,7 +2,7 @@ package ecs
 
 import "github.com/sluice-siem/sluice/pkg/transform/internal/object"
 
-// writer adds to an object what only these documents have.
+// writer adds to object.Writer what only these documents need.
 type writer struct{ object.Writer }
 
 // words writes an array of at least one word that needs no escaping.

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Database is a file of places or autonomous systems, in memory as it was when it
-// was last read. It is safe for concurrent use: lanes share one.
+// Database is a database of locations or autonomous systems, in memory as last read. It
+// is safe for concurrent use: lanes share one.
 type Database struct {
 	path    string
 	kind    kind
 	current atomic.Pointer[edition]
-	pending stamp // of a file that differs from current, as it was at the refresh before
+	pending stamp // of a file that differs from current, at the former refresh
 }
 
 // OpenCity reads a database of cities or countries.
@@ -33,7 +33,7 @@ func open(path string, kind kind) (*Database, error) {
 	return d, nil
 }
 
-// OpenError is of a database that cannot be used.
+// OpenError means that a database cannot be used.
 type OpenError struct {
 	Key string // of the configuration
 	Err error
@@ -42,18 +42,18 @@ type OpenError struct {
 func (e *OpenError) Error() string { return e.Key + ": " + e.Err.Error() }
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// Hint is what can be done about it.
-func (e *OpenError) Hint() string {
+// ErrorHint returns what the user can do about it.
+func (e *OpenError) ErrorHint() string {
 	if errors.Is(e.Err, fs.ErrNotExist) {
 		return "download the database to that path, as with geoipupdate, or correct the path"
 	}
 	return "a database is a file in the format of MaxMind (.mmdb) that this user may read; download it anew"
 }
 
-// Refresh reads the file again if it changed, and tells whether it did. A file
-// must be the same at two calls, since one that is being written is not yet
-// whole. If it is gone or broken, what was read before stays in use, and the
-// error says so at every call. It must not be called concurrently.
+// Refresh reloads the file if it changed, and reports whether it did. It waits until the
+// file is the same at two calls, since a file that is being written is incomplete. If the
+// file is missing or broken, the former content stays in use, and every call returns an
+// error. Refresh must not be called concurrently.
 func (d *Database) Refresh() (changed bool, err error) {
 	now, err := stampOf(d.path)
 	if err != nil {
@@ -79,10 +79,10 @@ func (d *Database) stays(err error) error {
 	return fmt.Errorf("enrich.%s: the database of %s stays in use: %w", d.kind, d.Built().Format(time.DateOnly), err)
 }
 
-// Built is when its maker built the database.
+// Built returns when the database was built.
 func (d *Database) Built() time.Time { return d.current.Load().reader.Metadata.BuildTime().UTC() }
 
-// Bytes is what the database takes in memory.
+// Bytes returns the size of the database in memory.
 func (d *Database) Bytes() int64 { return d.current.Load().stamp.size }
 
 // String describes the database for people.

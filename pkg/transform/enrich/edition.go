@@ -12,14 +12,14 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// edition is a database as it was read once. A nil edition knows nothing.
+// edition is the content of a database at one time. A nil edition is empty.
 type edition struct {
 	path   string
 	reader *maxminddb.Reader
 	stamp  stamp
 }
 
-// stamp tells whether a file is another one than before, without reading it.
+// stamp shows whether a file changed, without reading it.
 type stamp struct {
 	modified time.Time
 	size     int64
@@ -33,8 +33,8 @@ func stampOf(path string) (stamp, error) {
 	return stamp{info.ModTime(), info.Size()}, nil
 }
 
-// read takes a file into memory. It is not mapped: where a file is overwritten in
-// its place, and not renamed into it, reading a mapped one ends the process.
+// read reads a file into memory. It does not map it: if somebody overwrites a mapped file
+// in place, reading it ends the process.
 func read(path string, kind kind) (*edition, error) {
 	now, err := stampOf(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func read(path string, kind kind) (*edition, error) {
 	return &edition{path: path, reader: reader, stamp: now}, nil
 }
 
-// kind is what a database is to know.
+// kind is the kind of a database.
 type kind string
 
 const (
@@ -62,8 +62,8 @@ const (
 	systems kind = "asn"
 )
 
-// accepts refuses a database that was named in place of the other. Types of other
-// vendors than MaxMind may be called as they like.
+// accepts refuses a database of the other kind. Vendors other than MaxMind may name their
+// types as they like.
 func (k kind) accepts(databaseType string) error {
 	isASN := strings.Contains(strings.ToUpper(databaseType), "ASN")
 	isCity := strings.Contains(databaseType, "City") || strings.Contains(databaseType, "Country")
@@ -73,8 +73,8 @@ func (k kind) accepts(databaseType string) error {
 	return nil
 }
 
-// decode reads what the database knows of an address into found, and leaves that
-// as it is if it knows nothing.
+// decode reads the entry of an address into found. Without an entry it leaves found
+// unchanged.
 func (d *edition) decode(addr netip.Addr, found any) error {
 	if d == nil || d.reader.Metadata.IPVersion == 4 && addr.Is6() {
 		return nil
@@ -85,14 +85,14 @@ func (d *edition) decode(addr netip.Addr, found any) error {
 	return nil
 }
 
-// named has the name of something in English, which every database has.
+// named is a name in English, which every database has.
 type named struct {
 	Names struct {
 		English string `maxminddb:"en"`
 	} `maxminddb:"names"`
 }
 
-// place is what is read of a database of cities (MaxMind, "GeoIP2 and GeoLite2
+// place is what we read from a database of cities (MaxMind, "GeoIP2 and GeoLite2
 // City and Country Databases").
 type place struct {
 	Continent struct {
@@ -136,7 +136,7 @@ func (d *edition) place(addr netip.Addr, to *source.Origin) error {
 	return nil
 }
 
-// system is what is read of a database of autonomous systems (MaxMind, "GeoLite2
+// system is what we read from a database of autonomous systems (MaxMind, "GeoLite2
 // ASN Database").
 func (d *edition) system(addr netip.Addr, to *source.Origin) error {
 	var found struct {

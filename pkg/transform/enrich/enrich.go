@@ -1,16 +1,15 @@
-// Package enrich adds to events where their address is: its place on earth and
-// its autonomous system, from databases in the format of MaxMind:
+// Package enrich adds the location and the autonomous system of an event's IP address,
+// from databases in MaxMind's format:
 //
 //	enrich:
 //	  city: /var/lib/GeoIP/GeoLite2-City.mmdb
 //	  asn: /var/lib/GeoIP/GeoLite2-ASN.mmdb
 //
-// What is found is source.Event's Origin, for formats to write where their schema
-// has a place for it. An address that is private, unknown or none at all has no
-// Origin; that is no error. The databases are the user's to download and to keep
-// current, as with geoipupdate; a file that changes is read again while events go
-// on (see Database). Sluice has no database of its own and asks nobody on the
-// network.
+// The result is the Origin of a source.Event. A format writes it if its schema has a place
+// for it. An address that is private, unknown or malformed has no Origin, which is not an
+// error. The user downloads the databases and keeps them current, for example with
+// geoipupdate. A file that changes is reloaded while Sluice runs (see Database). Sluice
+// has no database of its own and sends no request.
 package enrich
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// Settings say where the databases are. The zero value enriches nothing.
+// Settings are the paths of the databases. The zero value enriches nothing.
 type Settings struct {
 	City string `yaml:"city"` // path of a database of cities or countries; default none
 	ASN  string `yaml:"asn"`  // path of a database of autonomous systems; default none
@@ -33,23 +32,23 @@ type Settings struct {
 type Enricher struct {
 	city, asn *Database // nil where there is none
 
-	// known are the origins of addresses seen with these editions of the databases,
-	// nil for those that have none: the same few addresses make most events.
+	// known are the origins that these editions of the databases have of addresses, nil
+	// for an address without one: most events come from the same few addresses.
 	known    map[string]*source.Origin
 	editions [2]*edition
 }
 
-// maxKnown bounds what is remembered: beyond it all is forgotten.
+// maxKnown limits known. At the limit it is cleared.
 const maxKnown = 4096
 
-// New returns an enricher that asks databases; either may be nil.
+// New returns an enricher that reads these databases. Either may be nil.
 func New(city, asn *Database) *Enricher {
 	return &Enricher{city: city, asn: asn, known: map[string]*source.Origin{}}
 }
 
-// Origin finds where the address of e is, nil if that is not known. The error is
-// of a database that is damaged in the part that was asked for; the event then
-// goes on without.
+// Origin returns the origin of the address of e, or nil if it is unknown. The error is
+// that of a database that is damaged at this address. The event is then delivered without
+// an origin.
 func (r *Enricher) Origin(e *source.Event) (*source.Origin, error) {
 	if now := [2]*edition{r.city.edition(), r.asn.edition()}; now != r.editions {
 		clear(r.known)

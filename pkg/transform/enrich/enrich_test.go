@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/maxmind/mmdbwriter"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
@@ -79,7 +80,7 @@ func TestOrigin(t *testing.T) {
 		{"nothing", enrich.New(cities, systems), "", nil},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			for range 2 { // The second answer is remembered.
+			for range 2 { // The second answer comes from memory.
 				got, err := tt.enricher.Origin(&source.Event{RemoteIP: tt.ip})
 				if err != nil {
 					t.Fatal(err)
@@ -92,7 +93,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// TestADatabaseOfOneFamily is of one that holds no IPv6 addresses.
+// TestADatabaseOfOneFamily uses a database without IPv6 addresses.
 func TestADatabaseOfOneFamily(t *testing.T) {
 	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "DBIP-City-Lite", IPVersion: 4, IncludeReservedNetworks: true})
 	if err != nil {
@@ -119,7 +120,7 @@ func TestAFileThatChangesIsReadAgain(t *testing.T) {
 	broken := append([]byte("broken"), next[:len(next)/2]...)
 	for i, step := range []struct {
 		words   string
-		file    []byte // nil: as it is
+		file    []byte // nil: it stays as it is
 		changed bool
 		fails   bool
 		city    string
@@ -152,7 +153,7 @@ func TestAFileThatChangesIsReadAgain(t *testing.T) {
 			t.Errorf("%s: got %v and error %v, want %s", step.words, origin, err, step.city)
 		}
 	}
-	t.Run("a file that is gone is told of", func(t *testing.T) {
+	t.Run("a file that is gone is an error", func(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -177,8 +178,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.path) {
 				t.Fatalf("got error %v, want one with %s", err, tt.want)
 			}
-			var hinted interface{ Hint() string }
-			if !errors.As(err, &hinted) || !strings.HasPrefix(hinted.Hint(), tt.hint) {
+			if !strings.HasPrefix(failure.Hint(err), tt.hint) {
 				t.Errorf("got %v, want the hint %s", err, tt.hint)
 			}
 		})
@@ -188,8 +188,8 @@ func TestWhatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// TestDamageIsAnError has bytes in the middle of a database changed, which nobody
-// notices before an address leads there.
+// TestDamageIsAnError changes bytes in the middle of a database. No check finds that
+// before an address leads there.
 func TestDamageIsAnError(t *testing.T) {
 	content := enrichtest.City(t, "Linköping", enrichtest.Built)
 	at := strings.Index(string(content), "Linköping")
@@ -241,7 +241,7 @@ func TestAddressesAreRememberedInBounds(t *testing.T) {
 	origin()
 	before := e.Remembered()
 	if found, err := e.Origin(&source.Event{RemoteIP: strings.Repeat("x", 1<<20)}); found != nil || err != nil || e.Remembered() != before {
-		t.Errorf("got %v and error %v, and text that is no address is remembered", found, err)
+		t.Errorf("got %v and error %v for a text that is not an address, or it is remembered", found, err)
 	}
 }
 

@@ -1,4 +1,4 @@
 package enrich
 
-// Remembered is how many addresses have an answer that is kept.
+// Remembered returns how many answers are kept.
 func (r *Enricher) Remembered() int { return len(r.known) }

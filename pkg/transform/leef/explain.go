@@ -4,71 +4,72 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 const fixed = "the same in every record"
 
-// headerFields are the names and rules of what stands between the pipes.
+// headerFields are the names and rules of the fields between the pipes.
 var headerFields = []transform.Field{
 	{Name: "LEEF Version", Rule: fixed},
 	{Name: "Vendor", Rule: fixed},
 	{Name: "Product", Rule: fixed},
-	{Name: "Product Version", Rule: fixed + ": that of the API"},
-	{Name: "Event ID", Rule: "audit_action, with _ in place of other characters than [A-Za-z0-9._-]"},
+	{Name: "Product Version", Rule: fixed + ": the version of the API"},
+	{Name: "Event ID", Rule: "{action}, with _ for every character outside [A-Za-z0-9._-]"},
 	{Name: "Delimiter", Rule: "delimiter of the format's settings"},
 }
 
-// rules say what makes each attribute.
+// rules are the rules of the attributes.
 var rules = map[string]string{
-	"devTime":       "created_at in milliseconds since 1970; that of a neighbour where it cannot be used",
+	"devTime":       "{time} in milliseconds since 1970, or the time of a neighbouring event if it is unusable",
 	"sev":           transform.ByCatalogue + "severity",
 	"cat":           transform.ByCatalogue + "categories",
-	"eventId":       "id",
-	"action":        "audit_action",
+	"eventId":       "{id}",
+	"action":        "{action}",
 	"title":         transform.ByCatalogue + "title",
-	"outcome":       "success, for what was logged happened; none for types access and info",
+	"outcome":       "success, since the log records what happened; not set for the types access and info",
 	"isLoginEvent":  transform.ByCatalogue + "types",
 	"isLogoutEvent": transform.ByCatalogue + "types",
-	"src":           "remote_ip, if it is an address",
-	"usrName":       "actor_display_name, unless PlanetScale itself acted",
-	"actorId":       "actor_id, unless PlanetScale itself acted",
-	"actorType":     "actor_type; System if PlanetScale itself acted",
+	"src":           "{remote_ip}, if it is an IP address",
+	"usrName":       "{actor.name}, unless {product} itself acted",
+	"actorId":       "{actor.id}, unless {product} itself acted",
+	"actorType":     "{actor.type}; System if {product} itself acted",
 	"accountName":   "organization of the source in the configuration",
-	"targetUser":    "display name of the user, or of the membership, among auditable and target, by their types",
-	"targetUserId":  "id of the user among auditable and target, by their types",
-	"targetRole":    "role after the change, by the catalogue's changes and from metadata.to",
-	"groupID":       "id of the team among auditable and target, by their types",
-	"resource":      "display name of the object, told from its container by their types",
+	"targetUser":    "display name of the user or membership among {objects}, found by type",
+	"targetUserId":  "id of the user among {objects}, found by type",
+	"targetRole":    "{metadata}.to, if the catalogue says that the action changes roles",
+	"groupID":       "id of the team among {objects}, found by type",
+	"resource":      "display name of the object, found by type",
 	"resourceId":    "id of the object",
 	"resourceType":  "type of the object",
-	"container":     "display name of what the object lies in",
-	"containerId":   "id of what the object lies in",
-	"containerType": "type of what the object lies in",
-	"other":         "display name of the one of auditable and target that is neither the object, nor its container, nor the user",
+	"container":     "display name of the object's container",
+	"containerId":   "id of the object's container",
+	"containerType": "type of the object's container",
+	"other":         "display name of the one among {objects} that is neither the object, nor its container, nor the user",
 	"otherId":       "id of that one",
 	"otherType":     "type of that one",
-	"forwarder":     "name of the machine that forwards",
-	"location":      "location",
-	"metadata":      "metadata",
-	"original":      "the raw event where it could not be decoded, and in a gap",
+	"forwarder":     "name of the host that runs Sluice",
+	"location":      "{location}",
+	"metadata":      "{metadata}",
+	"original":      "the raw event if it could not be decoded, or for a gap",
 	"problem":       "what could not be read",
-	"late":          "mark of Sluice's: events with a later time were delivered before",
-	"gap":           "mark of Sluice's: events are missing",
-	"unmapped":      "mark of Sluice's: the catalogue has no entry for the action",
-	"truncated":     "mark of Sluice's: a value was shortened or left out to fit",
+	"late":          "set by Sluice: events with a later time were delivered before this one",
+	"gap":           "set by Sluice: events are missing",
+	"unmapped":      "set by Sluice: the catalogue has no entry for the action",
+	"truncated":     "set by Sluice: a value was shortened or left out to fit",
 }
 
-// explain takes a record of this package's apart. Its values hold neither pipe
-// nor delimiter.
-func explain(body []byte) ([]transform.Field, error) {
+// explain splits a record of this package. Its values have neither pipe nor delimiter.
+func explain(p *source.Product, body []byte) ([]transform.Field, error) {
 	parts := strings.SplitN(string(body), "|", len(headerFields)+1)
 	if len(parts) <= len(headerFields) {
 		return nil, errors.New("not a record of LEEF: the header is too short")
 	}
 	var fields []transform.Field
+	words := transform.Words(p)
 	for i, f := range headerFields {
-		f.Value = parts[i]
+		f.Value, f.Rule = parts[i], words.Replace(f.Rule)
 		fields = append(fields, f)
 	}
 	s := Settings{Delimiter: parts[len(headerFields)-1]}
@@ -78,7 +79,7 @@ func explain(body []byte) ([]transform.Field, error) {
 	}
 	for attribute := range strings.SplitSeq(parts[len(headerFields)], string(delimiter)) {
 		name, value, _ := strings.Cut(attribute, "=")
-		fields = append(fields, transform.Field{Name: name, Value: value, Rule: rules[name]})
+		fields = append(fields, transform.Field{Name: name, Value: value, Rule: words.Replace(rules[name])})
 	}
 	return fields, nil
 }

@@ -4,37 +4,34 @@
 //
 // # What is where
 //
-// The event id, by which QRadar maps events, is the action, with every character
-// outside [A-Za-z0-9._-] replaced by an underscore, in at most 255 bytes. cat are
-// the categories of ECS, sev the severity (1 to 10; LEEF knows no 0), devTime
-// milliseconds since 1970, which need no devTimeFormat. Who did it is usrName,
-// and accountName the organization; from where is src, IPv4 or IPv6, left out
-// where the text is no address. What it was done to is resource, a team groupID.
-// isLoginEvent marks sign-ins.
+// The event id, by which QRadar maps events, is the action, with every character outside
+// [A-Za-z0-9._-] replaced by an underscore, in at most 255 bytes. cat has the categories
+// of ECS. sev is the severity (1 to 10; LEEF has no 0). devTime is milliseconds since
+// 1970, which need no devTimeFormat. usrName is the actor, accountName the organization,
+// and src the IPv4 or IPv6 address, left out if the text is not an address. resource is
+// the object, and groupID a team. isLoginEvent marks sign-ins.
 //
-// What LEEF has no attribute for is under keys of our own: eventId (the event's
-// id, the same in every sink), action (verbatim), title, outcome, actorId,
-// actorType, resourceId, resourceType, container, containerId, containerType,
-// other, otherId, otherType (the one of auditable and target that has no part in
-// all these), targetUser, targetUserId, targetRole (the role that user has from
-// then on; LEEF's own role is that of who acted, which is not known), forwarder,
-// location, metadata, original (instead of metadata, the raw event in one that
-// could not be decoded, and in a gap), problem, late, gap, unmapped and truncated.
+// LEEF has no attributes for the rest, so these keys are our own: eventId (the event's id,
+// the same in every sink), action (verbatim), title, outcome, actorId, actorType,
+// resourceId, resourceType, container, containerId, containerType, other, otherId,
+// otherType (one of the two objects, if it is none of these), targetUser, targetUserId,
+// targetRole (the user's new role; LEEF's own role is the actor's, which is unknown),
+// forwarder, location, metadata, original (the raw event instead of metadata, for an event
+// that could not be decoded and for a gap), problem, late, gap, unmapped and truncated.
 //
 // # Delimiter
 //
-// Attributes are parted by a tab, as QRadar wants it, unless the setting delimiter
-// says otherwise. Through relays take ^, since rsyslog by default turns a tab
-// into #011, and with that no attribute is found any more. The header names the
-// delimiter either way.
+// A tab separates attributes, as QRadar expects, unless the setting delimiter names
+// another character. Use ^ if records pass relays: rsyslog by default turns a tab into
+// #011, and then no attribute is found. The header always names the delimiter.
 //
 // # Hostile text
 //
-// LEEF has no escapes. So whatever could end a value becomes a space: the
-// delimiter, the pipe, CR, LF and the other blanks. Other control characters, the
-// characters that change the direction of text, and bytes that are not UTF-8
-// become U+FFFD. Values have at most 4,000 bytes, usrName and accountName 255, and
-// spaces at their ends are trimmed. An attribute without a value is left out.
+// LEEF has no escapes. So every character that could end a value becomes a space: the
+// delimiter, the pipe, CR, LF and the other blanks. Other control characters, characters
+// that change the direction of text, and bytes that are not UTF-8 become U+FFFD. Values
+// have at most 4,000 bytes, usrName and accountName 255. Spaces at their ends are trimmed.
+// An attribute without a value is left out.
 package leef
 
 import (
@@ -43,7 +40,6 @@ import (
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
-	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
@@ -57,14 +53,14 @@ const (
 // Format is the format "leef".
 var Format = transform.NewFormat(name, mediaType, Settings{Delimiter: "x09"}, open).ExplainedBy(explain).AtLeast(640)
 
-// Settings are what a configuration says about the format.
+// Settings are the format_settings of a sink.
 type Settings struct {
-	// Delimiter parts attributes: one character such as ^, or its code in one to
-	// four hexadecimal digits behind x or 0x. Default x09, the tab.
+	// Delimiter separates attributes: one character such as ^, or x or 0x and its code
+	// in one to four hexadecimal digits. Default x09, the tab.
 	Delimiter string `yaml:"delimiter"`
 }
 
-// Validate refuses what could not be told from a key or a value.
+// Validate reports a delimiter that could be a part of a key or a value.
 func (s *Settings) Validate() []error {
 	if _, err := s.delimiter(); err != nil {
 		return []error{setting.Invalid("delimiter", err)}
@@ -72,7 +68,7 @@ func (s *Settings) Validate() []error {
 	return nil
 }
 
-// delimiter is the character itself.
+// delimiter returns the character itself.
 func (s *Settings) delimiter() (byte, error) {
 	c := rune(-1)
 	if len(s.Delimiter) == 1 {
@@ -86,14 +82,14 @@ func (s *Settings) delimiter() (byte, error) {
 	case c == '\t' || c > ' ' && c < 0x7f && !isWord(byte(c)) && !strings.ContainsRune(ours, c):
 		return byte(c), nil
 	case c < 0:
-		return 0, fmt.Errorf("%q is neither a character nor the code of one; write such as ^ or x09", s.Delimiter)
+		return 0, fmt.Errorf("%q is neither a character nor the code of one; write one such as ^ or x09", s.Delimiter)
 	}
-	return 0, fmt.Errorf("%q parts nothing safely; write the tab (x09) or a character such as ^", s.Delimiter)
+	return 0, fmt.Errorf("%q is not a safe delimiter; write the tab (x09) or a character such as ^", s.Delimiter)
 }
 
-// ours are characters, besides letters, digits and underscores, of what is written
-// as it is: the header, pairs, ids, addresses, the list in cat and the mark of
-// metadata that was cut.
+// ours are the characters, besides letters, digits and underscores, in what is written
+// unchanged: the header, pairs, ids, addresses, the list in cat and the mark of metadata
+// that was cut.
 const ours = "|=.-:,[]"
 
 func isWord(c byte) bool { return line.IsClassByte(c) && c != '.' && c != '-' }
@@ -103,15 +99,10 @@ type encoder struct {
 	middle    string // the field behind it, and the pipe that ends the header
 	rules     *line.Rules
 	host      string
-	limit     int
 	catalogue *transform.Catalogue
 }
 
 func open(o transform.Options, s Settings) (transform.Transformer, error) {
-	limit, err := o.Limit()
-	if err != nil {
-		return nil, fmt.Errorf("leef: %w", err)
-	}
 	delimiter, err := s.delimiter()
 	if err != nil {
 		return nil, fmt.Errorf("leef: delimiter: %w", err)
@@ -120,15 +111,17 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	if delimiter == '\t' {
 		shown = "x09"
 	}
-	return &encoder{
-		begin:  "LEEF:2.0|PlanetScale|Audit Log|1.0|", // 1.0 is the version of the API
+	p, rules := &o.Product, line.NewRules(delimiter, "|"+string(delimiter), func(r rune) rune { return parted(r, rune(delimiter)) }, nil)
+	c := &encoder{
+		begin:  fmt.Sprintf("LEEF:2.0|%s|%s|%s|", rules.Constant(p.Vendor), rules.Constant(line.Device(p)), rules.Constant(p.Version)),
 		middle: "|" + shown + "|",
-		rules:  line.NewRules(delimiter, "|"+string(delimiter), func(r rune) rune { return parted(r, rune(delimiter)) }, nil),
-		host:   o.Host, limit: limit, catalogue: o.Catalogue,
-	}, nil
+		rules:  rules,
+		host:   o.Host, catalogue: o.Catalogue,
+	}
+	return transform.NewTransformer(name, mediaType, o, c.encode)
 }
 
-// parted makes a space of what could end a value.
+// parted turns a character that could end a value into a space.
 func parted(r, delimiter rune) rune {
 	switch r {
 	case '\n', '\r', '|', delimiter:
@@ -137,16 +130,9 @@ func parted(r, delimiter rune) rune {
 	return r
 }
 
-// Transform implements transform.Transformer.
-func (c *encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	action := c.catalogue.Lookup(e.Action)
-	body, whole, err := line.Fit(dst, c.limit, func(dst []byte, a line.Allowance) ([]byte, bool) {
+// encode implements transform.Encode.
+func (c *encoder) encode(dst []byte, e *source.Event, action *transform.Action, limit int) ([]byte, bool, error) {
+	return line.Fit(dst, limit, func(dst []byte, a line.Allowance) ([]byte, bool) {
 		return c.append(dst, e, action, a)
 	})
-	if err != nil {
-		return sink.Record{}, fmt.Errorf("leef: event %.80q: %w", e.ID, err)
-	}
-	r := transform.NewRecord(e, name, mediaType, action, body)
-	r.Truncated = !whole
-	return r, nil
 }

@@ -6,24 +6,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
-	"github.com/sluice-siem/sluice/pkg/transform/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/transform/leef"
 	"github.com/sluice-siem/sluice/pkg/transform/leef/leeftest"
 )
 
-var usual = transform.Options{Host: "forwarder-1", Version: "1.2.3"}
+var usual = corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3"})
 
-// parting are options with a delimiter of their own.
+// parting returns options with the given delimiter.
 func parting(delimiter string) transform.Options {
 	o := usual
 	o.Settings = &leef.Settings{Delimiter: delimiter}
@@ -32,15 +29,7 @@ func parting(delimiter string) transform.Options {
 
 func encode(tb testing.TB, o transform.Options, e source.Event) sink.Record {
 	tb.Helper()
-	tr, err := leef.Format.New(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	r, err := tr.Transform(nil, &e)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return r
+	return corpus.Encode(tb, leef.Format, o, e)
 }
 
 func parse(tb testing.TB, o transform.Options, e source.Event) leeftest.Message {
@@ -57,8 +46,8 @@ func parse(tb testing.TB, o transform.Options, e source.Event) leeftest.Message 
 	return m
 }
 
-// clean is what a value is expected to be: the event's text by the rules of the
-// package's documentation, applied the slow way.
+// clean applies the rules of the package's documentation to a text in the slow and simple
+// way.
 func clean(s string, delimiter rune) string {
 	blank := func(r rune) bool { return strings.ContainsRune(" \t\v\f\u0085\u2028\u2029", r) }
 	var b strings.Builder
@@ -77,21 +66,21 @@ func clean(s string, delimiter rune) string {
 	return strings.Trim(b.String(), " ")
 }
 
-// order is the only one in which attributes stand, so that none can be forged by
-// being added.
+// order is the one order of the attributes, so an attribute that a text forged would
+// show.
 const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
 	"targetUser targetUserId targetRole groupID resource resourceId resourceType container containerId containerType " +
 	"other otherId otherType forwarder location " +
 	"metadata original problem late gap unmapped truncated"
 
-// checkKeys holds the keys against their order.
+// checkKeys requires that order.
 func checkKeys(tb testing.TB, m leeftest.Message) {
 	tb.Helper()
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
 		if i < 0 {
-			tb.Errorf("key %s is none of ours, or out of order, in %v", key, m.Keys)
+			tb.Errorf("key %s is unknown or out of order in %v", key, m.Keys)
 			return
 		}
 		rest = rest[i+1:]
@@ -101,7 +90,8 @@ func checkKeys(tb testing.TB, m leeftest.Message) {
 	}
 }
 
-// checkParties wants all there is about auditable and target, in whichever part.
+// checkParties requires that the record has all of auditable and target, in any of its
+// parts.
 func checkParties(tb testing.TB, e source.Event, m leeftest.Message) {
 	tb.Helper()
 	a := m.Attributes
@@ -111,16 +101,15 @@ func checkParties(tb testing.TB, e source.Event, m leeftest.Message) {
 		{ID: a["otherId"], Type: a["otherType"], Name: a["other"]},
 		{ID: a["targetUserId"], Type: "User", Name: a["targetUser"]},
 	}
-	for _, p := range []source.Party{e.Auditable, e.Target} {
+	for _, p := range []source.Party{e.Objects[0], e.Objects[1]} {
 		p = source.Party{ID: clean(p.ID, m.Delimiter), Type: clean(p.Type, m.Delimiter), Name: clean(p.Name, m.Delimiter)}
 		if p != (source.Party{}) && !slices.Contains(parts, p) {
-			tb.Errorf("%+v is none of %+v", p, parts)
+			tb.Errorf("%+v is not one of %+v", p, parts)
 		}
 	}
 }
 
-// checkCopies holds the attributes that must equal the event's text against it,
-// and wants none that it cannot account for.
+// checkCopies requires that the attributes which copy the event equal its text.
 func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
@@ -155,18 +144,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	e := corpus.Typical()
-	e.Late = true
-	got := encode(t, usual, e)
-	got.Body = nil
-	want := sink.Record{
-		ID: "q7x2mk9d0a4e", Organization: "acme", Action: "deploy_request.queued", Key: "acme/d8s0k2lq91xz",
-		Format: "leef", MediaType: "text/plain; charset=utf-8", Time: time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC),
-		Severity: 3, Late: true,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("record (-want +got):\n%s", diff)
-	}
+	corpus.CheckRecord(t, leef.Format, usual, sink.Record{Format: "leef", MediaType: "text/plain; charset=utf-8"})
 }
 
 func TestAttributes(t *testing.T) {
@@ -205,7 +183,7 @@ func TestAttributes(t *testing.T) {
 	}
 	t.Run("there is no severity of zero", func(t *testing.T) {
 		o := usual
-		o.Catalogue = transform.Builtin().With(&transform.Entries{Actions: map[string]transform.Entry{
+		o.Catalogue = corpus.Catalogue().With(&transform.Entries{Actions: map[string]transform.Entry{
 			"deploy_request.queued": {Rule: transform.Rule{Severity: new(int), Reason: "not worth a look"}},
 		}}, "mine.yaml")
 		if got := parse(t, o, corpus.Typical()).Attributes["sev"]; got != "1" {
@@ -218,21 +196,21 @@ func TestNothingOfAuditableAndTargetIsLost(t *testing.T) {
 	for _, c := range corpus.ActionCases() {
 		t.Run(c.Name, func(t *testing.T) { parse(t, usual, c.Event) })
 	}
-	t.Run("what has no part is the other", func(t *testing.T) {
+	t.Run("an object without a role is the other", func(t *testing.T) {
 		e := corpus.Typical()
 		e.Action = "database.updated_default_branch"
-		e.Auditable = source.Party{ID: "d1", Type: "Database", Name: "orders"}
-		e.Target = source.Party{ID: "b1", Type: "DatabaseBranch", Name: "main"}
+		e.Objects[0] = source.Party{ID: "d1", Type: "Database", Name: "orders"}
+		e.Objects[1] = source.Party{ID: "b1", Type: "DatabaseBranch", Name: "main"}
 		a := parse(t, usual, e).Attributes
 		if a["resource"] != "orders" || a["other"] != "main" || a["otherId"] != "b1" || a["otherType"] != "DatabaseBranch" {
 			t.Errorf("got %v", a)
 		}
 	})
-	t.Run("a user is told by more than a name", func(t *testing.T) {
+	t.Run("a name alone does not make a user", func(t *testing.T) {
 		e := corpus.Typical()
 		e.Action = "database.deleted"
-		e.Auditable = source.Party{Type: "OrganizationMembership", Name: "Grace Hopper"}
-		e.Target = source.Party{ID: "d1", Type: "Database", Name: "orders"}
+		e.Objects[0] = source.Party{Type: "OrganizationMembership", Name: "Grace Hopper"}
+		e.Objects[1] = source.Party{ID: "d1", Type: "Database", Name: "orders"}
 		if got, want := parse(t, usual, e).Attributes["otherType"], "OrganizationMembership"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -250,7 +228,7 @@ func TestLongNames(t *testing.T) {
 		t.Errorf("accountName has %d bytes, want %d", len(got), len(want))
 	}
 	if a["truncated"] != "true" {
-		t.Error("not marked")
+		t.Error("the record is not marked as truncated")
 	}
 }
 
@@ -282,7 +260,7 @@ func TestTheIDOfAnEventStaysItsOwn(t *testing.T) {
 			t.Errorf("%q: got %q", id, got)
 		}
 		if other, twice := seen[got]; twice {
-			t.Errorf("%q and %q became one", id, other)
+			t.Errorf("%q and %q have the same name", id, other)
 		}
 		seen[got] = id
 	}
@@ -309,7 +287,7 @@ func TestDelimiter(t *testing.T) {
 	}
 	for _, bad := range []string{"", " ", "|", "=", "a", "7", "_", "-", ".", ":", ",", "[", "]", "x", "x0a", "x20", "x7c", "x263a", "x00009", "^^", "é"} {
 		if errs := (&leef.Settings{Delimiter: bad}).Validate(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "write") {
-			t.Errorf("%q: got %v, want a problem that says what to write", bad, errs)
+			t.Errorf("%q: got %v, want a problem with what to write", bad, errs)
 		}
 		if _, err := leef.Format.New(parting(bad)); err == nil || !strings.HasPrefix(err.Error(), "leef: delimiter: ") {
 			t.Errorf("%q: got %v, want an error about the delimiter", bad, err)
@@ -317,7 +295,7 @@ func TestDelimiter(t *testing.T) {
 	}
 }
 
-// Whichever character is accepted, every record can be read.
+// Every record can be read with every delimiter that is accepted.
 func TestEveryDelimiter(t *testing.T) {
 	accepted := 0
 	for c := range 0x100 {
@@ -339,7 +317,7 @@ func TestEveryDelimiter(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	e := corpus.Typical()
-	e.Auditable.Name = strings.Repeat("|€", 300)
+	e.Objects[0].Name = strings.Repeat("|€", 300)
 	whole := len(encode(t, usual, e).Body)
 	for _, tt := range []struct {
 		words    string
@@ -362,14 +340,14 @@ func TestLimit(t *testing.T) {
 			}
 			m := parse(t, o, e)
 			if got := m.Attributes["metadata"] != ""; got != tt.metadata || r.Truncated == tt.metadata {
-				t.Errorf("metadata is there: %t, truncated: %t", got, r.Truncated)
+				t.Errorf("has metadata: %t, truncated: %t", got, r.Truncated)
 			}
 			got := m.Attributes["resource"]
-			if !strings.HasPrefix(clean(e.Auditable.Name, '\t'), got) || len(got) > tt.longest || len(got) < tt.longest-4 {
+			if !strings.HasPrefix(clean(e.Objects[0].Name, '\t'), got) || len(got) > tt.longest || len(got) < tt.longest-4 {
 				t.Errorf("resource has %d bytes, want about %d", len(got), tt.longest)
 			}
 			if m.Attributes["eventId"] != e.ID || m.EventID != e.Action {
-				t.Errorf("it is no longer known what happened: %+v", m)
+				t.Errorf("the record no longer says what happened: %+v", m)
 			}
 		})
 	}
@@ -381,27 +359,14 @@ func TestLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := tr.Transform(nil, &e); !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
-			t.Errorf("got error %v, want one of size that names the event", err)
+			t.Errorf("got error %v, want ErrTooLarge that names the event", err)
 		}
 	})
 }
 
-func TestAllocations(t *testing.T) {
-	tr, err := leef.Format.New(usual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := corpus.Typical()
-	dst := make([]byte, 0, 8192)
-	got := testing.AllocsPerRun(100, func() {
-		if _, err := tr.Transform(dst, &e); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if got > 1 {
-		t.Errorf("%v allocations an event, want at most 1", got)
-	}
-}
+func TestAppendsToTheBufferItIsGiven(t *testing.T) { corpus.CheckAppends(t, leef.Format, usual) }
+
+func TestAllocations(t *testing.T) { corpus.CheckAllocations(t, leef.Format, usual, 1) }
 
 func FuzzLEEF(f *testing.F) {
 	settings := []any{nil, parting("^").Settings, parting(";").Settings}

@@ -13,8 +13,8 @@ const (
 	maxEventID = 255
 	maxName    = 255 // usrName and accountName (IBM, "Predefined LEEF event attributes")
 	maxValue   = 4000
-	maxID      = 255 // of the longest id that sources hand out; never shortened
-	// leastEventID is what is left of an event id where room is scarce.
+	maxID      = 255 // the longest id of any source; never shortened
+	// leastEventID is the length to which an event id is shortened at most.
 	leastEventID = 63
 )
 
@@ -28,7 +28,7 @@ type attributes struct{ line.Writer }
 // left out.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a line.Allowance) (body []byte, whole bool) {
 	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.Longest}}
-	roles := transform.Resolve(e, action)
+	roles := c.catalogue.Resolve(e, action)
 	l.Raw(c.begin)
 	l.eventID(e.Action)
 	l.Raw(c.middle)
@@ -46,8 +46,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	return l.Buf[:len(l.Buf)-1], !l.Cut
 }
 
-// eventID writes what identifies the kind of event, and so is the last to be
-// shortened.
+// eventID writes the kind of event. It is shortened last.
 func (l *attributes) eventID(action string) {
 	if action == "" {
 		l.Raw("unreadable")
@@ -102,7 +101,8 @@ func (l *attributes) objects(e *source.Event, r *transform.Roles) {
 	l.Text("container=", r.Container.Name, maxValue)
 	l.Text("containerId=", r.Container.ID, maxValue)
 	l.Text("containerType=", r.Container.Type, maxValue)
-	for _, p := range [...]*source.Party{&e.Auditable, &e.Target} {
+	for i := range e.Objects {
+		p := &e.Objects[i]
 		if *p == r.Object || *p == r.Container || p.Type == "User" && *p == r.User {
 			continue
 		}
@@ -112,7 +112,7 @@ func (l *attributes) objects(e *source.Event, r *transform.Roles) {
 	}
 }
 
-// metadata writes it, or leaves it out and says so.
+// metadata writes the metadata, or leaves it out and marks the record as truncated.
 func (l *attributes) metadata(e *source.Event, room bool) {
 	key, value := "metadata=", e.Metadata
 	if e.Gap || e.Action == "" {

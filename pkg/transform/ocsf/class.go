@@ -16,29 +16,29 @@ const (
 	groupManagement  = 3006
 )
 
-// unreadable is the class of an event whose action is not known.
+// unreadable is the class of an event whose action is unknown.
 var unreadable = transform.Class{UID: 6003, Name: "API Activity", Activity: 0, ActivityName: "Unknown"}
 
 // subject is an event as its class sees it.
 type subject struct {
 	transform.Roles
 	class     transform.Class
-	privilege string           // what of User Access Management was assigned or revoked
+	privilege string           // what was assigned or revoked, in User Access Management
 	resources [2]*source.Party // the object, if there is one, before the other; each once
 }
 
 var nothing source.Party
 
-// subject decides on the class: one of Identity & Access Management only if the
-// event has what that requires.
+// subject decides on the class. It is one of Identity & Access Management only if the
+// event has what that class requires.
 func (c *encoder) subject(e *source.Event, action *transform.Action) subject {
-	s := subject{Roles: transform.Resolve(e, action), class: action.API}
-	s.resources = [...]*source.Party{&e.Auditable, &e.Target}
+	s := subject{Roles: c.catalogue.Resolve(e, action), class: action.API}
+	s.resources = [...]*source.Party{&e.Objects[0], &e.Objects[1]}
 	switch {
-	case e.Auditable == e.Target:
+	case e.Objects[0] == e.Objects[1]:
 		s.resources[1] = &nothing
-	case e.Auditable != s.Object:
-		s.resources = [...]*source.Party{&e.Target, &e.Auditable}
+	case e.Objects[0] != s.Object:
+		s.resources = [...]*source.Party{&e.Objects[1], &e.Objects[0]}
 	}
 	if e.Action == "" {
 		s.class = unreadable
@@ -71,12 +71,12 @@ func (s *subject) allows(class int) bool {
 	return false
 }
 
-// named reports whether p is something that the schema lets be an object: users,
-// groups, entities and resources need a name or a uid.
+// named reports whether the schema accepts p: users, groups, entities and resources need a
+// name or a uid.
 func named(p *source.Party) bool { return p.ID != "" || p.Name != "" }
 
-// classify writes what the event is, by numbers and the captions they stand for.
-// The caption of an activity that is none of the class is the source's own.
+// classify writes the class and activity of the event, each as a number and its caption.
+// If the class does not have the activity, the caption is the source's own.
 func (w *writer) classify(e *source.Event, class transform.Class) {
 	w.Number(`"class_uid":`, int64(class.UID))
 	w.Raw(`"class_name":"`)
@@ -100,11 +100,11 @@ func (w *writer) classify(e *source.Event, class transform.Class) {
 	w.Raw(`",`)
 }
 
-// other is the number of what an enumeration has no number for.
+// other is the number for values that an enumeration does not have.
 const other = 99
 
-// severities are the members for each severity of the catalogue. Fatal is beyond
-// its scale: the schema has it for damage that was done.
+// severities are the members for each severity of the catalogue. It never uses Fatal,
+// which the schema has for damage that was done.
 var severities = [...]string{
 	0:  `"severity_id":1,"severity":"Informational",`,
 	1:  `"severity_id":1,"severity":"Informational",`,
@@ -119,8 +119,8 @@ var severities = [...]string{
 	10: `"severity_id":5,"severity":"Critical",`,
 }
 
-// technique writes what attackers do such things for. The name of a sub-technique
-// is behind that of its technique.
+// technique writes the technique of MITRE ATT&CK. The name of a sub-technique follows that
+// of its technique.
 func (w *writer) technique(t transform.Technique) {
 	if t.ID == "" {
 		return

@@ -2,10 +2,7 @@ package ocsf
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"slices"
-	"unicode/utf8"
 
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -16,16 +13,10 @@ import (
 // typical is how many bytes a record has besides the raw event.
 const typical = 2560
 
-// maxAddress is the longest an address can be as text.
-const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
-
 // append appends the record of e.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *object.Allowance) []byte {
 	w := writer{object.Writer{Buf: dst, Longest: a.Longest}}
-	if a.Original {
-		// JSON within JSON grows by an eighth or so.
-		w.Buf = slices.Grow(w.Buf, typical+len(e.Raw)+len(e.Raw)/8)
-	}
+	w.Grow(typical, e.Raw, a)
 	s := c.subject(e, action)
 	record := w.Open("{")
 	w.Number(`"time":`, transform.Time(e).UnixMilli())
@@ -36,18 +27,15 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.Text(`"message":`, action.Title)
 	w.technique(action.Technique)
 
-	var room [maxAddress]byte
-	var ip []byte // as text, empty if there is none
-	if addr := transform.Address(e.RemoteIP); addr.IsValid() {
-		ip = addr.AppendTo(room[:0])
-	}
-	w.actor(e)
-	w.origin(e, ip)
-	w.interfaces(e)
-	w.affected(&s)
+	var room [object.MaxAddress]byte
+	ip := object.AppendAddress(room[:0], e.RemoteIP) // empty if there is none
+	w.actor(e, c.product)
+	w.origin(e, ip, c.product)
+	w.interfaces(e, c.service)
+	w.affected(&s, c.signIn)
 	w.observables(e, &s, ip)
 	w.original(e, a)
-	w.unmapped(e, action, &s, a)
+	c.unmapped(&w, e, action, &s, a)
 	w.Close(record)
 	return w.Buf[:len(w.Buf)-1]
 }
@@ -66,7 +54,7 @@ func (w *writer) metadata(constant string, e *source.Event, action *transform.Ac
 	if transform.Storable(e.Read) {
 		w.Number(`"logged_time":`, e.Read.UnixMilli())
 	}
-	w.modified(e.Updated)
+	w.modified(e.Modified)
 	w.Mark(`"is_truncated":true,`, a.Mark != "")
 	if e.Problem != "" {
 		w.Text(`"debug":[`, e.Problem)
@@ -75,7 +63,7 @@ func (w *writer) metadata(constant string, e *source.Event, action *transform.Ac
 	w.Close(metadata)
 }
 
-// modified writes a time that is sent as text, unless it is none.
+// modified writes a time that is sent as text, unless it is not a time.
 func (w *writer) modified(text string) {
 	if len(text) < len("2006-01-02T15:04:05Z") {
 		return
@@ -85,16 +73,16 @@ func (w *writer) modified(text string) {
 	}
 }
 
-// interfaces writes what was called, and in which account. The API knows an
-// organization by its name only; events that people map by hand may have none.
-func (w *writer) interfaces(e *source.Event) {
+// interfaces writes the API and the account. The API has only the name of an organization.
+// Events that people map by hand may have none.
+func (w *writer) interfaces(e *source.Event, service string) {
 	w.Raw(`"api":{`)
 	if e.Action == "" {
 		w.Raw(`"operation":"Unknown",`)
 	} else {
 		w.Text(`"operation":`, e.Action)
 	}
-	w.Raw(`"service":{"name":"PlanetScale"}},"cloud":{"provider":"PlanetScale",`)
+	w.Raw(service)
 	if e.Organization == "" {
 		w.End()
 		return
@@ -107,7 +95,7 @@ func (w *writer) interfaces(e *source.Event) {
 	w.End()
 }
 
-// original writes the raw event, and what identifies it also where it is left out.
+// original writes the raw event, and its hash and size even if it is left out.
 func (w *writer) original(e *source.Event, a *object.Allowance) {
 	if a.Original && len(e.Raw) > 0 {
 		w.Bytes(`"raw_data":`, e.Raw)
@@ -119,9 +107,9 @@ func (w *writer) original(e *source.Event, a *object.Allowance) {
 	w.Number(`"raw_data_size":`, int64(len(e.Raw)))
 }
 
-// unmapped writes what the schema has no place for, and what Sluice has to say
-// about the event. A mark that does not hold is left out.
-func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject, a *object.Allowance) {
+// unmapped writes what has no place in the schema, and Sluice's marks. A mark that does not
+// hold is left out.
+func (c *encoder) unmapped(w *writer, e *source.Event, action *transform.Action, s *subject, a *object.Allowance) {
 	unmapped := w.Open(`"unmapped":{`)
 	w.Text(`"action":`, e.Verb)
 	w.Text(`"location":`, e.Location)
@@ -131,22 +119,13 @@ func (w *writer) unmapped(e *source.Event, action *transform.Action, s *subject,
 	if !hasResources(s.class) {
 		w.resources(s)
 	}
-	w.unnamed(e)
+	w.unnamed(e, &c.kinds)
 	sluice := w.Open(`"sluice":{`)
 	w.Number(`"severity":`, int64(action.Severity))
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
-	if a.Original && !utf8.Valid(e.Raw) {
-		w.Raw(`"original_base64":"`)
-		w.Buf = base64.StdEncoding.AppendEncode(w.Buf, e.Raw)
-		w.Raw(`",`)
-	}
-	if a.Mark != "" {
-		w.Raw(`"truncated":`)
-		w.Raw(a.Mark)
-		w.Raw(`,`)
-	}
+	w.Losses(e.Raw, a)
 	w.Close(sluice)
 	w.Close(unmapped)
 }

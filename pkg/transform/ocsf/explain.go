@@ -4,37 +4,35 @@ import "github.com/sluice-siem/sluice/pkg/transform"
 
 // The rules that several fields share.
 const (
-	fixed      = "the same in every record"
-	captionOf  = "caption of the number beside it"
-	forwarding = "of the machine and the build that forwards"
-	classOf    = transform.ByCatalogue + "api, or iam if the sink's classes are iam and the event has what the class requires"
-	whom       = "of the user among auditable and target, by their types; else of the actor who signs in, joins or leaves"
-	ifEmail    = ", if the display name is an e-mail address"
-	team       = "of the team among auditable and target, by their types"
-	ofObject   = "of auditable or target, whichever has the type that the catalogue names as object, else the deeper one"
-	resource   = "of auditable and target, the object of the action first"
-	pointer    = "what can be searched for in the field of that name"
-	located    = "place of remote_ip, by the sink's databases"
-	network    = "network of remote_ip, by the sink's databases"
-	inAccount  = "organization of the source in the configuration"
-	technique  = transform.ByCatalogue + "technique"
-	ours       = "mark of Sluice's: "
+	fixed     = "the same in every record"
+	captionOf = "caption of the number beside it"
+	classOf   = transform.ByCatalogue + "api, or iam if the sink's classes are iam and the event has what the class requires"
+	whom      = "of the user among {objects}, found by type; else of the actor who signs in, joins or leaves"
+	ifEmail   = ", if the display name is an e-mail address"
+	team      = "of the team among {objects}, found by type"
+	ofObject  = "of {first} or {second}: the one whose type the catalogue names as object, or else the deeper one"
+	resource  = "of {objects}; the object of the action comes first"
+	located   = "location of {remote_ip} in the sink's databases"
+	network   = "network of {remote_ip} in the sink's databases"
+	inAccount = "organization of the source in the configuration"
+	technique = transform.ByCatalogue + "technique"
+	ours      = "set by Sluice: "
 )
 
-// rules say what makes each field.
+// rules are the rules of the fields.
 var rules = map[string]string{
-	"time":          "created_at; that of a neighbour where it cannot be used",
+	"time":          "{time}, or the time of a neighbouring event if it is unusable",
 	"class_uid":     classOf,
 	"class_name":    captionOf,
-	"category_uid":  "that of the class",
+	"category_uid":  "category of the class",
 	"category_name": captionOf,
 	"activity_id":   classOf,
-	"activity_name": captionOf + "; action where that is Other",
-	"type_uid":      "class_uid and activity_id",
+	"activity_name": captionOf + "; {verb} if that is Other",
+	"type_uid":      "computed from class_uid and activity_id",
 	"type_name":     captionOf,
 	"severity_id":   transform.ByCatalogue + "severity",
 	"severity":      captionOf,
-	"status_id":     "success, for what was logged happened; none for types access and info",
+	"status_id":     "success, since the log records what happened; not set for the types access and info",
 	"status":        captionOf,
 	"message":       transform.ByCatalogue + "title",
 
@@ -43,16 +41,16 @@ var rules = map[string]string{
 	"metadata.product.vendor_name":           fixed,
 	"metadata.product.feature.name":          fixed,
 	"metadata.loggers[].name":                fixed,
-	"metadata.loggers[].uid":                 forwarding,
+	"metadata.loggers[].uid":                 "name of the host that runs Sluice",
 	"metadata.loggers[].product.name":        fixed,
 	"metadata.loggers[].product.vendor_name": fixed,
-	"metadata.loggers[].product.version":     forwarding,
-	"metadata.profiles":                      "cloud, and security_control where the catalogue names a technique",
-	"metadata.uid":                           "id; the hash of the raw event where it has none",
-	"metadata.event_code":                    "audit_action",
+	"metadata.loggers[].product.version":     "version of Sluice",
+	"metadata.profiles":                      "cloud, and security_control if the catalogue names a technique",
+	"metadata.uid":                           "{id}, or the hash of the raw event if it has none",
+	"metadata.event_code":                    "{action}",
 	"metadata.tenant_uid":                    inAccount,
 	"metadata.logged_time":                   "when Sluice first read the event",
-	"metadata.modified_time":                 "updated_at, if it is a time",
+	"metadata.modified_time":                 "{modified}, if it is a time",
 	"metadata.is_truncated":                  ours + "something was left out or shortened to fit",
 	"metadata.debug":                         ours + "what could not be read",
 
@@ -61,17 +59,17 @@ var rules = map[string]string{
 	"attacks[].sub_technique.uid":  technique,
 	"attacks[].sub_technique.name": technique,
 
-	"actor.app_name":        "actor_display_name or actor_type; PlanetScale where nobody is named",
-	"actor.user.uid":        "actor_id",
-	"actor.user.name":       "actor_display_name",
-	"actor.user.full_name":  "actor_display_name",
-	"actor.user.email_addr": "actor_display_name" + ifEmail,
-	"actor.user.type_id":    "actor_type",
+	"actor.app_name":        "{actor.name}, or else {actor.type}, or else {product}",
+	"actor.user.uid":        "{actor.id}",
+	"actor.user.name":       "{actor.name}",
+	"actor.user.full_name":  "{actor.name}",
+	"actor.user.email_addr": "{actor.name}" + ifEmail,
+	"actor.user.type_id":    "{actor.type}",
 	"actor.user.type":       captionOf,
 
-	"src_endpoint.ip":                       "remote_ip, if it is an IP address",
-	"src_endpoint.name":                     "remote_ip, if it is no IP address",
-	"src_endpoint.svc_name":                 "PlanetScale, where remote_ip is empty",
+	"src_endpoint.ip":                       "{remote_ip}, if it is an IP address",
+	"src_endpoint.name":                     "{remote_ip}, if it is not an IP address",
+	"src_endpoint.svc_name":                 "{product}, if {remote_ip} is empty",
 	"src_endpoint.location.city":            located,
 	"src_endpoint.location.region":          located,
 	"src_endpoint.location.postal_code":     located,
@@ -82,14 +80,14 @@ var rules = map[string]string{
 	"src_endpoint.autonomous_system.number": network,
 	"src_endpoint.autonomous_system.name":   network,
 
-	"api.operation":      "audit_action",
+	"api.operation":      "{action}",
 	"api.service.name":   fixed,
 	"cloud.provider":     fixed,
 	"cloud.account.uid":  inAccount,
 	"cloud.account.name": inAccount,
 	"cloud.org.name":     inAccount,
 	"service.name":       fixed,
-	"is_remote":          "signing in to PlanetScale always is",
+	"is_remote":          "signing in to {product} is always remote",
 
 	"user.uid":        "id " + whom,
 	"user.name":       "display name " + whom,
@@ -97,7 +95,7 @@ var rules = map[string]string{
 	"user.email_addr": "display name " + whom + ifEmail,
 	"user.type_id":    "type " + whom,
 	"user.type":       captionOf,
-	"privileges":      "to in metadata, where the catalogue says that roles change; else member",
+	"privileges":      "{metadata}.to, if the catalogue says that the action changes roles; else member",
 	"group.uid":       "id " + team,
 	"group.name":      "display name " + team,
 	"entity.uid":      "id " + ofObject,
@@ -108,12 +106,12 @@ var rules = map[string]string{
 	"resources[].uid":       "id " + resource,
 	"resources[].name":      "display name " + resource,
 	"resources[].type":      "type " + resource,
-	"resources[].role_id":   "Target of the object, Related of the other",
+	"resources[].role_id":   "Target for the object, Related for the other",
 	"resources[].role":      captionOf,
-	"observables[].name":    pointer,
-	"observables[].type_id": pointer,
+	"observables[].name":    "name of the field that holds the value",
+	"observables[].type_id": "type of the value",
 	"observables[].type":    captionOf,
-	"observables[].value":   pointer,
+	"observables[].value":   "a value that is worth a search",
 
 	"raw_data":                   "the raw event, if the sink's original is true and it fits",
 	"raw_data_hash.algorithm_id": fixed,
@@ -121,20 +119,20 @@ var rules = map[string]string{
 	"raw_data_hash.value":        "SHA-256 of the raw event",
 	"raw_data_size":              "size of the raw event in bytes",
 
-	"unmapped.action":                 "action",
-	"unmapped.location":               "location",
-	"unmapped.metadata":               "metadata, as a string that holds JSON",
-	"unmapped.auditable_type":         "auditable_type of what has neither id nor name",
-	"unmapped.target_type":            "target_type of what has neither id nor name",
+	"unmapped.action":                 "{verb}",
+	"unmapped.location":               "{location}",
+	"unmapped.metadata":               "{metadata}, as a string that holds JSON",
+	"unmapped.{first}_type":           "{first.type}, if {first} has neither id nor name",
+	"unmapped.{second}_type":          "{second.type}, if {second} has neither id nor name",
 	"unmapped.resources[].uid":        "id " + resource,
 	"unmapped.resources[].name":       "display name " + resource,
 	"unmapped.resources[].type":       "type " + resource,
-	"unmapped.resources[].role_id":    "Target of the object, Related of the other",
+	"unmapped.resources[].role_id":    "Target for the object, Related for the other",
 	"unmapped.resources[].role":       captionOf,
 	"unmapped.sluice.severity":        transform.ByCatalogue + "severity",
-	"unmapped.sluice.late":            ours + "events with a later time were delivered before",
+	"unmapped.sluice.late":            ours + "events with a later time were delivered before this one",
 	"unmapped.sluice.gap":             ours + "events are missing",
 	"unmapped.sluice.unmapped":        ours + "the catalogue has no entry for the action",
-	"unmapped.sluice.original_base64": ours + "the raw event, which is not UTF-8",
+	"unmapped.sluice.original_base64": ours + "the raw event, if it is not UTF-8",
 	"unmapped.sluice.truncated":       ours + "what was left out or shortened to fit",
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// facts are what the schema says about the classes and objects that the encoder
-// writes; see testdata/extract.go.
+// facts is what the schema says about the classes and objects that the encoder writes;
+// see testdata/extract.go.
 type facts struct {
 	Version string
 	Classes map[string]thing

@@ -16,7 +16,7 @@ func cases() map[string]source.Event {
 	return byName
 }
 
-// fields are values by path, as text; an empty one is of an attribute that is
+// fields maps paths to values as text. An empty value means that the attribute must be
 // absent.
 type fields map[string]string
 
@@ -130,32 +130,32 @@ func TestClassesOfIAM(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) { tt.want.check(t, parse(t, iam, cases[tt.event])) })
 	}
-	t.Run("who joins or leaves is the user, unless another is named", func(t *testing.T) {
+	t.Run("the actor who joins or leaves is the user, unless the event names one", func(t *testing.T) {
 		e := cases["user-is-target"]
 		e.Action, e.Verb = "organization.left", "left"
 		fields{"type_uid": "300502", "user.uid": "u77"}.check(t, parse(t, iam, e))
-		e.Target = source.Party{}
+		e.Objects[1] = source.Party{}
 		fields{"type_uid": "300502", "user.uid": "u1k9f3jd82ma", "actor.user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
 		e.Action, e.Verb = "organization.joined", "joined"
 		fields{"type_uid": "300501", "user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
 		e.Action, e.Verb = "organization.removed_member", "removed_member"
 		fields{"class_uid": "6003"}.check(t, parse(t, iam, e))
 	})
-	t.Run("a role that is not told is no privilege", func(t *testing.T) {
+	t.Run("without a role there are no privileges", func(t *testing.T) {
 		e := cases["membership-changes-role"]
 		e.Metadata = nil
 		fields{"class_uid": "6003"}.check(t, parse(t, iam, e))
 	})
 	t.Run("an event without what the class requires is API Activity", func(t *testing.T) {
 		e := cases["member-of-team"]
-		e.Auditable = source.Party{Type: "OrganizationTeam"}
+		e.Objects[0] = source.Party{Type: "OrganizationTeam"}
 		fields{"class_uid": "6003", "unmapped.auditable_type": "OrganizationTeam"}.check(t, parse(t, iam, e))
 	})
 }
 
 func TestObjectThatIsNamedTwiceIsOneResource(t *testing.T) {
 	e := corpus.Typical()
-	e.Target = e.Auditable
+	e.Objects[1] = e.Objects[0]
 	fields{"resources[0].uid": "d8s0k2lq91xz", "resources[0].role": "Target", "resources[1]": ""}.check(t, parse(t, full, e))
 }
 

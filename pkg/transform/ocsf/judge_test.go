@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
 
-// judge parses a record and holds it against the schema.
+// judge parses a record and checks it against the schema.
 func (f *facts) judge(body []byte) (object, error) {
 	o, err := parseStrictly(body)
 	if err != nil {
@@ -24,7 +24,7 @@ func (f *facts) judge(body []byte) (object, error) {
 		}
 	}
 	if class.UID == 0 {
-		return nil, fmt.Errorf("class_uid %v is none of the classes", o["class_uid"])
+		return nil, fmt.Errorf("class_uid %v is not one of the classes", o["class_uid"])
 	}
 	c := check{facts: f, profiles: profiles(o)}
 	if err := c.thing(class, o, ""); err != nil {
@@ -41,7 +41,7 @@ func (f *facts) judge(body []byte) (object, error) {
 	return o, f.agreement(o)
 }
 
-// agreement checks what the schema says in words only.
+// agreement checks rules that the schema gives only in words.
 func (f *facts) agreement(o object) error {
 	if got := o.at("metadata.version"); got != f.Version {
 		return fmt.Errorf("metadata.version %v, want %s", got, f.Version)
@@ -58,13 +58,13 @@ func (f *facts) agreement(o object) error {
 	return nil
 }
 
-// observable checks that an observable points at what it repeats, and has the
-// type that the schema gives to what it points at.
+// observable checks that an observable points at the value that it repeats, and has the
+// type that the schema gives to the attribute there.
 func (f *facts) observable(o, pointer object) error {
 	name, _ := pointer["name"].(string)
 	value, _ := pointer["value"].(string)
 	if got := o.at(name); got != value || value == "" {
-		return fmt.Errorf("observable %s: %q, and there is %v", name, value, got)
+		return fmt.Errorf("observable %s: %q, but the record has %v there", name, value, got)
 	}
 	var attributes map[string]attribute
 	for _, c := range f.Classes {
@@ -97,13 +97,14 @@ func profiles(o object) []string {
 	return names
 }
 
-// check holds values against the schema, as extended by profiles.
+// check checks values against the schema, as extended by profiles.
 type check struct {
 	*facts
 	profiles []string
 }
 
-// applies reports whether the record has the profile of an attribute, if it has one.
+// applies reports whether an attribute is allowed in the record: it has no profile, or
+// the record has it.
 func (c *check) applies(a attribute) bool {
 	of := a.Profiles
 	if a.Profile != "" {
@@ -116,7 +117,7 @@ func (c *check) thing(t thing, o object, path string) error {
 	for name, v := range o {
 		a, ok := t.Attributes[name]
 		if !ok || !c.applies(a) || a.Deprecated != nil {
-			return fmt.Errorf("%s.%s: not an attribute, or one that is deprecated or of another profile", path, name)
+			return fmt.Errorf("%s.%s: unknown, deprecated, or of a profile that the record does not have", path, name)
 		}
 		if err := c.attribute(a, v, path+"."+name); err != nil {
 			return err
@@ -127,7 +128,7 @@ func (c *check) thing(t thing, o object, path string) error {
 	}
 	for name, a := range t.Attributes {
 		if _, there := o[name]; !there && a.Requirement == "required" && c.applies(a) {
-			return fmt.Errorf("%s.%s: required, and missing", path, name)
+			return fmt.Errorf("%s.%s: missing, but required", path, name)
 		}
 	}
 	return constraints(t, o, path)
@@ -149,7 +150,7 @@ func constraints(t thing, o object, path string) error {
 			ok = there == 1
 		}
 		if !ok {
-			return fmt.Errorf("%s: %s of %v is broken, there are %d", path, rule, names, there)
+			return fmt.Errorf("%s: constraint %s of %v is broken: the record has %d of them", path, rule, names, there)
 		}
 	}
 	return nil
@@ -175,14 +176,14 @@ func (c *check) value(a attribute, v any, path string) error {
 	if a.Type == "object_t" {
 		o, ok := v.(object)
 		if !ok {
-			return fmt.Errorf("%s: %v is no object", path, v)
+			return fmt.Errorf("%s: %v is not an object", path, v)
 		}
 		if a.Object == "object" {
-			return nil // unmapped, which has a check of its own.
+			return nil // This is unmapped, which has its own check.
 		}
 		t, known := c.Objects[a.Object]
 		if !known {
-			return fmt.Errorf("%s: the object %s is not known to this test", path, a.Object)
+			return fmt.Errorf("%s: this test does not know the object %s", path, a.Object)
 		}
 		return c.thing(t, o, path)
 	}
@@ -190,7 +191,7 @@ func (c *check) value(a attribute, v any, path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if _, ok := a.Enum[fmt.Sprint(v)]; len(a.Enum) > 0 && !ok {
-		return fmt.Errorf("%s: %v is none of the values", path, v)
+		return fmt.Errorf("%s: %v is not one of the values", path, v)
 	}
 	return nil
 }
@@ -218,7 +219,7 @@ func (c *check) scalar(name string, v any) error {
 		_, ok = v.(bool)
 	}
 	if !ok {
-		return fmt.Errorf("%#v is no %s", v, name)
+		return fmt.Errorf("%#v is not a %s", v, name)
 	}
 	if name == "ip_t" {
 		_, err := netip.ParseAddr(v.(string))
@@ -227,8 +228,8 @@ func (c *check) scalar(name string, v any) error {
 	return nil
 }
 
-// sibling checks the text that goes with a number: the caption of it, or anything
-// where the number is that of Other.
+// sibling checks the text beside a number: it is the caption of the number. If the number
+// means Other, any text is allowed.
 func sibling(a attribute, v any, o object) error {
 	if a.Sibling == "" {
 		return nil
@@ -244,7 +245,7 @@ func sibling(a attribute, v any, o object) error {
 	return nil
 }
 
-// own are the members of unmapped, with the kinds of their values.
+// own lists the members of unmapped, with the kinds of their values.
 var own = map[string]string{
 	"action":                 "string",
 	"location":               "string",

@@ -5,8 +5,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// pointers are the beginnings of the observables of one object, which name its
-// attributes and give their types.
+// pointers are the starts of the observables of one object, with the names of its
+// attributes and their types.
 type pointers struct{ uid, name, email string }
 
 var (
@@ -28,7 +28,7 @@ var (
 
 const toAddress = `{"name":"src_endpoint.ip","type_id":2,"type":"IP Address","value":`
 
-// toResource are those of resources, by place.
+// toResource are the pointers to resources, by index.
 var toResource = [...]pointers{
 	{
 		uid:  `{"name":"resources[0].uid","type_id":10,"type":"Resource UID","value":`,
@@ -39,7 +39,7 @@ var toResource = [...]pointers{
 	},
 }
 
-// observables writes pointers to what people search for.
+// observables writes pointers to the values that people search for.
 func (w *writer) observables(e *source.Event, s *subject, ip []byte) {
 	observables := w.Open(`"observables":[`)
 	if len(ip) > 0 {
@@ -63,7 +63,7 @@ func (w *writer) observables(e *source.Event, s *subject, ip []byte) {
 	w.CloseArray(observables)
 }
 
-// pointToResources goes by the places that resources gives them.
+// pointToResources uses the indexes that resources gives them.
 func (w *writer) pointToResources(s *subject) {
 	place := 0
 	for _, p := range s.resources {
@@ -81,7 +81,7 @@ func (w *writer) pointToUser(to pointers, p *source.Party) {
 	w.point(to.email, w.email(p.Name))
 }
 
-// point writes an observable, unless what it would point to is empty.
+// point writes an observable, unless its value is empty.
 func (w *writer) point(to, value string) {
 	if value != "" {
 		w.Text(to, value)

@@ -14,7 +14,7 @@ import (
 // json.Number.
 type object map[string]any
 
-// at finds the value at a path such as "resources[0].uid", nil if there is none.
+// at returns the value at a path such as "resources[0].uid", nil if there is none.
 func (o object) at(path string) any {
 	var v any = o
 	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
@@ -36,8 +36,8 @@ func (o object) at(path string) any {
 
 func (o object) text(path string) string { s, _ := o.at(path).(string); return s }
 
-// parseStrictly reads one line of UTF-8 that holds one object. Nothing in it may
-// be there twice, empty or null.
+// parseStrictly reads one line of UTF-8 that holds one object. A key that occurs twice,
+// an empty value and null are errors.
 func parseStrictly(body []byte) (object, error) {
 	if !utf8.Valid(body) {
 		return nil, fmt.Errorf("not UTF-8")
@@ -56,7 +56,7 @@ func parseStrictly(body []byte) (object, error) {
 	}
 	o, ok := v.(object)
 	if !ok {
-		return nil, fmt.Errorf("%v is no object", v)
+		return nil, fmt.Errorf("%v is not an object", v)
 	}
 	return o, nil
 }
@@ -98,7 +98,7 @@ func parseObject(dec *json.Decoder) (any, error) {
 		}
 		key := t.(string)
 		if _, twice := o[key]; twice || strings.ContainsAny(key, ".[]") {
-			return nil, fmt.Errorf("key %q is there twice, or no name", key)
+			return nil, fmt.Errorf("key %q occurs twice, or is not a name", key)
 		}
 		if o[key], err = parseValue(dec); err != nil {
 			return nil, fmt.Errorf("%q: %w", key, err)

@@ -8,31 +8,31 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// actor writes who did it. The schema wants a user with a name or a uid, or an
+// actor writes the actor. The schema requires a user with a name or a uid, or an
 // application.
-func (w *writer) actor(e *source.Event) {
+func (w *writer) actor(e *source.Event, product string) {
 	if transform.Acted(e) && named(&e.Actor) {
 		w.user(`"actor":{"user":{`, &e.Actor)
 		w.End()
 		return
 	}
-	w.Text(`"actor":{"app_name":`, cmp.Or(e.Actor.Name, e.Actor.Type, machine(e)))
+	w.Text(`"actor":{"app_name":`, cmp.Or(e.Actor.Name, e.Actor.Type, machine(e, product)))
 	w.End()
 }
 
-// machine names what stands where nobody and no address is named.
-func machine(e *source.Event) string {
+// machine names the actor and the source of an event that has none.
+func machine(e *source.Event, product string) string {
 	switch {
 	case e.Gap:
 		return "Sluice"
 	case e.Action == "":
 		return "Unknown"
 	}
-	return "PlanetScale"
+	return product
 }
 
-// user writes a person or a token, which has a name or a uid. A display name is
-// all the name there is.
+// user writes a person or a token, which has a name or a uid. The display name is the only
+// name that the API has.
 func (w *writer) user(key string, p *source.Party) {
 	user := w.Open(key)
 	w.Text(`"uid":`, p.ID)
@@ -58,9 +58,9 @@ func isPerson(p *source.Party) bool {
 	return p.Type == "User" || strings.HasSuffix(p.Type, "Membership")
 }
 
-// email is a name that is an e-mail address in the sense of the schema, whose
-// domains hold letters, digits and hyphens only. It is empty for any other name,
-// and for one that would be cut.
+// email returns a name that is an e-mail address in the schema's sense: its domain has only
+// letters, digits and hyphens. It is empty for any other name, and for one that would be
+// cut.
 func (w *writer) email(name string) string {
 	if len(name) <= w.Longest && isEmail(name) {
 		return name
@@ -84,8 +84,8 @@ func isLetterOrDigit(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// origin writes where the actor was.
-func (w *writer) origin(e *source.Event, ip []byte) {
+// origin writes the address of the actor and its location.
+func (w *writer) origin(e *source.Event, ip []byte, product string) {
 	endpoint := w.Open(`"src_endpoint":{`)
 	switch {
 	case len(ip) > 0:
@@ -93,7 +93,7 @@ func (w *writer) origin(e *source.Event, ip []byte) {
 	case e.RemoteIP != "":
 		w.Text(`"name":`, e.RemoteIP)
 	default:
-		w.Text(`"svc_name":`, machine(e))
+		w.Text(`"svc_name":`, machine(e, product))
 	}
 	if e.Origin != nil {
 		w.location(e.Origin)
@@ -102,14 +102,14 @@ func (w *writer) origin(e *source.Event, ip []byte) {
 	w.Close(endpoint)
 }
 
-// affected writes whom or what it was done to, as the class has it.
-func (w *writer) affected(s *subject) {
+// affected writes the affected user, group or entity in the fields of the class.
+func (w *writer) affected(s *subject, signIn string) {
 	switch s.class.UID {
 	case accountChange:
 		w.user(`"user":{`, &s.User)
 	case authentication:
 		w.user(`"user":{`, &s.User)
-		w.Raw(`"service":{"name":"PlanetScale"},"is_remote":true,`)
+		w.Raw(signIn)
 	case entityManagement:
 		w.entity(&s.Object)
 	case userAccess:
@@ -182,13 +182,12 @@ func (w *writer) resource(p *source.Party) {
 	w.Text(`"type":`, p.Type)
 }
 
-// unnamed writes the types of objects that are no resources, for those have a
-// name or a uid.
-func (w *writer) unnamed(e *source.Event) {
-	if !named(&e.Auditable) {
-		w.Text(`"auditable_type":`, e.Auditable.Type)
-	}
-	if !named(&e.Target) {
-		w.Text(`"target_type":`, e.Target.Type)
+// unnamed writes the types of objects that are not resources, since they have neither name
+// nor uid.
+func (w *writer) unnamed(e *source.Event, kinds *[2]string) {
+	for i := range e.Objects {
+		if !named(&e.Objects[i]) {
+			w.Text(kinds[i], e.Objects[i].Type)
+		}
 	}
 }

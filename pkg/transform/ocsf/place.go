@@ -4,13 +4,13 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// continents are the names of the codes that databases of addresses have.
+// continents are the names of the codes in databases of addresses.
 var continents = map[string]string{
 	"AF": "Africa", "AN": "Antarctica", "AS": "Asia", "EU": "Europe", "NA": "North America", "OC": "Oceania", "SA": "South America",
 }
 
-// location writes where the address is, which the schema allows only if it is
-// known better than by its continent.
+// location writes the location of the address. The schema does not allow a location that
+// has only a continent.
 func (w *writer) location(o *source.Origin) {
 	if o.City == "" && o.Country == "" && o.Postal == "" && o.Region == "" {
 		return

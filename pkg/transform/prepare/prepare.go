@@ -1,21 +1,20 @@
-// Package prepare is what happens to an event on its way to one sink before it is
-// encoded, in this order:
+// Package prepare prepares an event for one sink before it is encoded, in this order:
 //
-//  1. where decides whether the sink is sent the event, by what the source sent.
-//  2. enrich adds where its address is, while that can still be read.
-//  3. redact takes out what the sink must not have, of what was added too.
+//  1. where decides whether the sink gets the event, by what the source sent.
+//  2. enrich adds the origin of its address, before redact can remove the address.
+//  3. redact removes what the sink must not have, also from what enrich added.
 //
-// Each is a package of its own beside this one; here they are put together, and
-// their files kept current. Events are shared between lanes, so that an event
-// which changes is copied. A sink with none of the three pays for none.
+// Each has a package of its own beside this one. This package puts them together and
+// keeps their files current. Lanes share events, so it copies an event that it changes. A
+// sink with none of the three has no cost.
 //
-// What it does not do: change what a record is called or in which order it comes.
-// The id, the time and the action of an event are never touched.
+// It never changes the id, the time or the action of an event, nor the order of events.
 package prepare
 
 import (
 	"errors"
 
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich"
@@ -23,11 +22,25 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/where"
 )
 
-// Settings are the options of a sink for its events. The zero value has none.
+// Settings are the options of a sink for its events. The zero value has none. Where uses
+// the names of a product, so call For before it is decoded.
 type Settings struct {
-	Where  where.Expression `yaml:"where"`  // default all events
+	Where  where.Expression `yaml:"-"`      // default all events
 	Enrich enrich.Settings  `yaml:"enrich"` // default nothing
 	Redact redact.Settings  `yaml:"redact"` // default nothing
+}
+
+// For lets Where use the names of a product.
+func (s *Settings) For(p *source.Product) { s.Where = where.For(p) }
+
+// Unknown reports the fields to redact that the events of a product do not have, or that
+// cannot be redacted in them.
+func (s *Settings) Unknown(p *source.Product) []error {
+	errs := s.Redact.Unknown(p)
+	for i, err := range errs {
+		errs[i] = setting.Invalid("redact", err)
+	}
+	return errs
 }
 
 // IsSet reports whether there is anything to do.
@@ -43,10 +56,9 @@ type Preparer struct {
 	event    source.Event     // an enriched copy
 }
 
-// Prepare returns e as the sink is to get it: e itself, or a copy in memory that
-// is used again at the next call; nil if the sink is not to get it. An error is
-// of a condition that fails on e, or of a damaged database. It keeps nothing
-// back: the event that comes with it is to be delivered.
+// Prepare returns e as the sink gets it: e itself, or a copy that is valid until the next
+// call; nil if the sink does not get it. An error means that the condition fails on e, or
+// that a database is damaged. The event that is returned with an error must be delivered.
 func (p *Preparer) Prepare(e *source.Event) (*source.Event, error) {
 	var failed error
 	if p.filter != nil {
@@ -71,14 +83,18 @@ func (p *Preparer) Prepare(e *source.Event) (*source.Event, error) {
 	return e, failed
 }
 
-// New makes the preparer of a lane. The error is of a database or a key that
-// cannot be read.
-func (s *Stock) New(settings Settings, catalogue *transform.Catalogue) (*Preparer, error) {
+// New returns the preparer of a lane for the events of a product. The error means that a
+// database or a key cannot be read, or that the settings name fields that the events do
+// not have.
+func (s *Stock) New(settings Settings, product *source.Product, catalogue *transform.Catalogue) (*Preparer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &Preparer{}
+	var err error
 	if settings.Where.IsSet() {
-		p.filter = settings.Where.Filter(catalogue)
+		if p.filter, err = settings.Where.Filter(product, catalogue); err != nil {
+			return nil, err
+		}
 	}
 	city, err := s.database(settings.Enrich.City, enrich.OpenCity)
 	if err != nil {
@@ -92,7 +108,7 @@ func (s *Stock) New(settings Settings, catalogue *transform.Catalogue) (*Prepare
 		p.enricher = enrich.New(city, asn)
 	}
 	if len(settings.Redact.Fields) > 0 {
-		if p.redactor, err = redact.New(settings.Redact); err != nil {
+		if p.redactor, err = redact.New(settings.Redact, product); err != nil {
 			return nil, err
 		}
 		s.watched = append(s.watched, p.redactor)

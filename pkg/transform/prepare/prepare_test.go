@@ -16,7 +16,6 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
@@ -27,7 +26,7 @@ import (
 
 func condition(tb testing.TB, text string) where.Expression {
 	tb.Helper()
-	var x where.Expression
+	x := where.For(&corpus.Product)
 	if err := x.UnmarshalText([]byte(text)); err != nil {
 		tb.Fatal(err)
 	}
@@ -36,14 +35,14 @@ func condition(tb testing.TB, text string) where.Expression {
 
 func open(tb testing.TB, stock *prepare.Stock, s prepare.Settings) *prepare.Preparer {
 	tb.Helper()
-	p, err := stock.New(s, nil)
+	p, err := stock.New(s, &corpus.Product, corpus.Catalogue())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return p
 }
 
-// databases writes one of each kind.
+// databases writes a database of each kind.
 func databases(tb testing.TB) enrich.Settings {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -64,7 +63,7 @@ func masked(fields ...string) redact.Settings {
 func TestWithoutSettingsNothingHappens(t *testing.T) {
 	var s prepare.Settings
 	if s.IsSet() {
-		t.Error("no settings are set")
+		t.Error("the zero settings say that they are set")
 	}
 	p := open(t, &prepare.Stock{}, s)
 	e := corpus.Typical()
@@ -81,13 +80,13 @@ func TestEachSettingIsSet(t *testing.T) {
 		"redact":      {Redact: masked("location")},
 	} {
 		if !s.IsSet() {
-			t.Errorf("%s is set", words)
+			t.Errorf("settings with only %s say that they are not set", words)
 		}
 	}
 }
 
-// TestOrder is of a condition on an address that is masked, and whose city is
-// known all the same.
+// TestOrder requires the order where, enrich, redact: the condition sees the address,
+// enrichment finds its city, and the result has the address masked.
 func TestOrder(t *testing.T) {
 	p := open(t, &prepare.Stock{}, prepare.Settings{
 		Where:  condition(t, `remote_ip == "203.0.113.77" and actor.name endsWith "@example.com"`),
@@ -140,7 +139,7 @@ func TestWhatIsFilteredIsNil(t *testing.T) {
 	p := open(t, &prepare.Stock{}, prepare.Settings{Where: condition(t, "severity > 5"), Redact: masked("location")})
 	for _, c := range corpus.Cases() {
 		e := c.Event
-		want := e.Gap || e.Problem != "" || transform.Builtin().Lookup(e.Action).Severity > 5
+		want := e.Gap || e.Problem != "" || corpus.Catalogue().Lookup(e.Action).Severity > 5
 		if got, err := p.Prepare(&e); (got != nil) != want || err != nil {
 			t.Errorf("%s: got %v and error %v, want it kept: %t", c.Name, got, err, want)
 		}
@@ -172,7 +171,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 			Key: setting.SecretFile("/nowhere"), Fields: []redact.Field{{Name: "location", How: "hash"}},
 		}},
 	} {
-		if _, err := new(prepare.Stock).New(s, nil); err == nil || !strings.Contains(err.Error(), "/nowhere") {
+		if _, err := new(prepare.Stock).New(s, &corpus.Product, nil); err == nil || !strings.Contains(err.Error(), "/nowhere") {
 			t.Errorf("%s: got error %v", words, err)
 		}
 	}
@@ -188,8 +187,8 @@ func TestSinksShareDatabases(t *testing.T) {
 	}
 }
 
-// TestWatch has a database replaced, broken and mended while events go on, and a
-// key that goes away and comes back as another.
+// TestWatch replaces, breaks and mends a database while events are prepared. It also
+// removes the key and brings it back with another value.
 func TestWatch(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "key")
 	rewrite := func(path, text string) {
@@ -209,7 +208,8 @@ func TestWatch(t *testing.T) {
 		var log lines
 		ended := make(chan error)
 		go func() { ended <- stock.Watch(ctx, zerolog.New(&log)) }()
-		// pass lets time pass and returns what was logged, and an event prepared after.
+		// pass lets time pass. It returns what was logged meanwhile, and an event that
+		// was prepared afterwards.
 		pass := func(d time.Duration) (string, *source.Event) {
 			<-time.After(d)
 			synctest.Wait()
@@ -222,7 +222,7 @@ func TestWatch(t *testing.T) {
 		}
 		said, before := pass(time.Minute)
 		if said != "" || before.Origin.City != "Linköping" {
-			t.Errorf("got %s and the city %s, want silence", said, before.Origin.City)
+			t.Errorf("got log %s and the city %s, want no log", said, before.Origin.City)
 		}
 		name := before.Actor.Name
 
@@ -234,7 +234,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("got %s, want both files to be read again", said)
 		}
 		if after.Origin.City != "Norrköping" || after.Actor.Name == name {
-			t.Errorf("got the city %s and the name %s, want other ones", after.Origin.City, after.Actor.Name)
+			t.Errorf("got the city %s and the name %s, want those of the new files", after.Origin.City, after.Actor.Name)
 		}
 
 		enrichtest.Put(t, s.Enrich.City, []byte("broken"), enrichtest.Built.Add(2*time.Hour))
@@ -255,7 +255,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// lines is a log that is read while it is written.
+// lines is a log that can be read while it is written.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -275,7 +275,8 @@ func (l *lines) take() string {
 	return l.buf.String()
 }
 
-// A sink whose database cannot be read yet makes its preparer later.
+// If the database of a sink cannot be read, the sink makes its preparer later. The watch
+// must include that one.
 func TestWhatIsAddedLaterIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "asn.mmdb")
@@ -286,15 +287,15 @@ func TestWhatIsAddedLaterIsWatched(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- stock.Watch(ctx, zerolog.New(&log)) }()
 		time.Sleep(time.Minute)
-		if _, err := stock.New(prepare.Settings{Enrich: enrich.Settings{ASN: path}}, nil); err != nil {
+		if _, err := stock.New(prepare.Settings{Enrich: enrich.Settings{ASN: path}}, &corpus.Product, corpus.Catalogue()); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte("broken"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if got := log.take(); !strings.Contains(got, "a file cannot be read again") {
-			t.Errorf("logged %q, want that the database cannot be read", got)
+		if got := log.take(); !strings.Contains(got, "file could not be reloaded") {
+			t.Errorf("logged %q, want a line that the database cannot be read", got)
 		}
 		cancel()
 		if err := <-ended; err != nil {

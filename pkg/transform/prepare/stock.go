@@ -12,26 +12,26 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/enrich"
 )
 
-// Stock is what the preparers of a process share: databases, each in memory once
-// however many sinks name it. The zero value is empty and ready for use. Its methods
-// may be called concurrently.
+// Stock holds what the preparers of a process share: databases, each in memory once
+// however many sinks use it. The zero value is empty and ready for use. Its methods may
+// be called concurrently.
 type Stock struct {
 	mu        sync.Mutex
 	databases map[string]*enrich.Database // by path
-	watched   []refresher                 // what is read from files, also the keys of redactors
+	watched   []refresher                 // the files of databases and of redactors' keys
 }
 
-// refresher reads its file again where that changed.
+// refresher reloads its file if it changed.
 type refresher interface {
 	fmt.Stringer
 	Refresh() (changed bool, err error)
 }
 
 const (
-	// watchInterval is how often files are looked at. A database is read once it
-	// was the same twice.
+	// watchInterval is how often files are checked. A database is reloaded when its file
+	// is the same at two checks.
 	watchInterval = 10 * time.Second
-	// repeatAfter is how often a failure that lasts is logged again.
+	// repeatAfter is how often a lasting failure is logged.
 	repeatAfter = 5 * time.Minute
 )
 
@@ -55,7 +55,7 @@ func (s *Stock) database(path string, open func(string) (*enrich.Database, error
 	return d, nil
 }
 
-// Databases are those that are open.
+// Databases returns the open databases.
 func (s *Stock) Databases() []*enrich.Database {
 	var all []*enrich.Database
 	for _, w := range s.files() {
@@ -66,15 +66,15 @@ func (s *Stock) Databases() []*enrich.Database {
 	return all
 }
 
-// files are those that are read again as they change.
+// files returns the files that Watch reloads.
 func (s *Stock) files() []refresher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.watched)
 }
 
-// Watch reads files again as they change, until ctx ends. What fails is logged,
-// and what was read before stays in use.
+// Watch reloads files that change, until ctx ends. It logs failures, and the former
+// content stays in use.
 func (s *Stock) Watch(ctx context.Context, log zerolog.Logger) error {
 	told := map[refresher]time.Time{}
 	ticker := time.NewTicker(watchInterval)
@@ -90,10 +90,10 @@ func (s *Stock) Watch(ctx context.Context, log zerolog.Logger) error {
 			switch {
 			case err != nil && time.Since(told[w]) >= repeatAfter:
 				told[w] = time.Now()
-				log.Error().Err(err).Msg("a file cannot be read again")
+				log.Error().Err(err).Msg("file could not be reloaded")
 			case changed:
 				told[w] = time.Time{}
-				log.Info().Stringer("file", w).Msg("a file was read again")
+				log.Info().Stringer("file", w).Msg("file reloaded")
 			}
 		}
 	}

@@ -1,28 +1,24 @@
-// Package raw passes events on as the API sent them, one JSON value on one
-// line.
+// Package raw passes events on as the API sent them, each a JSON value on one line.
 //
-// The body of a record is the event's raw bytes, to the byte, with one
-// exception each for bytes that could not stand on a line of NDJSON:
+// The body of a record is the event's raw bytes, to the byte. There are two exceptions,
+// for bytes that cannot be a line of NDJSON:
 //
-//   - In a JSON value that spans lines, each LF and CR is replaced by a space.
-//     JSON allows them only between its tokens, where a space means the same.
-//   - Bytes that are not one JSON value in UTF-8 are wrapped, as
-//     {"original_base64":"…"} in standard Base64. An event without a Problem is
-//     one JSON value by the source's contract, so only others are parsed for it.
+//   - In a JSON value that spans lines, a space replaces each LF and CR. JSON allows them
+//     only between its tokens, where a space means the same.
+//   - Bytes that are not one JSON value in UTF-8 become {"original_base64":"…"}, in
+//     standard Base64. An event without a Problem is one JSON value by the source's
+//     contract, so only other events are parsed to check that.
 //
-// Sluice's marks (late, problem) are not part of what the API sent and are not
-// in the body. Nothing can be left out of a raw event, so one that exceeds the
-// limit is an error.
+// Sluice's marks (late, problem) are not in the body, since the API did not send them.
+// Nothing can be left out of a raw event, so an event that exceeds the limit is an error.
 package raw
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"unicode/utf8"
 
-	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
@@ -35,36 +31,26 @@ const (
 // Format is the format "raw".
 var Format = transform.NewFormat(name, mediaType, struct{}{}, open).ExplainedBy(explain)
 
-// explain has but one rule: there are no fields of ours.
-func explain(body []byte) ([]transform.Field, error) {
-	return []transform.Field{{Name: "record", Value: string(body), Rule: "the raw event, to the byte but for line ends between tokens; in Base64 if it is no JSON"}}, nil
-}
-
-type encoder struct {
-	limit     int
-	catalogue *transform.Catalogue
+// explain returns the record as one field, since none of its fields is ours.
+func explain(_ *source.Product, body []byte) ([]transform.Field, error) {
+	return []transform.Field{{Name: "record", Value: string(body), Rule: "the raw event, unchanged except for line ends between tokens; in Base64 if it is not JSON"}}, nil
 }
 
 func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
-	limit, err := o.Limit()
-	if err != nil {
-		return nil, fmt.Errorf("raw: %w", err)
-	}
-	return encoder{limit, o.Catalogue}, nil
+	return transform.NewTransformer(name, mediaType, o, encode)
 }
 
-// Transform implements transform.Transformer.
-func (c encoder) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	var body []byte
+// encode implements transform.Encode. It leaves nothing out.
+func encode(dst []byte, e *source.Event, _ *transform.Action, limit int) (body []byte, whole bool, err error) {
 	if utf8.Valid(e.Raw) && (e.Problem == "" || json.Valid(e.Raw)) {
 		body = appendLine(dst, e.Raw)
 	} else {
 		body = appendWrapped(dst, e.Raw)
 	}
-	if size := len(body) - len(dst); size > c.limit {
-		return sink.Record{}, fmt.Errorf("raw: event %.80q: %w", e.ID, transform.TooLarge(size, c.limit))
+	if size := len(body) - len(dst); size > limit {
+		return nil, false, transform.TooLarge(size, limit)
 	}
-	return transform.NewRecord(e, name, mediaType, c.catalogue.Lookup(e.Action), body), nil
+	return body, true, nil
 }
 
 func appendWrapped(dst, raw []byte) []byte {

@@ -21,15 +21,15 @@ import (
 
 func open(tb testing.TB, limit int) transform.Transformer {
 	tb.Helper()
-	tr, err := raw.Format.New(transform.Options{MaxBytes: limit})
+	tr, err := raw.Format.New(corpus.Options(transform.Options{MaxBytes: limit}))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return tr
 }
 
-// line is the body of an event with these bytes. As in a source, one that is
-// not JSON has a problem; so has every event with doubt.
+// line returns the body of an event with these bytes. As from a source, an event that is
+// not JSON has a problem. With doubt, any event has one.
 func line(tb testing.TB, text string, doubt bool) string {
 	tb.Helper()
 	e := source.Event{ID: "e", Raw: []byte(text)}
@@ -132,10 +132,10 @@ func TestLimit(t *testing.T) {
 	}
 	_, err := open(t, len(e.Raw)-1).Transform(nil, &e)
 	if !errors.Is(err, transform.ErrTooLarge) || !strings.Contains(err.Error(), e.ID) {
-		t.Errorf("above the limit: got error %v, want one of size that names the event", err)
+		t.Errorf("above the limit: got error %v, want ErrTooLarge that names the event", err)
 	}
 	if _, err := raw.Format.New(transform.Options{MaxBytes: -1}); err == nil || !strings.Contains(err.Error(), "largest record: -1 bytes is negative") {
-		t.Errorf("got %v, want that the limit is negative", err)
+		t.Errorf("got %v, want an error that the limit is negative", err)
 	}
 }
 

@@ -1,4 +1,4 @@
 package redact
 
-// Remembered is how many values have a token that is kept.
+// Remembered returns how many tokens are kept.
 func (r *Redactor) Remembered() int { return len(r.hasher.Load().tokens) }

@@ -24,14 +24,14 @@ import (
 
 var formats = []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format}
 
-// TestTheClearValueIsNowhere redacts every field in every way for every format,
-// in events whose values also turn up in each other, in metadata and the names in
-// it, and under keys that nobody knows, escaped in any of the ways JSON has.
+// TestTheClearValueIsNowhere redacts every field in every way, for every format. In its
+// events each value also occurs in other values, in metadata and its keys, and under
+// unknown keys. It is escaped in any way that JSON allows.
 func TestTheClearValueIsNowhere(t *testing.T) {
 	encoders := make([]transform.Transformer, len(formats))
 	for i, f := range formats {
 		var err error
-		if encoders[i], err = f.New(transform.Options{Original: true, Host: "forwarder-1", Version: "1.2.3"}); err != nil {
+		if encoders[i], err = f.New(corpus.Options(transform.Options{Original: true, Host: "forwarder-1", Version: "1.2.3"})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,16 +53,16 @@ func TestTheClearValueIsNowhere(t *testing.T) {
 			redacted := redactors[name+how].Redact(&events[0])
 			for _, encoder := range encoders {
 				if r := encode(t, encoder, redacted); shows(r, d.values[name]) {
-					t.Fatalf("%s, %s by %s: %q shows in %s\nevent: %s", r.Format, name, how, d.values[name], r.Body, events[0].Raw)
+					t.Fatalf("%s, %s by %s: %q can be read in %s\nevent: %s", r.Format, name, how, d.values[name], r.Body, events[0].Raw)
 				}
 			}
 		}
-		// What is not redacted shows, or else the judge is blind.
+		// A value that is not redacted must show; otherwise shows cannot find any.
 		for _, encoder := range encoders {
 			r := encode(t, encoder, &events[0])
 			for _, name := range []string{"actor.name", "auditable.name", "target.name", "metadata.secret"} {
 				if !shows(r, d.values[name]) {
-					t.Fatalf("%s: %q of %s shows nowhere in %s", r.Format, d.values[name], name, r.Body)
+					t.Fatalf("%s: %q of %s was not redacted, but cannot be read in %s", r.Format, d.values[name], name, r.Body)
 				}
 			}
 		}
@@ -78,9 +78,8 @@ func encode(t *rapid.T, encoder transform.Transformer, e *source.Event) sink.Rec
 	return r
 }
 
-// values draws a text for each field. No part of a record by itself holds the
-// letters they begin with, and no format replaces a character of them by another,
-// as LEEF does with a pipe.
+// values draws a text for each field. The texts begin with letters that no record has
+// otherwise. No format replaces any of their characters, as LEEF replaces a pipe.
 func values(t *rapid.T) map[string]string {
 	drawn := map[string]string{}
 	for i, name := range names {
@@ -90,14 +89,14 @@ func values(t *rapid.T) map[string]string {
 	return drawn
 }
 
-// shows reports whether a value can be read anywhere in a record, however often
-// it was escaped.
+// shows reports whether a value can be read anywhere in a record, even if it was escaped
+// several times.
 func shows(r sink.Record, value string) bool {
 	return strings.Contains(unescape(strings.Join([]string{string(r.Body), r.Key, r.Organization, r.Action}, "\n")), value)
 }
 
-// unescape resolves what follows a backslash, or several, and is the code of a
-// character, and otherwise leaves the backslashes out.
+// unescape replaces the code of a character after one or more backslashes with that
+// character. It removes all other backslashes.
 func unescape(text string) string {
 	var out strings.Builder
 	var units []uint16
@@ -121,7 +120,7 @@ func unescape(text string) string {
 	return out.String()
 }
 
-// draft draws a raw event around values.
+// draft draws a raw event that holds values.
 type draft struct {
 	*rapid.T
 	values map[string]string
@@ -142,14 +141,14 @@ func (d draft) event() string {
 	return "{" + strings.Join(rapid.Permutation(members).Draw(d.T, "members"), ",") + "}"
 }
 
-// mention is a text with a value in it, or all of it.
+// mention returns a text that holds a value, or is one.
 func (d draft) mention() string {
 	value := d.values[rapid.SampledFrom(names).Draw(d.T, "mentioned")]
 	text := rapid.SampledFrom([]string{"%s", "by %s", "%s's", "x%sx", "%[1]s and %[1]s"}).Draw(d.T, "text")
 	return d.quote(fmt.Sprintf(text, value))
 }
 
-// quote writes a JSON string in one of the ways there are.
+// quote writes a JSON string with or without escapes.
 func (d draft) quote(s string) string {
 	if rapid.Bool().Draw(d.T, "escaped") {
 		return escaped(s)

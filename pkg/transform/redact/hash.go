@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// hasher makes tokens with one key. It remembers them, since the same few people
-// and addresses make most events.
+// hasher makes tokens with one key. It caches them, since most events come from the same
+// few people and addresses.
 type hasher struct {
 	key    string
 	mac    hash.Hash
@@ -17,8 +17,8 @@ type hasher struct {
 }
 
 const (
-	// maxTokens bounds what is remembered: beyond it all is forgotten. Longer values
-	// than names and addresses, which is what repeats, are not remembered at all.
+	// maxTokens limits the cache. At the limit it is cleared. Values that are longer than
+	// names and addresses rarely repeat, and are not cached.
 	maxTokens     = 4096
 	maxRemembered = 256
 	// tokenBytes of the HMAC are kept.
@@ -34,7 +34,7 @@ func (h *hasher) token(text string) string {
 		return token
 	}
 	h.mac.Reset()
-	h.mac.Write([]byte(text)) // which a hash.Hash never refuses
+	h.mac.Write([]byte(text)) // It never returns an error.
 	token := "hmac:" + hex.EncodeToString(h.mac.Sum(nil)[:tokenBytes])
 	if len(text) > maxRemembered {
 		return token

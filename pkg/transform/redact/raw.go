@@ -2,8 +2,10 @@ package redact
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
@@ -11,32 +13,37 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// node says what becomes of a value of the raw event and of those in it.
+// node decides how a value of the raw event, and the values in it, are redacted.
 type node struct {
 	key      string
 	rule     *rule // how it is redacted, nil if it is not
 	kept     bool  // it is never redacted
+	own      bool  // its keys are the product's own, as those of the whole event are
 	children []*node
-	next     int // where among children the next key is looked for first
+	next     int // index of the child that is tried first for the next key
 }
 
-// keys are those of an event in the order in which the API lists them.
-var keys = []string{
-	"id", "type", "actor_id", "actor_type", "auditable_id", "auditable_type", "target_id", "target_type", "location",
-	"target_display_name", "audit_action", "action", "actor_display_name", "auditable_display_name", "remote_ip",
-	"created_at", "updated_at", "metadata",
-}
-
-// raw is an event of the API of which nothing is redacted.
-func raw() node {
-	root := node{}
-	for _, key := range keys {
-		root.at([]string{key}).kept = slices.Contains(kept, key)
+// rawOf returns the nodes of a product's raw event. They redact nothing.
+func rawOf(p *source.Product) node {
+	root, kept := node{}, keptOf(p)
+	keys := append(slices.Clone(kept), p.Keys.Metadata)
+	for _, f := range fieldsOf(p) {
+		keys = append(keys, f.keys)
+	}
+	for i, key := range keys {
+		if key == "" {
+			continue
+		}
+		path := strings.Split(key, ".")
+		root.at(path).kept = i < len(kept)
+		for n := 1; n < len(path); n++ {
+			root.at(path[:n]).own = true
+		}
 	}
 	return root
 }
 
-// at finds a node by the keys that lead to it, and makes it if need be.
+// at returns the node with a path of keys, and makes it if it does not exist.
 func (n *node) at(keys []string) *node {
 	for _, key := range keys {
 		next := n.child(key)
@@ -49,16 +56,19 @@ func (n *node) at(keys []string) *node {
 	return n
 }
 
-// child finds the node of a key, nil if there is none. The keys of one event come
-// in the order of those of the event before.
+// child returns the node of a key, or nil. Successive events have their keys in the same
+// order, so the nodes are put in that order.
 func (n *node) child(key string) *node {
-	for range n.children {
-		if n.next >= len(n.children) {
-			n.next = 0
-		}
-		c := n.children[n.next]
-		n.next++
+	for i, c := range n.children[n.next:] {
 		if c.key == key {
+			n.children[n.next], n.children[n.next+i] = c, n.children[n.next]
+			n.next++
+			return c
+		}
+	}
+	for i, c := range n.children[:n.next] {
+		if c.key == key {
+			n.next = i + 1
 			return c
 		}
 	}
@@ -71,13 +81,13 @@ func (n *node) leads() bool { return n != nil && (n.rule != nil || len(n.childre
 // redactRaw gives the copy its raw event and metadata.
 func (r *Redactor) redactRaw(e *source.Event) {
 	if !isObject(e) {
-		r.event.Raw, r.event.Metadata = withheld(e), nil
+		r.event.Raw, r.event.Metadata = append(transform.AppendJSON([]byte(r.withheld[0]), e.ID), r.withheld[1]...), nil
 		return
 	}
 	w := rewriter{Redactor: r, in: e.Raw, plain: rawjson.Plain(e.Raw)}
-	w.out = r.take(len(e.Raw) + len(e.Raw)/8 + 64)
+	w.out = r.buffer(len(e.Raw) + len(e.Raw)/8 + 64)
 	w.value(rawjson.Space(e.Raw, 0), &r.root, false)
-	r.event.Raw = r.keep(append(w.out, e.Raw[w.from:]...))
+	r.event.Raw = r.complete(append(w.out, e.Raw[w.from:]...))
 	if e.Metadata == nil {
 		return
 	}
@@ -87,40 +97,45 @@ func (r *Redactor) redactRaw(e *source.Event) {
 	}
 }
 
-// block is how much memory is set aside for raw copies at once.
+// block is how many bytes are allocated for raw copies at once.
 const block = 32 << 10
 
-// take returns room for a raw copy, of which the rest is given to the next. Memory
-// that was given is never used again, as nobody knows how long a copy is kept.
-func (r *Redactor) take(size int) []byte {
-	if cap(r.room) < size {
-		r.room = make([]byte, 0, max(size, block))
+// buffer returns an empty buffer for a raw copy of about that size.
+func (r *Redactor) buffer(size int) []byte {
+	if cap(r.rest) < size {
+		r.rest = make([]byte, 0, max(size, block))
 	}
-	return r.room
+	return r.rest
 }
 
-// keep ends a copy made in the room.
-func (r *Redactor) keep(raw []byte) []byte {
-	if len(raw) <= cap(r.room) { // Else it outgrew the room and has memory of its own.
-		r.room = r.room[len(raw):len(raw):cap(r.room)]
+// complete ends a copy in the buffer. The next copy gets the rest of the buffer. The bytes
+// of a copy are never reused, since a lane may hold it for any time.
+func (r *Redactor) complete(raw []byte) []byte {
+	if len(raw) <= cap(r.rest) { // Otherwise it outgrew the buffer and has memory of its own.
+		r.rest = r.rest[len(raw):len(raw):cap(r.rest)]
 	}
 	return slices.Clip(raw)
 }
 
-// isObject reports whether the raw event can be read: by the contract of a source
-// if there is no problem with it.
+// isObject reports whether the raw event is a JSON object. By the contract of a source, an
+// event without a Problem is one.
 func isObject(e *source.Event) bool {
 	return e.Problem == "" || bytes.HasPrefix(bytes.TrimLeft(e.Raw, " \t\r\n"), []byte("{")) && json.Valid(e.Raw)
 }
 
-// withheld stands for a raw event in which nothing can be found.
-func withheld(e *source.Event) []byte {
-	out := transform.AppendJSON([]byte(`{"id":`), e.ID)
-	return append(out, `,"withheld":"The event could not be read, so nothing in it could be redacted."}`...)
+// around returns the text before and after the id in the copy of an event that is
+// withheld.
+func around(keys string) (text [2]string) {
+	path := strings.Split(cmp.Or(keys, "id"), ".")
+	for _, key := range path {
+		text[0] += "{" + string(transform.AppendJSON(nil, key)) + ":"
+	}
+	text[1] = strings.Repeat("}", len(path)-1) + `,"withheld":"The event could not be read, so nothing in it could be redacted."}`
+	return text
 }
 
-// seekIn gathers the values under n of the value in metadata at i, and returns
-// its end.
+// seekIn collects the values to search for from the value of metadata at i, and returns its
+// end.
 func (r *Redactor) seekIn(text []byte, i int, n *node) (end int) {
 	switch {
 	case n == nil || i >= len(text) || n.rule == nil && text[i] != '{' && text[i] != '[':
@@ -144,27 +159,19 @@ func (r *Redactor) seekIn(text []byte, i int, n *node) (end int) {
 		if !ok {
 			return min(value+1, len(text))
 		}
-		i, more = rawjson.Next(text, r.seekIn(text, value, n.child(meaning(key))))
+		i, more = rawjson.Next(text, r.seekIn(text, value, n.child(rawjson.Text(key))))
 	}
 	return i
 }
 
-// seekValue adds a text, or a number that can be told from others.
+// seekValue adds a text, or a number that is long enough to be distinct.
 func (r *Redactor) seekValue(value []byte, how *rule) {
 	switch c := value[0]; {
 	case c == '"':
-		r.seek(meaning(value), how)
+		r.seek(rawjson.Text(value), how)
 	case isNumber(c) && len(value) >= minWithin:
 		r.seek(unsafe.String(&value[0], len(value)), how)
 	}
-}
-
-// meaning is what a string means, in the event's own memory where it can be.
-func meaning(quoted []byte) string {
-	if rawjson.Plain(quoted) {
-		return unsafe.String(&quoted[0], len(quoted))[1 : len(quoted)-1]
-	}
-	return string(rawjson.Unquote(nil, quoted))
 }
 
 // isNumber tells a number by its first byte from true, false and null.

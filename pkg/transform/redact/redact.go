@@ -1,5 +1,5 @@
-// Package redact takes personal data out of events before they are encoded, in
-// every place where it appears:
+// Package redact removes personal data from events before they are encoded, in every
+// place where it appears:
 //
 //	redact:
 //	  key_file: /run/secrets/redact_key
@@ -10,49 +10,48 @@
 //
 // # By field, and by value
 //
-// A field is redacted where it stands: in the event as it was decoded, from
-// which a format takes a user's name for a dozen keys of its own, and under its
-// key in the raw event, whatever the value there is. And since people appear
-// under more than one key, its value is then sought in all the rest: in every
-// other field, in metadata and the names in it, in keys of the API that nobody
-// has seen yet, in what enrichment found and in Problem. A value of four bytes or
-// more is also found within a longer text. A shorter one is only where it is all
-// of a text, since it would be found in half of all words; and the value of a
-// number is sought if it has four digits or more, that of true and false not.
+// A field is redacted in its own place: in the decoded event, which is where formats take
+// it from, and under its key in the raw event, whatever its value is there. People appear
+// under more than one key. So the value is then searched for in the rest of the event: in
+// every other field, in metadata and its names, in keys that are new in the API, in the
+// result of enrichment and in Problem. A value of four bytes or more is also found in a
+// longer text. A shorter one is found only if it is the whole text, since half of all
+// words would contain it. A number is searched for if it has four digits or more; true and
+// false are not.
 //
-// What says which event it is and of what kind is never redacted: its id, its
-// times, the organization, the action, and the types of actor and objects. Nor
-// are the API's own keys. Of an object or a list, in metadata, all is redacted
-// that is in it, but what is in it is not sought elsewhere.
+// The identity and the kind of an event are never redacted: its id, its times, the
+// organization, the action, and the types of actor and objects. Nor are the API's own
+// keys. If a field in metadata is an object or a list, everything in it is redacted, but
+// its content is not searched for elsewhere.
 //
 // # How
 //
-// hash replaces a value by "hmac:" and 128 bits of its HMAC-SHA-256 (RFC 2104,
-// which allows to cut it, section 5) in hex. The same value has the same hash
-// in all fields, events and sinks with the same key, so that a search for one
-// actor still finds all they did, and nobody without the key can try out names or
-// the few addresses there are. mask replaces it by "[masked]". remove leaves null
-// in JSON and nothing in fields, and "[removed]" within a longer text. Objects
-// whose id is masked or removed are no longer kept in order among themselves,
-// since they can no longer be told apart; those with a hashed one are.
+// hash replaces a value with "hmac:" and 128 bits of its HMAC-SHA-256 in hex (RFC 2104;
+// section 5 allows to cut it). The same value has the same hash in all fields, events and
+// sinks with the same key. So a search for an actor still finds everything they did, and
+// without the key nobody can try out names or addresses. mask replaces a value with
+// "[masked]". remove leaves null in JSON, nothing in a field, and "[removed]" in a longer
+// text. If the id of objects is masked or removed, they cannot be told apart, and the
+// order of each one's events is no longer kept. With a hashed id it is.
 //
 // # What cannot be read
 //
-// In an event that is not a JSON object nothing can be found, so all of it is
-// withheld: its raw copy says so, beside its id, and nothing more. The id of an
-// event that has none of its own is a hash of its bytes, which lets somebody who
-// has all those bytes already recognize them. The checksum that formats give is
-// over the redacted copy, as that is what stands in the record; by it nobody can
-// confirm a guess of what was there.
+// Nothing can be found in an event that is not a JSON object, so all of it is withheld:
+// its raw copy has only its id and a note that it is withheld. The id of an event without
+// an id is a hash of its bytes: somebody who already has all those bytes can recognize
+// them. The checksum in a record is that of the redacted copy, so it cannot confirm a
+// guess of the original.
 //
-// What it does not do: fold upper and lower case, look into text that is encoded
-// once more (as JSON in a string with escapes, or Base64), or hide how many there
-// are of something.
+// Redaction does not fold upper and lower case, does not look into text that is encoded
+// again (such as JSON in a string with escapes, or Base64), and does not hide how many
+// there are of something.
 package redact
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -61,35 +60,48 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Redactor redacts the events of a lane. Its Redact is not safe for concurrent
-// use; Refresh may be called beside it.
+// Redactor redacts the events of a lane. Redact is not safe for concurrent use. Refresh
+// may be called at the same time.
 type Redactor struct {
 	key    setting.Secret
 	hasher atomic.Pointer[hasher] // nil if nothing is hashed
 
-	fields   [len(fields)]*rule // by their place in fields, nil where not redacted
-	root     node               // of a raw event
-	metadata *node              // the part of root under metadata
-	found    []needle           // values of the event at hand, longest first
+	fields   []field
+	rules    []*rule   // of the fields; nil if a field is not redacted
+	root     node      // of a raw event
+	withheld [2]string // the text before and after the id of an event that is withheld
+	metadata *node     // the part of root under metadata
+	found    []needle  // values of the event at hand, longest first
 
 	event  source.Event  // the redacted copy
 	origin source.Origin // that of the copy
-	room   []byte        // for raw copies, empty
+	rest   []byte        // of the memory for raw copies; empty, with a capacity
 }
 
 // rule is how a field is redacted.
 type rule struct{ how string }
 
-// New returns a redactor. The error is of a key that cannot be read.
-func New(s Settings) (*Redactor, error) {
-	r := &Redactor{key: s.Key, root: raw()}
-	r.metadata = r.root.child("metadata")
+// New returns a redactor for the events of a product. The error means that the key cannot
+// be read, or that a field cannot be redacted everywhere.
+func New(s Settings, p *source.Product) (*Redactor, error) {
+	if err := errors.Join(s.Unknown(p)...); err != nil {
+		return nil, fmt.Errorf("redact: %w", err)
+	}
+	r := &Redactor{key: s.Key, fields: fieldsOf(p), root: rawOf(p), withheld: around(p.Keys.ID)}
+	r.rules = make([]*rule, len(r.fields))
+	if p.Keys.Metadata != "" {
+		r.metadata = r.root.at(strings.Split(p.Keys.Metadata, "."))
+	}
 	for _, f := range s.Fields {
 		rule := &rule{f.How}
-		if i := slices.IndexFunc(fields[:], func(known field) bool { return known.name == f.Name }); i >= 0 {
-			r.fields[i] = rule
+		if i := slices.IndexFunc(r.fields, func(known field) bool { return known.name == f.Name }); i >= 0 {
+			r.rules[i] = rule
 		}
-		r.root.at(keysOf(f.Name)).rule = rule
+		keys, err := f.keys(p)
+		if err != nil {
+			return nil, err
+		}
+		r.root.at(keys).rule = rule
 	}
 	if _, err := r.Refresh(); err != nil {
 		return nil, err
@@ -97,8 +109,8 @@ func New(s Settings) (*Redactor, error) {
 	return r, nil
 }
 
-// Refresh reads the key again, and tells whether it is another one. If it cannot
-// be read, that before stays in use.
+// Refresh reloads the key, and reports whether it changed. If it cannot be read, the
+// former key stays in use.
 func (r *Redactor) Refresh() (changed bool, err error) {
 	if !r.key.IsSet() {
 		return false, nil
@@ -117,20 +129,20 @@ func (r *Redactor) Refresh() (changed bool, err error) {
 	return true, nil
 }
 
-// String says what Refresh reads.
+// String names what Refresh reloads.
 func (r *Redactor) String() string { return "redact.key" }
 
-// Redact returns e with its fields redacted, in memory that is used again at the
-// next call. e is not changed.
+// Redact returns a redacted copy of e, or e itself if it is a gap. It does not change e.
+// The next call overwrites the copy, except for its raw event.
 func (r *Redactor) Redact(e *source.Event) *source.Event {
 	if e.Gap {
-		return e // which Sluice wrote, and which names nobody
+		return e // Sluice made it, and it has no personal data.
 	}
 	r.find(e)
 	r.event = *e
-	for i := range fields {
-		text := fields[i].of(&r.event)
-		if rule := r.fields[i]; rule != nil {
+	for i := range r.fields {
+		text := r.fields[i].of(&r.event)
+		if rule := r.rules[i]; rule != nil {
 			*text = r.token(rule, *text)
 		} else {
 			*text = r.text(*text)
@@ -142,14 +154,14 @@ func (r *Redactor) Redact(e *source.Event) *source.Event {
 	return &r.event
 }
 
-// find gathers the values to seek. Of two rules that find the same value, the
-// one for the field that comes first in the table says how.
+// find collects the values to search for. If several rules have the same value, the rule
+// of the first field in the table applies.
 func (r *Redactor) find(e *source.Event) {
 	clear(r.found)
 	r.found = r.found[:0]
-	for i, rule := range r.fields {
+	for i, rule := range r.rules {
 		if rule != nil {
-			r.seek(*fields[i].of(e), rule)
+			r.seek(*r.fields[i].of(e), rule)
 		}
 	}
 	if r.metadata.leads() && len(e.Metadata) > 0 {
@@ -157,7 +169,7 @@ func (r *Redactor) find(e *source.Event) {
 	}
 }
 
-// seek adds a value, in its place by length.
+// seek adds a value to found, which is ordered by length.
 func (r *Redactor) seek(text string, how *rule) {
 	if text == "" {
 		return
@@ -172,7 +184,7 @@ func (r *Redactor) seek(text string, how *rule) {
 	r.found = slices.Insert(r.found, at, needle{text, how})
 }
 
-// clean is a text as it stands in JSON: each byte that is no UTF-8 is U+FFFD.
+// clean returns a text as JSON has it: each byte that is not UTF-8 becomes U+FFFD.
 func clean(text string) string {
 	if utf8.ValidString(text) {
 		return text

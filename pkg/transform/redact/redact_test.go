@@ -24,14 +24,14 @@ import (
 
 const key = "0123456789abcdef0123456789abcdef"
 
-// token is what stands for a value that is hashed, by the standard library alone.
+// token returns the hash of a value. It uses only the standard library.
 func token(key, value string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(value))
 	return "hmac:" + hex.EncodeToString(mac.Sum(nil))[:32]
 }
 
-// open makes a redactor of pairs such as "actor.name", "hash".
+// open makes a redactor from pairs such as "actor.name", "hash".
 func open(tb testing.TB, pairs ...string) *redact.Redactor {
 	tb.Helper()
 	s := redact.Settings{}
@@ -44,7 +44,7 @@ func open(tb testing.TB, pairs ...string) *redact.Redactor {
 	if errs := s.Validate(); len(errs) > 0 {
 		tb.Fatal(errs)
 	}
-	r, err := redact.New(s)
+	r, err := redact.New(s, &corpus.Product)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestAFieldIsRedactedWhereverItsValueIs(t *testing.T) {
 	for _, tt := range []struct {
 		words string
 		rules []string
-		in    string // what follows the id
+		in    string // the event after its id
 		want  string
 	}{
 		{"hashed", []string{"actor.name", "hash"}, `"actor_display_name":"Ada Lovelace"`, `"actor_display_name":"` + name + `"`},
@@ -139,20 +139,20 @@ func TestAFieldIsRedactedWhereverItsValueIs(t *testing.T) {
 			if want := "{" + id + "," + tt.want + "}"; string(got.Raw) != want {
 				t.Errorf("got  %s\nwant %s", got.Raw, want)
 			}
-			if !strings.HasSuffix(e.Problem, "is not a string") { // Then it has no field, but a key.
+			if !strings.HasSuffix(e.Problem, "is not a string") { // The value is not in a field, but under a key.
 				checkDecoded(t, got)
 			}
 		})
 	}
 }
 
-// checkDecoded holds the fields of a redacted event against what the source would
-// have decoded from its redacted raw event.
+// checkDecoded compares the fields of a redacted event with those that the source would
+// decode from its redacted raw event.
 func checkDecoded(tb testing.TB, got *source.Event) {
 	tb.Helper()
 	want := parse(tb, string(got.Raw))
 	want.Read, want.Time, want.Late, want.Origin = got.Read, got.Time, got.Late, got.Origin
-	// What was wrong with the event stays wrong with it; two nulls are one.
+	// Redaction keeps the problem of the event, although it may remove the cause.
 	want.Problem = got.Problem
 	if diff := cmp.Diff(&want, got); diff != "" {
 		tb.Errorf("the fields of the event are not those of its raw copy (-):\n%s", diff)
@@ -173,7 +173,7 @@ func TestWhatCannotBeReadIsWithheld(t *testing.T) {
 			}
 		})
 	}
-	t.Run("but not what was read in part", func(t *testing.T) {
+	t.Run("but not if it could be read in part", func(t *testing.T) {
 		e := parse(t, `{"id":"q7","created_at":"yesterday at Ada's","actor_display_name":"Ada's"}`)
 		got := r.Redact(&e)
 		if want := `{"id":"q7","created_at":"yesterday at Ada's","actor_display_name":"[masked]"}`; string(got.Raw) != want {
@@ -191,14 +191,14 @@ func TestWhatCannotBeReadIsWithheld(t *testing.T) {
 	})
 }
 
-// TestBytesThatAreNoText has names that no JSON holds, as only a custom source
-// could hand out, beside the same bytes in a raw event.
+// TestBytesThatAreNoText uses names that are not UTF-8, which only a custom source can
+// return, and the same bytes in the raw event.
 func TestBytesThatAreNoText(t *testing.T) {
 	e := parse(t, "{\"id\":\"q7\",\"nickname\":\"Ren\xe9e\",\"metadata\":[\"by Ren\xe9e\"]}")
-	e.Actor.Name, e.Target.Name, e.Location = "Ren\xe9e", "Ren\xe9e", "Ren\xe9e's"
+	e.Actor.Name, e.Objects[1].Name, e.Location = "Ren\xe9e", "Ren\xe9e", "Ren\xe9e's"
 	got := open(t, "actor.name", "mask").Redact(&e)
-	if got.Target.Name != "[masked]" || got.Location != "[masked]'s" {
-		t.Errorf("got target %q and location %q", got.Target.Name, got.Location)
+	if got.Objects[1].Name != "[masked]" || got.Location != "[masked]'s" {
+		t.Errorf("got target %q and location %q", got.Objects[1].Name, got.Location)
 	}
 	if want := `{"id":"q7","nickname":"[masked]","metadata":["by [masked]"]}`; string(got.Raw) != want {
 		t.Errorf("got %s, want %s", got.Raw, want)
@@ -228,12 +228,12 @@ func TestWhatEnrichmentFoundIsSearchedToo(t *testing.T) {
 		t.Errorf("got (+):\n%s", diff)
 	}
 	if diff := cmp.Diff(&before, e.Origin); diff != "" {
-		t.Errorf("what other lanes see was changed:\n%s", diff)
+		t.Errorf("the event that other lanes share was changed:\n%s", diff)
 	}
 }
 
-// Each text of what enrichment found is searched by itself; codes, which say what a
-// text of the event can not, stay.
+// Each text of enrichment is searched. Codes stay, because a text of the event cannot
+// hold the value that they came from.
 func TestEachTextOfEnrichmentIsSearched(t *testing.T) {
 	const found = "SE"
 	texts := map[string]func(*source.Origin) *string{
@@ -268,7 +268,7 @@ func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 			t.Errorf("%s: the event was changed:\n%s", c.Name, diff)
 		}
 		if got.ID != before.ID || got.Action != before.Action || got.Time != before.Time || got.Late != before.Late {
-			t.Errorf("%s: it is another event: %+v", c.Name, got)
+			t.Errorf("%s: id, action, time or late changed: %+v", c.Name, got)
 		}
 		if !json.Valid(got.Raw) {
 			t.Errorf("%s: not JSON: %s", c.Name, got.Raw)
@@ -276,8 +276,8 @@ func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestCopiesOfManyEvents keeps the copies of events, some of which come out many
-// times as large as they went in, and writes behind each of them in the end.
+// TestCopiesOfManyEvents keeps the copies of all events, and at the end appends to each.
+// Some copies are many times as large as their events.
 func TestCopiesOfManyEvents(t *testing.T) {
 	r := open(t, "actor.name", "hash")
 	var copies, metadata [][]byte
@@ -299,8 +299,8 @@ func TestCopiesOfManyEvents(t *testing.T) {
 	}
 }
 
-// TestCopiesAreIndependent reads the raw copies of two events after both were
-// made, as dead letters are.
+// TestCopiesAreIndependent reads the copies of two events only after both were made, as a
+// dead letter store does.
 func TestCopiesAreIndependent(t *testing.T) {
 	r := open(t, "actor.name", "hash")
 	one, two := parse(t, `{"id":"1","actor_display_name":"Ada"}`), parse(t, `{"id":"2","actor_display_name":"Bob","metadata":[2]}`)
@@ -323,7 +323,7 @@ func TestTheKeyIsReadAgain(t *testing.T) {
 		}
 	}
 	write(key + "\n")
-	r, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}})
+	r, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}}, &corpus.Product)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,12 +349,12 @@ func TestTheKeyIsReadAgain(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}}); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "redact.key: ") {
-		t.Errorf("got %v, want redact.key: and that the file does not exist", err)
+	if _, err := redact.New(redact.Settings{Key: setting.SecretFile(file), Fields: []redact.Field{{Name: "actor.name", How: "hash"}}}, &corpus.Product); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "redact.key: ") {
+		t.Errorf("got %v, want redact.key: and an error that the file does not exist", err)
 	}
 }
 
-// TestTokensAreBounded hashes more values than are remembered.
+// TestTokensAreBounded hashes more values than the redactor remembers.
 func TestTokensAreBounded(t *testing.T) {
 	r := open(t, "actor.name", "hash")
 	check := func(name string) {
@@ -405,7 +405,7 @@ func BenchmarkRedact(b *testing.B) {
 	}
 }
 
-// names are all fields that can be redacted.
+// names lists all fields that can be redacted.
 var names = []string{
 	"actor.id", "actor.name", "auditable.id", "auditable.name", "target.id", "target.name", "remote_ip", "location", "metadata.secret",
 }

@@ -7,28 +7,28 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// rewriter copies JSON and redacts on the way.
+// rewriter copies JSON and redacts the copy.
 type rewriter struct {
 	*Redactor
 	in       []byte
 	plain    bool // every string in it stands for the bytes between its quotes
 	out      []byte
 	from     int    // in up to here is in out
-	metadata [2]int // where the value of metadata, the last if there are several, is in the end
+	metadata [2]int // place of the value of metadata in out; of the last one if there are several
 	buf      []byte // for strings that have to be unquoted
 }
 
-// replace puts text in the place of in[i:end].
+// replace writes text in place of in[i:end].
 func (w *rewriter) replace(i, end int, text string) {
 	w.out = append(append(w.out, w.in[w.from:i]...), text...)
 	w.from = end
 }
 
-// place is where in[i:] is in the end, if i was not passed.
+// place returns the place of in[i:] in out, if i was not passed.
 func (w *rewriter) place(i int) int { return len(w.out) + i - w.from }
 
-// value redacts the value at i and returns its end. n is nil where nothing in
-// particular is redacted; inner is true within one of the API's values.
+// value redacts the value at i and returns its end. n is nil if no rule applies to it.
+// inner is true inside a value whose keys are not the product's own.
 func (w *rewriter) value(i int, n *node, inner bool) (end int) {
 	if i >= len(w.in) {
 		return i
@@ -63,8 +63,8 @@ func (w *rewriter) object(i int, n *node, inner bool) int {
 			child = n.child(w.unquoted(key))
 		}
 		begin := w.place(value)
-		end := w.value(value, child, true)
-		if !inner && child == w.Redactor.metadata {
+		end := w.value(value, child, child == nil || !child.own)
+		if !inner && child != nil && child == w.Redactor.metadata {
 			w.metadata = [2]int{begin, w.place(end)}
 		}
 		i, more = rawjson.Next(w.in, end)
@@ -72,7 +72,7 @@ func (w *rewriter) object(i int, n *node, inner bool) int {
 	return i
 }
 
-// list redacts each element as its list would be: a path leads through lists.
+// list redacts each element by the rule of the list: a path leads through lists.
 func (w *rewriter) list(i int, n *node) int {
 	i = rawjson.Space(w.in, i+1)
 	for more := i < len(w.in) && w.in[i] != ']'; more; {
@@ -84,7 +84,7 @@ func (w *rewriter) list(i int, n *node) int {
 	return min(i+1, len(w.in))
 }
 
-// ruled redacts all of a value. What is not text goes by what stands there.
+// ruled redacts a whole value. A value that is not a string is redacted as its JSON text.
 func (w *rewriter) ruled(i int, how *rule) int {
 	end := rawjson.Value(w.in, i)
 	text := unsafe.String(&w.in[i], end-i)
@@ -100,7 +100,7 @@ func (w *rewriter) ruled(i int, how *rule) int {
 	return end
 }
 
-// quote puts a token in the place of a value, null if there is none.
+// quote writes a token in place of a value, or null if the token is empty.
 func (w *rewriter) quote(i, end int, token string) {
 	if token == "" {
 		w.replace(i, end, "null")
@@ -148,7 +148,7 @@ func (w *rewriter) literal(i int) int {
 	return end
 }
 
-// unquoted is what a string means, in memory that is used again for the next.
+// unquoted returns the text of a JSON string. It is valid until the next call.
 func (w *rewriter) unquoted(quoted []byte) string {
 	if len(quoted) < 2 {
 		return ""

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Settings say what is redacted. The zero value redacts nothing.
+// Settings are what is redacted. The zero value redacts nothing.
 type Settings struct {
-	Key    setting.Secret `yaml:"key"`    // for hash; at least 32 bytes; a file is read again when it changes
+	Key    setting.Secret `yaml:"key"`    // for hash; at least 32 bytes; a file is reloaded when it changes
 	Fields []Field        `yaml:"fields"` // default none
 }
 
@@ -28,32 +28,36 @@ const (
 	byRemoval = "remove"
 )
 
-// field is a text of an event that can be redacted: its name in settings, which
-// is that of where, and its key in the API.
+// field is a text of an event that can be redacted. Its name in settings is the name that
+// conditions (package where) use.
 type field struct {
-	name, key string
-	of        func(*source.Event) *string
+	name string // starts with a dot if the product has no name for the object
+	keys string // in the raw event, joined by dots; empty if it does not have the field
+	of   func(*source.Event) *string
 }
 
-var fields = [...]field{
-	{"actor.id", "actor_id", func(e *source.Event) *string { return &e.Actor.ID }},
-	{"actor.name", "actor_display_name", func(e *source.Event) *string { return &e.Actor.Name }},
-	{"auditable.id", "auditable_id", func(e *source.Event) *string { return &e.Auditable.ID }},
-	{"auditable.name", "auditable_display_name", func(e *source.Event) *string { return &e.Auditable.Name }},
-	{"target.id", "target_id", func(e *source.Event) *string { return &e.Target.ID }},
-	{"target.name", "target_display_name", func(e *source.Event) *string { return &e.Target.Name }},
-	{"remote_ip", "remote_ip", func(e *source.Event) *string { return &e.RemoteIP }},
-	{"location", "location", func(e *source.Event) *string { return &e.Location }},
+// fieldsOf returns the fields of a product's events.
+func fieldsOf(p *source.Product) []field {
+	k, first, second := &p.Keys, p.Objects[0], p.Objects[1]
+	return []field{
+		{"actor.id", k.Actor.ID, func(e *source.Event) *string { return &e.Actor.ID }},
+		{"actor.name", k.Actor.Name, func(e *source.Event) *string { return &e.Actor.Name }},
+		{first + ".id", k.Objects[0].ID, func(e *source.Event) *string { return &e.Objects[0].ID }},
+		{first + ".name", k.Objects[0].Name, func(e *source.Event) *string { return &e.Objects[0].Name }},
+		{second + ".id", k.Objects[1].ID, func(e *source.Event) *string { return &e.Objects[1].ID }},
+		{second + ".name", k.Objects[1].Name, func(e *source.Event) *string { return &e.Objects[1].Name }},
+		{"remote_ip", k.RemoteIP, func(e *source.Event) *string { return &e.RemoteIP }},
+		{"location", k.Location, func(e *source.Event) *string { return &e.Location }},
+	}
 }
 
-// kept are the keys of the API whose values say which event it is, and of what
-// kind.
-var kept = []string{
-	"id", "type", "audit_action", "action", "actor_type", "auditable_type", "target_type", "created_at", "updated_at",
+// keptOf returns the keys whose values are the identity and the kind of an event.
+func keptOf(p *source.Product) []string {
+	k := &p.Keys
+	return append([]string{k.ID, k.Time, k.Modified, k.Action, k.Verb, k.Actor.Type, k.Objects[0].Type, k.Objects[1].Type}, k.Kept...)
 }
 
-// minKey is the length of the hash's own output, below which a key weakens it
-// (RFC 2104, section 3).
+// minKey is the length of the hash. A shorter key weakens it (RFC 2104, section 3).
 const minKey = 32
 
 func longEnough(key string) error {
@@ -63,15 +67,13 @@ func longEnough(key string) error {
 	return nil
 }
 
-// Validate tells what is wrong.
+// Validate reports the problems of the settings that do not depend on a product. Unknown
+// reports the others.
 func (s *Settings) Validate() []error {
 	var errs []error
 	invalid := func(key string, err error) { errs = append(errs, setting.Invalid(key, err)) }
 	for i, f := range s.Fields {
 		key := fmt.Sprintf("fields[%d]", i)
-		if err := f.known(); err != nil {
-			invalid(key+".field", err)
-		}
 		if f.How != byHash && f.How != byMask && f.How != byRemoval {
 			invalid(key+".how", errors.New("is unknown; write hash, mask or remove"))
 		}
@@ -87,8 +89,8 @@ func (s *Settings) Validate() []error {
 	return errs
 }
 
-// badKey tells what is wrong with the key. A secret that cannot be read is told
-// of where settings are decoded.
+// badKey reports the problem of the key. A secret that cannot be read is reported when
+// settings are decoded.
 func (s *Settings) badKey() error {
 	switch {
 	case !s.Key.IsSet() && !s.hashes():
@@ -96,7 +98,7 @@ func (s *Settings) badKey() error {
 	case !s.Key.IsSet():
 		return errors.New("missing; hash needs one, as from openssl rand -hex 32")
 	case !s.hashes():
-		return errors.New("nothing is hashed by it; write how: hash for a field, or remove the key")
+		return errors.New("no field is hashed with it; write how: hash for a field, or remove the key")
 	}
 	key, err := s.Key.Value()
 	if err != nil {
@@ -109,32 +111,45 @@ func (s *Settings) hashes() bool {
 	return slices.ContainsFunc(s.Fields, func(f Field) bool { return f.How == byHash })
 }
 
-// known tells what is wrong with the name of a field.
-func (f Field) known() error {
-	keys := keysOf(f.Name)
-	if keys != nil && !slices.Contains(keys, "") {
-		return nil
+// Unknown reports the fields that the events of a product do not have, or whose place in
+// the raw events is unknown.
+func (s *Settings) Unknown(p *source.Product) []error {
+	var errs []error
+	for i, f := range s.Fields {
+		if _, err := f.keys(p); err != nil {
+			errs = append(errs, setting.Invalid(fmt.Sprintf("fields[%d].field", i), err))
+		}
 	}
-	var names []string
-	for _, known := range fields {
-		names = append(names, known.name)
-	}
-	return fmt.Errorf("is an unknown field; known: %s, metadata, and metadata.NAME for a member of it", strings.Join(names, ", "))
+	return errs
 }
 
 // within reports whether f is a part of other.
 func (f Field) within(other Field) bool { return strings.HasPrefix(f.Name, other.Name+".") }
 
-// keysOf is the path in a raw event of a field by its name, nil if there is no
-// such field.
-func keysOf(name string) []string {
-	if name == "metadata" || strings.HasPrefix(name, "metadata.") {
-		return strings.Split(name, ".")
-	}
-	for _, known := range fields {
-		if known.name == name {
-			return []string{known.key}
+// keys returns the path to a field in the raw events of a product. Without a path its
+// value could stay there, so that is an error.
+func (f Field) keys(p *source.Product) ([]string, error) {
+	path, known := "", false
+	if member, within := strings.CutPrefix(f.Name, "metadata."); within || f.Name == "metadata" {
+		path, known = p.Keys.Metadata, !within || !slices.Contains(strings.Split(member, "."), "")
+		if within && path != "" {
+			path += "." + member
 		}
 	}
-	return nil
+	var names []string
+	for _, field := range fieldsOf(p) {
+		if field.name == f.Name {
+			path, known = field.keys, true
+		}
+		if field.name[0] != '.' {
+			names = append(names, field.name)
+		}
+	}
+	switch {
+	case !known || f.Name[0] == '.':
+		return nil, fmt.Errorf("is an unknown field; known: %s, metadata, and metadata.NAME for a member of it", strings.Join(names, ", "))
+	case path == "":
+		return nil, fmt.Errorf("cannot be redacted: its place is unknown in the raw events of %s", p.Name)
+	}
+	return strings.Split(path, "."), nil
 }

@@ -1,11 +1,13 @@
 package redact_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
 
@@ -32,7 +34,7 @@ func TestSettings(t *testing.T) {
 		{"a field and a part of it", "", []redact.Field{field("metadata.a.b", "mask"), field("metadata.ab", "mask"), field("metadata.a", "remove")},
 			[]string{`fields[2].field: is also covered by fields[0]; keep one of them`}},
 		{"no key", "", []redact.Field{field("location", "hash")}, []string{"key: missing; hash needs one, as from openssl rand -hex 32"}},
-		{"a key for nothing", key, []redact.Field{field("location", "mask")}, []string{"key: nothing is hashed by it; write how: hash for a field, or remove the key"}},
+		{"a key for nothing", key, []redact.Field{field("location", "mask")}, []string{"key: no field is hashed with it; write how: hash for a field, or remove the key"}},
 		{"a short key", key[:31], []redact.Field{field("location", "hash")}, []string{"key: has 31 bytes; write at least 32, as from openssl rand -hex 32"}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
@@ -41,7 +43,7 @@ func TestSettings(t *testing.T) {
 				s.Key = setting.NewSecret(tt.key)
 			}
 			var got []string
-			for _, err := range s.Validate() {
+			for _, err := range slices.Concat(s.Validate(), s.Unknown(&corpus.Product)) {
 				if err != nil {
 					got = append(got, err.Error())
 				}

@@ -4,17 +4,16 @@ import (
 	"strings"
 )
 
-// needle is a value that is sought, and how it is redacted.
+// needle is a value that is searched for, and how it is redacted.
 type needle struct {
 	text string
 	how  *rule
 }
 
-// minWithin is how long a value must be, in bytes, to be found within a longer
-// text.
+// minWithin is the least length in bytes of a value that is found in a longer text.
 const minWithin = 4
 
-// token is what stands for all of a value: nothing if it is removed.
+// token returns the replacement of a whole value. It is empty if the value is removed.
 func (r *Redactor) token(how *rule, text string) string {
 	switch {
 	case text == "" || how.how == byRemoval:
@@ -30,8 +29,8 @@ const (
 	removed = "[removed]"
 )
 
-// within is what stands for a value in a longer text, where that it is missing
-// must show.
+// within returns the replacement of a value in a longer text, where a removed value must
+// leave a mark.
 func (r *Redactor) within(n needle) string {
 	if n.how.how == byRemoval {
 		return removed
@@ -39,7 +38,7 @@ func (r *Redactor) within(n needle) string {
 	return r.token(n.how, n.text)
 }
 
-// text redacts the values found in a text.
+// text returns a text with the values in it redacted.
 func (r *Redactor) text(text string) string {
 	meant := clean(text)
 	switch whole, part := r.search(meant); {
@@ -51,9 +50,8 @@ func (r *Redactor) text(text string) string {
 	return text
 }
 
-// parts appends text with the values in it redacted. Where two begin at the same
-// place the longer one goes, and it is what was there that is searched, not what
-// came in its place.
+// parts appends text with the values in it redacted. If two values start at the same
+// place, the longer one is redacted. Replacements are not searched.
 func (r *Redactor) parts(dst []byte, text string) []byte {
 	for {
 		first, found := len(text), -1
@@ -73,7 +71,7 @@ func (r *Redactor) parts(dst []byte, text string) []byte {
 	}
 }
 
-// search looks for values in a text: one that is all of it, or any within it.
+// search looks for values in a text: one that is the whole text, or any inside it.
 func (r *Redactor) search(text string) (whole *needle, part bool) {
 	for i := range r.found {
 		n := &r.found[i]

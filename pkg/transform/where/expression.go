@@ -5,35 +5,36 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/vm"
+
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Expression is a condition, compiled. The zero value is none.
+// Expression is a condition. The zero value is none.
 type Expression struct {
-	text     string
-	program  *vm.Program
-	metadata mention
+	text    string
+	product *source.Product // its events are those that the text is checked for; nil: a product that names no objects
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler: it compiles the text of a
-// configuration. The error tells the line and the column within the text.
+// For returns an Expression into which a condition for the events of a product is decoded.
+func For(p *source.Product) Expression { return Expression{product: p} }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It checks the condition. The error
+// has the line and the column in the text.
 func (x *Expression) UnmarshalText(text []byte) error {
 	written := strings.TrimSpace(string(text))
 	if written == "" {
 		return errors.New("is empty; write a condition such as severity >= 3, or remove the key")
 	}
-	program, err := expr.Compile(written, expr.Env(&Fields{}), expr.AsBool())
-	if err != nil {
-		return fmt.Errorf("is no condition: %s", explain(err))
+	if _, err := vocabularyOf(x.product).compile(written); err != nil {
+		return fmt.Errorf("is not a condition: %w", err)
 	}
-	*x = Expression{text: written, program: program, metadata: mentionIn(program.Node())}
+	x.text = written
 	return nil
 }
 
 // IsSet reports whether there is a condition at all.
-func (x Expression) IsSet() bool { return x.program != nil }
+func (x Expression) IsSet() bool { return x.text != "" }
 
 // String is the condition as it was written.
 func (x Expression) String() string { return x.text }
@@ -41,15 +42,14 @@ func (x Expression) String() string { return x.text }
 // Equal reports whether both were written alike.
 func (x Expression) Equal(other Expression) bool { return x.text == other.text }
 
-// mention is which members of metadata an expression asks for, so that no others
-// are decoded.
+// mention is which members of metadata an expression uses. Only these are decoded.
 type mention struct {
 	mentioned bool
-	keys      map[string]bool // nil: all, since it is not known which
+	keys      map[string]bool // nil: all, since the names are not in the expression
 }
 
-// mentionIn looks for metadata in an expression. Where each mention of it asks
-// for a member whose name is written there, only those members are needed.
+// mentionIn looks for metadata in an expression. If every mention of it has the name of a
+// member, only those members are needed.
 func mentionIn(node ast.Node) mention {
 	v := &mentions{keys: map[string]bool{}}
 	ast.Walk(&node, v)

@@ -3,13 +3,12 @@ package where
 import (
 	"errors"
 	"strconv"
-	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 )
 
-// read decodes the members that are mentioned of an object in JSON. Of anything
-// else than an object there is nothing to read.
+// read decodes the members of a JSON object that are mentioned. It reads nothing from any
+// other value.
 func (m *mention) read(into map[string]any, text []byte) {
 	i := rawjson.Space(text, 0)
 	if i == len(text) || text[i] != '{' {
@@ -22,31 +21,22 @@ func (m *mention) read(into map[string]any, text []byte) {
 			return
 		}
 		end := rawjson.Value(text, value)
-		if name := unquoted(key); m.keys == nil || m.keys[name] {
+		if name := rawjson.Text(key); m.keys == nil || m.keys[name] {
 			into[name] = decode(text[value:end])
 		}
 		i, more = rawjson.Next(text, end)
 	}
 }
 
-// unquoted is what a string means. It shares memory with the event where it can:
-// what an expression sees is forgotten before the event is.
-func unquoted(quoted []byte) string {
-	if rawjson.Plain(quoted) {
-		return unsafe.String(&quoted[0], len(quoted))[1 : len(quoted)-1]
-	}
-	return string(rawjson.Unquote(nil, quoted))
-}
-
-// decode builds what an expression sees of one value: text, a bool, an int (or a
-// float64 where the number is none or too large), a list, a map or nil.
+// decode returns a value for an expression: a text, a bool, an int (a float64 if the number
+// is not an integer or too large), a list, a map or nil.
 func decode(text []byte) any {
-	if len(text) == 0 { // Only where the text is not JSON after all.
+	if len(text) == 0 { // Only if the text is not JSON.
 		return nil
 	}
 	switch text[0] {
 	case '"':
-		return unquoted(text)
+		return rawjson.Text(text)
 	case '{':
 		object := map[string]any{}
 		(&mention{}).read(object, text)
@@ -63,7 +53,7 @@ func decode(text []byte) any {
 	if n, err := strconv.Atoi(string(text)); err == nil {
 		return n
 	}
-	// A number beyond what a float64 can hold is infinite, which compares well.
+	// A number that is too large for a float64 becomes infinite, which compares well.
 	number, err := strconv.ParseFloat(string(text), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return nil

@@ -1,25 +1,23 @@
-// Package where decides by an expression which events a sink is sent:
+// Package where decides by an expression which events a sink gets:
 //
 //	where: severity >= 3 or "iam" in category
 //
-// The language is that of github.com/expr-lang/expr, and the fields are those of
-// the struct Fields. An expression is compiled and type-checked when the
-// configuration is read, so that a name nobody knows, or a comparison of text
-// with a number, is a problem of the configuration and no surprise at night.
-// What metadata holds is not known before an event is there, so there, and only
-// there, an expression can fail as it runs: metadata.n > 5 fails where n is
-// missing, (metadata.n ?? 0) > 5 does not.
+// The language is that of github.com/expr-lang/expr. The fields are those of the struct
+// Fields. The objects of an event have the product's names. An expression is compiled and
+// type-checked when the configuration is read, so an unknown name, or a comparison of text
+// with a number, is a problem of the configuration. Only the content of metadata is
+// unknown until an event arrives, so only there an expression can fail at run time:
+// metadata.n > 5 fails if n is missing, (metadata.n ?? 0) > 5 does not.
 //
 // # What is never filtered
 //
-// An expression judges what could be read. An event of which something could not
-// (its Problem says what), and one by which Sluice tells of a gap, are kept
-// whatever the expression says. So is an event on which the expression fails:
-// to send too much is a nuisance, to send too little is a loss. The caller
-// counts and tells such failures.
+// These events are kept whatever the expression is: an event with a Problem, since a part
+// of it could not be read; the event by which Sluice reports a gap; and an event on which
+// the expression fails. To send too much is a nuisance, to send too little is a loss. The
+// caller counts and reports such failures.
 //
-// What it does not do: change an event, see what enrichment adds or redaction
-// takes away (it comes before both), or remember the events before.
+// A filter does not change events or remember earlier ones. It runs before enrichment and
+// redaction, and does not see their results.
 package where
 
 import (
@@ -32,7 +30,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// Fields are what an expression can name. A null of the API is an empty text.
+// Fields are the fields that an expression can name. A null of the API is an empty text.
 type Fields struct {
 	ID           string         `expr:"id"`
 	Time         time.Time      `expr:"time"`         // when it happened
@@ -42,12 +40,12 @@ type Fields struct {
 	Category     []string       `expr:"category"`     // ECS event.category, from the catalogue
 	Type         []string       `expr:"type"`         // ECS event.type, from the catalogue
 	Severity     int            `expr:"severity"`     // 0 to 10, from the catalogue
-	Actor        Party          `expr:"actor"`        // its type is "System" where nobody is named
-	Auditable    Party          `expr:"auditable"`
-	Target       Party          `expr:"target"`
+	Actor        Party          `expr:"actor"`        // its type is "System" if the event has no actor
+	First        Party          // of the objects, by the product's name for it
+	Second       Party          // likewise
 	RemoteIP     string         `expr:"remote_ip"` // as sent
 	Location     string         `expr:"location"`
-	Metadata     map[string]any `expr:"metadata"` // empty where it is no object
+	Metadata     map[string]any `expr:"metadata"` // empty if it is not an object
 	Late         bool           `expr:"late"`
 }
 
@@ -60,28 +58,42 @@ type Party struct {
 
 // Filter judges events by an Expression. It is not safe for concurrent use.
 type Filter struct {
-	expression Expression
-	catalogue  *transform.Catalogue
-	machine    vm.VM
-	fields     Fields
+	program   *vm.Program
+	metadata  mention
+	explain   func(error) string
+	catalogue *transform.Catalogue
+	machine   vm.VM
+	fields    Fields
+	names     any // fields, under the names that the expression knows
 }
 
-// Filter returns a filter that takes severities and categories from a
-// catalogue, the built-in one if that is nil.
-func (x Expression) Filter(catalogue *transform.Catalogue) *Filter {
-	return &Filter{expression: x, catalogue: catalogue, fields: Fields{Metadata: map[string]any{}}}
+// Filter returns a filter for the events of a product. Severities and categories come
+// from the catalogue. The error is that of an expression with a name that those events do
+// not have.
+func (x Expression) Filter(p *source.Product, catalogue *transform.Catalogue) (*Filter, error) {
+	v := vocabularyOf(p)
+	program, err := v.compile(x.text)
+	if err != nil {
+		return nil, fmt.Errorf("where: %w", err)
+	}
+	f := &Filter{
+		program: program, metadata: mentionIn(program.Node()), explain: v.explain,
+		catalogue: catalogue, fields: Fields{Metadata: map[string]any{}},
+	}
+	f.names = v.over(&f.fields)
+	return f, nil
 }
 
-// Keeps reports whether e is to be sent. With an error, which is of an
-// expression that fails on this event, it is.
+// Keeps reports whether the sink gets e. If the expression fails on e, it returns true and
+// the error.
 func (f *Filter) Keeps(e *source.Event) (bool, error) {
 	if e.Gap || e.Problem != "" {
 		return true, nil
 	}
 	f.read(e)
-	result, err := f.machine.Run(f.expression.program, &f.fields)
+	result, err := f.machine.Run(f.program, f.names)
 	if err != nil {
-		return true, fmt.Errorf("where: event %.80q: %s", e.ID, explain(err))
+		return true, fmt.Errorf("where: event %.80q: %s", e.ID, f.explain(err))
 	}
 	return result != false, nil
 }
@@ -92,12 +104,12 @@ func (f *Filter) read(e *source.Event) {
 	f.fields = Fields{
 		ID: e.ID, Time: e.Time, Organization: e.Organization, Action: e.Action, Verb: e.Verb,
 		Category: action.Categories, Type: action.Types, Severity: action.Severity,
-		Actor:     Party{ID: e.Actor.ID, Type: transform.ActorType(e), Name: e.Actor.Name},
-		Auditable: Party(e.Auditable), Target: Party(e.Target),
+		Actor: Party{ID: e.Actor.ID, Type: transform.ActorType(e), Name: e.Actor.Name},
+		First: Party(e.Objects[0]), Second: Party(e.Objects[1]),
 		RemoteIP: e.RemoteIP, Location: e.Location, Metadata: metadata, Late: e.Late,
 	}
-	if f.expression.metadata.mentioned {
+	if f.metadata.mentioned {
 		clear(metadata)
-		f.expression.metadata.read(metadata, e.Metadata)
+		f.metadata.read(metadata, e.Metadata)
 	}
 }

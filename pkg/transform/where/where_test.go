@@ -14,7 +14,7 @@ import (
 
 func compile(tb testing.TB, text string) where.Expression {
 	tb.Helper()
-	var x where.Expression
+	x := where.For(&corpus.Product)
 	if err := x.UnmarshalText([]byte(text)); err != nil {
 		tb.Fatalf("%s: %v", text, err)
 	}
@@ -23,7 +23,17 @@ func compile(tb testing.TB, text string) where.Expression {
 
 func filter(tb testing.TB, text string) *where.Filter {
 	tb.Helper()
-	return compile(tb, text).Filter(nil)
+	f, err := compile(tb, text).Filter(&corpus.Product, corpus.Catalogue())
+	if err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+	return f
+}
+
+// refusal returns the error that a text is not an expression.
+func refusal(text string) error {
+	x := where.For(&corpus.Product)
+	return x.UnmarshalText([]byte(text))
 }
 
 func typical(change func(e *source.Event)) source.Event {
@@ -126,16 +136,16 @@ func TestAFailureKeepsTheEventAndSaysWhy(t *testing.T) {
 func TestAWrongExpressionIsRefused(t *testing.T) {
 	for _, tt := range []struct{ words, text, want string }{
 		{"nothing", " ", "is empty; write a condition such as severity >= 3, or remove the key"},
-		{"a field nobody knows", "severity > 3 and actr.type == 'User'", "is no condition: unknown name at line 1, column 18; the fields are id, time, organization, "},
-		{"a part nobody knows", "actor.nme == 'x'", "is no condition: unknown member; those of actor, auditable and target are id, type and name at line 1, column 7"},
-		{"text against a number", "severity >= '3'", `is no condition: invalid operation: >= (mismatched types int and string) at line 1, column 10`},
-		{"no condition", "action", "is no condition: expected bool, but got string"},
-		{"no expression", "action ==", "is no condition: the condition ends too early at line 1, column 9"},
-		{"a second line", "late or\n  action = 'x'", "is no condition: = is no operator; compare with == at line 2, column 10"},
-		{"a bad pattern", "action matches '('", "is no condition: a pattern is no regular expression at line 1, column 8"},
+		{"a field nobody knows", "severity > 3 and actr.type == 'User'", "is not a condition: unknown name at line 1, column 18; the fields are id, time, organization, "},
+		{"a part nobody knows", "actor.nme == 'x'", "is not a condition: unknown member; those of actor, auditable and target are id, type and name at line 1, column 7"},
+		{"text against a number", "severity >= '3'", `is not a condition: invalid operation: >= (mismatched types int and string) at line 1, column 10`},
+		{"no condition", "action", "is not a condition: expected bool, but got string"},
+		{"no expression", "action ==", "is not a condition: the condition ends too early at line 1, column 9"},
+		{"a second line", "late or\n  action = 'x'", "is not a condition: = is not an operator; compare with == at line 2, column 10"},
+		{"a bad pattern", "action matches '('", "is not a condition: a pattern is not a regular expression at line 1, column 8"},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			err := new(where.Expression).UnmarshalText([]byte(tt.text))
+			err := refusal(tt.text)
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -150,12 +160,12 @@ func TestExpressionsAreComparedAsTheyAreWritten(t *testing.T) {
 		t.Errorf("set: got %t and %t, want false and true", none.IsSet(), one.IsSet())
 	}
 	if !one.Equal(same) || one.Equal(other) || one.Equal(none) || one.String() != "late" {
-		t.Errorf("%v, %v and %v do not compare as they are written", one, same, other)
+		t.Errorf("of %q, %q and %q, only the first two must be equal", one, same, other)
 	}
 }
 
-// TestFieldsSayWhatEventsDo sees to it that every field has a name, and that
-// none is empty for an event that has everything.
+// TestFieldsSayWhatEventsDo requires that every field has a name, and that no field is
+// empty for an event that has every field.
 func TestFieldsSayWhatEventsDo(t *testing.T) {
 	e := typical(func(e *source.Event) { e.Late = true })
 	f := filter(t, `[id, organization, action, verb, actor.id, actor.type, actor.name, auditable.id, auditable.type, auditable.name,
@@ -196,13 +206,14 @@ func BenchmarkWhere(b *testing.B) {
 	}
 }
 
-// TestNoExpressionIsShown sees to it that messages that are not listed show nothing.
+// TestNoExpressionIsShown requires that messages of unknown errors do not show the
+// expression.
 func TestNoExpressionIsShown(t *testing.T) {
 	for _, text := range []string{
 		"let id = 1; TopSecret7", "let TopSecret7 = 1; let TopSecret7 = 2; late", "TopSecret7()", "[1] | map(#TopSecret7)", "id.TopSecret7()", "late | TopSecret7()", "len(id, 'TopSecret7')", "'\\TopSecret7'", "action matches '[TopSecret7'", "severity['TopSecret7'] == 1", "0xTopSecret7", "1TopSecret7", "TopSecret7 § late", "actor?.TopSecret7", "{TopSecret7: 1}.x.TopSecret7",
 	} {
-		if err := new(where.Expression).UnmarshalText([]byte(text)); err != nil && strings.Contains(err.Error(), "opSecret7") {
-			t.Errorf("%s: shows in %v", text, err)
+		if err := refusal(text); err != nil && strings.Contains(err.Error(), "opSecret7") {
+			t.Errorf("%s: the expression shows in %v", text, err)
 		}
 	}
 }

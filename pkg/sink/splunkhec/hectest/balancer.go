@@ -7,11 +7,10 @@ import (
 )
 
 // sticky is the cookie that leads a client to its indexer. Its value is the
-// indexer's number and how often one took another's place, with a number of its own
-// behind it where it is renewed.
+// indexer's number and the number of moves; with Renew also the request's number.
 const sticky = "hec-indexer"
 
-// lead returns the number of the indexer that a request goes to.
+// lead returns the number of the indexer that gets a request.
 func (s *Server) lead(r *http.Request, asked Request) int {
 	next := asked.Number % len(s.indexers)
 	var at, moves int
@@ -23,7 +22,7 @@ func (s *Server) lead(r *http.Request, asked Request) int {
 	return next
 }
 
-// cookies are what a load balancer and a firewall add to an answer.
+// cookies returns the cookies that a load balancer and a firewall add to an answer.
 func (s *Server) cookies(r *http.Request, asked Request, at int) (all []*http.Cookie) {
 	if s.config.Sticky || s.moves > 0 {
 		value := fmt.Sprintf("%d.%d", at, s.moves)

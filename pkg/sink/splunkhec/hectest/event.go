@@ -12,20 +12,20 @@ import (
 	"unicode/utf8"
 )
 
-// Event is one that was indexed.
+// Event is an indexed event.
 type Event struct {
-	Time       string // epoch seconds, to the letter as sent; empty: Splunk takes the time of receipt
+	Time       string // epoch seconds, exactly as sent; empty: Splunk uses the time of receipt
 	Host       string
 	Source     string
 	Sourcetype string
-	Index      string // empty: that of the token
+	Index      string // empty: the token's index
 	Fields     map[string]any
 	Event      json.RawMessage // as sent: an object or a string
-	Channel    string          // of the request it came in
+	Channel    string          // of its request
 }
 
-// Text is the event as a search shows it: a string without its quotes, an object
-// as it is.
+// Text returns the event as a search shows it: a string without its quotes, an object
+// unchanged.
 func (e Event) Text() string {
 	var text string
 	if json.Unmarshal(e.Event, &text) != nil {
@@ -34,7 +34,7 @@ func (e Event) Text() string {
 	return text
 }
 
-// take takes the events of a request, up to the first that is refused.
+// take takes the events of a request up to the first refused one.
 func (s *Server) take(asked Request, in *indexer, fault Fault) Answer {
 	if len(bytes.TrimSpace(asked.Body)) == 0 {
 		return Answer{Status: http.StatusBadRequest, Code: 5}
@@ -54,7 +54,7 @@ func (s *Server) take(asked Request, in *indexer, fault Fault) Answer {
 	return Answer{Status: http.StatusOK, AckID: id}
 }
 
-// refuse answers for a request whose event n is bad. What was before it is taken
+// refuse answers a request whose event n is bad. The events before it are taken
 // without an ack id.
 func (s *Server) refuse(asked Request, in *indexer, before []Event, n, code int, fault Fault) Answer {
 	a := Answer{Status: http.StatusBadRequest, Code: code}
@@ -63,8 +63,8 @@ func (s *Server) refuse(asked Request, in *indexer, before []Event, n, code int,
 	}
 	s.keep(asked, in, before, false, false)
 	if !s.config.Ack {
-		// For all that the client knows the number counts from one, so that it is
-		// about the last of these.
+		// The client does not know that the number counts from zero; it may mean the
+		// last of these.
 		s.confirm(before[:max(0, n-1)], fault)
 	}
 	if s.config.OneBased {
@@ -74,8 +74,8 @@ func (s *Server) refuse(asked Request, in *indexer, before []Event, n, code int,
 	return a
 }
 
-// takeFirst takes the first n events of a request without an ack id. It is false,
-// and nothing was taken, if one of them is bad.
+// takeFirst takes the first n events of a request without an ack id. If one of them
+// is bad, it takes none and returns false.
 func (s *Server) takeFirst(asked Request, in *indexer, n int) bool {
 	var events []Event
 	for i, raw := range values(asked.Body) {
@@ -92,7 +92,7 @@ func (s *Server) takeFirst(asked Request, in *indexer, n int) bool {
 	return true
 }
 
-// keep has events indexed once the time has come.
+// keep stores events, which are indexed after the delay.
 func (s *Server) keep(asked Request, in *indexer, events []Event, ack, forget bool) *int64 {
 	for i := range events {
 		events[i].Channel = asked.Channel
@@ -116,7 +116,8 @@ func (s *Server) index(events []Event) {
 	}
 }
 
-// confirm tells of events that the answer to come is a proof for, if it comes.
+// confirm reports the events that the answer proves as indexed, unless the fault
+// replaces the answer.
 func (s *Server) confirm(events []Event, fault Fault) {
 	if s.config.Confirmed == nil || fault.Handled {
 		return
@@ -126,8 +127,8 @@ func (s *Server) confirm(events []Event, fault Fault) {
 	}
 }
 
-// values yields the JSON values of a body with their numbers, from zero. The last
-// is nil if what follows is none.
+// values yields the JSON values of a body with their numbers, from zero. Invalid JSON
+// yields a last nil value.
 func values(body []byte) func(yield func(int, []byte) bool) {
 	return func(yield func(int, []byte) bool) {
 		d := json.NewDecoder(bytes.NewReader(body))
@@ -150,7 +151,8 @@ func count(body []byte) (n int) {
 
 var epoch = regexp.MustCompile(`^"?[0-9]+(\.[0-9]+)?"?$`)
 
-// parse reads an envelope. Its code says what is wrong with it; 0 if nothing is.
+// parse decodes an envelope. It returns the code of the envelope's error, 0 if it has
+// none.
 func (s *Server) parse(raw []byte) (e Event, code int) {
 	var envelope struct {
 		Time                            json.RawMessage
@@ -199,7 +201,7 @@ func checkEvent(raw json.RawMessage) (code int) {
 	return 0
 }
 
-// fields are flat: strings, numbers, or lists of them.
+// fields decodes the indexed fields, which must be strings, numbers, or lists of them.
 func fields(raw json.RawMessage) (all map[string]any, code int) {
 	if raw == nil {
 		return nil, 0
@@ -223,5 +225,5 @@ func fields(raw json.RawMessage) (all map[string]any, code int) {
 	return all, 0
 }
 
-// String is for messages of tests.
+// String formats the event for messages of tests.
 func (e Event) String() string { return fmt.Sprintf("%s %v %.200s", e.Time, e.Fields, e.Event) }

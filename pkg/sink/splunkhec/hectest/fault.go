@@ -9,36 +9,34 @@ import (
 	"time"
 )
 
-// Fault is what befalls a request. The zero Fault is none.
+// Fault is what goes wrong with a request. The zero Fault is none.
 type Fault struct {
-	Delay time.Duration // before the request is looked at
+	Delay time.Duration // before the request is handled
 
-	// Move has another indexer answer from this request on, with a new cookie. The
-	// one before took with it what it had not indexed, and all that it could have
-	// acknowledged.
+	// Move makes another indexer answer from this request on, with a new cookie. The
+	// events and acknowledgements in the old one's memory are lost.
 	Move bool
 
-	// Forget has the events taken and answered for as always, and never indexed.
+	// Forget makes the server answer as usual but never index the events.
 	Forget bool
 
-	// Answer is given in place of the server's own. The request is not looked at,
-	// apart from its first Taken events, which are taken all the same.
-	// A bad one among these is refused as always.
+	// Answer replaces the server's own. The request is not handled, except that its
+	// first Taken events are taken. A bad event among these is refused as usual.
 	Answer *Answer
 	Taken  int
 
-	Reset bool // the connection is reset in place of an answer
-	Hang  bool // there is no answer until the client leaves
+	Reset bool // the connection is reset instead of an answer
+	Hang  bool // there is no answer until the client disconnects
 
-	// Handled has the request handled in full before Answer, Reset or Hang take the
-	// place of the answer to it: the client cannot know.
+	// Handled makes the server handle the whole request before Answer, Reset or Hang
+	// replaces its answer, so that the client does not learn the outcome.
 	Handled bool
 }
 
-// trouble reports whether the server's own answer is not given.
+// trouble reports whether the fault replaces the server's own answer.
 func (f Fault) trouble() bool { return f.Answer != nil || f.Reset || f.Hang }
 
-// Answer is one of a server's.
+// Answer is the answer to a request.
 type Answer struct {
 	Status     int
 	Code       int    // of HEC
@@ -47,14 +45,14 @@ type Answer struct {
 	AckID      *int64
 	RetryAfter int    // seconds; 0: no such header
 	Location   string // of a redirect
-	HTML       bool   // a page of Splunk's web server, or of a proxy, in place of all the above
-	Raw        string // a body in place of all the above
+	HTML       bool   // a page of Splunk's web server, or of a proxy, instead of all the above
+	Raw        string // a body instead of all the above
 
-	acks    map[string]bool // in place of all the above
+	acks    map[string]bool // instead of all the above
 	cookies []*http.Cookie
 }
 
-// texts are the codes of HEC, as Splunk words them.
+// texts are Splunk's texts of HEC's codes.
 var texts = map[int]string{
 	0: "Success", 1: "Token disabled", 2: "Token is required", 3: "Invalid authorization", 4: "Invalid token",
 	5: "No data", 6: "Invalid data format", 7: "Incorrect index", 8: "Internal server error", 9: "Server is busy",
@@ -92,7 +90,7 @@ func (a Answer) body() (contentType string, body []byte) {
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // of strings and numbers
+		panic(err) // impossible for strings and numbers
 	}
 	return b
 }
@@ -111,14 +109,14 @@ func reply(w http.ResponseWriter, a Answer) {
 		http.SetCookie(w, c)
 	}
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(body) // A client that left is its own affair.
+	_, _ = w.Write(body) // an error means that the client disconnected
 }
 
-// reset closes the connection as a process does that dies: over TCP by RST.
+// reset closes the connection as a dying process does, for TCP with RST.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // closes it too
+		panic(http.ErrAbortHandler) // closes the connection too
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

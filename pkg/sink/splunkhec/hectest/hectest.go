@@ -1,25 +1,24 @@
-// Package hectest is an HTTP Event Collector to test against: it refuses what
-// Splunk refuses, code by code, acknowledges as Splunk does, and gets into every
-// kind of trouble that a client has to survive.
+// Package hectest is an HTTP Event Collector for tests. It refuses events with
+// Splunk's codes, acknowledges as Splunk does, and produces every kind of trouble
+// that a client must survive.
 //
 //	hec := hectest.NewServer(hectest.Config{Token: "secret", Ack: true})
 //	server := httptest.NewServer(hec)
 //
-// It stands for Splunk where Splunk cannot be had, and is no Splunk: what it does
-// was taken from Splunk's documentation, and from what users of other clients
-// found out. Where those leave it open which of two things is wrong first, it
-// looks at the token, then at the channel, then at the events in their order, and
-// of each at its form, the index, the event and the fields.
+// It replaces Splunk where Splunk is not available. It follows Splunk's
+// documentation and reports by users of other clients. Where these do not say which
+// of two errors comes first, it checks the token, then the channel, then the events
+// in their order; of each event the form, the index, the event and the fields.
 //
-// Events are taken one by one. The first that is refused ends the request: what
-// stood before it is indexed, and what stands behind it is not looked at.
+// Events are taken one by one. The first refused event ends the request: events
+// before it are indexed, events after it are not checked.
 //
-// With acknowledgement, an event is in memory until Config.AckDelay has passed,
-// and indexed after; a status of true is given once. Config.Script makes trouble:
-// see Fault. The raw endpoint, and tokens in the address, are not offered.
+// With acknowledgement, an event stays in memory for Config.AckDelay and is then
+// indexed. Its status is true once. Config.Script makes trouble; see Fault. The raw
+// endpoint and tokens in the address are not supported.
 //
-// A server serves over anything that net/http can, a testing/synctest bubble
-// included. It starts no goroutine and knows no clock but package time's.
+// A server works with any transport of net/http, also in a testing/synctest bubble.
+// It starts no goroutine and uses no clock but package time's.
 package hectest
 
 import (
@@ -29,37 +28,37 @@ import (
 	"time"
 )
 
-// Config is how a server is set up.
+// Config configures a server.
 type Config struct {
-	Token   string   // what "Authorization: Splunk …" has to carry; required
+	Token   string   // of "Authorization: Splunk …"; required
 	Indexes []string // that the token may write; nil: any
 
 	Ack      bool          // indexer acknowledgement (useACK of the token)
-	AckDelay time.Duration // how long it takes to index an event; default 0: at once
+	AckDelay time.Duration // time until an event is indexed; default 0: at once
 
-	MaxBytes   int64 // of a body, compressed or not (max_content_length); default 838,860,800 as Splunk's
-	Sticky     bool  // a load balancer gives each client a cookie that leads it to its indexer
-	Renew      bool  // with Sticky: the cookie has another value in each answer and leads to the same indexer, as AWSALB of AWS
-	Firewall   bool  // a web application firewall adds cookies to each answer, old ones with new values and new ones
-	Scatter    int   // a load balancer sends each request without its cookie to the next of so many indexers; default 1
-	Strict     bool  // an indexer refuses to be asked about a channel that nothing was sent on, in place of saying false
+	MaxBytes   int64 // limit of a body, compressed or not (max_content_length); default 838,860,800 as Splunk's
+	Sticky     bool  // a load balancer leads each client to its indexer with a cookie
+	Renew      bool  // with Sticky: the cookie has a new value in each answer, but the same indexer, as AWSALB of AWS
+	Firewall   bool  // a web application firewall adds cookies to each answer: a known name with a new value, and a new name
+	Scatter    int   // number of indexers; a request without a cookie goes to the next one; default 1
+	Strict     bool  // an indexer refuses a query about a channel without requests, instead of answering false
 	OneBased   bool  // invalid-event-number counts from one instead of zero
-	Unnumbered bool  // there is no invalid-event-number, and nothing of a request with a bad event is indexed
+	Unnumbered bool  // there is no invalid-event-number, and no event of a request with a bad one is indexed
 
-	// Refuse may refuse an event that has no fault of form, with a code such as 6.
-	// 0 takes it. Nil takes all.
+	// Refuse may refuse a well-formed event with a code such as 6. Code 0 accepts it.
+	// Nil accepts all.
 	Refuse func(Event) (code int)
 
-	// Script says what befalls a request. Nil: nothing. Calls do not overlap.
+	// Script returns the fault of a request. Nil: no faults. Calls do not overlap.
 	Script func(Request) Fault
 
-	// Indexed is told each event as it is indexed, in this order. Calls do not
-	// overlap. Nil: the server keeps events for Events.
+	// Indexed is called for each event when it is indexed, in that order. Calls do not
+	// overlap. Nil: the server stores the events for Events.
 	Indexed func(Event)
 
-	// Confirmed is told each event as the client gets proof that it is indexed: a
-	// success where there is no acknowledgement, a status of true where there is. A
-	// client that sends it again after that does so for nothing.
+	// Confirmed is called for each event when the client gets proof that it is
+	// indexed: a success without acknowledgement, a status of true with it. A client
+	// need not send the event again after that.
 	Confirmed func(Event)
 }
 
@@ -70,13 +69,13 @@ const (
 	PathHealth = "/services/collector/health"
 )
 
-// Request is one that was made of a server.
+// Request is a request to a server.
 type Request struct {
 	Number  int    // counts from 1
-	Path    string // PathEvent, PathAck or PathHealth, whichever of its names was used
-	Channel string // of X-Splunk-Request-Channel, or the query; may be empty
+	Path    string // PathEvent, PathAck or PathHealth, also if the request used another name of it
+	Channel string // of X-Splunk-Request-Channel or the query; may be empty
 	Header  http.Header
-	Body    []byte // not compressed
+	Body    []byte // decompressed
 	Events  int    // envelopes in the body, as far as it can be parsed; 0 for other paths
 	Status  int    // of the answer; 0 if there was none, and while a Script decides
 }
@@ -88,7 +87,7 @@ type Server struct {
 	mu       sync.Mutex
 	requests []Request
 	indexers []*indexer
-	moves    int // how often an indexer took another's place
+	moves    int // how often an indexer replaced another one
 	events   []Event
 	disabled bool
 }
@@ -105,7 +104,7 @@ func NewServer(c Config) *Server {
 	return s
 }
 
-// SetToken replaces the token that is accepted.
+// SetToken replaces the accepted token.
 func (s *Server) SetToken(token string) { s.change(func() { s.config.Token = token }) }
 
 // SetDisabled disables or enables the token.
@@ -125,14 +124,14 @@ func (s *Server) change(f func()) {
 	f()
 }
 
-// Requests returns all that were made so far, without their bodies.
+// Requests returns all requests so far, without their bodies.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Events returns what is indexed, in order. It is empty with Config.Indexed.
+// Events returns the indexed events, in order. It is empty with Config.Indexed.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +177,7 @@ var paths = map[string]string{
 	"/services/collector/health/1.0": PathHealth,
 }
 
-// meet notes a request and asks the script about it.
+// meet stores a request and calls the script.
 func (s *Server) meet(asked Request) (Request, Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +202,7 @@ func (s *Server) note(number, status int) {
 	s.requests[number-1].Status = status
 }
 
-// answer handles a request as far as its fault lets it.
+// answer handles a request as far as its fault allows.
 func (s *Server) answer(r *http.Request, asked Request, fault Fault, early *Answer) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,7 +250,7 @@ func (s *Server) handle(r *http.Request, asked Request, in *indexer, fault Fault
 	return s.take(asked, in, fault)
 }
 
-// pause is false if the client left meanwhile.
+// pause waits for d. It returns false if the client disconnects first.
 func pause(r *http.Request, d time.Duration) bool {
 	if d == 0 {
 		return true

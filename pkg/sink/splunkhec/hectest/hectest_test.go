@@ -159,7 +159,7 @@ func TestAcknowledgement(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		status(`{"acks":{"0":true,"1":false}}`)
-		status(`{"acks":{"0":false,"1":false}}`) // It is said once.
+		status(`{"acks":{"0":false,"1":false}}`) // true comes only once
 		time.Sleep(30 * time.Second)
 		status(`{"acks":{"0":false,"1":true}}`)
 		if got := len(s.Events()); got != 2 {
@@ -208,7 +208,7 @@ func TestProof(t *testing.T) {
 		ack   bool
 		body  string
 		fault hectest.Fault // of every request
-		want  string        // of which events there is proof
+		want  string        // events with proof
 	}{
 		{"a success", false, good, hectest.Fault{}, "[a b c]"},
 		{"a success that is lost", false, good, hectest.Fault{Handled: true, Answer: &hectest.Answer{Status: 502}}, "[]"},
@@ -233,14 +233,18 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// What one indexer had in memory, and could have acknowledged, is gone with it.
+// The memory and the acknowledgements of an indexer are lost with it.
 func TestMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		move := false
 		s := hectest.NewServer(hectest.Config{Token: token, Ack: true, AckDelay: time.Minute, Sticky: true,
 			Script: func(hectest.Request) hectest.Fault { return hectest.Fault{Move: move} }})
 		in := "?channel=" + channel
-		cookie := ask(s, event+in, `{"event":"lost"}`).Result().Cookies()[0]
+		given := ask(s, event+in, `{"event":"lost"}`).Result().Cookies()
+		if len(given) != 1 {
+			t.Fatalf("got cookies %v, want one", given)
+		}
+		cookie := given[0]
 		if got := ask(s, event+in, `{"event":"lost"}`, "Cookie: "+cookie.String()).Result().Cookies(); len(got) > 0 {
 			t.Errorf("a client that has its cookie gets another: %v", got)
 		}
@@ -250,7 +254,7 @@ func TestMove(t *testing.T) {
 			t.Errorf("cookies of another indexer: %v", got)
 		}
 		if got, want := moved.Body.String(), `{"text":"Success","code":0,"ackId":0}`; got != want {
-			t.Errorf("got %s, want %s: numbers begin anew", got, want)
+			t.Errorf("got %s, want %s: numbers start again", got, want)
 		}
 		time.Sleep(time.Hour)
 		if got := s.Events(); len(got) != 1 || got[0].Text() != "kept" {

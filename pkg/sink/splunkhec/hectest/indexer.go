@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// indexer is what takes events and acknowledges them.
+// indexer takes events and acknowledges them.
 type indexer struct {
 	channels map[string]*channel
-	memory   []taken // in the order of taking
+	memory   []taken // oldest first
 }
 
-// channel numbers the requests on it.
+// channel numbers its requests.
 type channel struct {
 	next int64
-	done map[int64][]Event // indexed, and not yet said so
+	done map[int64][]Event // indexed, but true was not answered yet
 }
 
-// taken is a request's events in memory.
+// taken holds the events of a request in memory.
 type taken struct {
 	events []Event
 	due    time.Time
@@ -37,7 +37,7 @@ func (in *indexer) channel(name string) *channel {
 	return c
 }
 
-// accept keeps events until they are indexed, and gives a number to ask by.
+// accept stores events until they are indexed, and returns their ack id.
 func (in *indexer) accept(name string, events []Event, delay time.Duration, ack, forget bool) *int64 {
 	t := taken{events: events, due: time.Now().Add(delay), done: func() {}}
 	var id *int64
@@ -53,7 +53,7 @@ func (in *indexer) accept(name string, events []Event, delay time.Duration, ack,
 	return id
 }
 
-// settle indexes what is due.
+// settle indexes the events that are due.
 func (s *Server) settle() {
 	for _, in := range s.indexers {
 		for len(in.memory) > 0 && !time.Now().Before(in.memory[0].due) {
@@ -64,8 +64,8 @@ func (s *Server) settle() {
 	}
 }
 
-// acknowledge says of each number whether its events are indexed: true once, and
-// false before and after, and for numbers that were never given.
+// acknowledge answers for each ack id whether its events are indexed: true once,
+// false before and after that, and false for an unknown id.
 func (s *Server) acknowledge(asked Request, in *indexer, fault Fault) Answer {
 	var query struct{ Acks []int64 }
 	switch {

@@ -45,8 +45,8 @@ func channelOf(r *http.Request) string {
 	return r.URL.Query().Get("channel")
 }
 
-// read returns the body, and the answer if its form is refused. Splunk's web server
-// gives these in HTML, before HEC sees the request.
+// read returns the body, or an answer that refuses it. Splunk's web server refuses
+// some bodies in HTML, before HEC sees the request.
 func (s *Server) read(r *http.Request) ([]byte, *Answer) {
 	var from io.Reader = http.MaxBytesReader(nil, r.Body, s.config.MaxBytes)
 	switch r.Header.Get("Content-Encoding") {

@@ -7,12 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acknowledger returns a function that makes the kernel acknowledge at once what
-// it received. rsyslog writes its answers one by one and holds back all but the
-// first until that is acknowledged (Nagle's algorithm), for which the kernel takes
-// 40 ms where nothing is sent the other way, as at the end of every batch. The
-// option lasts for a while only (tcp(7), TCP_QUICKACK), so that it is set after
-// each read. It is a favour: where it fails, all that is lost is the 40 ms.
+// acknowledger returns a function that makes the kernel acknowledge received bytes at
+// once. rsyslog writes its answers one by one and holds back all but the first until
+// that one is acknowledged (Nagle's algorithm). If nothing is sent the other way, as at
+// the end of every batch, the kernel waits 40 ms with it. The option does not last
+// (tcp(7), TCP_QUICKACK), so it is set after each read. An error costs only the 40 ms.
 func acknowledger(conn net.Conn) func() {
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok { // crypto/tls
 		conn = secured.NetConn()

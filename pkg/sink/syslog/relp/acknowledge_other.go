@@ -4,5 +4,5 @@ package relp
 
 import "net"
 
-// acknowledger has nothing to set but on Linux.
+// acknowledger does nothing on systems other than Linux.
 func acknowledger(net.Conn) func() { return func() {} }

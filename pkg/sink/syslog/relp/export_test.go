@@ -2,7 +2,7 @@ package relp
 
 import "io"
 
-// Frame is a frame as the parser sees it.
+// Frame is a parsed frame.
 type Frame struct {
 	Number  int
 	Command string
@@ -23,7 +23,7 @@ func ReadAll(from io.Reader) (frames []Frame, err error) {
 	}
 }
 
-// Encode is a frame as it is sent.
+// Encode encodes a frame.
 func Encode(f Frame) string {
 	return string(appendHeader(nil, f.Number, f.Command, len(f.Data))) + f.Data + "\n"
 }
@@ -36,11 +36,11 @@ type Commands struct{ window }
 // CommandsFrom returns a window before its first command, which it counts as n.
 func CommandsFrom(n uint64) *Commands { return &Commands{window{oldest: n, next: n}} }
 
-func (c *Commands) Add() int           { return c.add() }
-func (c *Commands) Settle(n int) error { return c.settle(n) }
-func (c *Commands) Waiting() int       { return c.waiting() }
+func (c *Commands) Add() int                { return c.add() }
+func (c *Commands) Acknowledge(n int) error { return c.acknowledge(n) }
+func (c *Commands) Waiting() int            { return c.waiting() }
 
-// Skip lets an idle session go on as if it had sent n commands more.
+// Skip advances an idle session as if it had sent n more commands.
 func (s *Session) Skip(n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 )
 
-// connect opens a session over a connection in memory, within a bubble.
+// connect opens a session over a connection in memory, in a synctest bubble.
 func connect(t testing.TB, server *relptest.Server) *relp.Session {
 	t.Helper()
 	s, err := relp.Open(t.Context(), serve(t, server))
@@ -27,7 +27,7 @@ func connect(t testing.TB, server *relptest.Server) *relp.Session {
 	return s
 }
 
-// serve returns a connection to the server, whose end the test waits for.
+// serve returns a connection to the server. The test waits until the server has ended.
 func serve(t testing.TB, server *relptest.Server) net.Conn {
 	t.Helper()
 	client, far := net.Pipe()
@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 		{"an answer too long to be one", relptest.Fault{Raw: "4 rsp 99999999 200"}, 2, 2, "more than 8192"},
 		{"a command", relptest.Fault{Raw: "4 syslog 2 hi\n"}, 2, 2, `server sent the command "syslog"`},
 		{"a hint that the server closes", relptest.Fault{Hint: true}, 3, 3, "server closes the session"},
-		// Whether it is a read or a write that fails first is not certain.
+		// Either a read or a write fails first.
 		{"a closed connection", relptest.Fault{Close: true}, 0, 2, ""},
 		{"half an answer before a closed connection", relptest.Fault{Raw: "4 rsp 6 20", Close: true}, 0, 2, ""},
 		{"no answer", relptest.Fault{Silent: true}, 2, 2, context.DeadlineExceeded.Error()},
@@ -101,22 +101,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// wantOver expects that a session that ended can only be closed.
+// wantOver checks that a session that ended can only be closed.
 func wantOver(t *testing.T, s *relp.Session, says string) {
 	t.Helper()
 	if err := s.Err(); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("Err: got %v, want %q", err, says)
 	}
 	messages, _ := numbered(1)
-	if acked, err := s.Send(t.Context(), messages); acked != 0 || err == nil {
-		t.Errorf("Send after the end: got %d and %v", acked, err)
+	if acked, err := s.Send(t.Context(), messages); acked != 0 || err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("Send after the end: got %d and %v, want 0 and %q", acked, err, says)
 	}
 	if err := s.Close(t.Context()); err != nil {
 		t.Errorf("Close after the end: %v", err)
 	}
 }
 
-func TestARefusalCanBeTold(t *testing.T) {
+func TestARefusalIsATypedError(t *testing.T) {
 	server := relptest.New(t)
 	server.Script = atMessage(1, relptest.Fault{Status: 500})
 	s := dial(t, server.Listen())
@@ -215,10 +215,10 @@ func TestAnswersOutOfOrder(t *testing.T) {
 			}
 			messages, _ := numbered(each)
 			s := connect(t, server)
-			if acked, err := s.Send(t.Context(), messages); acked != 3 || err == nil {
-				t.Errorf("got %d answered and %v, want 3", acked, err)
+			if acked, err := s.Send(t.Context(), messages); acked != 3 || err == nil || !strings.Contains(err.Error(), "malformed frame") {
+				t.Errorf("got %d answered and %v, want 3 and a malformed frame", acked, err)
 			}
-			wantOver(t, s, "")
+			wantOver(t, s, "malformed frame")
 		})
 	})
 }
@@ -231,11 +231,13 @@ func TestUnknownHintsAreIgnored(t *testing.T) {
 	})
 }
 
-// A server may end a session while nothing is sent, and that is known before
-// anything is.
+// A server may end a session while nothing is sent. That is noticed before the next Send.
 func TestTheEndIsNoticedBetweenSends(t *testing.T) {
-	for name, f := range map[string]relptest.Fault{"by a hint": {Hint: true, Delay: time.Hour}, "by a closed connection": {Close: true, Raw: rsp(4, "200 OK"), Delay: time.Hour}} {
-		t.Run(name, func(t *testing.T) {
+	for says, f := range map[string]relptest.Fault{
+		"server closes the session": {Hint: true, Delay: time.Hour},
+		io.EOF.Error():              {Close: true, Raw: rsp(4, "200 OK"), Delay: time.Hour},
+	} {
+		t.Run(says, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := relptest.New(t)
 				server.Script = atMessage(3, f)
@@ -245,7 +247,7 @@ func TestTheEndIsNoticedBetweenSends(t *testing.T) {
 					t.Fatalf("got %d answered and %v", acked, err)
 				}
 				synctest.Wait()
-				wantOver(t, s, "")
+				wantOver(t, s, says)
 			})
 		})
 	}
@@ -352,9 +354,9 @@ func TestAnswersToClose(t *testing.T) {
 	}
 }
 
-// Whatever a server does, who sends again what was not answered has everything
-// arrive, in order but for repetitions. (A server that refuses a message and goes
-// on takes those behind it first.)
+// Whatever a server does, everything arrives if unanswered messages are sent again, in
+// order except for repetitions. (A server that refuses a message and continues takes
+// later messages first.)
 func TestNothingIsLost(t *testing.T) {
 	messages, texts := numbered(relp.Window + 200)
 	fault := rapid.SampledFrom([]relptest.Fault{
@@ -388,7 +390,7 @@ func TestNothingIsLost(t *testing.T) {
 	})
 }
 
-// deliver sends batches until all is answered, in as many sessions as it takes.
+// deliver sends batches until everything is answered, in as many sessions as that takes.
 func deliver(t *testing.T, server *relptest.Server, messages [][]byte, size int) {
 	var s *relp.Session
 	for len(messages) > 0 {

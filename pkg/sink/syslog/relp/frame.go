@@ -8,30 +8,32 @@ import (
 )
 
 const (
-	// lastNumber is the transaction behind which the first comes again, and as a
-	// length the most that nine digits can say (RELP specification, "RELP FRAME").
+	// lastNumber is the largest transaction number, after which numbers start at 1
+	// again. It is also the largest length, with nine digits (RELP specification, "RELP
+	// FRAME").
 	lastNumber = 999_999_999
 
-	// longestCommand is in letters (same place).
+	// longestCommand is in letters (same section).
 	longestCommand = 32
 
-	// longestData bounds what a server may say in one frame. librelp's longest is
-	// its answer to open, of some hundred bytes.
+	// longestData limits the data of a server's frame. librelp's longest is its answer
+	// to open, of a few hundred bytes.
 	longestData = 8 << 10
 
-	// longestFrame is such data with its header and the line end.
+	// longestFrame is longestData with header and line end.
 	longestFrame = longestData + longestCommand + 2*len("999999999") + len("   \n")
 )
 
-// frame is what either side sends. Its data lie in the buffer it was parsed from.
+// frame is the unit that both sides send. Its data lie in the buffer that it was
+// parsed from.
 type frame struct {
 	number  int // of the transaction; 0 for a hint
 	command string
 	data    []byte
 }
 
-// appendHeader appends what stands before the data of a frame. With no data the
-// line end follows at once.
+// appendHeader appends the part of a frame before its data. Without data the line end
+// follows at once.
 func appendHeader(dst []byte, number int, command string, length int) []byte {
 	dst = strconv.AppendInt(dst, int64(number), 10)
 	dst = append(dst, ' ')
@@ -44,11 +46,11 @@ func appendHeader(dst []byte, number int, command string, length int) []byte {
 	return dst
 }
 
-// errTorn says that the bytes so far are the beginning of a frame.
+// errTorn means that the bytes are the start of a frame.
 var errTorn = errors.New("frame is not complete")
 
-// parse takes the first frame off b. It decides as early as it can: what cannot
-// become a frame is an error although its end is not there.
+// parse parses the first frame of b and returns the rest. Bytes that cannot become a
+// frame are an error at once, even if the end of the frame is missing.
 func parse(b []byte) (f frame, rest []byte, err error) {
 	if f.number, rest, err = parseNumber(b); err != nil {
 		return frame{}, nil, problem("transaction number", err)
@@ -82,7 +84,7 @@ func problem(part string, err error) error {
 	return fmt.Errorf("malformed frame: %s: %w", part, err)
 }
 
-// parseNumber takes one to nine digits, which something must follow.
+// parseNumber parses one to nine digits, which another byte must follow.
 func parseNumber(b []byte) (n int, rest []byte, err error) {
 	i := 0
 	for i < len(b) && i < 9 && '0' <= b[i] && b[i] <= '9' {
@@ -98,7 +100,7 @@ func parseNumber(b []byte) (n int, rest []byte, err error) {
 	return n, b[i:], nil
 }
 
-// parseCommand takes 1 to 32 letters, which something must follow.
+// parseCommand parses 1 to 32 letters, which another byte must follow.
 func parseCommand(b []byte) (command string, rest []byte, err error) {
 	i := 0
 	for i < len(b) && i < longestCommand && ('a' <= b[i]|0x20 && b[i]|0x20 <= 'z') {
@@ -110,7 +112,7 @@ func parseCommand(b []byte) (command string, rest []byte, err error) {
 	case i == 0:
 		return "", nil, fmt.Errorf("byte %q, want a letter", b[0])
 	}
-	if string(b[:i]) == answer { // what nearly all are, without an allocation
+	if string(b[:i]) == answer { // the most frequent command, without an allocation
 		return answer, b[i:], nil
 	}
 	return string(b[:i]), b[i:], nil
@@ -142,13 +144,13 @@ func skip(b []byte, want byte) (rest []byte, err error) {
 // receiver reads frames.
 type receiver struct {
 	from   io.Reader
-	then   func() // is called after each read
+	then   func() // called after each read
 	buffer [2 * longestFrame]byte
-	unread []byte // what of the buffer is not parsed
+	unread []byte // the part of buffer that is not parsed
 }
 
-// next returns the frames that are there, and waits for at least one. They are
-// good until the next call.
+// next returns the frames that have arrived, and waits for at least one. They are
+// valid until the next call.
 func (r *receiver) next(frames []frame) ([]frame, error) {
 	for frames = frames[:0]; ; {
 		f, rest, err := parse(r.unread)
@@ -157,7 +159,7 @@ func (r *receiver) next(frames []frame) ([]frame, error) {
 			r.unread = rest
 			frames = append(frames, f)
 			continue
-		case len(frames) > 0: // first what is whole
+		case len(frames) > 0: // return whole frames first
 			return frames, nil
 		case err != errTorn:
 			return nil, err
@@ -168,14 +170,14 @@ func (r *receiver) next(frames []frame) ([]frame, error) {
 	}
 }
 
-// fill reads more behind what is not parsed, which is never longer than a frame.
+// fill reads more bytes after the unparsed ones, which are never longer than a frame.
 func (r *receiver) fill() error {
 	kept := copy(r.buffer[:], r.unread)
 	n, err := r.from.Read(r.buffer[kept:])
 	r.then()
 	r.unread = r.buffer[:kept+n]
 	if n > 0 {
-		return nil // an error comes again
+		return nil // the next read returns the error again
 	}
 	return err
 }

@@ -53,8 +53,8 @@ func TestTheLongestFrame(t *testing.T) {
 	}
 }
 
-// What cannot become a frame is refused at the byte that shows it, without
-// waiting for more.
+// Bytes that cannot become a frame are refused at the first wrong byte, without waiting
+// for more.
 func TestMalformedFrames(t *testing.T) {
 	for _, tt := range []struct{ name, stream, names string }{
 		{"no number", "x", "transaction number"},
@@ -78,7 +78,7 @@ func TestMalformedFrames(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			good := relp.Frame{Number: 1, Command: "rsp", Data: "200 OK"}
-			// Whoever reads on gets an error that is not asked for.
+			// Further reads would return an unwanted error.
 			from := io.MultiReader(strings.NewReader(relp.Encode(good)+tt.stream), iotest.ErrReader(io.ErrNoProgress))
 			got, err := relp.ReadAll(from)
 			if diff := cmp.Diff([]relp.Frame{good}, got); diff != "" {
@@ -91,8 +91,8 @@ func TestMalformedFrames(t *testing.T) {
 	}
 }
 
-// The judge matches whole frames with a regular expression made from the grammar
-// of the specification.
+// The judge matches whole frames with a regular expression for the specification's
+// grammar.
 func FuzzFrames(f *testing.F) {
 	for _, stream := range []string{
 		"", "1 rsp 6 200 OK\n", "1 rsp 6 200 OK\n2 rsp 0\n0 serverclose 0\n", "01 rsp 006 200 OK\n", "1 rsp 3 \n\n\n\n",

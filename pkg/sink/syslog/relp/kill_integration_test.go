@@ -14,11 +14,12 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/rsyslogd"
 )
 
-// sent is a message: the nth in a life of the receiver.
+// sent is the nth message of one run of the receiver.
 type sent struct{ life, n int }
 
-// What rsyslog answered is in its file although it was killed, if it has no queue
-// in memory. With one, as by default, the test measures what docs/syslog.md says.
+// Messages that rsyslog answered are in its file although it was killed, if it has no
+// queue in memory. With one, as by default, the test measures the losses that
+// docs/syslog.md states.
 func TestWhatWasAnsweredOutlivesSIGKILL(t *testing.T) {
 	const kills = 40
 	for _, direct := range []bool{true, false} {
@@ -40,8 +41,8 @@ func TestWhatWasAnsweredOutlivesSIGKILL(t *testing.T) {
 	}
 }
 
-// sendUntilKilled sends without a pause until rsyslog dies in the midst of it, and
-// returns what was answered.
+// sendUntilKilled sends without a pause until rsyslog dies, and returns the answered
+// messages.
 func sendUntilKilled(t *testing.T, d *rsyslogd.Daemon, life int) (answered []sent) {
 	t.Helper()
 	const size = 5000 // as a lane that catches up
@@ -70,7 +71,7 @@ func sendUntilKilled(t *testing.T, d *rsyslogd.Daemon, life int) (answered []sen
 	return answered
 }
 
-// missing counts what rsyslog did not write, and the lives it is from.
+// missing counts the messages that rsyslog did not write, and the runs they are from.
 func missing(t *testing.T, d *rsyslogd.Daemon, answered []sent) (lost, lives int) {
 	t.Helper()
 	messages, err := d.Messages()

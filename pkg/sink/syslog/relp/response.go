@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Refusal is what a server answered that is not 200: nothing in it says whether
-// the message, the server or its disk is at fault.
+// Refusal is an answer with a status other than 200. It does not show whether the
+// message, the server or its disk is at fault.
 type Refusal struct {
-	Status int    // three digits; the specification knows 500
-	Text   string // the server's words, in one line
+	Status int    // three digits; the specification defines 500
+	Text   string // the server's text, one line
 }
 
 func (r *Refusal) Error() string {
 	return fmt.Sprintf("server answered %d %.200q", r.Status, r.Text)
 }
 
-// parseResponse splits the data of an answer, STATUS [SP TEXT] [LF DATA], and
-// returns the rest of one that is good.
+// parseResponse parses the data of an answer, STATUS [SP TEXT] [LF DATA], and returns
+// DATA if the status is 200.
 func parseResponse(data []byte) (rest []byte, err error) {
 	line, rest, _ := bytes.Cut(data, []byte("\n"))
 	code, text, _ := strings.Cut(string(line), " ")
@@ -33,12 +33,12 @@ func parseResponse(data []byte) (rest []byte, err error) {
 	return rest, nil
 }
 
-// offer is what this client says of itself. It is version 0 on the wire, in spite
-// of the specification: so say librelp's client and its server.
+// offer is this client's offer. librelp's client and server send version 0, against
+// the specification, and so does this client.
 const offer = "relp_version=0\nrelp_software=sluice\ncommands=syslog"
 
-// checkOffers holds what a server accepted against what is needed: the version,
-// which the specification wants in every answer, and the command.
+// checkOffers checks that a server's answer has what is needed: the version, which the
+// specification requires in every answer, and the command.
 func checkOffers(offers []byte) error {
 	version, syslog := false, false
 	for line := range strings.Lines(string(offers)) {

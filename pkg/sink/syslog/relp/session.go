@@ -1,77 +1,77 @@
 // Package relp is the sending side of RELP, the Reliable Event Logging Protocol
-// (https://github.com/rsyslog/librelp/blob/master/doc/relp.md): syslog with an
-// answer to every message, over a connection that the caller made and, if it is to
-// be secret, wrapped in TLS.
+// (https://github.com/rsyslog/librelp/blob/master/doc/relp.md): syslog with an answer
+// to every message. The caller makes the connection, with TLS if it wants that.
 //
-// # What is proven
+// # Guarantee
 //
-// An answer says that the next hop has the message in its queue. Whether it is
-// stored is for that hop to say: rsyslog answers once the message is in its queue,
-// which by default is in memory.
+// An answer means that the next hop has the message in its queue. That hop's
+// configuration decides whether the queue is stored: rsyslog's is in memory by default.
 //
-// # What becomes of a broken connection
+// # Errors
 //
-// A session ends at the first thing that goes wrong: the connection, an answer
-// that is malformed, unasked for or not 200, the server's hint that it closes, or
-// the end of the caller's context. Send then tells how many messages, from the
-// first on, were answered. Of the others some may have arrived: they are to be
-// sent again, in a new session. This package does neither, so that there is one
-// place that retries. What had arrived arrives again, up to a Window of it, and
-// what a server refused comes behind what it took after that.
+// A session ends at the first error: a broken connection; an answer that is
+// malformed, unexpected or not 200; the server's hint that it closes; or the end of
+// the caller's context. Send then returns how many messages, from the first on, were
+// answered. Some of the others may have arrived. The caller must send them again in a
+// new session; this package does not retry, so that only one place does. Up to a
+// Window of messages can then arrive twice, and a refused message arrives after those
+// that the server took after it.
 //
-// No error here is about a message. A server answers 500 when its queue refuses,
-// and nothing in one session tells that from a message it does not like.
+// No error here is a fault of a message: a server answers 500 if its queue refuses,
+// and in one session that looks the same as a message that it refuses.
 //
-// # What it does not do
+// # Limitations
 //
-// Listen; compress; send other commands than syslog; negotiate TLS within the
-// connection (starttls); or look at messages, which may hold any bytes and be of
-// any length: rsyslog cuts those that are longer than its maxMessageSize.
+// The package does not listen, compress, send commands other than syslog, or negotiate
+// TLS within the connection (starttls). It does not check messages, which may contain
+// any bytes and have any length: rsyslog cuts messages that are longer than its
+// maxMessageSize.
 package relp
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/internal/pool"
 )
 
 const (
 	answer    = "rsp"
-	drainTime = time.Second // for answers that are there when a write fails
+	drainTime = time.Second // for answers that have arrived when a write fails
+	writeSize = 64 << 10    // bytes of frames from which they are written
 )
 
-// ErrServerClosed is the server's hint that it closes. librelp's sends it when it
-// stops, and also when it ends a session over a message that it does not take.
+// ErrServerClosed is the server's hint that it closes. librelp sends it when it stops,
+// and also when it ends a session over a message.
 var ErrServerClosed = errors.New("server closes the session")
 
 var errClosed = errors.New("session is closed")
 
-// Session is an open RELP session. Send and Close must not be called by several
-// at once, except that Close may be called while a Send hangs, which ends it.
+// Session is an open RELP session. Send and Close must not be called concurrently,
+// with one exception: Close may be called while a Send hangs, and ends it.
 type Session struct {
 	conn     net.Conn
-	out      *bufio.Writer
-	sending  sync.Mutex    // held by who writes
-	progress chan struct{} // an answer came since somebody looked
+	sending  sync.Mutex    // held while commands are written
+	progress chan struct{} // holds an element if an answer came since the last wait
 	over     chan struct{} // closed when the session has ended
 	reader   sync.WaitGroup
 
 	mu      sync.Mutex
 	window  window
-	closing bool  // close was sent, behind which nothing is
+	closing bool  // close was sent; it is the last command
 	err     error // why the session has ended; nil if it has not
 }
 
-// Open opens a session on conn, which is the session's from then on, also if it
-// fails: it is closed when the session ends. ctx is for the opening alone. The
-// session must be closed, so that its reader ends.
+// Open opens a session on conn. It takes ownership of conn, even if it fails: conn is
+// closed when the session ends. ctx applies only to Open. The session must be closed,
+// so that its reader ends.
 func Open(ctx context.Context, conn net.Conn) (*Session, error) {
 	s := &Session{
-		conn: conn, out: bufio.NewWriterSize(conn, 64<<10), window: newWindow(),
+		conn: conn, window: newWindow(),
 		progress: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	r := &receiver{from: conn, then: acknowledger(conn)}
@@ -90,12 +90,9 @@ func (s *Session) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { s.end(context.Cause(ctx)) })
 }
 
-// open exchanges offers. The session is ready only once they were answered.
+// open exchanges offers. The session is ready once the server has answered.
 func (s *Session) open(r *receiver) error {
 	if err := s.write("open", []byte(offer)); err != nil {
-		return err
-	}
-	if err := s.out.Flush(); err != nil {
 		return err
 	}
 	frames, err := r.next(nil)
@@ -106,7 +103,7 @@ func (s *Session) open(r *receiver) error {
 	if len(frames) > 1 || first.command != answer {
 		return fmt.Errorf("server sent %q and %d more, want one answer", first.command, len(frames)-1)
 	}
-	if err := s.window.settle(first.number); err != nil {
+	if err := s.window.acknowledge(first.number); err != nil {
 		return err
 	}
 	offers, err := parseResponse(first.data)
@@ -116,17 +113,17 @@ func (s *Session) open(r *receiver) error {
 	return checkOffers(offers)
 }
 
-// Err is why the session has ended, and nil as long as it has not. A server may
-// end it at any time, also between one Send and the next.
+// Err returns why the session has ended, nil if it has not. A server may end it at any
+// time, also between two calls of Send.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// Send sends messages, in order, and waits for their answers. It returns how
-// many, from the first on, were answered: all of them if and only if err is nil.
-// Of the rest nothing is known, and the session has ended.
+// Send sends messages, in order, and waits for their answers. It returns how many,
+// from the first on, were answered: all of them if and only if err is nil. Otherwise
+// the outcome of the rest is unknown, and the session has ended.
 func (s *Session) Send(ctx context.Context, messages [][]byte) (acked int, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
@@ -142,7 +139,7 @@ func (s *Session) Send(ctx context.Context, messages [][]byte) (acked int, err e
 			s.drain(err)
 		}
 		s.wait()
-		err, acked = s.Err(), s.count()-before // in this order: answers may come before the end
+		err, acked = s.Err(), s.count()-before // in this order, so that answers before the end count
 		switch {
 		case acked == len(messages):
 			return acked, nil
@@ -165,43 +162,44 @@ func (s *Session) sendError(err error) error {
 	return fmt.Errorf("sending over RELP: %w", err)
 }
 
-// count is how many commands were answered without one before them that was not.
+// count returns how many commands, from the first on, were answered without a gap.
 func (s *Session) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int(s.window.oldest)
 }
 
-// fill sends as many messages as the window has room for, in as few writes as
-// the buffer allows, and returns the others.
+// fill sends as many messages as fit into the window, in few writes, and returns the
+// others.
 func (s *Session) fill(messages [][]byte) ([][]byte, error) {
 	s.mu.Lock()
-	room := min(Window-s.window.waiting(), len(messages))
+	n := min(Window-s.window.waiting(), len(messages))
 	s.mu.Unlock()
-	for _, m := range messages[:room] {
-		if err := s.write("syslog", m); err != nil {
-			return nil, err
+	return messages[n:], s.write("syslog", messages[:n]...)
+}
+
+// write sends commands. It adds a command to the window before it writes any of its
+// bytes, because the command may be answered before write returns.
+func (s *Session) write(command string, data ...[]byte) error {
+	out := pool.Get(writeSize)
+	for i, d := range data {
+		s.mu.Lock()
+		n := s.window.add()
+		s.mu.Unlock()
+		out = append(append(appendHeader(out, n, command, len(d)), d...), '\n')
+		if len(out) < writeSize && i < len(data)-1 {
+			continue
 		}
+		if _, err := s.conn.Write(out); err != nil {
+			return err
+		}
+		out = out[:0]
 	}
-	return messages[room:], s.out.Flush()
+	pool.Put(out)
+	return nil
 }
 
-// write takes a command into the window and then into the buffer, in this order:
-// what the buffer held may be on its way before write returns, and answered.
-func (s *Session) write(command string, data []byte) error {
-	s.mu.Lock()
-	n := s.window.add()
-	s.mu.Unlock()
-	if _, err := s.out.Write(appendHeader(s.out.AvailableBuffer(), n, command, len(data))); err != nil {
-		return err
-	}
-	if _, err := s.out.Write(data); err != nil {
-		return err
-	}
-	return s.out.WriteByte('\n')
-}
-
-// read takes what the server sends until the session ends, and returns why.
+// read handles the server's frames until the session ends, and returns the reason.
 func (s *Session) read(r *receiver) error {
 	var frames []frame
 	for {
@@ -209,7 +207,7 @@ func (s *Session) read(r *receiver) error {
 		if frames, err = r.next(frames); err != nil {
 			return fmt.Errorf("reading answers: %w", err)
 		}
-		if err := s.take(frames); err != nil {
+		if err := s.handle(frames); err != nil {
 			return err
 		}
 		select {
@@ -219,44 +217,44 @@ func (s *Session) read(r *receiver) error {
 	}
 }
 
-// drain ends the session after a write that failed: with what the reader finds,
-// since a server that closes may have answered, and said why, before.
+// drain ends the session after a failed write. It waits for the reader's error, since
+// a server that closes may have sent answers and a reason before.
 func (s *Session) drain(failed error) {
 	defer time.AfterFunc(drainTime, func() { s.end(failed) }).Stop()
 	<-s.over
 }
 
-func (s *Session) take(frames []frame) error {
+func (s *Session) handle(frames []frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range frames {
-		if err := s.takeOne(f); err != nil {
+		if err := s.handleFrame(f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Session) takeOne(f frame) error {
+func (s *Session) handleFrame(f frame) error {
 	switch {
 	case f.number == 0 && f.command == "serverclose":
 		return ErrServerClosed
 	case f.number == 0 && f.command != answer:
-		return nil // A hint is for those who understand it.
+		return nil // unknown hints are ignored
 	case f.command != answer:
 		return fmt.Errorf("server sent the command %q", f.command)
 	}
-	// librelp's answer to close, before which all others are there, is empty.
+	// librelp's answer to close is empty. It comes after all other answers.
 	if ended := s.closing && len(f.data) == 0; !ended {
 		if _, err := parseResponse(f.data); err != nil {
 			return fmt.Errorf("transaction %d: %w", f.number, err)
 		}
 	}
-	return s.window.settle(f.number)
+	return s.window.acknowledge(f.number)
 }
 
-// end ends the session, once; only the first reason counts. What the connection
-// says to being closed is of no use: everything that was to be known of it is.
+// end ends the session; the first reason counts. It ignores the error of closing the
+// connection.
 func (s *Session) end(reason error) {
 	s.mu.Lock()
 	first := s.err == nil
@@ -266,13 +264,13 @@ func (s *Session) end(reason error) {
 	}
 	s.mu.Unlock()
 	if first {
-		_ = s.conn.Close() // not under the lock: TLS may take seconds to say farewell
+		_ = s.conn.Close() // without the lock: TLS may need seconds to close
 	}
 }
 
-// Close tells the server and waits for its answer until ctx ends. A Send that
-// hangs is ended instead, and of a session that has ended there is nothing to
-// tell. An error says that the server did not answer; nothing depends on it.
+// Close sends close and waits for the server's answer until ctx ends. It does not if a
+// Send hangs, which it ends, or if the session has ended. An error means that the
+// server did not answer; nothing depends on it.
 func (s *Session) Close(ctx context.Context) error {
 	defer s.reader.Wait()
 	defer s.end(errClosed)
@@ -297,9 +295,6 @@ func (s *Session) farewell() error {
 	s.mu.Unlock()
 	before := s.count()
 	if err := s.write("close", nil); err != nil {
-		return err
-	}
-	if err := s.out.Flush(); err != nil {
 		return err
 	}
 	for {

@@ -35,7 +35,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// numbered makes n messages that differ, and as many strings.
+// numbered makes n different messages, as bytes and as strings.
 func numbered(n int) (messages [][]byte, texts []string) {
 	for i := range n {
 		texts = append(texts, fmt.Sprintf("<110>1 - - - - - - message %d", i))
@@ -61,8 +61,7 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	}
 }
 
-// Any bytes are data; without any there is no space either, which the server
-// insists on.
+// Data may be any bytes. Without data there is no space either; the server checks that.
 func TestBytesStayTheSame(t *testing.T) {
 	texts := []string{"", "\n", "2 syslog 2 hi\n", " ", "\x00\xff\r\n", strings.Repeat("é", 40_000), ""}
 	var messages [][]byte
@@ -82,8 +81,8 @@ func TestBytesStayTheSame(t *testing.T) {
 	}
 }
 
-// After 999,999,999 transactions their numbers begin anew, with 1.
-func TestNumbersBeginAnew(t *testing.T) {
+// After 999,999,999 transactions the numbers start at 1 again.
+func TestNumbersStartAgain(t *testing.T) {
 	client, far := net.Pipe()
 	numbers := make(chan []int, 1)
 	go func() { numbers <- answerAll(t, far) }()
@@ -105,7 +104,7 @@ func TestNumbersBeginAnew(t *testing.T) {
 	}
 }
 
-// answerAll answers whatever number a command has, and returns the numbers.
+// answerAll answers every command, whatever its number, and returns the numbers.
 func answerAll(t *testing.T, conn net.Conn) (numbers []int) {
 	for in := bufio.NewReader(conn); ; {
 		line, err := in.ReadString('\n')
@@ -126,7 +125,7 @@ func answerAll(t *testing.T, conn net.Conn) (numbers []int) {
 	}
 }
 
-// counted counts writes.
+// counted is a connection that counts writes.
 type counted struct {
 	net.Conn
 	writes int

@@ -19,7 +19,7 @@ const (
 	ofBytes   = 1000
 )
 
-// far returns the address of a proxy to a server, in a round trip of its own.
+// far returns the address of a proxy to a server, which adds a round trip.
 func far(tb testing.TB, server string) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func far(tb testing.TB, server string) string {
 	return l.Addr().String()
 }
 
-// carry copies bytes, each half a round trip later.
+// carry copies bytes with a delay of half a round trip.
 func carry(to, from net.Conn) {
 	type parcel struct {
 		bytes []byte
@@ -78,7 +78,7 @@ func carry(to, from net.Conn) {
 	}
 }
 
-// naive is what one writes in an afternoon: so many messages, then their answers.
+// naive is a simple client: it sends a page of messages, then waits for their answers.
 type naive struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -149,7 +149,7 @@ func sized(n int) [][]byte {
 	return messages
 }
 
-// clients are what is compared, by name, each as a function that sends.
+// clients are the functions that are compared, by name.
 func clients(tb testing.TB, address string) map[string]func([][]byte) error {
 	s := dial(tb, address)
 	tb.Cleanup(func() {

@@ -12,8 +12,8 @@ import (
 
 const lastNumber = 999_999_999
 
-// A window is held against a list of what waits, also where the transaction
-// numbers begin anew.
+// A window is compared with a list of waiting commands, also when the transaction numbers
+// start again.
 func TestWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		first := rapid.SampledFrom([]uint64{1, lastNumber - 5, lastNumber, lastNumber + 1, 3*lastNumber - 2}).Draw(t, "first")
@@ -40,7 +40,7 @@ func TestWindow(t *testing.T) {
 					t.Skip("nothing waits")
 				}
 				c := &waiting[rapid.IntRange(0, len(waiting)-1).Draw(t, "place")]
-				if err := w.Settle(c.number); (err != nil) != c.answered {
+				if err := w.Acknowledge(c.number); (err != nil) != c.answered {
 					t.Fatalf("answer to %d: got %v, answered before: %t", c.number, err, c.answered)
 				}
 				c.answered = true
@@ -58,7 +58,7 @@ func TestWindow(t *testing.T) {
 						t.Skip("this one waits")
 					}
 				}
-				if err := w.Settle(n); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("answer to transaction %d", n)) {
+				if err := w.Acknowledge(n); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("answer to transaction %d", n)) {
 					t.Fatalf("got error %v for an answer to %d", err, n)
 				}
 			},

@@ -1,18 +1,16 @@
 package simulator
 
-// pageCache keeps rendered pages up to a budget; beyond it the oldest go first.
-// It needs no invalidation: the key of a page says all that its bytes follow
-// from.
+// pageCache holds rendered pages up to a budget. Beyond it, it removes the oldest. It
+// needs no invalidation: the key of a page holds everything that decides its bytes.
 type pageCache struct {
 	budget, size int
 	pages        map[pageKey][]byte
 	order        []pageKey // by age
 }
 
-// pageKey identifies the bytes of a page. The bytes of a plain one follow from
-// its ends and its count: events between two places can only be deleted, so
-// each number of them occurs with one set. So a plain page keeps its key while
-// others are edited.
+// pageKey identifies the bytes of a page. The ends of a plain page and its count decide
+// its bytes: events between two places can only be deleted, so each count stands for
+// one set of events. So a plain page keeps its key while other pages are edited.
 type pageKey struct {
 	first, last      place
 	count            int
@@ -31,7 +29,7 @@ func newPageKey(s selection, edits uint64) pageKey {
 	return k
 }
 
-func (c *pageCache) keep(k pageKey, page []byte) {
+func (c *pageCache) add(k pageKey, page []byte) {
 	if cap(page) > c.budget {
 		return
 	}

@@ -3,10 +3,7 @@ package simulator_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,10 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // TestGolden shows what events look like, and that a seed keeps its meaning.
 func TestGolden(t *testing.T) {
@@ -27,19 +23,7 @@ func TestGolden(t *testing.T) {
 			s, _ := newServer(simulator.Config{Seed: 7, Events: 40, Tame: tame})
 			got := ask(t, s, path+"?limit=40").body
 			got = bytes.ReplaceAll(got, []byte(`},{"id"`), []byte("},\n{\"id\""))
-			file := filepath.Join("testdata", name+".golden.json")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), string(got)); d != "" {
-				t.Errorf("page (-want +got):\n%s", d)
-			}
+			golden.Check(t, name+".golden.json", string(got))
 		})
 	}
 }

@@ -83,7 +83,7 @@ func TestEnvelope(t *testing.T) {
 	}{
 		"limit is 25 by default":         {"", ids[:25], true, false},
 		"limit is 100 at most":           {"limit=1000", ids[:100], true, false},
-		"limit is honoured":              {"limit=3", ids[:3], true, false},
+		"limit applies":                  {"limit=3", ids[:3], true, false},
 		"a page in the middle":           {"limit=5&starting_after=" + ids[9], ids[10:15], true, true},
 		"a page that ends the log":       {"limit=30&starting_after=" + ids[99], ids[100:], false, true},
 		"a page shorter than its limit":  {"limit=50&starting_after=" + ids[99], ids[100:], false, true},

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// Append adds n events now and returns their ids, oldest first. They lie within
-// the last second, and tie where the log has no room for them in it.
+// Append adds n events now and returns their ids, oldest first. Their times lie within
+// the last second and after the newest event. They tie if there is no time between.
 func (s *Server) Append(n int) []string { return s.append(n, false) }
 
-// AppendTied adds n events with the same created_at, now, and returns their
-// ids.
+// AppendTied adds n events whose created_at is now, and returns their ids.
 func (s *Server) AppendTied(n int) []string { return s.append(n, true) }
 
 func (s *Server) append(n int, tie bool) []string {
@@ -30,11 +29,11 @@ func (s *Server) append(n int, tie bool) []string {
 
 // Draft is an event that Insert puts in the log.
 type Draft struct {
-	// ID is its id, even if Raw does not say so. Default: a new one.
+	// ID is its id, even if Raw has another. Default: a new one.
 	ID string
 
-	// Created decides its place under ByCreatedAt, and when retention ends,
-	// whatever Raw says. Default: now.
+	// Created decides its place under ByCreatedAt and the end of its retention, even if
+	// Raw has another time. Default: now.
 	Created time.Time
 
 	// Listed is when it becomes visible. Default: now.
@@ -45,15 +44,15 @@ type Draft struct {
 	Raw []byte
 }
 
-// Draft makes an event that is like the others of the log, with a new id, for
-// tests to alter and Insert.
+// Draft returns an event like the others of the log, with a new id. Tests may alter it
+// before Insert.
 func (s *Server) Draft(created time.Time) Draft {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.complete(Draft{Created: created})
 }
 
-// complete fills in what a draft leaves open. The caller holds s.mu.
+// complete sets the defaults of a draft. The caller holds s.mu.
 func (s *Server) complete(d Draft) Draft {
 	number := firstDraft + s.log.drafts
 	s.log.drafts++
@@ -71,8 +70,8 @@ func (s *Server) complete(d Draft) Draft {
 	return d
 }
 
-// Insert puts an event in the log, late if its Created lies in the past, and
-// returns its id.
+// Insert puts an event in the log and returns its id. The event is late if its Created
+// is in the past.
 func (s *Server) Insert(d Draft) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +85,7 @@ func (s *Server) Insert(d Draft) string {
 	return d.ID
 }
 
-// Delete takes an event out of the log; false if it is not there.
+// Delete removes an event from the log; false if it is not in the log.
 func (s *Server) Delete(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +93,7 @@ func (s *Server) Delete(id string) bool {
 	return s.log.delete(id)
 }
 
-// Change gives an event other bytes; false if it is not in the log.
+// Change replaces the bytes of an event; false if it is not in the log.
 func (s *Server) Change(id string, raw []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,8 +101,8 @@ func (s *Server) Change(id string, raw []byte) bool {
 	return s.log.change(id, raw)
 }
 
-// Purge takes out what was created before a time, as retention does. A time
-// ahead of the clock counts as the present.
+// Purge removes what was created before a time, as retention does. A time ahead of the
+// clock counts as now.
 func (s *Server) Purge(before time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,15 +113,15 @@ func (s *Server) Purge(before time.Time) {
 // Event is an event of the log, for tests to compare with what was delivered.
 type Event struct {
 	ID      string
-	Created time.Time // to the millisecond; what decided its place, whatever Raw says
-	Listed  time.Time // when it became visible; for one of the start or the rate about Created
+	Created time.Time // to the millisecond; decided its place, even if Raw has another time
+	Listed  time.Time // when it became visible; Created for an event at the start
 	Gone    time.Time // when it was deleted or passed retention; zero while it is visible
 	Raw     json.RawMessage
 	Former  [][]byte // bytes it had before it was changed, oldest first
 }
 
-// Visible is the log at this moment, oldest first. What is done to the server
-// during the iteration does not show in it.
+// Visible is the log at this moment, oldest first. Changes during the iteration do not
+// show in it.
 func (s *Server) Visible() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for e := range s.Ever() {
@@ -149,14 +148,14 @@ func (s *Server) Ever() iter.Seq[Event] {
 	}
 }
 
-// Requests is the latest requests, oldest first: all, up to 65,536.
+// Requests returns the requests, oldest first: all, or at least the latest 65,536.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests.latest)
 }
 
-// RequestCount is how many requests arrived.
+// RequestCount counts all requests.
 func (s *Server) RequestCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 // timeLayout is how the API writes a time, in UTC.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// generator renders the event of a number. It is safe for concurrent use.
+// generator renders the event of each number. It is safe for concurrent use.
 type generator struct {
 	identity identity
 	tame     bool
@@ -25,7 +25,7 @@ func newGenerator(c Config) generator {
 	}
 }
 
-// part is a field that hostile text may stand in.
+// part is a field that may hold hostile text.
 type part int
 
 const (
@@ -38,11 +38,11 @@ const (
 	parts
 )
 
-// typicalSize is what most events fit in, in bytes.
+// typicalSize is a size in bytes that most events do not exceed.
 const typicalSize = 800
 
-// oneHostile is the rate of events with hostile text in one of their parts,
-// those of hostile actors apart.
+// One in oneHostile events has hostile text in one of its parts. Events of hostile
+// actors come on top.
 const oneHostile = 8
 
 // generate appends an event as JSON, keys in the order of the reference page.
@@ -90,8 +90,8 @@ func hostileOr(calm string, hostile bool, d *draw) string {
 	return calm
 }
 
-// metadata appends a value of one of the shapes that were seen or can be
-// expected. In a tame log it is an object or null, as the schema says.
+// metadata appends a value in one of the shapes that were seen or can be expected. In a
+// tame log it is an object or null, as in the schema.
 func (g *generator) metadata(dst []byte, d *draw, hostile part) []byte {
 	switch {
 	case hostile == metadataText:
@@ -120,7 +120,7 @@ func (g *generator) metadata(dst []byte, d *draw, hostile part) []byte {
 	}
 }
 
-// appendNumbers appends numbers that a float64 cannot hold, beside others.
+// appendNumbers appends numbers, some of which a float64 cannot hold.
 func appendNumbers(dst []byte, branch *object, count int64) []byte {
 	dst = append(append(dst, `{"branch":`...), branch.name...)
 	dst = strconv.AppendInt(append(dst, `,"rows_read":`...), 1<<53+count, 10)
@@ -137,7 +137,7 @@ func appendMembership(dst []byte, user *object, count int64) []byte {
 	return append(strconv.AppendInt(dst, count, 10), '}')
 }
 
-// appendRequest appends the long kind: settings with a nested change set.
+// appendRequest appends the longest shape: settings with a nested change set.
 func appendRequest(dst []byte, branch, user *object, count int64) []byte {
 	dst = append(append(dst, `{"branch":{"id":`...), branch.id...)
 	dst = append(append(dst, `,"name":`...), branch.name...)

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Script says what goes wrong with a request. It is called for each one before
-// anything is looked up for it, never concurrently, and may call the methods of
-// its server other than Script: what it appends or deletes shows in the answer.
-// A zero Fault is none.
+// Script decides what goes wrong with a request. The server calls it once for each
+// request, before it looks anything up, and never concurrently. A script may call the
+// methods of its server other than Script: what it appends or deletes shows in the
+// answer. The zero Fault is none.
 type Script func(r Request) Fault
 
 // Fault is what goes wrong. Its fields can be combined.
 type Fault struct {
-	// Delay is waited before the answer, unless the client gives up before.
+	// Delay is the time before the answer, unless the client gives up earlier.
 	Delay time.Duration
 
 	// Abort closes the connection without an answer.
 	Abort bool
 
-	// Status, if not 0, is answered with Header and Body in place of a page.
+	// Status, if not 0, is the status of an answer with Header and Body in place of a page.
 	Status int
 	Header http.Header
 	Body   string
@@ -27,19 +27,18 @@ type Fault struct {
 	// Alter changes the page before it is rendered.
 	Alter func(*Listing)
 
-	// Date changes the time in the Date header, which is the server's clock. A
+	// Date changes the time in the Date header, which is that of the server's clock. A
 	// zero time leaves the header out.
 	Date func(time.Time) time.Time
 
-	// Cut ends the body in the middle of what its Content-Length promises.
+	// Cut ends the body halfway through its Content-Length.
 	Cut bool
 
-	// Stall is waited in the middle of the body, unless the client gives up
-	// before.
+	// Stall is a pause in the middle of the body, unless the client gives up earlier.
 	Stall time.Duration
 }
 
-// Script sets the script, in place of the one before; nil for none.
+// Script replaces the script; nil for none.
 func (s *Server) Script(script Script) {
 	s.scriptMu.Lock()
 	defer s.scriptMu.Unlock()

@@ -52,7 +52,7 @@ func TestWalkListsEverythingOnce(t *testing.T) {
 	})
 }
 
-// edit does to a server one of the things it can be told to do.
+// edit makes one change to the log of a server.
 func edit(r *rapid.T, s *simulator.Server, k *clock) {
 	ago := time.Duration(rapid.IntRange(0, 400_000).Draw(r, "ago")) * time.Millisecond
 	switch rapid.IntRange(0, 6).Draw(r, "edit") {

@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// eventLog is the log itself: the generated events of its timeline, and what
-// deviates from them. It is not safe for concurrent use.
+// eventLog is the log: the generated events of its timeline, and what deviates from
+// them. It is not safe for concurrent use.
 type eventLog struct {
 	generator
 	timeline
@@ -15,8 +15,8 @@ type eventLog struct {
 	now       int64 // ns since 1970; never goes back
 	retention int64 // ns; 0 for none
 
-	first  int64   // number of the oldest generated event that is still there
-	born   int64   // first when the log began: what is older was never visible
+	first  int64   // number of the oldest generated event that is still in the log
+	born   int64   // first when the log began; older events were never visible
 	purges []purge // ascending in both fields
 
 	extras  []*extra          // inserted and listed, in order of place
@@ -35,13 +35,13 @@ type eventLog struct {
 type extra struct {
 	place
 	id       string
-	created  int64 // ms since 1970; decides place and retention, whatever the bytes say
+	created  int64 // ms since 1970; decides place and retention, not created_at in the bytes
 	listed   int64 // ns
 	deleted  int64 // ns; 0 while it is not
 	versions [][]byte
 }
 
-// purge tells that from a time on (ns) nothing older than another (ms) is there.
+// purge removes, at a time (ns), everything created before another (ms).
 type purge struct{ at, before int64 }
 
 // place orders the log. For equal majors, generated events stand between the
@@ -85,8 +85,8 @@ type listed struct {
 	extra *extra
 }
 
-// firstDraft is the number from which inserted events take their ids, beyond
-// any generated event.
+// firstDraft is the first of the numbers that ids of inserted events are made of. No
+// generated event has one so high.
 const firstDraft = 1 << 48
 
 func newEventLog(c Config) *eventLog {
@@ -106,7 +106,7 @@ func newEventLog(c Config) *eventLog {
 	return l
 }
 
-// advance lets time pass until now.
+// advance moves the log to a time.
 func (l *eventLog) advance(now int64) {
 	l.now = max(l.now, now)
 	for len(l.pending) > 0 && l.pending[0].listed <= l.now {
@@ -118,8 +118,7 @@ func (l *eventLog) advance(now int64) {
 	l.expire()
 }
 
-// insert takes an event in that is listed at its time. What is due in the past
-// is listed now.
+// insert adds an event that becomes listed at its time, or now if that is past.
 func (l *eventLog) insert(e *extra) {
 	if e.listed <= l.now {
 		e.listed = l.now
@@ -130,9 +129,9 @@ func (l *eventLog) insert(e *extra) {
 	l.pending = slices.Insert(l.pending, i, e)
 }
 
-// list gives an event its place. Among contemporaries of its millisecond it may
-// come before or after the generated ones: the tie-break is the API's secret.
-// What is past retention already is never listed.
+// list gives an event its place. Among events of the same millisecond it may come before
+// or after the generated ones, since nobody knows how the API orders those. An event
+// that is already past retention is never listed.
 func (l *eventLog) list(e *extra) {
 	if e.created < l.horizon() {
 		return
@@ -149,12 +148,12 @@ func (l *eventLog) list(e *extra) {
 	l.edits++
 }
 
-// extrasBefore is how many extras stand before a place.
+// extrasBefore counts the extras before a place.
 func (l *eventLog) extrasBefore(p place) int {
 	return sort.Search(len(l.extras), func(i int) bool { return l.extras[i].compare(p) >= 0 })
 }
 
-// generatedBefore is how many generated events stand before a place.
+// generatedBefore counts the generated events before a place.
 func (l *eventLog) generatedBefore(p place) int64 {
 	switch {
 	case p.class == generated:
@@ -179,7 +178,7 @@ func (l *eventLog) placeOf(number int64) place {
 // created is the time of a generated event in ms since 1970.
 func (l *eventLog) created(number int64) int64 { return l.at(number) / 1e6 }
 
-// horizon is the created_at in ms below which nothing is in the log.
+// horizon is the created_at in ms below which the log has nothing.
 func (l *eventLog) horizon() int64 {
 	var h int64
 	if l.retention > 0 {
@@ -197,8 +196,7 @@ func (l *eventLog) expire() {
 	}
 }
 
-// purge takes out what was created before a time in ms that is not ahead of the
-// clock.
+// purge removes what was created before a time in ms, at most the current time.
 func (l *eventLog) purge(before int64) {
 	before = min(before, l.now/1e6)
 	if before > l.horizon() {
@@ -207,7 +205,7 @@ func (l *eventLog) purge(before int64) {
 	}
 }
 
-// find is the event with an id, if it is in the log.
+// find returns the event with an id, if it is in the log.
 func (l *eventLog) find(id string) (listed, bool) {
 	if e := l.byID[id]; e != nil {
 		return listed{e.place, e}, l.visible(e)
@@ -222,7 +220,7 @@ func (l *eventLog) find(id string) (listed, bool) {
 
 func (l *eventLog) visible(e *extra) bool { return e.deleted == 0 && e.created >= l.horizon() }
 
-// delete takes an event out; false if it is not in the log.
+// delete removes an event; false if it is not in the log.
 func (l *eventLog) delete(id string) bool {
 	e, ok := l.find(id)
 	switch {
@@ -237,7 +235,7 @@ func (l *eventLog) delete(id string) bool {
 	return true
 }
 
-// change gives an event other bytes; false if it is not in the log.
+// change replaces the bytes of an event; false if it is not in the log.
 func (l *eventLog) change(id string, raw []byte) bool {
 	e, ok := l.find(id)
 	switch {
@@ -272,7 +270,7 @@ func (l *eventLog) append(dst []byte, e listed) []byte {
 	return l.generate(dst, e.minor, l.created(e.minor))
 }
 
-// versionsOf is the stored bytes of an event, oldest first; nil if it is as
+// versionsOf returns the stored bytes of an event, oldest first; nil if it is as
 // generated.
 func (l *eventLog) versionsOf(e listed) [][]byte {
 	if e.extra != nil {
@@ -281,7 +279,7 @@ func (l *eventLog) versionsOf(e listed) [][]byte {
 	return l.versions[e.minor]
 }
 
-// clone is a copy for reading that does not change as l does.
+// clone returns a copy for reading. Changes of l do not show in it.
 func (l *eventLog) clone() *eventLog {
 	c := *l
 	c.segments = slices.Clone(l.segments)

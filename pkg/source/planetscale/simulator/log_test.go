@@ -154,6 +154,32 @@ func TestInsertLate(t *testing.T) {
 	}
 }
 
+// TestListedIsWhenAnEventBecameVisible looks at a log each tenth of a second.
+func TestListedIsWhenAnEventBecameVisible(t *testing.T) {
+	const step = 100 * time.Millisecond
+	s, k := newServer(simulator.Config{Events: 10, Rate: 0.7})
+	first := map[string]time.Time{}
+	for _, id := range visible(s, simulator.NewestFirst) {
+		first[id] = k.now
+	}
+	for i := range 300 {
+		k.pass(step)
+		if i%100 == 50 {
+			s.Append(20)
+		}
+		for _, id := range visible(s, simulator.NewestFirst) {
+			if first[id].IsZero() {
+				first[id] = k.now
+			}
+		}
+	}
+	for e := range s.Ever() {
+		if seen := first[e.ID]; e.Listed.After(seen) || seen.Sub(e.Listed) >= step && !e.Listed.Equal(e.Created) {
+			t.Errorf("event of %s was seen at %s first, told as listed at %s", e.Created, seen, e.Listed)
+		}
+	}
+}
+
 func TestInsertForLater(t *testing.T) {
 	s, k := newServer(simulator.Config{Events: 10, Rate: 1})
 	created := k.now.Add(5 * time.Second)

@@ -8,17 +8,17 @@ import (
 	"strconv"
 )
 
-// below and above stand before and behind everything in the log.
+// below and above are the places before and after everything in the log.
 var (
 	below = place{major: math.MinInt64}
 	above = place{major: math.MaxInt64 - 1, class: aboveGenerated, minor: math.MaxInt64}
 )
 
-// stretch is some neighbours in the log.
+// stretch is a number of consecutive events of the log.
 type stretch struct {
 	events []listed
 	plain  bool // its events are as generated
-	more   bool // the log goes on behind it
+	more   bool // the log has events behind it
 }
 
 // scan returns up to n events that follow a place towards newer or older ones.
@@ -48,7 +48,7 @@ func (l *eventLog) scanNewer(from place, n int) stretch {
 			e = listed{place: l.placeOf(number)}
 			number++
 		}
-		if !l.take(&s, e, n) {
+		if !l.addVisible(&s, e, n) {
 			break
 		}
 	}
@@ -68,16 +68,16 @@ func (l *eventLog) scanOlder(from place, n int) stretch {
 			e = listed{place: l.placeOf(number)}
 			number--
 		}
-		if !l.take(&s, e, n) {
+		if !l.addVisible(&s, e, n) {
 			break
 		}
 	}
 	return s
 }
 
-// take adds an event to the stretch if it is visible; false if the stretch is
+// addVisible adds an event to the stretch if it is visible; false if the stretch is
 // full.
-func (l *eventLog) take(s *stretch, e listed, n int) bool {
+func (l *eventLog) addVisible(s *stretch, e listed, n int) bool {
 	_, deleted := l.deleted[e.minor]
 	switch {
 	case e.extra != nil && !l.visible(e.extra), e.extra == nil && deleted:
@@ -98,7 +98,7 @@ const (
 	maxLimit     = 100
 )
 
-// query is what a request asks for.
+// query holds the parameters of a request.
 type query struct {
 	startingAfter, endingBefore string
 	limit                       int
@@ -164,12 +164,12 @@ func (l *eventLog) selectNaive(end place, o Order, n int) selection {
 	return selection{events: s.events, plain: s.plain, hasNext: true}
 }
 
-// Listing is a page on its way out. A fault may alter it.
+// Listing is a page before it is rendered. A fault may alter it.
 type Listing struct {
 	HasNext, HasPrev bool
 	Start, End       string            // cursors; empty for null
 	Data             []json.RawMessage // the events, in the order of the listing
-	DataFirst        bool              // data stands before the other keys
+	DataFirst        bool              // data comes before the other keys
 	Extra            string            // further members of the envelope, such as `"k":1,"l":2`
 }
 
@@ -181,7 +181,7 @@ func (l *eventLog) listing(s selection) *Listing {
 	return page
 }
 
-// appendPage renders a page without a copy of its events.
+// appendPage renders a page without copying its events.
 func (l *eventLog) appendPage(dst []byte, s selection) []byte {
 	dst = append(l.listing(s).appendHead(append(dst, '{')), `,"data":[`...)
 	for i, e := range s.events {

@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// PipeListener is a net.Listener in memory, for an http.Server that is to be
-// asked over real HTTP where a socket would not do, as in a testing/synctest
-// bubble. Its connections are those of net.Pipe.
+// PipeListener is a net.Listener in memory. It serves real HTTP where a socket cannot, as
+// in a testing/synctest bubble. Its connections come from net.Pipe.
 type PipeListener struct {
 	dialed chan net.Conn
 	closed chan struct{}
@@ -23,9 +22,8 @@ func NewPipeListener() *PipeListener {
 	return &PipeListener{dialed: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// DialContext connects to the listener, whatever the address; it is meant for
-// http.Transport. It waits for Accept. The error is of the context, or
-// net.ErrClosed.
+// DialContext connects to the listener for any address. It is meant for http.Transport.
+// It waits for Accept. Its error is that of the context, or net.ErrClosed.
 func (l *PipeListener) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {

@@ -2,28 +2,28 @@ package simulator
 
 import "time"
 
-// Request is one request for the audit log, as it arrived.
+// Request is one request for the audit log.
 type Request struct {
 	N             int       // counts requests from 1
 	Time          time.Time // of the server's clock
-	Host          string    // that the request was meant for
+	Host          string    // the host it was sent to
 	StartingAfter string    // cursor; empty for none
 	EndingBefore  string    // cursor; empty for none
 	Limit         int       // number of events asked for, after clamping; 0 if it was not a number
-	Again         bool      // this page was asked for before
+	Again         bool      // the same page was requested before
 	Ends          int       // how many answers before it reached the end of the listing
 	Status        int       // of the answer; 0 while there is none, or if the connection was cut before it
 }
 
-// pageName is what makes two requests ask for the same page. The limit is not
-// part of it: a page that is asked for in halves is asked for again.
+// pageName is the same for two requests for the same page. The limit is not part of it:
+// a request for half a page is a request for that page.
 type pageName struct{ startingAfter, endingBefore string }
 
 func (r *Request) page() pageName { return pageName{r.StartingAfter, r.EndingBefore} }
 
-// keptRequests is how many requests are remembered at least, and about half of
-// how many at most.
-const keptRequests = 1 << 16
+// fewestRequests is the number of latest requests that are always remembered. At most
+// about twice as many are.
+const fewestRequests = 1 << 16
 
 // requestLog remembers the latest requests.
 type requestLog struct {
@@ -34,8 +34,8 @@ type requestLog struct {
 }
 
 func (l *requestLog) add(r Request) Request {
-	if len(l.latest) >= 2*keptRequests {
-		l.forget(keptRequests)
+	if len(l.latest) >= 2*fewestRequests {
+		l.forget(fewestRequests)
 	}
 	l.total++
 	r.N, r.Ends = l.total, l.ends
@@ -61,7 +61,7 @@ func (l *requestLog) answered(n, status int) {
 	}
 }
 
-// since is how many requests arrived after a time.
+// since counts the requests after a time.
 func (l *requestLog) since(t time.Time) int {
 	n := 0
 	for i := len(l.latest) - 1; i >= 0 && l.latest[i].Time.After(t); i-- {

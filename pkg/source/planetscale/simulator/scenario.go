@@ -7,26 +7,25 @@ import (
 
 // Scenario is something that goes wrong in the field.
 //
-// What can keep a reader from its aim is bounded: after some dozen requests, or
-// some minutes of the server's clock, the server behaves again, so that a reader
-// can be expected to converge.
-// An event that a scenario makes late is listed at most [Lateness] after its
-// created_at, except where the Doc says otherwise.
+// Faults that can stop a reader are bounded. After some dozen requests, or some minutes
+// of the server's clock, the server behaves again, and a reader must converge. A
+// late event is listed at most [Lateness] after its created_at, unless Doc states
+// otherwise.
 type Scenario struct {
 	Name  string // in words joined by hyphens
 	Doc   string // one sentence for people
 	Apply func(*Server)
 }
 
-// Lateness is how late the late events of scenarios are at most.
+// Lateness is the most that an event of a scenario is late.
 const Lateness = time.Minute
 
-// Scenarios lists all that are at hand.
+// Scenarios lists all scenarios.
 func Scenarios() []Scenario {
 	return slices.Concat(answerScenarios(), cursorScenarios(), clockScenarios(), historyScenarios(), contentScenarios(), []Scenario{third})
 }
 
-// faulty is a fault at some requests.
+// faulty is a scenario with one fault at some requests.
 func faulty(name, doc string, f Fault, requests ...int) Scenario {
 	return Scenario{name, doc, func(s *Server) { s.Script(at(always(f), requests...)) }}
 }
@@ -45,7 +44,7 @@ func at(script Script, requests ...int) Script {
 	}
 }
 
-// laterPages runs a script at requests with a cursor, which it counts from 1.
+// laterPages runs a script at requests with a cursor. n counts those from 1.
 func laterPages(script func(n int, r Request) Fault) Script {
 	n := 0
 	return func(r Request) Fault {
@@ -57,8 +56,8 @@ func laterPages(script func(n int, r Request) Fault) Script {
 	}
 }
 
-// secondReads does something before the first so many requests for a page, not
-// the first of a walk, that was asked for before.
+// secondReads calls do before a page is read again, a number of times. The first page of
+// a walk does not count.
 func secondReads(times int, do func(Request)) Script {
 	return func(r Request) Fault {
 		if times > 0 && r.Again && r.StartingAfter != "" {
@@ -69,13 +68,13 @@ func secondReads(times int, do func(Request)) Script {
 	}
 }
 
-// patience is after how many requests a log counts as read even if its end was
-// never reached: a reader need not go there.
+// patience is the number of requests after which a log counts as read. A reader need not
+// go to its end.
 const patience = 50
 
-// settled does something a few times once the log has been read to its end,
-// each time after two requests more.
-func settled(times int, do func()) Script {
+// afterRead calls do a number of times once the log was read to its end: before every
+// third request.
+func afterRead(times int, do func()) Script {
 	since := 0
 	return func(r Request) Fault {
 		if r.Ends == 0 && r.N <= patience {

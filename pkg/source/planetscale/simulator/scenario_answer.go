@@ -9,7 +9,7 @@ import (
 // hang is longer than any client should wait.
 const hang = 10 * time.Minute
 
-// answerScenarios are about answers that are no page at all, or half of one.
+// answerScenarios have answers that are no page, or part of one.
 func answerScenarios() []Scenario {
 	refused := func(status int, code string) Fault {
 		return Fault{Status: status, Body: `{"code":"` + code + `","message":"No"}`}
@@ -75,10 +75,10 @@ func answerScenarios() []Scenario {
 	}
 }
 
-// cursorScenarios are about pages that are well-formed and wrong.
+// cursorScenarios have pages that are well-formed and wrong.
 func cursorScenarios() []Scenario {
 	return []Scenario{
-		{"repeated-cursor", "A page ends with the cursor that asked for it.", func(s *Server) {
+		{"repeated-cursor", "A page ends with the cursor that requested it.", func(s *Server) {
 			s.Script(laterPages(func(n int, r Request) Fault {
 				if n != 1 && n != 4 {
 					return Fault{}
@@ -86,7 +86,7 @@ func cursorScenarios() []Scenario {
 				return altered(func(p *Listing) { p.HasNext, p.End = true, r.StartingAfter })
 			}))
 		}},
-		{"cycle-of-two-cursors", "Two pages end with the cursor of one another.", func(s *Server) {
+		{"cycle-of-two-cursors", "Each of two pages ends with the cursor that requested the other.", func(s *Server) {
 			var cycle [2]string
 			s.Script(laterPages(func(n int, r Request) Fault {
 				switch n {
@@ -102,13 +102,13 @@ func cursorScenarios() []Scenario {
 				return altered(func(p *Listing) { p.HasNext, p.End = true, cycle[1-i] })
 			}))
 		}},
-		{"next-without-cursor", "A page says that more follows and names no cursor.", func(s *Server) {
+		{"next-without-cursor", "A page reports that more follows, but has no cursor.", func(s *Server) {
 			s.Script(at(always(altered(func(p *Listing) { p.HasNext, p.End = true, "" })), 1, 3, 6))
 		}},
-		{"next-without-data", "A page says that more follows and holds nothing.", func(s *Server) {
+		{"next-without-data", "A page reports that more follows, but is empty.", func(s *Server) {
 			s.Script(at(always(altered(emptied)), 2, 5))
 		}},
-		{"empty-pages", "One in six pages behind a cursor says that more follows and holds nothing.", func(s *Server) {
+		{"empty-pages", "One in six pages behind a cursor reports that more follows, but is empty.", func(s *Server) {
 			s.Script(laterPages(func(n int, r Request) Fault {
 				if n%6 != 3 || r.N > 90 {
 					return Fault{}
@@ -116,17 +116,17 @@ func cursorScenarios() []Scenario {
 				return altered(emptied)
 			}))
 		}},
-		{"ends-too-early", "Pages say that nothing follows, although something does.", func(s *Server) {
+		{"ends-too-early", "Pages report that nothing follows, although something does.", func(s *Server) {
 			s.Script(at(always(altered(ended)), 1, 3, 8, 13))
 		}},
-		{"repeated-event", "An event stands twice on one page.", func(s *Server) {
+		{"repeated-event", "A page holds an event twice.", func(s *Server) {
 			s.Script(at(always(altered(func(p *Listing) {
 				if len(p.Data) > 0 {
 					p.Data = slices.Insert(p.Data, len(p.Data)/2, p.Data[0])
 				}
 			})), 1, 2, 3, 5, 8))
 		}},
-		{"cursor-deleted", "The event that a walk goes on from is deleted.", func(s *Server) {
+		{"cursor-deleted", "The event whose id is the next cursor of a walk is deleted.", func(s *Server) {
 			s.Script(laterPages(func(n int, r Request) Fault {
 				if n == 2 || n == 5 {
 					s.Delete(r.StartingAfter)

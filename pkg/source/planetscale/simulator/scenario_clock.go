@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// clockScenarios are about a Date header that does not say what time it is.
+// clockScenarios have a wrong Date header.
 func clockScenarios() []Scenario {
 	const day = 24 * time.Hour
 	return []Scenario{

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// contentScenarios are about what events and pages hold.
+// contentScenarios have events and pages with unusual content.
 func contentScenarios() []Scenario {
 	return []Scenario{
 		{"odd-times", "A created_at is missing, malformed, of another form, or far in the future.", func(s *Server) {
@@ -13,10 +13,10 @@ func contentScenarios() []Scenario {
 			e := s.Draft(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
 			s.Insert(e)
 		}},
-		{"undecodable-elements", "Elements of data are no events: other JSON values, an object without an id, a bad literal, a raw control character.", func(s *Server) {
+		{"undecodable-elements", "Elements of data are not events: other JSON values, an object without an id, a bad literal, a raw control character.", func(s *Server) {
 			insertAmong(s, undecodable())
 		}},
-		{"new-keys", "Events and pages have keys that are not documented, and pages another order of keys.", func(s *Server) {
+		{"new-keys", "Events and pages have undocumented keys, and pages have another order of keys.", func(s *Server) {
 			insertAmong(s, []func(string) string{
 				func(raw string) string { return `{"type":"AuditLogEvent",` + raw[1:] },
 				func(raw string) string { return raw[:len(raw)-1] + `,"user_agent":"x","ids":[{"id":"zzzzzzzzzzzz"}]}` },
@@ -29,7 +29,7 @@ func contentScenarios() []Scenario {
 				})
 			})
 		}},
-		{"huge-events", "The newest hundred events are so large that a page of them exceeds 16 MiB, and half a page does not.", func(s *Server) {
+		{"huge-events", "The newest hundred events are large: a page of them exceeds 16 MiB, half a page does not.", func(s *Server) {
 			pad := strings.Repeat("0123456789abcdef", 256<<10/16)
 			for range maxLimit {
 				e := s.Draft(s.present())
@@ -37,7 +37,7 @@ func contentScenarios() []Scenario {
 				s.Insert(e)
 			}
 		}},
-		{"oversized-events", "Two events exceed 16 MiB each, one of them with its id behind the rest, and ordinary ones lie around them; pages have data first or last.", func(s *Server) {
+		{"oversized-events", "Two events among ordinary ones exceed 16 MiB each, and one has its id at its end; pages have data first or last.", func(s *Server) {
 			insertAmong(s, []func(string) string{
 				Oversized,
 				func(raw string) string { return raw },
@@ -56,7 +56,7 @@ func contentScenarios() []Scenario {
 	}
 }
 
-// Oversized is an event of more than 16 MiB, made of another.
+// Oversized makes an event larger than 16 MiB.
 func Oversized(raw string) string {
 	return string(rewritten([]byte(raw), "location", `"`+strings.Repeat("0123456789abcdef", (16<<20)/16+1)+`"`))
 }
@@ -104,7 +104,7 @@ func undecodable() []func(string) string {
 	)
 }
 
-// rewritten is an event with another value for a key that has a string or null.
+// rewritten replaces the value of a key of an event. The value must be a string or null.
 func rewritten(raw []byte, key, value string) []byte {
 	before, after, found := strings.Cut(string(raw), `,"`+key+`":`)
 	if !found {

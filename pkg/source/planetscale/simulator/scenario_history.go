@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// historyScenarios are about a log that changes under its readers.
+// historyScenarios have a log that changes while it is read.
 func historyScenarios() []Scenario {
 	return slices.Concat(arrivalScenarios(), removalScenarios())
 }
@@ -20,7 +20,7 @@ func arrivalScenarios() []Scenario {
 				return Fault{}
 			})
 		}},
-		{"late-events", "Events are listed after others with a later created_at, some at requests, some as time passes.", func(s *Server) {
+		{"late-events", "Events are listed after others with a later created_at: some at a request, some as time passes.", func(s *Server) {
 			now := s.present()
 			for i := range 10 {
 				created := now.Add(time.Duration(i) * 7 * time.Second)
@@ -33,7 +33,7 @@ func arrivalScenarios() []Scenario {
 				return Fault{}
 			})
 		}},
-		{"appears-between-reads", "An event appears on a page between its first and second read, with a created_at of that page, however long ago.", func(s *Server) {
+		{"appears-between-reads", "An event appears on a page between its first and second read, with a created_at of that page, even if that is long ago.", func(s *Server) {
 			s.Script(secondReads(5, func(r Request) {
 				if created, ok := s.createdOf(r.StartingAfter); ok {
 					s.Insert(Draft{Created: created})
@@ -41,7 +41,7 @@ func arrivalScenarios() []Scenario {
 			}))
 		}},
 		{"changed-event", "The newest event changes after it was read.", func(s *Server) {
-			s.Script(settled(3, func() {
+			s.Script(afterRead(3, func() {
 				if e, ok := s.newest(); ok {
 					s.Change(e.ID, rewritten(e.Raw, "updated_at", `"`+s.present().UTC().Format(timeLayout)+`"`))
 				}
@@ -49,14 +49,14 @@ func arrivalScenarios() []Scenario {
 		}},
 		{"ties", "Many events, more than a page, have the same created_at.", func(s *Server) {
 			s.AppendTied(250)
-			s.Script(settled(2, func() { s.AppendTied(130) }))
+			s.Script(afterRead(2, func() { s.AppendTied(130) }))
 		}},
 		OverlapFlood(20_500),
 	}
 }
 
-// OverlapFlood is n events within a second: more, if n is large, than a
-// position may name.
+// OverlapFlood appends n events within a second. A large n is more than a position may
+// name.
 func OverlapFlood(n int) Scenario {
 	return Scenario{"overlap-flood", "More events within the overlap than a position may name.", func(s *Server) {
 		s.Append(n)
@@ -73,7 +73,7 @@ func removalScenarios() []Scenario {
 			}))
 		}},
 		{"newest-deleted", "The newest event is deleted after it was read.", func(s *Server) {
-			s.Script(settled(3, func() {
+			s.Script(afterRead(3, func() {
 				if e, ok := s.newest(); ok {
 					s.Delete(e.ID)
 				}
@@ -87,7 +87,7 @@ func removalScenarios() []Scenario {
 				return Fault{}
 			})
 		}},
-		{"retention-in-mid-walk", "The older half of the log passes retention while it is walked.", func(s *Server) {
+		{"retention-in-mid-walk", "The older half of the log passes retention during a walk.", func(s *Server) {
 			s.Script(laterPages(func(n int, _ Request) Fault {
 				if n == 2 {
 					s.purgeShare(2)
@@ -95,7 +95,7 @@ func removalScenarios() []Scenario {
 				return Fault{}
 			}))
 		}},
-		{"retention-passes-the-cursor", "The event that a walk goes on from passes retention, with all before it.", func(s *Server) {
+		{"retention-passes-the-cursor", "The event whose id is the next cursor of a walk passes retention, with all older ones.", func(s *Server) {
 			s.Script(laterPages(func(n int, r Request) Fault {
 				if created, ok := s.createdOf(r.StartingAfter); ok && n == 2 {
 					s.Purge(created.Add(time.Millisecond))
@@ -103,9 +103,9 @@ func removalScenarios() []Scenario {
 				return Fault{}
 			}))
 		}},
-		{"purged-beyond-retention", "After it was read, the whole log is purged, however young it is, and later there are events again.", func(s *Server) {
+		{"purged-beyond-retention", "The whole log is purged after it was read, even its newest events; later there are new ones.", func(s *Server) {
 			quiet := true
-			s.Script(settled(2, func() {
+			s.Script(afterRead(2, func() {
 				if quiet {
 					s.Purge(s.present())
 				} else {
@@ -124,8 +124,7 @@ func (s *Server) present() time.Time {
 	return time.Unix(0, s.log.now)
 }
 
-// newest is the event that a person would call the latest: the last in the
-// order of the log.
+// newest returns the last event in the order of the log.
 func (s *Server) newest() (Event, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +136,7 @@ func (s *Server) newest() (Event, bool) {
 	return s.log.event(last[0]), true
 }
 
-// createdOf is when an event of the log was created.
+// createdOf returns when an event of the log was created.
 func (s *Server) createdOf(id string) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +148,7 @@ func (s *Server) createdOf(id string) (time.Time, bool) {
 	return s.log.event(e).Created, true
 }
 
-// following is the ids of the first events that a page behind a cursor lists.
+// following returns the ids of the first events behind a cursor.
 func (s *Server) following(cursor string, n int) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +161,7 @@ func (s *Server) following(cursor string, n int) []string {
 	return ids
 }
 
-// purgeShare lets the oldest of so many parts of the log pass retention.
+// purgeShare purges the oldest part of the log, of so many equal parts.
 func (s *Server) purgeShare(parts int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// answer is what a request gets, whatever it came over.
+// answer is the answer to a request, over any transport.
 type answer struct {
 	status int
 	header http.Header
@@ -38,7 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes a body; an error is a connection that must not be used again.
+// send writes a body. After an error the connection must not be used again.
 func send(w http.ResponseWriter, r *http.Request, a answer) error {
 	half := len(a.body)
 	if a.cut || a.stall > 0 {
@@ -60,7 +60,7 @@ func send(w http.ResponseWriter, r *http.Request, a answer) error {
 	return err
 }
 
-// answer decides what a request gets. It fails if the client gives up first, or
+// answer returns the answer to a request. It fails if the client gives up first, or if
 // a fault closes the connection.
 func (s *Server) answer(r *http.Request) (answer, error) {
 	request := s.record(r)
@@ -96,7 +96,7 @@ func setDate(h http.Header, now time.Time, change func(time.Time) time.Time) {
 	h.Set("Date", now.Format(http.TimeFormat))
 }
 
-// record notes that a request arrived.
+// record remembers a request.
 func (s *Server) record(r *http.Request) Request {
 	values := r.URL.Query()
 	limit, err := parseLimit(values.Get("limit"))
@@ -109,14 +109,14 @@ func (s *Server) record(r *http.Request) Request {
 	return s.requests.add(Request{
 		Time:          time.Unix(0, s.log.now),
 		Host:          r.Host,
-		StartingAfter: values.Get("starting_after"),
-		EndingBefore:  values.Get("ending_before"),
+		StartingAfter: strings.Clone(values.Get("starting_after")), // outlives the address
+		EndingBefore:  strings.Clone(values.Get("ending_before")),
 		Limit:         limit,
 	})
 }
 
-// parseLimit clamps what is above the documented maximum, which is one of the
-// readings of an undefined case.
+// parseLimit clamps a limit above the documented maximum. The documentation does not
+// define that case.
 func parseLimit(text string) (int, error) {
 	if text == "" {
 		return defaultLimit, nil
@@ -131,7 +131,7 @@ func parseLimit(text string) (int, error) {
 	return min(limit, maxLimit), nil
 }
 
-// reply is the answer as far as it follows from the log. The caller holds s.mu.
+// reply returns status, header and body. The caller holds s.mu.
 func (s *Server) reply(r *http.Request, request Request, fault Fault) answer {
 	switch {
 	case fault.Status != 0:
@@ -199,7 +199,7 @@ func (s *Server) accepts(authorization string) bool {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// page is the answer with the page a request asks for.
+// page is the answer with the requested page.
 func (s *Server) page(r Request, alter func(*Listing)) answer {
 	q := query{startingAfter: r.StartingAfter, endingBefore: r.EndingBefore, limit: r.Limit}
 	selected, ok := s.log.selectPage(q, &s.config)
@@ -218,7 +218,7 @@ func (s *Server) page(r Request, alter func(*Listing)) answer {
 	a.body = s.cache.pages[key]
 	if a.body == nil {
 		a.body = s.log.appendPage(make([]byte, 0, typicalSize*(1+len(selected.events))), selected)
-		s.cache.keep(key, a.body)
+		s.cache.add(key, a.body)
 	}
 	return a
 }

@@ -1,24 +1,38 @@
-// Package simulator is PlanetScale's audit-log API as a server: the documented
-// contract to the letter, and a switch for everything the documentation leaves
-// open. It stands for the API in tests, benchmarks and demonstrations.
+// Package simulator is PlanetScale's audit-log API as a server. It follows the
+// documented contract to the letter, and has a switch for everything the documentation
+// leaves open. Tests, benchmarks and demonstrations use it in place of the API.
 //
-// The log is a function of a seed. An event is computed from its number each
-// time it is asked for, its id is a permutation of that number, and only what
-// deviates (late, deleted, changed, hand-made events) is stored. So a million
-// events take no memory, and two servers with one seed and one clock answer
-// with the same bytes.
+// The log is a function of a seed. The server computes an event from its number at each
+// request. Its id is a permutation of that number. Only what deviates is stored: late,
+// deleted, changed and hand-made events. So a million events need no memory, and two
+// servers with the same seed and the same clock answer with the same bytes.
 //
-// Time is the server's clock, [Config].Now. The Date header and created_at both
-// derive from it, and events that [Config].Rate asks for are appended when a
-// request finds that time has passed. There is no goroutine, so that the server
-// works inside a testing/synctest bubble; there, ask it through
-// [Server.Transport], because a blocked socket freezes the bubble's clock.
+// Time is the server's clock, [Config].Now. The Date header and created_at derive from
+// it. The server appends the events of [Config].Rate when a request finds that time has
+// passed. It starts no goroutine, so it works inside a testing/synctest bubble. There,
+// use [Server.Transport], because a blocked socket freezes the bubble's clock.
 //
-// What goes wrong in the field is scripted: see [Server.Script] for one's own
-// faults and [Scenarios] for those at hand.
+// Faults are scripted: [Server.Script] takes your own, and [Scenarios] lists those that
+// happen in the field.
 //
-// The simulator does not imitate PlanetScale's other endpoints, nor the
-// undocumented filters of this one.
+// The simulator does not imitate PlanetScale's other endpoints, nor the undocumented
+// filters of this one.
+//
+// # Files
+//
+// A server is one type with parts that only make sense together, so they are in one
+// package. The prefixes of its files name the parts, in the order of reading:
+//
+//   - simulator.go and switch.go: Config, its switches, and Server
+//   - serve.go answers a request, page.go selects and renders a page, cache.go holds
+//     rendered pages, request.go remembers requests. transport.go and pipe.go reach the
+//     server without a socket.
+//   - log.go is the log, log_timeline.go the times of its events, log_history.go
+//     everything that was ever in it
+//   - event.go makes an event of its number, from event_identity.go (ids),
+//     event_cast.go (who and what), event_vocabulary.go (actions) and event_hostile.go
+//   - control.go is what tests do to the log and ask of it
+//   - fault.go is a script and its faults, scenario.go and scenario_*.go the scenarios
 package simulator
 
 import (
@@ -27,8 +41,8 @@ import (
 	"time"
 )
 
-// Config says what log a Server serves and how. The zero value is an empty log
-// of the organization "acme" that accepts any credentials.
+// Config describes the log of a Server and how it is served. The zero value is an empty
+// log of the organization "acme" that accepts any credentials.
 type Config struct {
 	// Seed decides the events. Default 0.
 	Seed uint64
@@ -37,8 +51,8 @@ type Config struct {
 	// second old. Default 0.
 	Events int
 
-	// Spacing is the mean time between the events of the start. Some of them
-	// tie. All of them should fit between 1970 and now. Default 1 s.
+	// Spacing is the mean time between the events at the start. Some have the same
+	// time. All of them should fit between 1970 and now. Default 1 s.
 	Spacing time.Duration
 
 	// Rate is how many events a second are appended as the clock passes. Default
@@ -49,12 +63,11 @@ type Config struct {
 	// Default 0: forever.
 	Retention time.Duration
 
-	// Tame leaves out hostile strings and whatever contradicts the schema, such
-	// as metadata that is an array. Default false: they are there.
+	// Tame leaves out hostile strings and what contradicts the schema, such as metadata
+	// that is an array. Default false: the log has them.
 	Tame bool
 
-	// Organization is the one that is served; every other is not found. Default
-	// "acme".
+	// Organization is the one whose log is served. Any other gets a 404. Default "acme".
 	Organization string
 
 	// ServiceTokenID and ServiceToken are accepted as "Authorization: ID:TOKEN",
@@ -74,12 +87,12 @@ type Config struct {
 	// EndingBefore is which page ending_before selects. Default Adjacent.
 	EndingBefore EndingBefore
 
-	// Purged is the answer to a cursor that is not in the log, be it unknown,
-	// deleted or past retention. Default NotFound404.
+	// Purged is the answer to a cursor that is not in the log: unknown, deleted or past
+	// retention. Default NotFound404.
 	Purged Purged
 
-	// RequestsPerMinute is the number of requests in any 60 s beyond which the
-	// answer is 429. PlanetScale documents 600. Default 0: no limit.
+	// RequestsPerMinute limits the requests in any 60 s. Beyond it the answer is 429.
+	// PlanetScale documents 600. Default 0: no limit.
 	RequestsPerMinute int
 
 	// Latency is how long each answer takes. Default 0.
@@ -110,8 +123,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Server is the API. It is an http.Handler, and all of its methods are safe for
-// concurrent use.
+// Server is the API. It is an http.Handler. Its methods are safe for concurrent use.
 type Server struct {
 	config Config
 
@@ -126,7 +138,7 @@ type Server struct {
 
 var _ http.Handler = (*Server)(nil)
 
-// New makes a server whose log begins at the present of its clock.
+// New returns a server whose log begins at the current time of its clock.
 func New(c Config) *Server {
 	c = c.withDefaults()
 	return &Server{
@@ -137,7 +149,7 @@ func New(c Config) *Server {
 	}
 }
 
-// advance moves the log to the present of the server's clock. The caller holds
+// advance moves the log to the current time of the server's clock. The caller holds
 // s.mu.
 func (s *Server) advance() {
 	s.log.advance(s.config.Now().UnixNano())

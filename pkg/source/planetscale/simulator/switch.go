@@ -10,7 +10,7 @@ import (
 type Order int
 
 const (
-	// NewestFirst is what PlanetScale seems to do.
+	// NewestFirst is the order that PlanetScale seems to use.
 	NewestFirst Order = iota
 	// OldestFirst lists the log from its beginning.
 	OldestFirst
@@ -48,7 +48,7 @@ const (
 	Unprocessable422
 	// EmptyPage is a 200 with no event and null cursors.
 	EmptyPage
-	// FirstPage is what a request without a cursor gets.
+	// FirstPage is the page that a request without a cursor gets.
 	FirstPage
 )
 
@@ -58,10 +58,10 @@ type Access int
 const (
 	// Granted credentials may read the audit log.
 	Granted Access = iota
-	// Forbidden403 credentials lack read_audit_logs and are told so.
+	// Forbidden403 credentials lack read_audit_logs and get a 403.
 	Forbidden403
-	// Hidden404 credentials lack read_audit_logs and are told that there is no
-	// such organization.
+	// Hidden404 credentials lack read_audit_logs and get a 404, as if the organization did
+	// not exist.
 	Hidden404
 )
 

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Transport asks the server by a direct call: no socket, no goroutine, so that
-// time in a testing/synctest bubble goes on. It knows no other host: a request
-// to one is answered as well, and the log of requests names it.
+// Transport calls the server directly, without a socket or a goroutine. So the clock of
+// a testing/synctest bubble advances. It answers requests to any host, and Requests
+// names the host of each.
 //
-// A cut body ends in io.ErrUnexpectedEOF, and a context that ends is noticed
-// while an answer or the rest of a body is waited for, as over a network.
+// As over a network, a cut body ends in io.ErrUnexpectedEOF, and the end of a context
+// interrupts the wait for an answer or for the rest of a body.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 // Client is an http.Client over Transport.
@@ -48,7 +48,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// body is the body of an answer on its way to a client.
+// body is the body of an answer as the client reads it.
 type body struct {
 	ctx   context.Context
 	ready []byte // can be read at once

@@ -1,6 +1,6 @@
-// Package ceftest is a strict parser of the Common Event Format, to judge by
-// what an encoder wrote or a receiver got. It shares no code with an encoder,
-// and refuses whatever any consumer is known to stumble over.
+// Package ceftest is a strict parser of the Common Event Format. Tests check with it what
+// an encoder wrote or a receiver got. It shares no code with an encoder, and refuses
+// everything that any consumer is known to misread.
 package ceftest
 
 import (
@@ -22,8 +22,8 @@ type Message struct {
 	Keys                     []string          // in the order of the line
 }
 
-// Parse reads one line, without a line end, of CEF version 0 or 1. Every key must
-// be in the dictionary of the version, at most once, with a value of its type and
+// Parse reads one line of CEF version 0 or 1, without a line end. Every key must be in
+// the dictionary of the version, and occur at most once, with a value of its type and
 // length.
 func Parse(line string) (Message, error) {
 	if err := checkText(line); err != nil {
@@ -50,8 +50,8 @@ func Parse(line string) (Message, error) {
 	return m, m.checkLabels()
 }
 
-// checkText refuses what no line may hold: other than UTF-8, line ends, control
-// characters, and the characters that change the direction of text.
+// checkText refuses bytes that are not UTF-8, line ends, control characters, and
+// characters that change the direction of text.
 func checkText(line string) error {
 	if !utf8.ValidString(line) {
 		return errors.New("line is not UTF-8")
@@ -105,9 +105,8 @@ func checkHeader(m *Message, severity string) error {
 	return nil
 }
 
-// parseExtension splits at the equals signs that are not escaped: of what
-// stands between two of them, the last word is the next key, and the rest the
-// value.
+// parseExtension splits at the equals signs that are not escaped. Of the text between two
+// of them, the last word is the next key, and the rest is the value.
 func (m *Message) parseExtension(s string) error {
 	m.Extension = map[string]string{}
 	if s == "" {
@@ -120,7 +119,7 @@ func (m *Message) parseExtension(s string) error {
 		if i < len(parts)-2 {
 			cut := strings.LastIndexByte(part, ' ')
 			if cut < 0 {
-				return fmt.Errorf("value of %q holds an equals sign that is not escaped, or nothing", key)
+				return fmt.Errorf("value of %q is empty, or holds an equals sign that is not escaped", key)
 			}
 			value, next = part[:cut], part[cut+1:]
 		}

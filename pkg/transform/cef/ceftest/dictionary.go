@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// key is what the extension dictionary (ArcSight Common Event Format
-// Implementation Standard, version 0 keys) says of a key.
+// key is what the extension dictionary says about a key (ArcSight Common Event Format
+// Implementation Standard, version 0 keys).
 type key struct {
 	kind    string
-	longest int // in characters; here also in bytes, as some consumers keep a column
+	longest int // in characters; this parser counts bytes, as the columns of some consumers do
 }
 
 var dictionary = map[string]key{
@@ -36,14 +36,14 @@ var dictionary = map[string]key{
 	"flexString1": {"string", 1023}, "flexString2": {"string", 1023},
 }
 
-// dictionary1 are the keys that version 1 adds (the standard's version 1.2), of
-// those that a producer of audit events may have a use for.
+// dictionary1 lists those keys of version 1 (the standard's version 1.2) that a producer
+// of audit events may use.
 var dictionary1 = map[string]key{
 	"reportedResourceID": {"string", 256}, "reportedResourceName": {"string", 64}, "reportedResourceType": {"string", 64},
 	"reportedResourceGroupName": {"string", 128}, "frameworkName": {"string", 256}, "threatAttackID": {"string", 32},
 }
 
-// custom are the keys that mean nothing without a label.
+// custom matches the keys that mean nothing without a label.
 var custom = regexp.MustCompile(`^(cs[1-6]|cn[1-3]|cfp[1-4]|c6a[1-4]|deviceCustomDate[12]|flexString[12])$`)
 
 func checkValue(version int, name, value string) error {
@@ -78,7 +78,7 @@ func checkKind(kind, value string) error {
 	case "number":
 		_, err := strconv.ParseFloat(value, 64)
 		ok = err == nil
-	case "time": // Of the legal forms only milliseconds, which need no zone and no year.
+	case "time": // Other forms are legal, but only milliseconds need no zone and no year.
 		n, err := strconv.ParseInt(value, 10, 64)
 		ok = err == nil && n >= 0 && strconv.FormatInt(n, 10) == value
 	case "ipv4":
@@ -89,13 +89,13 @@ func checkKind(kind, value string) error {
 		ok = err == nil && ip.Is6() && !ip.Is4In6() && ip.Zone() == ""
 	}
 	if !ok {
-		return fmt.Errorf("value %.80q is no %s", value, kind)
+		return fmt.Errorf("value %.80q is not a %s", value, kind)
 	}
 	return nil
 }
 
-// checkLabels wants a label for each custom key, a custom key for each label,
-// and no label twice.
+// checkLabels requires a label for each custom key and a custom key for each label. No
+// label may occur twice.
 func (m *Message) checkLabels() error {
 	seen := map[string]string{}
 	for _, name := range m.Keys {
@@ -109,19 +109,18 @@ func (m *Message) checkLabels() error {
 			continue
 		}
 		if _, ok := m.Extension[labelled]; !ok {
-			return fmt.Errorf("%s labels nothing", name)
+			return fmt.Errorf("%s is a label without its key", name)
 		}
 		label := m.Extension[name]
 		if other, twice := seen[label]; twice {
-			return fmt.Errorf("%s and %s are both %q", other, name, label)
+			return fmt.Errorf("%s and %s have the same label %q", other, name, label)
 		}
 		seen[label] = name
 	}
 	return nil
 }
 
-// Labelled is the value of the custom key with that label, empty if there is
-// none.
+// Labelled returns the value of the custom key with that label, empty if there is none.
 func (m *Message) Labelled(label string) string {
 	for _, name := range m.Keys {
 		if labelled, found := strings.CutSuffix(name, "Label"); found && m.Extension[name] == label {

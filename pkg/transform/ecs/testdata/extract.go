@@ -66,7 +66,7 @@ func main() {
 
 func extract(args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("one argument is needed: the path of ecs_flat.yml")
+		return fmt.Errorf("want one argument: the path of ecs_flat.yml")
 	}
 	text, err := os.ReadFile(args[0])
 	if err != nil {

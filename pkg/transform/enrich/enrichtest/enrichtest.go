@@ -1,5 +1,5 @@
-// Package enrichtest makes small databases in the format of MaxMind for tests, so
-// that none of a vendor's, with its license, lies in the tree.
+// Package enrichtest makes small databases in MaxMind's format for tests. So the
+// repository needs no database of a vendor, which would bring its license.
 package enrichtest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 )
 
-// Built is when the databases say they were built, unless told otherwise.
+// Built is the default time at which a database says it was built.
 var Built = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 func names(english string) mmdbtype.Map {
@@ -25,9 +25,8 @@ func with(m mmdbtype.Map, key string, value mmdbtype.DataType) mmdbtype.Map {
 	return m
 }
 
-// City is a database of cities: 203.0.113.0/24 is in the city that is named, in
-// Sweden, with all that can be known; 2001:db8::/32 is in Japan, and no more is
-// known of it.
+// City returns a database of cities. 203.0.113.0/24 is in the given city in Sweden, with
+// all fields set. 2001:db8::/32 is in Japan, with no other field.
 func City(tb testing.TB, city string, built time.Time) []byte {
 	tb.Helper()
 	return write(tb, "GeoLite2-City", built, map[string]mmdbtype.DataType{
@@ -46,7 +45,7 @@ func City(tb testing.TB, city string, built time.Time) []byte {
 	})
 }
 
-// ASN is a database of autonomous systems: 203.0.112.0/22 belongs to one.
+// ASN returns a database of autonomous systems: 203.0.112.0/22 belongs to one.
 func ASN(tb testing.TB) []byte {
 	tb.Helper()
 	return write(tb, "GeoLite2-ASN", Built, map[string]mmdbtype.DataType{
@@ -81,8 +80,8 @@ func write(tb testing.TB, databaseType string, built time.Time, networks map[str
 	return file.Bytes()
 }
 
-// Put writes a file with a time of its own, so that it is seen to have changed
-// however fast that goes.
+// Put writes a file with the given time of modification. Two writes in a row may
+// otherwise have the same time.
 func Put(tb testing.TB, path string, content []byte, modified time.Time) {
 	tb.Helper()
 	if err := os.WriteFile(path, content, 0o600); err != nil {

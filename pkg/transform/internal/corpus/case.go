@@ -73,7 +73,7 @@ func addresses() []Case {
 	}
 }
 
-// located is the ordinary event after enrichment.
+// located returns the ordinary event after enrichment.
 func located(name string, origin source.Origin) Case {
 	e := Typical()
 	e.Origin = &origin
@@ -132,9 +132,9 @@ func hostile() []Case {
 	}
 }
 
-// invalidate makes the text of the event what no JSON document may hold.
+// invalidate makes the texts of the event invalid UTF-8, which no JSON document may hold.
 func invalidate(e *source.Event) {
-	for _, s := range []*string{&e.Actor.Name, &e.Auditable.Name, &e.Target.Name, &e.Location} {
+	for _, s := range []*string{&e.Actor.Name, &e.Objects[0].Name, &e.Objects[1].Name, &e.Location} {
 		*s = strings.ReplaceAll(*s, "?", "\xe9")
 	}
 	e.Metadata = []byte(strings.ReplaceAll(string(e.Metadata), "?", "\xe9"))
@@ -165,42 +165,3 @@ func gap() Case {
 		Action: "sluice.gap", Verb: "gap", Gap: true, Raw: []byte(raw),
 	}}
 }
-
-// Actions are the documented actions of both vocabularies.
-func Actions() []string {
-	var actions []string
-	for line := range strings.Lines(documented) {
-		resource, verbs, _ := strings.Cut(strings.TrimSpace(line), ".")
-		for verb := range strings.SplitSeq(verbs, ",") {
-			actions = append(actions, resource+"."+verb)
-		}
-	}
-	return actions
-}
-
-const documented = `access_token.created,deleted,token_leaked
-backup_policy.created,deleted
-branch.created,deleted,open_web_console
-branch_maintenance_schedule.created,deleted,started_maintenance_window,finished_maintenance_window
-branch_maintenance_window.created,deleted
-database.created,deleted,requested_deletion,updated_default_branch,updated_migration_table_name,removed_member,added_member
-database_branch.created,deleted,enabled_safe_migrations,disabled_safe_migrations,enabled_foreign_keys,disabled_foreign_keys,enabled_vectors,updated_cluster_size,updated_cluster_config,updated_vtgates,updated_cluster_update_strategy
-database_branch_keyspace.created,deleted,updated,requested_deletion
-database_branch_password.created,deleted,password_leaked,updated_ip_restrictions
-database_branch_read_only_region.created,deleted
-database_deploy_request.created,deleted,closed
-database_webhook.created,deleted
-deploy_request.approved,closed,created,deleted,queued,unqueued
-deploy_request_review.approved
-deployment.unqueued
-external_datasource.created,deleted
-integration.created,deleted
-organization.created,deleted,joined,removed_member,left,added_member,enabled_sso,disabled_sso,enabled_sso_directory,disabled_sso_directory,updated_role
-organization_invitation.created,deleted
-organization_membership.created,updated_role
-organization_team.created,deleted,added_member,left,removed_member
-postgres_role.created,deleted
-regional_failover_event.created,deleted
-service_token.created,deleted,updated_bulk_database_access,token_leaked,granted_access
-user.created,deleted,signed_in
-`

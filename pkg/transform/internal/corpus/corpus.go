@@ -1,5 +1,5 @@
-// Package corpus holds the events that the formats are tested, fuzzed and
-// measured with: one set for all of them.
+// Package corpus holds the one set of events with which the formats are tested, fuzzed
+// and measured.
 package corpus
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Case is an event with a name that says what is particular about it.
+// Case is an event with a name that says how it differs from an ordinary one.
 type Case struct {
 	Name  string // lower case with dashes, fit for a file name
 	Event source.Event
@@ -30,10 +30,10 @@ const Original = `{"id":"q7x2mk9d0a4e","type":"AuditLogEvent","actor_id":"u1k9f3
 	`"created_at":"2026-03-14T15:09:26.535Z","updated_at":"2026-03-14T15:09:26.535Z",` +
 	`"metadata":{"from":"add-customer-index","into":"main","number":1842,"approvals":["u0a7c5","u4d1b9"],"auto_cutover":true}}`
 
-// Typical is the ordinary event.
+// Typical returns the ordinary event.
 func Typical() source.Event { return decode(Original) }
 
-// Cases are all events of the corpus.
+// Cases returns all events of the corpus.
 func Cases() []Case {
 	var cases []Case
 	for _, set := range [][]Case{shapes(), people(), addresses(), metadata(), times(), hostile(), broken()} {
@@ -42,8 +42,8 @@ func Cases() []Case {
 	return cases
 }
 
-// with is the ordinary event with members replaced. A value is JSON, so that a
-// case shows what the API sent.
+// with returns the ordinary event with members replaced. A value is JSON, so a case shows
+// what the API sent.
 func with(name string, members ...string) Case {
 	raw := Original
 	for i := 0; i < len(members); i += 2 {
@@ -83,8 +83,8 @@ type wire struct {
 	Metadata      json.RawMessage `json:"metadata"`
 }
 
-// decode reads a raw event the slow and obvious way. An unreadable time is its
-// neighbour's, as in a source.
+// decode reads a raw event in the slow and simple way. If its time cannot be read, it has
+// its neighbour's time, as from a source.
 func decode(raw string) source.Event {
 	var w wire
 	must(json.Unmarshal([]byte(raw), &w))
@@ -100,10 +100,9 @@ func decode(raw string) source.Event {
 	return source.Event{
 		ID: w.ID, Time: created, Read: neighbour.Add(2 * time.Second), Organization: Organization,
 		Action: w.AuditAction, Verb: w.Action,
-		Actor:     source.Party{ID: w.ActorID, Type: w.ActorType, Name: w.ActorName},
-		Auditable: source.Party{ID: w.AuditableID, Type: w.AuditableType, Name: w.AuditableName},
-		Target:    source.Party{ID: w.TargetID, Type: w.TargetType, Name: w.TargetName},
-		RemoteIP:  w.RemoteIP, Location: w.Location, Updated: w.UpdatedAt,
+		Actor:    source.Party{ID: w.ActorID, Type: w.ActorType, Name: w.ActorName},
+		Objects:  [2]source.Party{{ID: w.AuditableID, Type: w.AuditableType, Name: w.AuditableName}, {ID: w.TargetID, Type: w.TargetType, Name: w.TargetName}},
+		RemoteIP: w.RemoteIP, Location: w.Location, Modified: w.UpdatedAt,
 		Metadata: w.Metadata, Raw: []byte(raw), Problem: problem,
 	}
 }

@@ -9,11 +9,11 @@ import (
 // Allowance is how much of an event goes into its record.
 type Allowance struct {
 	Metadata bool
-	Longest  int // of a value, in bytes before escaping; of free text only, never of the id
+	Longest  int // of a value, in bytes before escaping; for free text, not for the id
 }
 
-// allowances go from all there is down to what identifies an event. Metadata,
-// the largest, goes first.
+// allowances go from the whole event down to its identity. Metadata is the largest part,
+// and is left out first.
 var allowances = [...]Allowance{
 	{Metadata: true, Longest: math.MaxInt},
 	{Longest: math.MaxInt},
@@ -22,9 +22,9 @@ var allowances = [...]Allowance{
 	{Longest: 15},
 }
 
-// Fit appends a record of at most limit bytes to dst. A record that exceeds it is
-// encoded anew with less of the event. whole is what encode said of the one that
-// fits; the error is transform.ErrTooLarge.
+// Fit appends a record of at most limit bytes to dst. If a record exceeds the limit, Fit
+// encodes it again with less of the event. whole is what encode returned for the record
+// that fits. The error is transform.ErrTooLarge.
 func Fit(dst []byte, limit int, encode func(dst []byte, a Allowance) (body []byte, whole bool)) (body []byte, whole bool, err error) {
 	for _, a := range allowances {
 		body, whole = encode(dst, a)

@@ -1,7 +1,6 @@
-// Package line holds what the formats share whose records are one line of pairs:
-// how a text that a user chose becomes a value that can end neither its pair nor
-// its line, nor look like other text; and what is left out of a record that would
-// be too long.
+// Package line is shared by the formats whose records are one line of pairs. It turns a
+// text that a user chose into a value that cannot end its pair or its line, nor look like
+// other text. It decides what is left out of a record that would be too long.
 package line
 
 import (
@@ -18,9 +17,9 @@ type Rules struct {
 	escape func(dst []byte, r rune) []byte
 }
 
-// NewRules are those of a format whose pairs end in a byte. special is the ASCII
-// that does not stand for itself. become says what a harmless character turns
-// into before it is counted, and escape how it is written after; nil for neither.
+// NewRules returns the rules of a format. Each pair ends in the byte end. special are the
+// ASCII characters that are not written unchanged. become replaces a harmless character
+// before the length is counted, and escape writes it after that; both may be nil.
 func NewRules(end byte, special string, become func(r rune) rune, escape func(dst []byte, r rune) []byte) *Rules {
 	r := &Rules{end: end, become: become, escape: escape}
 	if become == nil {
@@ -35,20 +34,19 @@ func NewRules(end byte, special string, become func(r rune) rune, escape func(ds
 	return r
 }
 
-// Writer appends pairs, each with its end behind it.
+// Writer appends pairs, each followed by its end.
 type Writer struct {
 	Rules   *Rules
 	Buf     []byte
-	Longest int  // of a value, where its key would allow more
+	Longest int  // of a value, even if its key allows more
 	Cut     bool // a value was shortened or left out
 }
 
-// Raw appends what needs no care.
+// Raw appends s unchanged. It must not need an escape.
 func (w *Writer) Raw(s string) { w.Buf = append(w.Buf, s...) }
 
-// Text writes a pair whose value is free text of at most limit bytes, unless
-// nothing of it is left, and reports whether it was written. The key ends in its
-// equals sign.
+// Text writes a pair whose value is free text of at most limit bytes, and reports whether
+// it did. It writes nothing if the value would be empty. The key ends in its equals sign.
 func (w *Writer) Text(key, value string, limit int) bool {
 	begin := len(w.Buf)
 	w.Raw(key)
@@ -74,9 +72,9 @@ func (w *Writer) Number(key string, n int64) {
 // End ends a pair.
 func (w *Writer) End() { w.Buf = append(w.Buf, w.Rules.end) }
 
-// Value appends text as a value: made harmless, trimmed, cut to at most limit
-// bytes, then escaped, in this order, so that a cut never falls into an escape.
-// whole is false if something was cut.
+// Value appends text as a value: it makes text harmless, trims it, cuts it to at most
+// limit bytes and escapes it, in this order, so a cut is never inside an escape. whole is
+// false if it cut something.
 func (w *Writer) Value(text string, limit int) (whole bool) {
 	text = strings.TrimFunc(text, w.Rules.isBlank)
 	begin := len(w.Buf)
@@ -105,7 +103,7 @@ func (w *Writer) Value(text string, limit int) (whole bool) {
 	return len(text) == 0
 }
 
-// Marked is Value for a text that ends in a mark where it is cut.
+// Marked is like Value. If it cuts the text, the value ends in a mark.
 func (w *Writer) Marked(text string, limit int, mark string) {
 	begin := len(w.Buf)
 	if w.Value(text, limit) {
@@ -117,7 +115,7 @@ func (w *Writer) Marked(text string, limit int, mark string) {
 	w.Raw(mark)
 }
 
-// plainPrefix is how many bytes at the beginning of s stand for themselves.
+// plainPrefix returns how many bytes at the start of s are written unchanged.
 func (r *Rules) plainPrefix(s string) int {
 	for i := range len(s) {
 		if !r.plain[s[i]] {
@@ -127,11 +125,11 @@ func (r *Rules) plainPrefix(s string) int {
 	return len(s)
 }
 
-// isBlank reports whether a character is a space in the end.
+// isBlank reports whether a character is written as a space.
 func (r *Rules) isBlank(c rune) bool { return isBlank(c) || r.become(c) == ' ' }
 
-// harmless is what a character becomes that could end a line, or drive or deceive
-// a screen.
+// harmless replaces a character that could end a line, drive a terminal, or deceive a
+// reader.
 func harmless(r rune) rune {
 	switch {
 	case r == '\n' || r == '\r':
@@ -156,8 +154,8 @@ func isBlank(r rune) bool {
 // isControl reports whether r is of C0, DEL or of C1.
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
-// isDirection reports whether r is one of the characters by which Unicode lets
-// text change its direction (UAX #9, section 2), and so look like other text.
+// isDirection reports whether r changes the direction of text (UAX #9, section 2), which
+// can make text look like other text.
 func isDirection(r rune) bool {
 	return r == '\u061c' || r == '\u200e' || r == '\u200f' ||
 		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'

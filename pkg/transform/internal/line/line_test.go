@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
 )
 
-// Whatever could end a line, or drive or deceive a screen, is replaced, and nothing
-// else is. The ends of each range of the characters are written out here.
+// Every character that could end a line, drive a terminal or deceive a reader is
+// replaced, and no other. The test names the ends of each range of such characters.
 func TestWhatIsHarmful(t *testing.T) {
 	directions := &unicode.RangeTable{R16: []unicode.Range16{
 		{Lo: 0x061c, Hi: 0x061c, Stride: 1}, {Lo: 0x200e, Hi: 0x200f, Stride: 1},
@@ -20,7 +20,7 @@ func TestWhatIsHarmful(t *testing.T) {
 		want := string(r)
 		switch {
 		case r == '\n' || r == '\r':
-			continue // each format has its own way with them
+			continue // each format treats them in its own way
 		case blanks[r]:
 			want = " "
 		case r < 0x20 || r >= 0x7f && r < 0xa0 || unicode.Is(directions, r):

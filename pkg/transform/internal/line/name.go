@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// AppendClass appends an action as the name of a class of events. Consumers
-// disagree on what such a name may hold, but not on [A-Za-z0-9._-]; what else
-// there is becomes an underscore.
+// AppendClass appends an action as the name of a class of events. Every consumer accepts
+// [A-Za-z0-9._-] in such a name. Any other character becomes an underscore.
 func AppendClass(dst []byte, action string) []byte {
 	for i := range len(action) {
 		c := action[i]
@@ -21,7 +20,7 @@ func AppendClass(dst []byte, action string) []byte {
 	return dst
 }
 
-// IsClassByte reports whether AppendClass leaves c as it is.
+// IsClassByte reports whether AppendClass leaves c unchanged.
 func IsClassByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
 }
@@ -46,12 +45,12 @@ func AppendTitle(dst []byte, action string) []byte {
 	return append(dst[:begin], title...)
 }
 
-// hashed begins an id that is a hash.
+// hashed is the start of an id that is a hash.
 const hashed = "sha256:"
 
-// AppendID appends an id in at most so many characters, 40 or more. An id that is
-// longer, or would have to be changed, goes by its hash, so that no two events
-// come to share one; of one that is a hash already, the beginning does.
+// AppendID appends an id in at most that many characters, 40 or more. It replaces an id that
+// is longer, or has characters that would be changed, with the id's hash, so that no two
+// events share an id. Of an id that is a hash already, it appends the start.
 func AppendID(dst []byte, id string, most int) []byte {
 	switch {
 	case isIdentifier(id) && len(id) <= most:

@@ -6,21 +6,21 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// Unbounded is the longest value where there is no limit.
+// Unbounded is the longest value without a limit.
 const Unbounded = math.MaxInt
 
 // Allowance is how much of an event goes into its record.
 type Allowance struct {
 	Original bool
 	Metadata bool
-	Longest  int    // the longest value in bytes, before escaping; of free text only, never of the id
-	Mark     string // an array that names what was left out, as JSON; empty if nothing was
+	Longest  int    // the longest value in bytes, before escaping; for free text, not for the id
+	Mark     string // a JSON array that names what was left out; empty if nothing was
 }
 
-// Allowances go from all there is down to what identifies an event. What is shed
-// first is what the API can be asked for again, and what is largest. original
-// and metadata name these two in the record; original is empty where it carries no
-// raw event anyway.
+// Allowances returns allowances from the whole event down to its identity. The first parts
+// to leave out are the largest, and those that the API still has. original and metadata
+// are the names of these two in the record. original is empty if the record has no raw
+// event.
 func Allowances(original, metadata string) []Allowance {
 	var all []Allowance
 	shed := `"` + metadata + `"`
@@ -39,9 +39,9 @@ func Allowances(original, metadata string) []Allowance {
 	return all
 }
 
-// Fit appends a record of at most limit bytes to dst. A record that exceeds it is
-// encoded anew with less of the event. whole is false if something was left out;
-// the error is transform.ErrTooLarge.
+// Fit appends a record of at most limit bytes to dst. If a record exceeds the limit, Fit
+// encodes it again with less of the event. whole is false if something was left out. The
+// error is transform.ErrTooLarge.
 func Fit(dst []byte, limit int, allowances []Allowance, encode func(dst []byte, a *Allowance) []byte) (body []byte, whole bool, err error) {
 	for i := range allowances {
 		body = encode(dst, &allowances[i])

@@ -1,5 +1,5 @@
-// Package object writes JSON objects for the formats whose records are one: in
-// memory that is given, member by member, without a value in between.
+// Package object is shared by the formats whose records are JSON objects. It appends an
+// object to a buffer, member by member, without an intermediate value.
 package object
 
 import (
@@ -9,26 +9,26 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
-// Writer appends members of JSON objects, each followed by a comma, so that a
-// member that is left out leaves no trace. Keys are given as they appear, with
-// quotes and colon, and for an object or an array with its bracket.
+// Writer appends members of JSON objects, each followed by a comma, so nothing remains of
+// a member that is left out. A key has its quotes and colon, and for an object or an array
+// also the bracket.
 type Writer struct {
 	Buf     []byte
 	Longest int // of a value written by Text, in bytes before escaping
 }
 
-// Raw appends what needs no care.
+// Raw appends s unchanged. It must not need an escape.
 func (w *Writer) Raw(s string) { w.Buf = append(w.Buf, s...) }
 
-// Open begins an object or an array and returns what Close and CloseArray need.
+// Open starts an object or an array. Its result is for Close or CloseArray.
 func (w *Writer) Open(key string) (begin int) {
 	begin = len(w.Buf)
 	w.Raw(key)
 	return begin
 }
 
-// Close ends the object that began there. An empty one is taken back:
-// destinations tell it from none.
+// Close ends the object that Open started. It removes an empty object, since destinations
+// distinguish an empty object from a missing one.
 func (w *Writer) Close(begin int) {
 	if w.Buf[len(w.Buf)-1] == '{' {
 		w.Buf = w.Buf[:begin]
@@ -37,13 +37,13 @@ func (w *Writer) Close(begin int) {
 	w.End()
 }
 
-// End ends an object behind its last member.
+// End ends an object after its last member.
 func (w *Writer) End() {
 	w.Buf[len(w.Buf)-1] = '}'
 	w.Buf = append(w.Buf, ',')
 }
 
-// CloseArray is Close for an array.
+// CloseArray is like Close, for an array.
 func (w *Writer) CloseArray(begin int) {
 	if w.Buf[len(w.Buf)-1] == '[' {
 		w.Buf = w.Buf[:begin]
@@ -52,7 +52,7 @@ func (w *Writer) CloseArray(begin int) {
 	w.EndArray()
 }
 
-// EndArray ends an array behind its last element.
+// EndArray ends an array after its last element.
 func (w *Writer) EndArray() {
 	w.Buf[len(w.Buf)-1] = ']'
 	w.Buf = append(w.Buf, ',')
@@ -68,7 +68,7 @@ func (w *Writer) Text(key, value string) {
 // Whole writes a member whose value must not be shortened.
 func (w *Writer) Whole(key, value string) { w.Buf = transform.AppendMember(w.Buf, key, value) }
 
-// Bytes is Whole for bytes.
+// Bytes is like Whole, for bytes.
 func (w *Writer) Bytes(key string, value []byte) { w.Buf = transform.AppendMember(w.Buf, key, value) }
 
 // Plain writes a member whose value is a string that needs no escaping.
@@ -91,14 +91,14 @@ func (w *Writer) Float(key string, f float64) {
 	w.Buf = append(strconv.AppendFloat(w.Buf, f, 'f', -1, 64), ',')
 }
 
-// Time writes a member whose value is a time as transform.AppendTime has it.
+// Time writes a member whose value is a time in the form of transform.AppendTime.
 func (w *Writer) Time(key string, t time.Time) {
 	w.Raw(key)
 	w.Buf = append(w.Buf, '"')
 	w.Buf = append(transform.AppendTime(w.Buf, t), '"', ',')
 }
 
-// Mark writes a member that is there only if it holds.
+// Mark writes a member if holds is true.
 func (w *Writer) Mark(member string, holds bool) {
 	if holds {
 		w.Raw(member)

@@ -1,6 +1,6 @@
-// Package leeftest is a strict parser of the Log Event Extended Format 2.0, to
-// judge by what an encoder wrote or a receiver got. It shares no code with an
-// encoder, and refuses whatever a consumer could read in two ways.
+// Package leeftest is a strict parser of the Log Event Extended Format 2.0. Tests check
+// with it what an encoder wrote or a receiver got. It shares no code with an encoder, and
+// refuses everything that a consumer could read in two ways.
 package leeftest
 
 import (
@@ -69,9 +69,9 @@ func delimiter(field string) (rune, error) {
 	return 0, fmt.Errorf("delimiter %q is neither a character nor the code of one", field)
 }
 
-// checkText refuses what no line may hold: other than UTF-8, line ends, control
-// characters but for the delimiter, a pipe behind the header, and the characters
-// that change the direction of text.
+// checkText refuses bytes that are not UTF-8, line ends, control characters other than
+// the delimiter, a pipe after the header, and characters that change the direction of
+// text.
 func checkText(line string, delimiter rune) error {
 	if !utf8.ValidString(line) {
 		return errors.New("line is not UTF-8")
@@ -102,8 +102,8 @@ func (m *Message) add(pair string) error {
 	return checkKnown(key, value)
 }
 
-// checkKnown holds the attributes that LEEF defines against their types and
-// lengths (IBM, "Predefined LEEF event attributes").
+// checkKnown checks the attributes that LEEF defines against their types and lengths
+// (IBM, "Predefined LEEF event attributes").
 func checkKnown(key, value string) error {
 	switch key {
 	case "sev":
@@ -112,11 +112,11 @@ func checkKnown(key, value string) error {
 		}
 	case "devTime":
 		if _, err := strconv.ParseInt(value, 10, 64); err != nil || len(value) < 1 || len(value) > 15 {
-			return fmt.Errorf("%q is no time in milliseconds", value)
+			return fmt.Errorf("%q is not a time in milliseconds", value)
 		}
 	case "src", "dst", "identSrc":
 		if ip, err := netip.ParseAddr(value); err != nil || ip.Zone() != "" {
-			return fmt.Errorf("%q is no address: %w", value, err)
+			return fmt.Errorf("%q is not an address: %w", value, err)
 		}
 	case "usrName", "accountName", "vSrcName", "identHostName", "identNetBios", "identGrpName":
 		if len(value) > 255 { // IBM counts characters; a column may count bytes.

@@ -1,8 +1,7 @@
 //go:build ignore
 
-// Extract reads a compiled schema of the Open Cybersecurity Schema Framework,
-// as its releases are made into by the project's own ocsf-schema-compiler, and
-// prints what facts.json holds:
+// Extract reads a compiled schema of the Open Cybersecurity Schema Framework, which the
+// project's ocsf-schema-compiler makes of a release. It prints what facts.json holds:
 //
 //	go run pkg/transform/ocsf/testdata/extract.go schema.json > pkg/transform/ocsf/testdata/facts.json
 //
@@ -18,7 +17,7 @@ import (
 	"strings"
 )
 
-// common are the attributes of every class.
+// common lists the attributes of every class.
 const common = "activity_id activity_name actor api attacks category_name category_uid class_name class_uid cloud message metadata " +
 	"observables raw_data raw_data_hash raw_data_size severity severity_id src_endpoint status status_id time type_name " +
 	"type_uid unmapped"
@@ -119,7 +118,7 @@ func main() {
 
 func extract(args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("one argument is needed: the path of a compiled schema")
+		return fmt.Errorf("want one argument: the path of a compiled schema")
 	}
 	text, err := os.ReadFile(args[0])
 	if err != nil {
@@ -149,8 +148,8 @@ func extract(args []string) error {
 	return out.Encode(f)
 }
 
-// keep picks things by name, and of each the attributes that are written or
-// required.
+// keep selects things by name, and of each the attributes that the encoder writes or the
+// schema requires.
 func keep(all map[string]thing, written map[string]string) (map[string]thing, error) {
 	kept := map[string]thing{}
 	for name, list := range written {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// A header is read up to the byte behind the length, which says whether there
-// are data. The longest is nine digits, 32 letters, nine digits, and three bytes.
+// header matches a header up to the byte after the length, which shows whether data
+// follow. The longest has nine digits, 32 letters, nine digits, and three other bytes.
 var header = regexp.MustCompile(`^(0|[1-9][0-9]{0,8}) ([a-zA-Z]{1,32}) (0\n|[1-9][0-9]{0,8} )$`)
 
 const (
@@ -17,8 +17,8 @@ const (
 	longest       = 128 << 10 // of data, in version 1 of the protocol
 )
 
-// readCommand reads a frame. It is stricter than the grammar: no number begins
-// with a zero.
+// readCommand reads a frame. It is stricter than the grammar: no number may start with
+// a zero.
 func readCommand(in *bufio.Reader) (number int, name, message string, err error) {
 	head, err := readHeader(in)
 	if err != nil {
@@ -46,12 +46,12 @@ func readCommand(in *bufio.Reader) (number int, name, message string, err error)
 		return 0, "", "", errors.Join(err, io.ErrUnexpectedEOF)
 	}
 	if content[length] != '\n' {
-		return 0, "", "", violated("byte %q behind the data of transaction %d, want a line end", content[length], number)
+		return 0, "", "", violated("byte %q after the data of transaction %d, want a line end", content[length], number)
 	}
 	return number, string(parts[2]), string(content[:length]), nil
 }
 
-// readHeader reads up to the third space, or the line end in its place.
+// readHeader reads up to the third space, or the line end instead of it.
 func readHeader(in *bufio.Reader) ([]byte, error) {
 	var head []byte
 	for spaces := 0; spaces < 3 && len(head) < longestHeader; {

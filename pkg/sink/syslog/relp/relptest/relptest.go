@@ -1,9 +1,9 @@
-// Package relptest is a RELP server for tests. It is strict: whatever the
-// protocol forbids fails the test, also where rsyslog would let it pass. It shares
-// no code with the client it judges, and does wrong what a script tells it to.
+// Package relptest is a RELP server for tests. It is strict: whatever the protocol
+// forbids fails the test, even if rsyslog would accept it. It shares no code with the
+// client. A script makes it behave badly.
 //
-// It does not speak TLS (wrap the listener), knows no command but syslog, and
-// answers in the order of the commands unless it is told otherwise.
+// It does not use TLS (wrap the listener), accepts only the command syslog, and answers
+// in the order of the commands unless the script changes that.
 package relptest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Command is what a client asked of the server: open, syslog or close.
+// Command is a client's command: open, syslog or close.
 type Command struct {
 	N       int // counts the commands of all connections, from 1 on
 	Number  int // of the transaction
@@ -27,25 +27,25 @@ type Command struct {
 	Message string
 }
 
-// Fault is what the server does about a command besides taking it and answering
-// 200. The zero Fault is nothing.
+// Fault changes how the server handles a command. With the zero Fault it takes the
+// message and answers 200.
 type Fault struct {
-	Delay  time.Duration // before it goes on
-	Status int           // is answered instead of 200, and the message is not taken
-	Raw    string        // is sent instead of the answer
-	Hint   bool          // serverclose is sent, and the connection closed, after the answer
+	Delay  time.Duration // before the answer
+	Status int           // answered instead of 200; the message is not taken
+	Raw    string        // sent instead of the answer
+	Hint   bool          // after the answer serverclose is sent and the connection closed
 	Silent bool          // there is no answer
-	Close  bool          // the connection is closed, without an answer unless there is Raw or a Status
-	Abort  bool          // the message is not taken; the connection is closed, after serverclose if Hint is set, and answers that were not sent are lost
-	Hold   bool          // the answer is sent behind the next that is not held
+	Close  bool          // the connection is closed, without an answer unless Raw or Status is set
+	Abort  bool          // the message is not taken; the connection is closed, after serverclose if Hint is set, and unsent answers are lost
+	Hold   bool          // the answer is sent after the next one that is not held
 }
 
-// Server takes messages. Its fields are set before the first connection.
+// Server takes messages. Its fields must be set before the first connection.
 type Server struct {
-	// Script is asked about every command, if it is set, by one connection at a time.
+	// Script, if set, is called for every command. Calls do not overlap.
 	Script func(Command) Fault
-	// Window is how many commands may lack their answers at once; default any, since
-	// the protocol leaves it to the client.
+	// Window is the most commands that may wait for their answers; default any number,
+	// since the protocol leaves it to the client.
 	Window int
 
 	tb testing.TB
@@ -55,7 +55,7 @@ type Server struct {
 	messages []string
 }
 
-// New returns a server without a listener: serve what connections there are.
+// New returns a server without a listener.
 func New(tb testing.TB) *Server { return &Server{tb: tb} }
 
 // Listen serves a port of the loopback interface until the test ends, and returns
@@ -98,26 +98,26 @@ func (s *Server) Accept(l net.Listener) {
 		mu.Lock()
 		closed = true
 		for _, conn := range open {
-			_ = conn.Close() // It may be closed already.
+			_ = conn.Close() // it may be closed already
 		}
 		mu.Unlock()
 		serving.Wait()
 	})
 }
 
-// Messages are those that were taken, in the order of their arrival.
+// Messages returns the taken messages, in the order of their arrival.
 func (s *Server) Messages() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.messages)
 }
 
-// Serve serves one connection until its end. What the client does wrong fails the
-// test and ends the connection; that it breaks off is not wrong.
+// Serve serves one connection until it ends. A violation of the protocol fails the test
+// and ends the connection. The client may break off at any time.
 func (s *Server) Serve(conn net.Conn) {
 	c := &connection{server: s, conn: conn, in: bufio.NewReader(conn), out: bufio.NewWriter(conn)}
 	err := c.serve()
-	_ = conn.Close() // The client may have been the first.
+	_ = conn.Close() // the client may have closed it first
 	var wrong violation
 	if errors.As(err, &wrong) {
 		s.tb.Errorf("RELP client: %v", err)
@@ -131,10 +131,10 @@ func violated(format string, args ...any) error {
 	return violation{fmt.Errorf(format, args...)}
 }
 
-// errEnd says that a script ended the connection.
-var errEnd = errors.New("connection is to end")
+// errEnd means that the script ends the connection.
+var errEnd = errors.New("script ends the connection")
 
-// take counts a command and asks the script about it.
+// take counts a command, calls the script, and stores the message.
 func (s *Server) take(number int, name, message string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,13 +155,13 @@ type connection struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	last   int      // transaction
-	held   []string // answers to be sent behind the next
-	silent int      // commands that were not answered
+	held   []string // answers to be sent after the next one
+	silent int      // commands without an answer
 }
 
 func (c *connection) serve() error {
 	for {
-		// What was answered is sent when there is nothing more to read at once.
+		// Answers are sent once no further command has arrived.
 		if c.in.Buffered() == 0 {
 			if err := c.out.Flush(); err != nil {
 				return err
@@ -183,7 +183,7 @@ func (c *connection) serve() error {
 	}
 }
 
-// check holds a command against those before it.
+// check checks a command against the previous ones.
 func (c *connection) check(number int, name, message string) error {
 	want := c.last + 1
 	if c.last == 999_999_999 {
@@ -197,7 +197,7 @@ func (c *connection) check(number int, name, message string) error {
 	case first != (name == "open"):
 		return violated("%s as transaction %d", name, number)
 	case c.server.Window > 0 && c.silent+len(c.held) >= c.server.Window:
-		return violated("command with %d before it that were not answered", c.silent+len(c.held))
+		return violated("command after %d unanswered ones", c.silent+len(c.held))
 	case name == "open":
 		return checkOffers(message)
 	case name == "close" && message != "":
@@ -248,7 +248,8 @@ func (c *connection) answer(number int, name string, f Fault) error {
 	return nil
 }
 
-// abort ends the connection over a message, as librelp does with the hint.
+// abort ends the connection over a message, as librelp does, with the hint if it is
+// set.
 func (c *connection) abort(hint bool) error {
 	c.out.Reset(c.conn)
 	if hint {
@@ -259,7 +260,7 @@ func (c *connection) abort(hint bool) error {
 	return errEnd
 }
 
-// answers is all that is sent about a command.
+// answers returns everything that is sent in answer to a command.
 func answers(number int, name string, f Fault) string {
 	text := ""
 	switch {
@@ -288,7 +289,7 @@ func frame(number int, name, content string) string {
 	return fmt.Sprintf("%d %s %d %s\n", number, name, len(content), content)
 }
 
-// awaitEnd waits for the client to close the connection after its close.
+// awaitEnd waits for the client to close the connection after its command close.
 func (c *connection) awaitEnd() error {
 	if err := c.out.Flush(); err != nil {
 		return err

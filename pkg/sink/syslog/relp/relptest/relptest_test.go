@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 )
 
-// recorder takes what a server would fail a test with.
+// recorder collects the failures that a server reports.
 type recorder struct {
 	testing.TB
 	said []string
@@ -22,7 +22,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.said = append(r.said, fmt.Sprintf(format, args...))
 }
 
-// client is the near end of a connection that has said all it will say.
+// client is the client's end of a connection, with everything that it sends.
 type client struct {
 	net.Conn
 	says  io.Reader
@@ -33,7 +33,7 @@ func (c *client) Read(b []byte) (int, error)  { return c.says.Read(b) }
 func (c *client) Write(b []byte) (int, error) { return c.hears.Write(b) }
 func (c *client) Close() error                { return nil }
 
-// exchange returns what the server sent and what it found fault with.
+// exchange returns what the server sent, and the violations that it reported.
 func exchange(s *relptest.Server, r *recorder, stream string) (answers string, said []string) {
 	c := &client{says: strings.NewReader(stream)}
 	s.Serve(c)
@@ -61,7 +61,7 @@ func TestWhatAClientMustNotDo(t *testing.T) {
 		{"data of close", open + "2 close 2 hi\n", "close with data"},
 		{"a space without data", open + "2 syslog 0 \n", "frame begins with"},
 		{"no space before data", open + "2 syslog 2\nhi\n", "frame begins with"},
-		{"data longer than said", open + "2 syslog 2 hi!\n", `byte '!' behind the data of transaction 2`},
+		{"data longer than said", open + "2 syslog 2 hi!\n", `byte '!' after the data of transaction 2`},
 		{"data that no server takes", open + "2 syslog 131073 x", "has 131073 bytes of data"},
 		{"a command behind close", open + "2 close 0\n3 syslog 2 hi\n", `byte '3' after close`},
 		{"another protocol", "GET / HTTP/1.1\r\n", "frame begins with"},
@@ -85,7 +85,7 @@ func TestCommandsWithoutAnswersAreCounted(t *testing.T) {
 	s.Window = 2
 	s.Script = func(c relptest.Command) relptest.Fault { return relptest.Fault{Silent: c.N == 2, Hold: c.N == 3} }
 	_, said := exchange(s, r, open+"2 syslog 1 a\n3 syslog 1 b\n4 syslog 1 c\n")
-	if want := []string{"RELP client: command with 2 before it that were not answered"}; !cmp.Equal(want, said) {
+	if want := []string{"RELP client: command after 2 unanswered ones"}; !cmp.Equal(want, said) {
 		t.Errorf("got %q, want %q", said, want)
 	}
 }
@@ -114,8 +114,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestAbort has a server that ends the connection over a message: the answer to the
-// one before it, which came in the same read, is lost with it.
+// TestAbort uses a server that ends the connection over a message: the answer to the
+// message before it, which came in the same read, is lost too.
 func TestAbort(t *testing.T) {
 	for _, tt := range []struct {
 		fault   relptest.Fault

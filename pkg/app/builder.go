@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform/prepare"
+)
+
+// builder builds each lane of a configuration when the lane starts. If a source, a
+// database or a sink cannot be opened, only the lanes that need it fail. They try again.
+type builder struct {
+	ctx   context.Context // of the process, since a source outlives the lane that opened it
+	cfg   *config.Config
+	state state
+	once  bool
+	log   zerolog.Logger
+	stock prepare.Stock
+
+	mu     sync.Mutex
+	opened sources
+	memory memoryLimit
+}
+
+func newBuilder(ctx context.Context, cfg *config.Config, store state, log zerolog.Logger) *builder {
+	return &builder{
+		ctx: ctx, cfg: cfg, state: store, log: log, opened: sources{},
+		memory: newMemoryLimit(memoryOf(cfg), len(cfg.Lanes())),
+	}
+}
+
+// lanes returns the lanes of the configuration and their names. None of them runs yet.
+func (b *builder) lanes() (set *pipeline.Set, names []string) {
+	set = &pipeline.Set{Once: b.once, Log: b.log}
+	for _, l := range b.cfg.Lanes() {
+		set.Put(pipeline.Member{
+			Lane: l.Name, Source: l.Source.Name, Sink: l.Sink.Name, Format: l.Sink.Format.Name,
+			Build: func(ctx context.Context) (*pipeline.Lane, error) { return b.build(ctx, l) },
+			Ended: func() { b.state.ended(l.Name) },
+		})
+		names = append(names, l.Name)
+	}
+	return set, names
+}
+
+func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, error) {
+	src, err := b.source(l.Source)
+	if err != nil {
+		return nil, err
+	}
+	lane, err := newLane(ctx, l, src, b.state.confirm(l.Name), &b.stock, b.log)
+	if err != nil {
+		return nil, err
+	}
+	lane.Config = quoted(b.cfg.Path)
+	lane.Memory = b.memory.budget.Share()
+	lane.Positions, lane.DeadLetters = b.state, b.state
+	lane.Once, lane.ShutdownTimeout = b.once, b.state.patience(b.cfg.ShutdownTimeout)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	databases := int64(0)
+	for _, d := range b.stock.Databases() {
+		databases += d.Bytes()
+	}
+	b.memory.add(lane, l.Source.Settings, databases)
+	return lane, nil
+}
+
+// source opens a source once for all its lanes.
+func (b *builder) source(s config.Source) (source.Source, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if src := b.opened[s.Name]; src != nil {
+		return src, nil
+	}
+	src, err := openSource(b.ctx, s, b.log)
+	if err != nil {
+		return nil, err
+	}
+	b.opened[s.Name] = src
+	return src, nil
+}
+
+// leaveRoom makes the memory limit at least what the process uses.
+func (b *builder) leaveRoom(use memoryUse) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.memory.leaveRoom(use)
+}
+
+func (b *builder) usage() map[string]source.Usage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.opened.usage()
+}
+
+// close closes the sources. It must be called after the last lane ended.
+func (b *builder) close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.opened.close()
+}

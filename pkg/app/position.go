@@ -1,0 +1,164 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/ownership"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// A position is in the lane's sink, if that is a Ledger, and otherwise in the state.
+
+// openLedger opens the lane's sink. It returns nil if the sink is no Ledger.
+func openLedger(ctx context.Context, l config.Lane, log zerolog.Logger) (sink.Ledger, error) {
+	opened, err := l.Sink.Type.Open(ctx, sinkEnv(l, log), l.Sink.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+	}
+	if ledger, ok := opened.(sink.Ledger); ok {
+		return ledger, nil
+	}
+	return nil, opened.Close()
+}
+
+// positionReader reads positions. It takes no lane, so sluice may be running.
+type positionReader struct {
+	saved  []checkpoint.Checkpoint // in the state directory
+	topic  *checkpoint.Topic       // nil: the state is a directory
+	name   string                  // of the topic
+	owners map[int32]ownership.Owner
+}
+
+// lookTimeout bounds the requests to Kafka for one lane.
+const lookTimeout = 30 * time.Second
+
+func openPositions(cfg *config.Config) (*positionReader, error) {
+	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+		return &positionReader{topic: checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop()), name: shared.Positions}, nil
+	}
+	saved, err := checkpoint.List(cfg.State.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
+		return nil, err
+	}
+	return &positionReader{saved: saved}, nil
+}
+
+// openPositionsAndOwners also asks which replica runs each lane.
+func openPositionsAndOwners(ctx context.Context, cfg *config.Config) (*positionReader, error) {
+	r, err := openPositions(cfg)
+	shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings)
+	if err != nil || !ok {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	r.owners, err = ownership.Owners(ctx, groupSettings(shared), zerolog.Nop())
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+// confirmNothing asks nobody whether this process owns a lane.
+func confirmNothing(string) func(context.Context) error { return nil }
+
+func (r *positionReader) close() error {
+	if r.topic != nil {
+		r.topic.Close()
+	}
+	return nil
+}
+
+// look returns the position of a lane and where it is saved.
+func (r *positionReader) look(ctx context.Context, l config.Lane) checkpoint.Checkpoint {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found := checkpoint.Checkpoint{Lane: l.Name, Path: "sink " + l.Sink.Name}
+	ledger, err := openLedger(ctx, l, zerolog.Nop())
+	if ledger != nil {
+		found.Position, found.Saved, err = ledger.Look(ctx)
+		err = errors.Join(err, ledger.Close())
+	}
+	if found.Err = err; found.Position != nil || err != nil {
+		return found
+	}
+	if r.topic != nil {
+		found.Path = "topic " + r.name
+		found.Position, found.Saved, found.Err = r.topic.Look(ctx, l.Name)
+		return found
+	}
+	if i := slices.IndexFunc(r.saved, func(s checkpoint.Checkpoint) bool { return s.Lane == l.Name }); i >= 0 {
+		return r.saved[i]
+	}
+	return checkpoint.Checkpoint{Lane: l.Name}
+}
+
+// owner names the replica that runs a lane.
+func (r *positionReader) owner(l config.Lane) string {
+	owner, ok := r.owners[partitionOf(l.Name)]
+	if !ok {
+		return "-"
+	}
+	return cmp.Or(owner.InstanceID, owner.MemberID) + owner.Host
+}
+
+// positionWriter replaces positions in the sink or the state.
+type positionWriter struct {
+	cfg   *config.Config
+	log   zerolog.Logger
+	dir   *checkpoint.Dir // nil until a position is set there, since it is then locked
+	topic *checkpoint.Topic
+}
+
+func (w *positionWriter) set(ctx context.Context, l config.Lane, pos source.Position) error {
+	opened, err := l.Sink.Type.Open(ctx, sinkEnv(l, w.log), l.Sink.Settings)
+	if err != nil {
+		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+	}
+	return errors.Join(w.setIn(ctx, opened, l, pos), opened.Close())
+}
+
+func (w *positionWriter) setIn(ctx context.Context, opened sink.Sink, l config.Lane, pos source.Position) (err error) {
+	switch holder := opened.(type) {
+	case sink.Ledger:
+		return holder.Set(ctx, pos)
+	case sink.Releaser:
+		// The sink may hold a position from earlier, which the next start would carry over.
+		if err := holder.Release(ctx, func([]byte) error { return nil }); err != nil {
+			return err
+		}
+	}
+	if shared, ok := w.cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+		if w.topic == nil {
+			w.topic = checkpoint.NewTopic(*shared, confirmNothing, w.log)
+		}
+		return w.topic.Set(ctx, l.Name, pos)
+	}
+	if w.dir == nil {
+		if w.dir, err = checkpoint.Open(w.cfg.State.Dir); err != nil {
+			return err
+		}
+	}
+	return w.dir.Save(ctx, l.Name, pos)
+}
+
+func (w *positionWriter) close() error {
+	if w.topic != nil {
+		w.topic.Close()
+	}
+	if w.dir != nil {
+		return w.dir.Close()
+	}
+	return nil
+}

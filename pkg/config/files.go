@@ -1,0 +1,145 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Limits on the files that sources names. A source has a few hundred bytes.
+const (
+	maxFiles = 10_000
+	maxTotal = 16 << 20 // bytes, of all files together
+)
+
+// namesFiles says what to write as sources. It shows where a relative path leads without
+// showing the path itself: a value may be a misplaced secret.
+func (r *resolver) namesFiles() string {
+	dir := filepath.Dir(r.report.file)
+	if resolved, err := filepath.Abs(dir); err == nil {
+		dir = resolved
+	}
+	return "write the path of a directory, or a pattern such as conf.d/*.yaml; a relative path starts in " + dir
+}
+
+// sourceFiles reads the files that sources names in place of a list.
+func (r *resolver) sourceFiles(d deferred) []sourceNode {
+	text, ok := r.decoder.text(d.path, d.node)
+	if !ok {
+		return r.unknownSource()
+	}
+	paths, err := r.selected(text)
+	if err != nil {
+		r.report.blame(at(d.node), d.path, "%s", withoutQuotations(err))
+		return r.unknownSource()
+	}
+	var nodes []sourceNode
+	total := 0
+	for _, path := range paths {
+		file := r.of(path)
+		data, err := readRegular(path)
+		if err != nil {
+			file.report.blame(top, "", "%s", withoutQuotations(err))
+			nodes = append(nodes, file.unknownSource()...)
+			continue
+		}
+		if total += len(data); total > maxTotal {
+			r.report.blame(at(d.node), d.path, "the files exceed %d bytes together; are all of them configurations?", maxTotal)
+			return r.unknownSource()
+		}
+		nodes = append(nodes, file.sourcesIn(data)...)
+	}
+	return nodes
+}
+
+// of returns the resolver of a file that this one names.
+func (r *resolver) of(path string) *resolver {
+	found := r.report.of(path)
+	return &resolver{found, &decoder{found, r.decoder.env}, r.kinds}
+}
+
+// selected returns the files that a text names, sorted by name.
+func (r *resolver) selected(text string) ([]string, error) {
+	if text == "" {
+		return nil, errors.New("is empty; " + r.namesFiles())
+	}
+	path := filepath.Clean(text)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(r.report.file), path)
+	}
+	dir, pattern := filepath.Split(path)
+	_, malformed := filepath.Match(pattern, "")
+	selects := func(name string) bool { matched, _ := filepath.Match(pattern, name); return matched }
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		dir, selects, malformed = path, isYAML, nil
+	}
+	if malformed != nil {
+		return nil, errors.New("is not a pattern; close each [ with ]")
+	}
+	paths, err := list(cmp.Or(dir, "."), selects)
+	switch {
+	case err != nil && strings.ContainsAny(dir, "*?["):
+		return nil, errors.New("has a wildcard before the last slash, which is not supported; " + r.namesFiles())
+	case err != nil:
+		return nil, fmt.Errorf("%w; %s", err, r.namesFiles())
+	case len(paths) == 0:
+		return nil, errors.New("names no file; " + r.namesFiles())
+	case len(paths) > maxFiles:
+		return nil, fmt.Errorf("names more than %d files; are all of them configurations?", maxFiles)
+	}
+	return paths, nil
+}
+
+// list returns the files of a directory with a name that is selected and not hidden. It
+// returns a file with several names once, under the first.
+func list(dir string, selects func(name string) bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	seen := map[string]bool{}
+	for _, e := range entries {
+		path, hidden := filepath.Join(dir, e.Name()), strings.HasPrefix(e.Name(), ".")
+		if !hidden && selects(e.Name()) && first(seen, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
+}
+
+func isYAML(name string) bool {
+	ending := filepath.Ext(name)
+	return ending == ".yaml" || ending == ".yml"
+}
+
+// first reports whether a file was not seen under another name. In a volume of
+// Kubernetes each file is a link.
+func first(seen map[string]bool, path string) bool {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return true // Reading it reports why.
+	}
+	again := seen[target]
+	seen[target] = true
+	return !again
+}
+
+// readRegular reads a file, unless reading it could block.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return nil, errors.New("is a directory, and Sluice does not search it; name the files in it, or move it away")
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file; move it away")
+	}
+	data, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; make the file readable, or move it away", err)
+	}
+	return data, nil
+}

@@ -1,0 +1,52 @@
+package cursorlog
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+// Settings are the settings of any log that is read this way. A source's own settings
+// embed them, and thereby have their keys.
+type Settings struct {
+	PollInterval      setting.Duration `yaml:"poll_interval"`       // default 5s
+	Overlap           setting.Duration `yaml:"overlap"`             // how late an event may become visible; default 10m
+	RequestsPerMinute int              `yaml:"requests_per_minute"` // default 500, 0 is no limit; sources that share a Budget share the slowest of their rates
+	Retention         setting.Duration `yaml:"retention"`           // how far back the log reaches; default 360h (15 days)
+	WalkBuffer        setting.Size     `yaml:"walk_buffer"`         // pages that a long walk of one lane keeps in memory; default 44MiB
+}
+
+// Defaults suit a log whose limits are not known.
+var Defaults = Settings{
+	PollInterval:      setting.Duration(5 * time.Second),
+	Overlap:           setting.Duration(10 * time.Minute),
+	RequestsPerMinute: 500,
+	Retention:         setting.Duration(15 * 24 * time.Hour),
+	WalkBuffer:        44 << 20,
+}
+
+// Retains is how much memory a lane may keep during a long walk.
+func (s *Settings) Retains() int64 { return s.WalkBuffer.Bytes() }
+
+// Validate reports everything that is wrong with the settings. The Validate of settings
+// that embed these need not call it: embedded settings are validated, too.
+func (s *Settings) Validate() []error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
+	}
+	if s.PollInterval.Std() < 100*time.Millisecond {
+		bad("poll_interval", "%s is too short; the minimum is 100ms", s.PollInterval)
+	}
+	if s.Overlap.Std() < time.Second {
+		bad("overlap", "%s is too short; the minimum is 1s", s.Overlap)
+	}
+	if s.Retention <= s.Overlap {
+		bad("retention", "%s is not longer than the overlap, %s", s.Retention, s.Overlap)
+	}
+	if s.RequestsPerMinute < 0 {
+		bad("requests_per_minute", "%d is negative; write 0 for no limit", s.RequestsPerMinute)
+	}
+	return errs
+}

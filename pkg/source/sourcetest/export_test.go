@@ -1,0 +1,7 @@
+package sourcetest
+
+// RuleNames is the rules that Run checks, and RunRule checks one of them.
+var (
+	RuleNames = suite.Names
+	RunRule   = suite.RunRule
+)
