@@ -4,6 +4,7 @@ package footprint
 import (
 	"bytes"
 	"runtime"
+	"testing/synctest"
 )
 
 // Heap returns how many bytes are in use after the pools were emptied.
@@ -16,9 +17,11 @@ func Heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// Goroutines returns how many goroutines are in synctest bubbles. Those of tests
-// that ended, and of the runtime, are in none.
+// Goroutines returns how many goroutines are in the caller's synctest bubble, once
+// all others wait. Goroutines of tests that ended, and of the runtime, are in none. A
+// goroutine that begins or ends is counted now and then, so none may.
 func Goroutines() int {
+	synctest.Wait()
 	stacks := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(stacks, true)

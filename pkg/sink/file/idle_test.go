@@ -27,7 +27,6 @@ func TestAnIdleSinkIsSmall(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		synctest.Wait()
 		if n := footprint.Goroutines(); n > goroutines {
 			t.Errorf("%d idle sinks have %d goroutines, want none", sinks, n-goroutines)
 		}

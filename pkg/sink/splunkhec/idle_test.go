@@ -29,8 +29,8 @@ func TestAnIdleSinkIsSmall(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // A connection is idle a moment after its answer was read.
 		r.transport.(*http.Transport).CloseIdleConnections()
-		synctest.Wait()
 		if n := footprint.Goroutines(); n > goroutines {
 			t.Errorf("%d idle sinks have %d goroutines, want none", sinks, n-goroutines)
 		}
