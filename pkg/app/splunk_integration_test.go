@@ -17,26 +17,27 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// The process is killed twenty times while Splunk has every kind of trouble. Nothing is
-// lost. What Splunk refuses becomes a dead letter with the reason. An event is indexed
+// The process is killed twenty times and more, until Splunk has had every kind of
+// trouble. Nothing is lost. What Splunk refuses becomes a dead letter with the reason. An event is indexed
 // again only if the process could not know that it was indexed.
 func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
 	t.Parallel()
-	const lives, events = 20, 200_000
+	const least, most, each, rest = 20, 100, 5000, 100_000
 	s := newSplunkSite(t)
 	began := time.Now()
-	for range lives {
-		s.api.Append(events / 2 / lives)
+	lives := 0
+	for ; lives < least || lives < most && !s.played(); lives++ {
+		s.api.Append(each)
 		s.live(t)
 	}
 	t.Logf("%d kills in %s", lives, time.Since(began).Round(time.Second))
 	s.mend()
-	s.api.Append(events / 2)
+	s.api.Append(rest)
 	cmd, stderr := s.command("--once")
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("catching up: %v: %s", err, stderr)
 	}
-	s.judge(t, events)
+	s.judge(t, lives*each+rest)
 }
 
 // splunkSite is a site that delivers to a strict server.
@@ -246,6 +247,13 @@ func (s *splunkSite) confirm(e hectest.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.confirmed[idOf(e)] = s.channels[e.Channel]
+}
+
+// played reports whether the server has played every card.
+func (s *splunkSite) played() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.faults) == len(cards)
 }
 
 // mend ends the faults that last.
