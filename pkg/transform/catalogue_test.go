@@ -20,9 +20,22 @@ func TestLookup(t *testing.T) {
 		want          transform.Action
 	}{
 		{"creating is 3", "database.created", transform.Action{Categories: database, Types: []string{"creation"}, Severity: 3, Mapped: true}},
-		{"deleting is 6", "database.deleted", transform.Action{Categories: database, Types: []string{"deletion"}, Severity: 6, Mapped: true}},
-		{"asking to delete is a change of severity 6", "database.requested_deletion",
-			transform.Action{Categories: database, Types: []string{"change"}, Severity: 6, Mapped: true}},
+		{"deleting is 6", "database_branch.deleted", transform.Action{Categories: database, Types: []string{"deletion"}, Severity: 6, Mapped: true}},
+		{"deleting a database is 7", "database.deleted", transform.Action{Categories: database, Types: []string{"deletion"}, Severity: 7, Mapped: true}},
+		{"asking to delete it is a change of the same severity", "database.requested_deletion",
+			transform.Action{Categories: database, Types: []string{"change"}, Severity: 7, Mapped: true}},
+		{"switching deletion protection off is 8, of whatever", "database_branch.disabled_deletion_protection",
+			transform.Action{Categories: database, Types: []string{"change"}, Severity: 8}},
+		{"switching it on is routine", "database.enabled_deletion_protection",
+			transform.Action{Categories: database, Types: []string{"change"}, Severity: 3}},
+		{"rotating a credential changes it", "database_branch_password.rotated",
+			transform.Action{Categories: iam, Types: []string{"change", "admin"}, Severity: 6}},
+		{"so does renewing it", "service_token.renewed", transform.Action{Categories: iam, Types: []string{"change", "admin"}, Severity: 6}},
+		{"so does resetting it", "postgres_role.reset_password", transform.Action{Categories: iam, Types: []string{"change", "admin"}, Severity: 6}},
+		{"a person without a second factor is 7", "user.disabled_mfa",
+			transform.Action{Categories: iam, Types: []string{"change", "user"}, Severity: 7, Mapped: true}},
+		{"signing out ends a session", "user.signed_out",
+			transform.Action{Categories: []string{"authentication"}, Types: []string{"end"}, Severity: 1, Mapped: true}},
 		{"a verb goes by its first word", "database_branch.updated_cluster_size",
 			transform.Action{Categories: database, Types: []string{"change"}, Severity: 3, Mapped: true}},
 		{"a token is 6 whatever is done", "service_token.created",
@@ -68,6 +81,19 @@ func TestLookup(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tt.action, diff)
 			}
 		})
+	}
+}
+
+// What destroys data or its backups must be more severe than what creates a credential.
+func TestLosingDataIsMoreSevereThanCreatingACredential(t *testing.T) {
+	credential := corpus.Catalogue().Lookup("service_token.created").Severity
+	for _, action := range []string{
+		"database.deleted", "database.requested_deletion", "database_branch_keyspace.deleted", "database_branch_keyspace.requested_deletion",
+		"backup_policy.deleted", "organization.deleted", "database.disabled_deletion_protection",
+	} {
+		if got := corpus.Catalogue().Lookup(action).Severity; got <= credential {
+			t.Errorf("%s: severity %d, want more than %d", action, got, credential)
+		}
 	}
 }
 

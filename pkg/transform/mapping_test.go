@@ -27,7 +27,7 @@ The page shows PlanetScale. A source of another product brings a catalogue of it
 
 - **Categories and types** are ECS event.category and event.type, in the combinations that ECS 9.4.0 expects.
 - **API Activity** is the activity of OCSF class 6003, which fits every action. **IAM** is the class and activity of Identity & Access Management, if one fits; sinks with ` + "`format_settings: {classes: iam}`" + ` use it.
-- **Severity**, 0 to 10, is Sluice's own, because PlanetScale states none: 1 if nothing changes, 3 for routine, 6 for deletions and for credentials, roles and permissions, 8 if the organization's protection is weakened or a credential is leaked.
+- **Severity**, 0 to 10, is Sluice's own, because PlanetScale states none: 1 if nothing changes, 3 for routine, 6 for deletions and for credentials, roles and permissions, 7 if a database, a keyspace or a backup policy is lost or a person is less protected, 8 if the organization or its data is less protected or a credential is leaked.
 - **Technique** is the MITRE ATT&CK technique that describes the action, if there is one. Most people who do it are not adversaries.
 - **Object** is the type of the thing that the action changes or reads. It may be the event's auditable or its target, so Sluice finds it by its type. The other of the two is its container, unless it lies within the object. If one of them is a user, membership or team, it is also the user or group of the record.
 

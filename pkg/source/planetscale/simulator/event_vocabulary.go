@@ -99,7 +99,7 @@ var resources = []struct {
 	{"postgres_role", kindBranch, kindRole, "created deleted"},
 	{"regional_failover_event", kindDatabase, kindFailover, "created deleted"},
 	{"service_token", kindOrganization, kindServiceToken, "created deleted updated_bulk_database_access token_leaked"},
-	{"user", kindUser, kindNone, "created deleted signed_in"},
+	{"user", kindUser, kindNone, "created deleted signed_in signed_out accepted_tos updated_name updated_email enabled_mfa disabled_mfa"},
 
 	{"branch", kindOrganization, kindBranch, "created deleted open_web_console"},
 	{"deploy_request", kindDeployRequest, kindDatabase, "approved closed created deleted queued unqueued"},
