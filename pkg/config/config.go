@@ -74,8 +74,9 @@ type Kinds struct {
 
 // Config is a configuration without a problem, its defaults filled in.
 type Config struct {
-	Path            string   // the file that Load read
-	Sources         []Source // at least one, names unique
+	Path            string       // the file that Load read
+	Sources         []Source     // at least one, names unique
+	SourceFiles     *SourceFiles // that sources names in place of a list; nil: it is a list
 	State           State
 	DeadLetters     DeadLetters
 	Sinks           []Sink // at least one, names unique
@@ -87,6 +88,12 @@ type Config struct {
 
 // LeastMemory is the least memory with which lanes make progress.
 const LeastMemory = 8 << 20
+
+// SourceFiles are the files of the directory or the pattern that sources names.
+type SourceFiles struct {
+	Read    []string // in the order of their names
+	Skipped []string // files of the directory with another ending; none for a pattern
+}
 
 // Source is a log to follow.
 type Source struct {
@@ -209,7 +216,7 @@ func read(path string) (_ []byte, err error) {
 func Parse(name string, data []byte, kinds Kinds, env func(string) (string, bool)) (*Config, error) {
 	found := newReport(name)
 	d := &decoder{found, env}
-	c := (&resolver{found, d, kinds}).config(d.document(data))
+	c := (&resolver{report: found, decoder: d, kinds: kinds}).config(d.document(data))
 	if problems := found.all(); len(problems) > 0 {
 		return nil, problems
 	}

@@ -31,14 +31,15 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 	if !ok {
 		return r.unknownSource()
 	}
-	paths, err := r.selected(text)
+	found, err := r.selected(text)
 	if err != nil {
 		r.report.blame(at(d.node), d.path, "%s", withoutQuotations(err))
 		return r.unknownSource()
 	}
+	r.files = &found
 	var nodes []sourceNode
 	total := 0
-	for _, path := range paths {
+	for _, path := range found.Read {
 		file := r.of(path)
 		data, err := readRegular(path)
 		if err != nil {
@@ -58,13 +59,13 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 // of returns the resolver of a file that this one names.
 func (r *resolver) of(path string) *resolver {
 	found := r.report.of(path)
-	return &resolver{found, &decoder{found, r.decoder.env}, r.kinds}
+	return &resolver{report: found, decoder: &decoder{found, r.decoder.env}, kinds: r.kinds}
 }
 
-// selected returns the files that a text names, sorted by name.
-func (r *resolver) selected(text string) ([]string, error) {
+// selected returns the files that a text names.
+func (r *resolver) selected(text string) (found SourceFiles, err error) {
 	if text == "" {
-		return nil, errors.New("is empty; " + r.namesFiles())
+		return found, errors.New("is empty; " + r.namesFiles())
 	}
 	path := filepath.Clean(text)
 	if !filepath.IsAbs(path) {
@@ -73,42 +74,49 @@ func (r *resolver) selected(text string) ([]string, error) {
 	dir, pattern := filepath.Split(path)
 	_, malformed := filepath.Match(pattern, "")
 	selects := func(name string) bool { matched, _ := filepath.Match(pattern, name); return matched }
+	whole := false // a directory, not a pattern
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		dir, selects, malformed = path, isYAML, nil
+		dir, selects, malformed, whole = path, isYAML, nil, true
 	}
 	if malformed != nil {
-		return nil, errors.New("is not a pattern; close each [ with ]")
+		return found, errors.New("is not a pattern; close each [ with ]")
 	}
-	paths, err := list(cmp.Or(dir, "."), selects)
+	found, err = list(cmp.Or(dir, "."), selects)
+	if !whole {
+		found.Skipped = nil // A pattern is there to leave files out.
+	}
 	switch {
 	case err != nil && strings.ContainsAny(dir, "*?["):
-		return nil, errors.New("has a wildcard before the last slash, which is not supported; " + r.namesFiles())
+		return found, errors.New("has a wildcard before the last slash, which is not supported; " + r.namesFiles())
 	case err != nil:
-		return nil, fmt.Errorf("%w; %s", err, r.namesFiles())
-	case len(paths) == 0:
-		return nil, errors.New("names no file; " + r.namesFiles())
-	case len(paths) > maxFiles:
-		return nil, fmt.Errorf("names more than %d files; are all of them configurations?", maxFiles)
+		return found, fmt.Errorf("%w; %s", err, r.namesFiles())
+	case len(found.Read) == 0:
+		return found, errors.New("names no file; " + r.namesFiles())
+	case len(found.Read) > maxFiles:
+		return found, fmt.Errorf("names more than %d files; are all of them configurations?", maxFiles)
 	}
-	return paths, nil
+	return found, nil
 }
 
-// list returns the files of a directory with a name that is selected and not hidden. It
-// returns a file with several names once, under the first.
-func list(dir string, selects func(name string) bool) ([]string, error) {
+// list returns the files of a directory that are not hidden: those with a name that is
+// selected, and the others. It returns a file with several names once, under the first.
+func list(dir string, selects func(name string) bool) (found SourceFiles, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	var paths []string
 	seen := map[string]bool{}
 	for _, e := range entries {
 		path, hidden := filepath.Join(dir, e.Name()), strings.HasPrefix(e.Name(), ".")
-		if !hidden && selects(e.Name()) && first(seen, path) {
-			paths = append(paths, path)
+		switch {
+		case hidden:
+		case !selects(e.Name()):
+			found.Skipped = append(found.Skipped, path)
+		case first(seen, path):
+			found.Read = append(found.Read, path)
 		}
 	}
-	return paths, nil
+	return found, nil
 }
 
 func isYAML(name string) bool {

@@ -97,6 +97,30 @@ func TestSourcesInFiles(t *testing.T) {
 	}
 }
 
+func TestWhichFilesAreReadAndSkipped(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"conf.d/b.yaml": oneSource("beta"), "conf.d/a.yml": oneSource("acme"), "conf.d/c.yaml": "-> b.yaml",
+		"conf.d/.d.yaml": "hidden", "conf.d/e.yaml.off": "off", "conf.d/below/f.yaml": "below",
+	})
+	at := func(names ...string) (paths []string) {
+		for _, name := range names {
+			paths = append(paths, filepath.Join(dir, "conf.d", name))
+		}
+		return paths
+	}
+	for sources, files := range map[string]*config.SourceFiles{
+		"conf.d":        {Read: at("a.yml", "b.yaml"), Skipped: at("below", "e.yaml.off")},
+		"conf.d/*.yaml": {Read: at("b.yaml")},
+		strings.TrimPrefix(oneSource("acme"), "sources:"): nil,
+	} {
+		c, err := in(dir, "sources: "+sources+screen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, files, c.SourceFiles)
+	}
+}
+
 // TestAFileIsReadAsTheListIs compares a list with the same list in files.
 func TestAFileIsReadAsTheListIs(t *testing.T) {
 	data, err := os.ReadFile("testdata/full.yaml")
@@ -108,6 +132,8 @@ func TestAFileIsReadAsTheListIs(t *testing.T) {
 	first, second, _ := strings.Cut(list, "\n  - name: beta")
 	dir := tree(t, map[string]string{"1.yaml": first, "2.yaml": "sources:\n  - name: beta" + second})
 	got := parse(t, "sources: "+dir+"\nstate:"+rest, vars)
+	want(t, &config.SourceFiles{Read: []string{filepath.Join(dir, "1.yaml"), filepath.Join(dir, "2.yaml")}}, got.SourceFiles)
+	got.SourceFiles = nil
 	want(t, parse(t, string(data), vars), got)
 }
 

@@ -21,6 +21,10 @@ import (
 // Names become names of files, labels of metrics and ids of transactions.
 var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 
+// leastPublishTimeout is the least time that a Publish to a healthy destination needs: a
+// connection, a TLS handshake and an answer from far away.
+const leastPublishTimeout = time.Second
+
 // among looks up a word in a list of known ones.
 func among[T any](r *report, path, what, word string, all []T, name func(T) string) (T, bool) {
 	i := slices.IndexFunc(all, func(a T) bool { return name(a) == word })
@@ -54,6 +58,7 @@ type resolver struct {
 	report  *report
 	decoder *decoder
 	kinds   Kinds
+	files   *SourceFiles // that sources names, once they are known
 }
 
 // config returns the configuration. It is valid only if there is no problem.
@@ -68,7 +73,7 @@ func (r *resolver) config(doc document) *Config {
 	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, or remove the key", setting.Size(LeastMemory))
 	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
 	nodes := r.sourceNodes(doc.Sources)
-	c.Sources = sources(nodes)
+	c.Sources, c.SourceFiles = sources(nodes), r.files
 	r.catalogues(c.Sources, nodes, doc.Catalogue)
 	c.Sinks = r.sinks(doc.Sinks, c.Sources)
 	r.unfollowed(c.Sources, nodes, c.Sinks)
@@ -151,7 +156,7 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 		PublishTimeout: e.PublishTimeout.Std(),
 		MaxRejects:     e.MaxRejects,
 	}
-	r.report.check(s.PublishTimeout > 0, join(path, "publish_timeout"), "is 0; write a duration such as 1m")
+	r.report.check(s.PublishTimeout >= leastPublishTimeout, join(path, "publish_timeout"), "is less than %s, so most Publishes would be abandoned; write a duration such as 1m", leastPublishTimeout)
 	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
 	r.report.validate(path, reflect.ValueOf(&s.Prepare).Elem())
 	r.about(path, e, &s, sources)
