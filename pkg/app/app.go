@@ -164,7 +164,7 @@ func (c *command) root() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          usage(cobra.NoArgs),
 		// A command that sets a hook of its own replaces this one, so none may.
-		PersistentPreRunE: refuseEmpty,
+		PersistentPreRunE: checkFlags,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(c.stdin)
@@ -177,15 +177,27 @@ func (c *command) root() *cobra.Command {
 	return root
 }
 
-// refuseEmpty refuses a flag with an empty value, such as --sink "$SINK" without that
-// variable. The command would run as if the flag were not there.
-func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
+// checkFlags refuses a flag with an empty value, such as --sink "$SINK" without that
+// variable: the command would run as if the flag were not there. It also refuses
+// numbers and durations below zero, which no flag takes.
+func checkFlags(cmd *cobra.Command, _ []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && f.Value.String() == "" {
-			err = usageError{fmt.Errorf("--%s is empty; write a value, or leave the flag out", f.Name), cmd.CommandPath()}
+		text, kind := f.Value.String(), f.Value.Type()
+		number := kind == "int" || kind == "float64" || kind == "duration"
+		switch {
+		case err != nil:
+		case text == "" || text == "[]":
+			err = fmt.Errorf("--%s is empty; write a value, or leave the flag out", f.Name)
+		case number && strings.HasPrefix(text, "-"):
+			err = fmt.Errorf("--%s is %s; write 0 or more", f.Name, text)
+		case kind == "float64" && (text == "NaN" || text == "+Inf"):
+			err = fmt.Errorf("--%s is %s; write a number", f.Name, text)
 		}
 	})
-	return err
+	if err != nil {
+		return usageError{err, cmd.CommandPath()}
+	}
+	return nil
 }
 
 // usageError is an error in the arguments.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -32,7 +33,17 @@ func (c *command) checkpointList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list -c FILE",
 		Short: "Show each lane's position; sluice may be running",
-		Args:  usage(cobra.NoArgs),
+		Long: `Show each lane's position; sluice may be running.
+
+NEWEST EVENT is the time of the newest event that was delivered. COMPLETE UNTIL is
+the time until which everything listed was delivered, late events included. It may
+be some minutes old on a lane that keeps up, since a source looks for late events
+now and then only. SAVED is when the position was last saved; an idle lane saves it
+once a minute. How far a lane lags behind its log is on the status page
+and in the metric sluice_lag_seconds.
+
+IN is where the position is kept: the state's directory, a topic, or the sink.`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
 			if err != nil {
@@ -57,7 +68,13 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LANE\tNEWEST EVENT\tCOMPLETE UNTIL\tBEHIND\tSAVED\tIN\tOWNER")
+	row := func(cells ...string) {
+		if positions.topic == nil { // One process runs all lanes.
+			cells = cells[:len(cells)-1]
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
+	}
+	row("LANE", "NEWEST EVENT", "COMPLETE UNTIL", "SAVED", "IN", "OWNER")
 	var unusable []error
 	for _, l := range cfg.Lanes() {
 		saved := positions.look(ctx, l)
@@ -65,11 +82,11 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		switch {
 		case err != nil:
 			unusable = append(unusable, err)
-			fmt.Fprintf(table, "%s\tunusable\t-\t-\t%s\t%s\t%s\n", l.Name, when(saved.Saved), saved.Path, positions.owner(l))
+			row(l.Name, "unusable", "-", ago(saved.Saved), positions.place(saved), positions.owner(l))
 		case saved.Position == nil:
-			fmt.Fprintf(table, "%s\t-\t-\t-\tnever\t-\t%s\n", l.Name, positions.owner(l))
+			row(l.Name, "-", "-", "never", "-", positions.owner(l))
 		default:
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, when(d.Event), when(d.Through), behind(d.Through), when(saved.Saved), saved.Path, positions.owner(l))
+			row(l.Name, when(d.Event), completeUntil(d), ago(saved.Saved), positions.place(saved), positions.owner(l))
 		}
 	}
 	former, err := positions.former(ctx, cfg)
@@ -77,7 +94,7 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		unusable = append(unusable, err)
 	}
 	for _, s := range former {
-		fmt.Fprintf(table, "%s\tnot in the configuration\t-\t-\t%s\t%s\t-\n", s.Lane, when(s.Saved), s.Path)
+		row(s.Lane, "not in the configuration", "-", ago(s.Saved), positions.place(s), "-")
 	}
 	return errors.Join(append(unusable, table.Flush())...)
 }
@@ -93,12 +110,12 @@ func describe(src source.Source, saved checkpoint.Checkpoint) (source.Descriptio
 	return d, err
 }
 
-// behind is how long ago through was; "-" if there is none.
-func behind(through time.Time) string {
-	if through.IsZero() {
-		return "-"
+// completeUntil writes the time until which everything was delivered.
+func completeUntil(d source.Description) string {
+	if d.Event.IsZero() && d.Through.IsZero() {
+		return "the beginning"
 	}
-	return max(0, time.Since(through)).Round(time.Second).String()
+	return when(d.Through)
 }
 
 func (c *command) checkpointSet() *cobra.Command {
@@ -208,7 +225,7 @@ func place(src source.Source, saved checkpoint.Checkpoint) string {
 	case saved.Position == nil:
 		return "none"
 	}
-	text := fmt.Sprintf("newest event %s, complete until %s", when(d.Event), when(d.Through))
+	text := fmt.Sprintf("newest event %s, complete until %s", when(d.Event), completeUntil(d))
 	if !d.Awaits.IsZero() {
 		text += fmt.Sprintf(", events since %s were listed and not delivered", when(d.Awaits))
 	}

@@ -56,13 +56,18 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	var rows []string
+	inFiles := map[string]bool{}
 	for _, l := range lanes {
+		inFiles[l.Name] = true
 		rows = append(rows, letterRow(l, fmt.Sprintf("file of %d bytes", l.Bytes)))
 	}
 	var errs []error
 	for _, l := range cfg.Lanes() {
 		where := lettersInKafka(cfg, l)
 		if where == "" {
+			if !inFiles[l.Name] {
+				rows = append(rows, letterRow(deadletter.Lane{Name: l.Name}, "-"))
+			}
 			continue
 		}
 		found := deadletter.Lane{Name: l.Name}
@@ -79,11 +84,14 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 		}
 		rows = append(rows, letterRow(found, where))
 	}
-	return c.printLetters("LANE\tLETTERS\tOLDEST\tNEWEST\tUNREADABLE\tKEPT", rows, errs)
+	return c.printLetters("LANE\tLETTERS\tOLDEST\tNEWEST\tKEPT", rows, errs)
 }
 
 func letterRow(l deadletter.Lane, where string) string {
-	return fmt.Sprintf("%s\t%d\t%s\t%s\t%d\t%s", l.Name, l.Letters, when(l.Oldest), when(l.Newest), l.Unreadable, where)
+	if l.Unreadable > 0 {
+		where += fmt.Sprintf(", %d unreadable", l.Unreadable)
+	}
+	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s", l.Name, l.Letters, when(l.Oldest), when(l.Newest), where)
 }
 
 // printLetters prints a table of what could be read. It prints "no dead letters" only if

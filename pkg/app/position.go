@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -34,6 +35,7 @@ func openLedger(ctx context.Context, l config.Lane, log zerolog.Logger) (sink.Le
 
 // positionReader reads positions. It takes no lane, so sluice may be running.
 type positionReader struct {
+	dir    string                  // the state directory
 	saved  []checkpoint.Checkpoint // in the state directory
 	topic  *checkpoint.Topic       // nil: the state is a directory
 	name   string                  // of the topic
@@ -51,7 +53,7 @@ func openPositions(cfg *config.Config) (*positionReader, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
 		return nil, err
 	}
-	return &positionReader{saved: saved}, nil
+	return &positionReader{dir: cfg.State.Dir, saved: saved}, nil
 }
 
 // openPositionsAndOwners also asks which replica runs each lane.
@@ -102,6 +104,14 @@ func (r *positionReader) look(ctx context.Context, l config.Lane) checkpoint.Che
 		return r.saved[i]
 	}
 	return checkpoint.Checkpoint{Lane: l.Name}
+}
+
+// place names where a position is kept; all files of the state directory are one place.
+func (r *positionReader) place(found checkpoint.Checkpoint) string {
+	if r.topic == nil && filepath.Dir(found.Path) == filepath.Clean(r.dir) {
+		return r.dir
+	}
+	return found.Path
 }
 
 // owner names the replica that runs a lane.

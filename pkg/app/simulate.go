@@ -19,6 +19,7 @@ import (
 
 func (c *command) simulate() *cobra.Command {
 	var config simulator.Config
+	var organizations []string
 	var listen, scenario string
 	cmd := &cobra.Command{
 		Use:   "simulate",
@@ -27,22 +28,30 @@ func (c *command) simulate() *cobra.Command {
 
 Accepts any credentials unless some are given. Flags choose between behaviours
 that the API leaves open. A scenario plays a fault that happens in the field.
+With several organizations each has a log of its own.
 
 To follow the log, give a source the key "url: http://127.0.0.1:8080".`,
 		Example: `  sluice simulate --events 1000 --rate 1
   sluice simulate --scenario list
-  sluice simulate --scenario late-events --organization acme`,
+  sluice simulate --scenario late-events --organization acme
+  sluice simulate --organization acme,globex`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if scenario == "list" {
 				_, err := io.WriteString(c.stdout, scenarios())
 				return err
 			}
-			server := simulator.New(config)
-			if err := apply(server, scenario); err != nil {
-				return usageError{err, cmd.CommandPath()}
+			logs := logsOf{}
+			for _, name := range organizations {
+				config.Organization = name
+				server := simulator.New(config)
+				if err := apply(server, scenario); err != nil {
+					return usageError{err, cmd.CommandPath()}
+				}
+				logs[name] = server
+				config.Seed++
 			}
-			return c.serve(cmd.Context(), listen, server)
+			return c.serve(cmd.Context(), listen, logs)
 		},
 	}
 	f := cmd.Flags()
@@ -55,7 +64,7 @@ To follow the log, give a source the key "url: http://127.0.0.1:8080".`,
 	f.DurationVar(&config.Latency, "latency", 0, "how long each answer takes")
 	f.IntVar(&config.RequestsPerMinute, "requests-per-minute", 600, "answer 429 beyond this many requests; 0 means no limit")
 	f.BoolVar(&config.Tame, "tame", false, "leave out hostile strings")
-	f.StringVar(&config.Organization, "organization", "acme", "organization to serve")
+	f.StringSliceVar(&organizations, "organization", []string{"acme"}, "organizations to serve, with commas between them")
 	f.StringVar(&config.ServiceTokenID, "service-token-id", "", "accepted id of a service token")
 	f.StringVar(&config.ServiceToken, "service-token", "", "accepted service token")
 	f.StringVar(&config.AccessToken, "access-token", "", "accepted access token")
@@ -66,6 +75,21 @@ To follow the log, give a source the key "url: http://127.0.0.1:8080".`,
 	textFlag(cmd, &config.Purged, "purged", "answer to a cursor that is gone: 404, 400, 422, empty-page or first-page")
 	textFlag(cmd, &config.Access, "access", "what the credentials may do: granted, 403 or 404")
 	return cmd
+}
+
+// logsOf serves the log of each organization. The log of any of them answers requests
+// for others: it refuses them as the API does.
+type logsOf map[string]*simulator.Server
+
+func (l logsOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if segments := strings.Split(r.URL.Path, "/"); len(segments) > 3 && l[segments[3]] != nil {
+		l[segments[3]].ServeHTTP(w, r)
+		return
+	}
+	for _, one := range l {
+		one.ServeHTTP(w, r)
+		return
+	}
 }
 
 type text interface {

@@ -49,6 +49,20 @@ func when(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// ago writes for people how long ago a time was; "-" for none.
+func ago(t time.Time) string {
+	past := max(0, time.Since(t))
+	switch {
+	case t.IsZero():
+		return "-"
+	case past < time.Hour:
+		return past.Round(time.Second).String() + " ago"
+	case past < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm ago", int(past.Hours()), int(past.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days ago", int(past.Hours())/24)
+}
+
 // quoted writes a word so that a shell reads it as one.
 func quoted(word string) string {
 	plain := func(r rune) bool {

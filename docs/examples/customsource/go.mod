@@ -35,4 +35,6 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
+// A copy of this module elsewhere does not build until this names your clone of Sluice:
+// go mod edit -replace github.com/sluice-siem/sluice=PATH
 replace github.com/sluice-siem/sluice => ../../..
