@@ -9,23 +9,16 @@
 package kafkabroker
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
+	"github.com/sluice-siem/sluice/pkg/internal/counterpart"
 	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
 
@@ -54,18 +47,8 @@ func Start(t testing.TB, dir string, ports ...string) *Broker {
 
 // Start starts the broker again after Kill, and returns once it answers.
 func (b *Broker) Start() error {
-	cmd := exec.Command(script(), append([]string{"start", b.Dir}, b.Ports...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("starting broker: %w: %s", err, stderr.String())
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
-		return fmt.Errorf("starting broker: %w", err)
-	}
-	b.process, err = os.FindProcess(pid)
+	var err error
+	b.process, err = counterpart.Start("kafka", append([]string{b.Dir}, b.Ports...)...)
 	return err
 }
 
@@ -83,27 +66,10 @@ func (b *Broker) Stop(ctx context.Context) error {
 	if err := b.process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stopping broker: %w", err)
 	}
-	gone := func() error {
-		if !ended(b.process.Pid) {
-			return errors.New("it runs on")
-		}
-		return nil
-	}
-	if err := backoff.Retry(gone, backoff.WithContext(backoff.NewConstantBackOff(50*time.Millisecond), ctx)); err != nil {
+	if err := counterpart.Await(ctx, b.process); err != nil {
 		return fmt.Errorf("stopping broker: %w", err)
 	}
 	return nil
-}
-
-// ended reports whether a process is gone, or waits to be reaped by whoever has
-// adopted it. Its state follows its name in parentheses: proc_pid_stat(5).
-func ended(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true
-	}
-	behind := stat[bytes.LastIndexByte(stat, ')')+1:]
-	return bytes.HasPrefix(behind, []byte(" Z"))
 }
 
 // Address is that of the plaintext listener.
@@ -128,11 +94,5 @@ func FreePorts(t testing.TB, n int) []string {
 
 // Tool is one of Kafka's own commands, by the name of its class.
 func Tool(ctx context.Context, class string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, script(), append([]string{"tool", class}, args...)...)
-}
-
-// script stands at the root of the project, of which this file is a part.
-func script() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../../../.ci/kafka/kafka")
+	return exec.CommandContext(ctx, counterpart.Script("kafka"), append([]string{"tool", class}, args...)...)
 }

@@ -23,16 +23,22 @@ type object = map[string]any
 // the fields that the encoder may write. The template has each of them, with the type
 // that ECS gives it, and no other. With -update the test writes the properties.
 func TestElasticTemplateMapsEveryField(t *testing.T) {
-	template := readJSON[object](t, elasticTemplate)
+	checkProperties(t, elasticTemplate, properties(t))
+}
+
+// checkProperties compares the properties of a template. With -update it writes them.
+func checkProperties(t *testing.T, path string, properties object) {
+	t.Helper()
+	template := readJSON[object](t, path)
 	mappings := template["template"].(object)["mappings"].(object)
-	mappings["properties"] = properties(t)
+	mappings["properties"] = properties
 	var want bytes.Buffer
 	enc := json.NewEncoder(&want)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(template); err != nil {
 		t.Fatal(err)
 	}
-	golden.Check(t, "../"+elasticTemplate, want.String())
+	golden.Check(t, "../"+path, want.String())
 }
 
 // properties returns the mappings of all fields that judge accepts.
@@ -123,8 +129,11 @@ func TestElasticTemplateWins(t *testing.T) {
 
 // TestElasticPipelineNamesRequiredFields requires that every record has the fields that
 // the id is made of. Without such a field, different events would have the same id.
-func TestElasticPipelineNamesRequiredFields(t *testing.T) {
-	pipeline := readJSON[struct{ Processors []map[string]object }](t, elasticPipeline)
+func TestElasticPipelineNamesRequiredFields(t *testing.T) { checkPipeline(t, elasticPipeline) }
+
+func checkPipeline(t *testing.T, path string) {
+	t.Helper()
+	pipeline := readJSON[struct{ Processors []map[string]object }](t, path)
 	fingerprints := 0
 	for _, processor := range pipeline.Processors {
 		fingerprint, ok := processor["fingerprint"]
