@@ -3,6 +3,7 @@ package rsyslogd
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"text/template"
 )
 
@@ -24,10 +25,14 @@ template(name="object" type="list" option.jsonf="on") {
 	property(outname="structured" name="structured-data" format="jsonf")
 	property(outname="text" name="msg" format="jsonf")
 }
+template(name="raw" type="string" string="%rawmsg%")
 template(name="line" type="string" string="%msg%\n")
 
 ruleset(name="messages"{{if .Direct}} queue.type="Direct"{{end}}) {
 	action(type="omfile" file="{{.Dir}}/messages" template="object")
+{{- range $template, $to := .Forward}}
+	action(type="omfwd" target="{{$to.Host}}" port="{{$to.Port}}" protocol="tcp" tcp_framing="octet-counted" template="{{$template}}")
+{{- end}}
 }
 
 input(type="imtcp" address="127.0.0.1" port="{{.TCP}}" ruleset="messages")
@@ -43,14 +48,25 @@ input(type="imrelp" address="127.0.0.1" port="{{.RELPTLS}}" ruleset="messages"
 action(type="omfile" file="{{.Dir}}/log" template="line")
 `))
 
+type destination struct{ Host, Port string }
+
 func (d *Daemon) configuration(c Config) ([]byte, error) {
+	forward := map[string]destination{}
+	for template, address := range c.Forward {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("forwarding with %s: %w", template, err)
+		}
+		forward[template] = destination{host, port}
+	}
 	var b bytes.Buffer
 	err := configuration.Execute(&b, struct {
 		Dir                          string
 		Direct                       bool
 		AbortOver                    int
+		Forward                      map[string]destination
 		TCP, TLS, UDP, RELP, RELPTLS int
-	}{d.dir, c.Direct, c.AbortOver, d.ports.tcp.number, d.ports.tls.number, d.ports.udp.number, d.ports.relp.number, d.ports.relpTLS.number})
+	}{d.dir, c.Direct, c.AbortOver, forward, d.ports.tcp.number, d.ports.tls.number, d.ports.udp.number, d.ports.relp.number, d.ports.relpTLS.number})
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration of rsyslogd: %w", err)
 	}

@@ -35,6 +35,11 @@ type Config struct {
 	// AbortOver is the largest message in bytes. Over a larger one imrelp ends the
 	// connection and drops the message. 0: 8 KiB, and larger messages are cut.
 	AbortOver int
+
+	// Forward is where messages go from here, over TCP with octet counting, beside the
+	// file. The key is the name of a template: one of rsyslog's, or raw, which is %rawmsg%.
+	// The value is host and port.
+	Forward map[string]string
 }
 
 // Daemon is an rsyslogd. It keeps its addresses when it is started again.
