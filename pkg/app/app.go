@@ -13,6 +13,8 @@
 //   - one file for each command, named after it: demo, run, check, tail, map,
 //     checkpoint, deadletter, simulate, health, version. checkpoint_rename.go,
 //     deadletter_redrive.go and explain.go (map --explain) hold a part of a command.
+//   - what check and run agree on: finding.go says what a finding is, preflight.go lists
+//     those of this machine, check.go those of sources and destinations
 //   - lanes: lane.go wires one lane of a configuration, builder.go builds each lane of
 //     run when it starts, screen.go makes the lanes of demo and tail, memory_limit.go
 //     limits the heap to what the lanes need
@@ -234,8 +236,19 @@ func report(w io.Writer, err error) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "sluice: error: %s\n", printable(err.Error()))
-	if hint := failure.Hint(err); hint != "" {
+	var refused refusal
+	if errors.As(err, &refused) {
+		for _, f := range refused {
+			reportOne(w, f.about+": "+f.text, f.hint)
+		}
+		return
+	}
+	reportOne(w, err.Error(), failure.Hint(err))
+}
+
+func reportOne(w io.Writer, text, hint string) {
+	fmt.Fprintf(w, "sluice: error: %s\n", printable(text))
+	if hint != "" {
 		fmt.Fprintf(w, "sluice: hint: %s\n", printable(hint))
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
-	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -28,9 +27,14 @@ func (c *command) check() *cobra.Command {
 		Use:   "check -c FILE",
 		Short: "Check whether the configuration would work",
 		Long: `Check whether the configuration would work: its keys, the credentials and their
-permission, the order of the log, where, enrich and redact, and every sink.
-Prints one line for each finding. Writes nothing and does not disturb a running
-sluice.`,
+permission, the order of the log, where, enrich and redact, and every sink. Looks
+for all that run needs to start, such as the state directory and admin.listen.
+
+Prints one line for each finding: ok, note, warn or FAILED; then a summary. run logs
+the same warnings when it starts, and refuses to start for the same failures on
+this machine. Writes nothing and does not disturb a running sluice.
+
+Colours the marks on a terminal, unless NO_COLOR is set.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -45,109 +49,88 @@ sluice.`,
 	return cmd
 }
 
-func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest bool) (err error) {
-	log := zerolog.Nop()
-	c.finding("configuration", "valid", nil)
-	failed := 0
-	opened, err := openSources(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, opened.close()) }()
+func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest bool) error {
+	sheet := newSheet(c.stdout)
+	sheet.print(found("configuration", "valid", nil))
+	here := preflight(ctx, cfg)
+	sheet.print(here...)
 	for _, s := range cfg.Sources {
-		text, err := within(ctx, opened[s.Name].Check)
-		failed += c.finding("source "+s.Name, text, err)
+		sheet.print(checkSource(ctx, s)...)
 	}
-	checks := 1 + len(cfg.Sources) + len(cfg.Lanes())
 	for _, s := range cfg.Sinks {
 		if s.Prepare.IsSet() {
 			text, err := checkPreparation(cfg, s)
-			failed += c.finding("sink "+s.Name, text, err)
-			checks++
+			sheet.print(found("sink "+s.Name, text, err))
 		}
 	}
 	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
 		text, err := checkState(ctx, cfg, shared)
-		failed += c.finding("state", text, err)
-		checks++
+		here = append(here, found("state", text, err))
+		sheet.print(here[len(here)-1])
 	}
-	var works []config.Lane
+	works := noneFailed(here)
 	for _, l := range cfg.Lanes() {
-		text, err := checkSink(ctx, l, sendTest, log)
-		if c.finding("lane "+l.Name, text, err) == 0 {
-			works = append(works, l)
-		}
+		list := checkLane(ctx, l, sendTest)
+		works = works && noneFailed(list)
+		sheet.print(list...)
 	}
-	failed += len(cfg.Lanes()) - len(works)
-	lost, err := c.checkPositions(ctx, cfg, works)
-	if err != nil {
-		return err
+	if works { // What failed may hold a position.
+		sheet.print(checkPositions(ctx, cfg)...)
+		sheet.print(formerInKafka(ctx, cfg)...)
 	}
-	if err := c.noteFormerLetters(cfg); err != nil {
-		return err
-	}
-	failed, checks = failed+lost, checks+lost
-	if failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", failed, checks)
+	sheet.summarize(len(cfg.Sources), len(cfg.Lanes()))
+	if n := sheet.count[failed]; n > 0 {
+		return fmt.Errorf("%d of %d checks failed", n, n+sheet.count[ok])
 	}
 	return nil
 }
 
-// checkPositions reports lanes that lost their position, and positions of lanes that
-// are not in the configuration. It prints nothing if there are none.
-func (c *command) checkPositions(ctx context.Context, cfg *config.Config, lanes []config.Lane) (lost int, err error) {
-	if len(lanes) < len(cfg.Lanes()) {
-		return 0, nil // The sink of a failed lane may hold its position.
+func checkSource(ctx context.Context, s config.Source) []finding {
+	var heard warnings
+	text, err := askSource(ctx, s, heard.log())
+	return heard.below(found("source "+s.Name, text, err))
+}
+
+func askSource(ctx context.Context, s config.Source, log zerolog.Logger) (text string, err error) {
+	opened, err := s.Type.Open(ctx, source.OpenEnv{Source: s.Name, Log: log}, s.Settings)
+	if err != nil {
+		return "", err
 	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return within(ctx, opened.Check)
+}
+
+func checkLane(ctx context.Context, l config.Lane, sendTest bool) []finding {
+	var heard warnings
+	text, err := checkSink(ctx, l, sendTest, heard.log())
+	return heard.below(found("lane "+l.Name, text, err))
+}
+
+// checkPositions finds lanes that lost their position.
+func checkPositions(ctx context.Context, cfg *config.Config) (list []finding) {
 	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err != nil {
-		return 0, err
+		return []finding{found("positions", "", err)}
 	}
-	defer func() { err = errors.Join(err, positions.close()) }()
-	for _, l := range lanes {
+	for _, l := range cfg.Lanes() {
 		saved := positions.look(ctx, l)
 		if saved.Err == nil && saved.Position == nil {
 			saved.Err = positions.wasLost(ctx, cfg, l)
 		}
 		if saved.Err != nil {
-			lost += c.finding("position of lane "+l.Name, "", saved.Err)
+			list = append(list, found("position of lane "+l.Name, "", saved.Err))
 		}
 	}
-	former, err := positions.former(ctx, cfg)
-	for _, f := range former {
-		fmt.Fprintf(c.stdout, "note   lane %s: not in the configuration, but its position is in %s\n       hint: %s\n",
-			printable(f.Lane), printable(f.Path), printable(renameHint(cfg, f.Lane, "position")))
+	if err := positions.close(); err != nil {
+		list = append(list, found("positions", "", err))
 	}
-	return lost, err
-}
-
-// noteFormerLetters reports dead letters of lanes that are not in the configuration.
-func (c *command) noteFormerLetters(cfg *config.Config) error {
-	former, err := formerLetters(cfg)
-	for _, l := range former {
-		fmt.Fprintf(c.stdout, "note   lane %s: not in the configuration, but %s holds %d dead letters of it, and %d lines that cannot be read\n       hint: %s\n",
-			printable(l.Name), printable(cfg.DeadLetters.Dir), l.Letters, l.Unreadable, printable(renameHint(cfg, l.Name, "dead letters")))
-	}
-	return err
+	return list
 }
 
 func within(ctx context.Context, check func(context.Context) (string, error)) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	return check(ctx)
-}
-
-// finding prints a line, with a hint below it. It returns 1 for a failure, 0 otherwise.
-func (c *command) finding(what, text string, err error) int {
-	if err == nil {
-		fmt.Fprintf(c.stdout, "ok     %s: %s\n", what, printable(text))
-		return 0
-	}
-	fmt.Fprintf(c.stdout, "FAILED %s: %s\n", what, printable(err.Error()))
-	if hint := failure.Hint(err); hint != "" {
-		fmt.Fprintf(c.stdout, "       hint: %s\n", printable(hint))
-	}
-	return 1
 }
 
 // checkPreparation opens what enrich and redact need. It describes what is done to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -91,38 +92,60 @@ func lanesInSink(ctx context.Context, l config.Lane) (found []checkpoint.Checkpo
 	return found, err
 }
 
-// logFormerInKafka logs the former lanes whose positions are in Kafka. openFiles logs
-// those of the state directory.
-func logFormerInKafka(ctx context.Context, cfg *config.Config, log zerolog.Logger) {
+// formerInKafka finds the former lanes whose positions are in Kafka.
+func formerInKafka(ctx context.Context, cfg *config.Config) (list []finding) {
 	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err == nil {
 		positions.saved = nil
 		var former []checkpoint.Checkpoint
 		former, err = positions.former(ctx, cfg)
 		err = errors.Join(err, positions.close())
-		logFormer(former, cfg, log)
+		list = formerFindings(former, cfg)
 	}
-	if err != nil && ctx.Err() == nil {
-		log.Warn().Err(err).Str("hint", failure.Hint(err)).Msg("could not list the positions of lanes that are not in the configuration")
-	}
+	return append(list, notListed("positions", err)...)
 }
 
-func logFormer(former []checkpoint.Checkpoint, cfg *config.Config, log zerolog.Logger) {
+// formerInFiles finds the former lanes whose positions are in the state directory.
+func formerInFiles(cfg *config.Config) []finding {
+	saved, err := checkpoint.List(cfg.State.Dir)
+	if errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
+		err = nil
+	}
+	return append(formerFindings(formerIn(cfg, saved), cfg), notListed("positions", err)...)
+}
+
+func formerFindings(former []checkpoint.Checkpoint, cfg *config.Config) (list []finding) {
 	for _, f := range former {
-		log.Warn().Str("lane", f.Lane).Str("saved_in", f.Path).Str("hint", renameHint(cfg, f.Lane, "position")).
-			Msg("found the position of a lane that is not in the configuration")
+		list = append(list, finding{
+			about: "lane " + f.Lane, mark: warning,
+			text: "not in the configuration, but its position is in " + f.Path, hint: renameHint(cfg, f.Lane, "position"),
+		})
 	}
+	return list
 }
 
-func logFormerLetters(cfg *config.Config, log zerolog.Logger) {
+// lettersOfFormer finds dead letters of former lanes in files.
+func lettersOfFormer(cfg *config.Config) (list []finding) {
 	former, err := formerLetters(cfg)
-	if err != nil {
-		log.Warn().Err(err).Str("hint", failure.Hint(err)).Msg("could not list the dead letters of lanes that are not in the configuration")
+	for _, l := range former {
+		list = append(list, finding{
+			about: "lane " + l.Name, mark: warning,
+			text: fmt.Sprintf("not in the configuration, but %s holds %d dead letters of it, and %d lines that cannot be read", cfg.DeadLetters.Dir, l.Letters, l.Unreadable),
+			hint: renameHint(cfg, l.Name, "dead letters"),
+		})
 	}
-	for _, f := range former {
-		log.Warn().Str("lane", f.Name).Int("letters", f.Letters).Int("unreadable", f.Unreadable).Str("saved_in", cfg.DeadLetters.Dir).
-			Str("hint", renameHint(cfg, f.Name, "dead letters")).Msg("found dead letters of a lane that is not in the configuration")
+	return append(list, notListed("dead letters", err)...)
+}
+
+// notListed finds that some former lanes may be unknown.
+func notListed(what string, err error) []finding {
+	if err == nil {
+		return nil
 	}
+	return []finding{{
+		about: "lanes that are not in the configuration", mark: warning,
+		text: "their " + what + " could not be listed: " + err.Error(), hint: failure.Hint(err),
+	}}
 }
 
 // renameHint says how to move what a former lane left. It names the new lane if only one

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -75,6 +76,13 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	if once && cfg.State.Type != "file" {
 		return usageError{errors.New("--once needs state.type file: with kafka, no replica knows when all lanes have caught up"), "sluice run"}
 	}
+	there := preflight(ctx, cfg)
+	for _, f := range there {
+		f.log(log)
+	}
+	if err := refusals(there); err != nil {
+		return err
+	}
 	store, err := openState(cfg, log)
 	if err != nil {
 		return err
@@ -100,8 +108,19 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },
-		func(ctx context.Context) error { logFormerInKafka(ctx, cfg, log); return nil },
+		func(ctx context.Context) error { return logFormerInKafka(ctx, cfg, log) },
 		func(ctx context.Context) error { return b.stock.Watch(ctx, log) })
+}
+
+// logFormerInKafka logs what only Kafka can tell, which must not delay the lanes.
+func logFormerInKafka(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
+	former := formerInKafka(ctx, cfg)
+	for _, f := range former {
+		if ctx.Err() == nil {
+			f.log(log)
+		}
+	}
+	return nil
 }
 
 // listenError is the reason why the admin server cannot listen.

@@ -33,7 +33,7 @@ func openState(cfg *config.Config, log zerolog.Logger) (state, error) {
 	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
 		return newReplica(*shared, log), nil
 	}
-	return openFiles(cfg, log)
+	return openFiles(cfg)
 }
 
 // files is the state of an instance that runs all lanes: two directories.
@@ -44,7 +44,7 @@ type files struct {
 	before  []string // lanes that had a checkpoint when the directory was opened
 }
 
-func openFiles(cfg *config.Config, log zerolog.Logger) (*files, error) {
+func openFiles(cfg *config.Config) (*files, error) {
 	dir, err := checkpoint.Open(cfg.State.Dir)
 	if err != nil {
 		return nil, err
@@ -52,11 +52,6 @@ func openFiles(cfg *config.Config, log zerolog.Logger) (*files, error) {
 	letters, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
-	}
-	for _, warning := range []string{dir.Warning(), letters.Warning()} {
-		if warning != "" {
-			log.Warn().Msg(warning)
-		}
 	}
 	saved, err := checkpoint.List(cfg.State.Dir)
 	if err != nil {
@@ -66,8 +61,6 @@ func openFiles(cfg *config.Config, log zerolog.Logger) (*files, error) {
 	for _, s := range saved {
 		opened.before = append(opened.before, s.Lane)
 	}
-	logFormer(formerIn(cfg, saved), cfg, log)
-	logFormerLetters(cfg, log)
 	return opened, nil
 }
 

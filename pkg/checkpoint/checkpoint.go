@@ -53,11 +53,10 @@ var leftover = regexp.MustCompile(`\.json\.\d+\.tmp$`)
 // Dir is a directory of checkpoints, held by this process until Close. Its methods may
 // be called concurrently, but a lane must be saved by one caller at a time.
 type Dir struct {
-	path    string
-	warning string
-	lock    *os.File
-	disk    disk
-	closed  atomic.Bool
+	path   string
+	lock   *os.File
+	disk   disk
+	closed atomic.Bool
 }
 
 // Open locks dir, and creates it with mode 0700 if it is missing. While another process
@@ -66,19 +65,31 @@ type Dir struct {
 func Open(dir string) (*Dir, error) { return open(dir, osDisk{}) }
 
 func open(dir string, disk disk) (*Dir, error) {
-	warning, err := statedir.Open(dir)
-	if err != nil {
+	if err := statedir.Open(dir); err != nil {
 		return nil, fail("open state directory", dir, err)
 	}
 	lock, err := hold(dir)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{path: dir, warning: warning, lock: lock, disk: disk}
+	d := &Dir{path: dir, lock: lock, disk: disk}
 	if err := d.removeLeftovers(); err != nil {
 		return nil, errors.Join(fail("open state directory", dir, err), lock.Close())
 	}
 	return d, nil
+}
+
+// Probe finds out what Open would return, and changes nothing. If Open would create the
+// directory, missing is true. A warning says that other users can read it.
+func Probe(dir string) (missing bool, warning string, err error) {
+	missing, warning, err = statedir.Probe(dir)
+	if err != nil {
+		return missing, "", fail("open state directory", dir, err)
+	}
+	if err := probeHolder(dir); err != nil {
+		return missing, "", err
+	}
+	return missing, warning, nil
 }
 
 func (d *Dir) removeLeftovers() error {
@@ -96,10 +107,6 @@ func (d *Dir) removeLeftovers() error {
 	}
 	return nil
 }
-
-// Warning returns a warning about the directory, such as that other users can read it;
-// empty if there is none.
-func (d *Dir) Warning() string { return d.warning }
 
 // Close unlocks the directory.
 func (d *Dir) Close() error {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
@@ -37,6 +40,40 @@ func hold(dir string) (*os.File, error) {
 		return nil, errors.Join(fail("open state directory", dir, err), f.Close())
 	}
 	return f, nil
+}
+
+// probeHolder returns the error that hold would return. It does not touch the lock of a
+// directory that was closed: nobody can hold that without having signed, except for the
+// moment before, in which a process that starts must get it.
+func probeHolder(dir string) error {
+	path := filepath.Join(dir, lockName)
+	held, err := isHeld(path)
+	if err != nil {
+		return fail("open state directory", dir, err)
+	}
+	if held {
+		return inUse(dir, path)
+	}
+	return nil
+}
+
+func isHeld(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return false, &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
+	}
+	if err := statedir.Access(path, unix.R_OK|unix.W_OK); err != nil {
+		return false, err
+	}
+	if _, signed := readHolder(path); !signed {
+		return false, nil
+	}
+	return statedir.Locked(path)
 }
 
 func sign(f *os.File) error {

@@ -143,13 +143,48 @@ func TestHold(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a directory that others can enter is used with a warning", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if got := open(t, dir).Warning(); !strings.Contains(got, "chmod 0700") {
-			t.Errorf("got warning %q, want the command", got)
-		}
-	})
+}
+
+// TestProbe holds that Probe returns the error of Open, and neither makes nor locks
+// anything.
+func TestProbe(t *testing.T) {
+	for name, prepare := range map[string]func(dir string) error{
+		"a directory":               func(dir string) error { return os.Mkdir(dir, 0o700) },
+		"one that others can enter": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)) },
+		"a missing one":             func(string) error { return nil },
+		"a file":                    func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+		"one that was closed": func(dir string) error {
+			d, err := checkpoint.Open(dir)
+			return errors.Join(err, d.Close())
+		},
+		"a lock that is a link": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("elsewhere", filepath.Join(dir, "lock")))
+		},
+		"one that is held": func(dir string) error {
+			d, err := checkpoint.Open(dir)
+			t.Cleanup(func() { d.Close() })
+			return err
+		},
+		"one whose holder died": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "lock"), []byte(`{"pid":1}`), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			if err := prepare(dir); err != nil {
+				t.Fatal(err)
+			}
+			missing, warning, err := checkpoint.Probe(dir)
+			if missing != (name == "a missing one") || strings.Contains(warning, "chmod 0700") != (name == "one that others can enter") {
+				t.Errorf("got missing %t, warning %q", missing, warning)
+			}
+			d, opened := checkpoint.Open(dir)
+			if fmt.Sprint(err) != fmt.Sprint(opened) || hint(err) != hint(opened) {
+				t.Errorf("Probe: %v\nOpen:  %v", err, opened)
+			}
+			if opened == nil && d.Close() != nil {
+				t.Error("the directory cannot be closed")
+			}
+		})
+	}
 }

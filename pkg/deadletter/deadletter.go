@@ -55,7 +55,6 @@ type Letter = letter.Letter
 type Store struct {
 	dir      string
 	maxBytes int64
-	warning  string
 	disk     disk
 
 	mu     sync.Mutex
@@ -67,16 +66,22 @@ type Store struct {
 func Open(dir string, maxBytes int64) (*Store, error) { return open(dir, maxBytes, osDisk{}) }
 
 func open(dir string, maxBytes int64, disk disk) (*Store, error) {
-	warning, err := statedir.Open(dir)
-	if err != nil {
+	if err := statedir.Open(dir); err != nil {
 		return nil, fail("open dead letters", dir, err)
 	}
-	return &Store{dir: dir, maxBytes: maxBytes, warning: warning, disk: disk, counts: map[string]*counter{}}, nil
+	return &Store{dir: dir, maxBytes: maxBytes, disk: disk, counts: map[string]*counter{}}, nil
 }
 
-// Warning returns a warning about the directory, such as that other users can read it;
-// empty if there is none.
-func (s *Store) Warning() string { return s.warning }
+// Probe finds out what Open would return, and changes nothing. If Open would create the
+// directory, missing is true. A warning says that other users can read it. Probe also
+// returns an error if no letter could be kept there.
+func Probe(dir string) (missing bool, warning string, err error) {
+	missing, warning, err = statedir.Probe(dir)
+	if err != nil {
+		err = fail("open dead letters", dir, err)
+	}
+	return missing, warning, err
+}
 
 // Close closes the files that Count keeps open.
 func (s *Store) Close() error {

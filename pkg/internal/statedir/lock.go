@@ -42,6 +42,21 @@ func TryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Locked reports whether the lock of the file at path is held. For a moment it takes the lock
+// itself, shared: others can ask at the same time, and a TryLock is refused.
+func Locked(path string) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	err = flock(f, unix.LOCK_SH)
+	held := errors.Is(err, ErrLocked)
+	if held {
+		err = nil
+	}
+	return held, errors.Join(err, f.Close())
+}
+
 // Held returns ErrLost unless the file of a lock is still at its path.
 func Held(f *os.File) error {
 	ours, err := f.Stat()
@@ -60,9 +75,11 @@ func Held(f *os.File) error {
 
 // TryLockFile locks an open file, or returns ErrLocked. Two descriptors that were
 // opened apart exclude each other also within one process.
-func TryLockFile(f *os.File) error {
+func TryLockFile(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+func flock(f *os.File, how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

@@ -15,16 +15,84 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open creates dir and its parents if they are missing, with mode 0700. A new
-// directory survives a power loss once Open has returned.
+// Open creates dir and its parents if they are missing, with mode 0700. Open syncs
+// the parent of each directory that it created, so that it survives a power loss.
 //
 // An existing directory keeps its mode: it may be a mounted volume with a mode of
-// its own, or a directory like /var that was named by mistake. If users other than
-// its owner may enter it, warning says so and what to do; otherwise warning is empty.
-func Open(dir string) (warning string, err error) {
-	if err := create(dir); err != nil {
-		return "", err
+// its own, or a directory like /var that was named by mistake.
+func Open(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil {
+		if !info.IsDir() {
+			return notDirectory(dir)
+		}
+		return nil
 	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := Open(parent); err != nil {
+		return err
+	}
+	// Another process may be creating the same directory.
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return Sync(parent)
+}
+
+// Probe finds out what Open would return, and changes nothing. If Open would create the
+// directory, missing is true. If users other than its owner may enter it, warning says so
+// and what to do; otherwise warning is empty. Probe also returns an error if this process
+// could not keep files in the directory.
+func Probe(dir string) (missing bool, warning string, err error) {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, "", probeParent(dir)
+	case err != nil:
+		return false, "", err
+	case !info.IsDir():
+		return false, "", notDirectory(dir)
+	}
+	if err := Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+		return false, "", err
+	}
+	warning, err = loose(dir)
+	return false, warning, err
+}
+
+// probeParent returns the error of creating a directory that is missing.
+func probeParent(dir string) error {
+	// A link that leads nowhere cannot be created again.
+	if _, err := os.Lstat(dir); err == nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("is a symbolic link that leads nowhere")}
+	}
+	parent := filepath.Dir(dir)
+	info, err := os.Stat(parent)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return probeParent(parent)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return notDirectory(parent)
+	}
+	return Access(parent, unix.W_OK|unix.X_OK)
+}
+
+// Access returns an error unless this process may use path as mode says (access(2)). It
+// decides by the effective user and group, as opening the path would.
+func Access(path string, mode uint32) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS); err != nil {
+		return &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	return nil
+}
+
+// loose returns a warning if users other than its owner may enter dir.
+func loose(dir string) (warning string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", err
@@ -36,28 +104,8 @@ func Open(dir string) (warning string, err error) {
 	return "", nil
 }
 
-// create creates the missing part of dir and syncs the parent of each directory
-// that it created.
-func create(dir string) error {
-	info, err := os.Stat(dir)
-	if err == nil {
-		if !info.IsDir() {
-			return &fs.PathError{Op: "open directory", Path: dir, Err: errors.New("is not a directory")}
-		}
-		return nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := create(parent); err != nil {
-		return err
-	}
-	// Another process may be creating the same directory.
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return Sync(parent)
+func notDirectory(path string) error {
+	return &fs.PathError{Op: "open directory", Path: path, Err: errors.New("is not a directory")}
 }
 
 // Sync makes files that were created, renamed or removed in dir survive a power

@@ -16,53 +16,88 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
-func TestOpen(t *testing.T) {
-	t.Run("creates a private directory and its parents", func(t *testing.T) {
-		dir := filepath.Join(t.TempDir(), "a", "b")
-		warning, err := statedir.Open(dir)
-		if err != nil || warning != "" {
-			t.Fatalf("got warning %q, error %v, want neither", warning, err)
+func TestOpenMakesAPrivateDirectoryAndItsParents(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	if err := statedir.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if got, want := mode(t, d), os.FileMode(0o700); got != want {
+			t.Errorf("mode of %s: got %o, want %o", d, got, want)
 		}
-		for _, d := range []string{filepath.Dir(dir), dir} {
-			info, err := os.Stat(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, want := info.Mode().Perm(), os.FileMode(0o700); got != want {
-				t.Errorf("mode of %s: got %o, want %o", d, got, want)
-			}
-		}
-	})
-	t.Run("warns of a directory that others can enter, and keeps its mode", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.Chmod(dir, 0o750); err != nil {
-			t.Fatal(err)
-		}
-		warning, err := statedir.Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(warning, "0750") || !strings.Contains(warning, "chmod 0700 "+dir) {
-			t.Errorf("got warning %q, want the mode and the command", warning)
-		}
-		info, err := os.Stat(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := info.Mode().Perm(), os.FileMode(0o750); got != want {
-			t.Errorf("got mode %o, want %o", got, want)
-		}
-	})
-	t.Run("refuses a file", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := statedir.Open(path); err == nil || !strings.Contains(err.Error(), "is not a directory") {
-			t.Errorf("got error %v, want that it is not a directory", err)
-		}
-	})
+	}
 }
+
+func mode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
+}
+
+// TestProbe holds that Probe finds what Open does, and leaves everything as it was.
+func TestProbe(t *testing.T) {
+	for name, want := range map[string]struct {
+		missing       bool
+		warning, text string // in the warning, in the error
+	}{
+		"private":           {},
+		"link":              {},
+		"loose":             {warning: "has mode 0750, so others than its owner can enter it; chmod 0700 "},
+		"new":               {missing: true},
+		"new/below/it":      {missing: true},
+		"file":              {text: "is not a directory"},
+		"file/below":        {text: "not a directory"},
+		"dangling":          {missing: true, text: "leads nowhere"},
+		"dangling/below":    {missing: true, text: "leads nowhere"},
+		longName + "/below": {text: "file name too long"},
+	} {
+		t.Run(name[:min(20, len(name))], func(t *testing.T) {
+			dir := t.TempDir()
+			makeAll(t, dir)
+			path := filepath.Join(dir, name)
+			missing, warning, err := statedir.Probe(path)
+			if missing != want.missing || !strings.Contains(warning, want.warning) || (warning == "") != (want.warning == "") {
+				t.Errorf("got missing %t, warning %q", missing, warning)
+			}
+			if (err == nil) != (want.text == "") || err != nil && !strings.Contains(err.Error(), want.text) {
+				t.Errorf("got error %v, want %q", err, want.text)
+			}
+			if again, _, _ := statedir.Probe(path); again != missing {
+				t.Error("Probe made something")
+			}
+			opened := statedir.Open(path)
+			if opened == nil {
+				_, opened = os.ReadDir(path)
+			}
+			if (opened == nil) != (err == nil) {
+				t.Errorf("Probe: %v, Open: %v", err, opened)
+			}
+		})
+	}
+	dir := t.TempDir()
+	makeAll(t, dir)
+	if _, _, err := statedir.Probe(filepath.Join(dir, "locked")); (err == nil) != (os.Geteuid() == 0) {
+		t.Errorf("a directory that only root can write to: got error %v", err)
+	}
+}
+
+func makeAll(t *testing.T, dir string) {
+	t.Helper()
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "file"), nil, 0o600), os.Symlink("nowhere", filepath.Join(dir, "dangling")),
+		os.Mkdir(filepath.Join(dir, "private"), 0o700), os.Mkdir(filepath.Join(dir, "loose"), 0o750), os.Chmod(filepath.Join(dir, "loose"), 0o750),
+		os.Mkdir(filepath.Join(dir, "locked"), 0o500), os.Symlink("private", filepath.Join(dir, "link")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var longName = strings.Repeat("x", 300)
 
 func TestFileName(t *testing.T) {
 	for lane, want := range map[string]string{
@@ -120,6 +155,24 @@ func TestLock(t *testing.T) {
 		}
 		if err := second.Close(); err != nil {
 			t.Fatal(err)
+		}
+	})
+	t.Run("can be asked about, and is as before", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		for range 2 {
+			first, err := statedir.TryLock(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held, err := statedir.Locked(path); !held || err != nil {
+				t.Errorf("while it is held: got %t, %v", held, err)
+			}
+			if err := errors.Join(statedir.Held(first), first.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if held, err := statedir.Locked(path); held || err != nil {
+				t.Errorf("once it is closed: got %t, %v", held, err)
+			}
 		}
 	})
 	t.Run("is lost once its file is removed or replaced", func(t *testing.T) {

@@ -11,11 +11,16 @@ import (
 
 // Null reports whether f is the null device, which discards everything.
 func Null(f *os.File) (bool, error) {
-	null, err := os.Stat(os.DevNull)
+	info, err := f.Stat() // f.Fd would make f block
 	if err != nil {
 		return false, err
 	}
-	info, err := f.Stat() // f.Fd would make f block
+	return NullInfo(info)
+}
+
+// NullInfo is Null for a file that is not open.
+func NullInfo(info os.FileInfo) (bool, error) {
+	null, err := os.Stat(os.DevNull)
 	if err != nil {
 		return false, err
 	}

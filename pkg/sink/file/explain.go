@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -44,33 +45,26 @@ func explain(err error, path string) error {
 	return err
 }
 
-// look describes what is at the path. It returns an error if the path can be neither
-// appended to nor created.
-func look(path string) (string, error) {
+// look describes what is at the path, and reports whether it is the null device. It returns
+// an error if the path can be neither appended to nor created.
+func look(path string) (seen string, null bool, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir := filepath.Dir(path)
-		return "will be created", access(dir, unix.W_OK|unix.X_OK)
+		return "will be created", false, statedir.Access(dir, unix.W_OK|unix.X_OK)
 	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if info.IsDir() {
-		return "", &fs.PathError{Op: "append", Path: path, Err: errDirectory}
+		return "", false, &fs.PathError{Op: "append", Path: path, Err: errDirectory}
 	}
-	if err := access(path, unix.W_OK); err != nil {
-		return "", err
+	if err := statedir.Access(path, unix.W_OK); err != nil {
+		return "", false, err
 	}
 	if borrowed(path) || !info.Mode().IsRegular() {
-		return "a pipe or device; whatever reads it must store the records", nil
+		null, err := stdio.NullInfo(info)
+		return "a pipe or device; whatever reads it must store the records", null, err
 	}
-	return fmt.Sprintf("%d bytes; records will be appended", info.Size()), nil
-}
-
-// access checks with the effective user and group, as opening the path would.
-func access(path string, mode uint32) error {
-	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS); err != nil {
-		return &fs.PathError{Op: "access", Path: path, Err: err}
-	}
-	return nil
+	return fmt.Sprintf("%d bytes; records will be appended", info.Size()), false, nil
 }

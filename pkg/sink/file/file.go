@@ -48,9 +48,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -127,7 +130,7 @@ func (f *file) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(buf) > 0 {
 		if err := f.write(ctx, buf); err != nil {
 			// A write that hangs may still read buf.
-			return explain(fmt.Errorf("appending to %s: %w", f.archive.path, err), f.archive.path)
+			return f.explain(fmt.Errorf("appending to %s: %w", f.archive.path, err))
 		}
 	}
 	pool.Put(buf)
@@ -196,11 +199,28 @@ func (f *file) do(j job) {
 // Check reports what is at the path, and whether it could be written to. It does
 // not open it: opening would disturb the reader of a pipe, or create the file.
 func (f *file) Check(context.Context) (string, error) {
-	seen, err := look(f.archive.path)
+	seen, null, err := look(f.archive.path)
 	if err != nil {
-		return "", explain(err, f.archive.path)
+		return "", f.explain(err)
 	}
-	return f.archive.path + ": " + seen, nil
+	if null {
+		f.archive.warnOfNull()
+	}
+	where := f.archive.path
+	if configured := f.archive.settings.Path; !filepath.IsAbs(configured) {
+		where = "path " + configured + " leads to " + where
+	}
+	return where + ": " + seen, nil
+}
+
+// explain adds a hint, which says where a relative path starts.
+func (f *file) explain(err error) error {
+	err = explain(err, f.archive.path)
+	hint, configured := failure.Hint(err), f.archive.settings.Path
+	if dir, none := os.Getwd(); none == nil && hint != "" && !filepath.IsAbs(configured) {
+		err = sink.Hint(err, fmt.Sprintf("%s; path %s is relative, and starts in the working directory, %s", hint, configured, dir))
+	}
+	return err
 }
 
 // Close ends an unfinished Publish and closes the file. If the disk hangs, the file is

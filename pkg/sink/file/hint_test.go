@@ -1,6 +1,7 @@
 package file_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -112,5 +115,33 @@ func TestCheckReturnsTheReason(t *testing.T) {
 	} {
 		_, err := open(t, file.Type, at(c.path)).(sink.Checker).Check(t.Context())
 		wantHint(t, err, c.text, c.hint)
+	}
+}
+
+// TestARelativePath checks that a person learns where a relative path leads.
+func TestARelativePath(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	got, err := open(t, file.Type, at("new.ndjson")).(sink.Checker).Check(t.Context())
+	if want := "path new.ndjson leads to " + dir + "/new.ndjson: will be created"; err != nil || got != want {
+		t.Errorf("got %q, error %v, want %q", got, err, want)
+	}
+	const relative = "; path out/audit.ndjson is relative, and starts in the working directory, "
+	snk := open(t, file.Type, at("out/audit.ndjson"))
+	_, err = snk.(sink.Checker).Check(t.Context())
+	wantHint(t, err, "out: no such file", dir+"/out exists")
+	wantHint(t, err, "no such file", relative+dir)
+	wantHint(t, snk.Publish(t.Context(), batch("a")), "no such file", relative+dir)
+}
+
+// TestCheckWarnsAsPublishDoes: what a start logs, a check must log.
+func TestCheckWarnsAsPublishDoes(t *testing.T) {
+	var checked, published bytes.Buffer
+	if _, err := openUnclosed(t, file.Type, zerolog.New(&checked), at("/dev/null")).(sink.Checker).Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, openUnclosed(t, file.Type, zerolog.New(&published), at("/dev/null")), "a")
+	if checked.String() != published.String() || !strings.Contains(checked.String(), "the null device: records are discarded") {
+		t.Errorf("Check logged %q, Publish %q", &checked, &published)
 	}
 }

@@ -27,10 +27,14 @@ func (a *archive) openStream() error {
 		return errors.Join(err, f.Close())
 	}
 	if null {
-		a.log.Warn().Str("path", a.path).Msg("path is the null device: records are discarded and count as delivered")
+		a.warnOfNull()
 	}
 	a.f, a.stream, a.dirty = f, true, false
 	return nil
+}
+
+func (a *archive) warnOfNull() {
+	a.log.Warn().Str("path", a.path).Msg("path is the null device: records are discarded and count as delivered")
 }
 
 // errAbsent is about a path such as /dev/stdout. The Go runtime replaces a closed

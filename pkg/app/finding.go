@@ -1,0 +1,185 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/failure"
+)
+
+// A finding is something that a person should know of a configuration before its lanes
+// run.
+//
+// One list of findings serves two commands, so that they agree. preflight lists what
+// concerns this machine: run looks there before it starts, logs what it finds, and refuses
+// to start if something failed. check prints the same list, and then what sources and
+// destinations answer. Whatever makes a start fail belongs into preflight.
+type finding struct {
+	about string // such as "admin.listen" or "lane acme/siem"
+	mark  mark
+	text  string // what is so
+	hint  string // what a person can do about it; empty if nothing
+
+	// While a sluice runs with this configuration, another one cannot start. That is no
+	// fault of the configuration: check marks it as a note, and run refuses to start.
+	refuses bool
+}
+
+type mark string
+
+const (
+	ok      mark = "ok"
+	note    mark = "note"
+	warning mark = "warn"
+	failed  mark = "FAILED"
+)
+
+// found is the finding that all is well or, with an error, that it failed.
+func found(about, text string, err error) finding {
+	if err != nil {
+		return finding{about: about, mark: failed, text: err.Error(), hint: failure.Hint(err), refuses: true}
+	}
+	return finding{about: about, mark: ok, text: text}
+}
+
+func noneFailed(all []finding) bool {
+	return !slices.ContainsFunc(all, func(f finding) bool { return f.mark == failed })
+}
+
+func (f finding) log(log zerolog.Logger) {
+	line := log.Warn()
+	switch f.mark {
+	case ok, failed: // A failure is returned as a refusal.
+		return
+	case note:
+		line = log.Info()
+	}
+	if f.hint != "" {
+		line = line.Str("hint", f.hint)
+	}
+	line.Msg(f.about + ": " + f.text)
+}
+
+// refusal is the error of a start that findings prevent.
+type refusal []finding
+
+// refusals returns nil if no finding prevents a start.
+func refusals(all []finding) error {
+	var prevent refusal
+	for _, f := range all {
+		if f.refuses {
+			prevent = append(prevent, f)
+		}
+	}
+	if len(prevent) == 0 {
+		return nil
+	}
+	return prevent
+}
+
+func (r refusal) Error() string {
+	var lines []string
+	for _, f := range r {
+		lines = append(lines, f.about+": "+f.text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// warnings collects what a source or a sink logs while it is checked. run logs the same
+// when it opens them.
+type warnings struct {
+	mu   sync.Mutex
+	list []finding
+}
+
+func (w *warnings) log() zerolog.Logger { return zerolog.New(w).Level(zerolog.WarnLevel) }
+
+// Write takes a line of zerolog.
+func (w *warnings) Write(line []byte) (int, error) {
+	var said struct{ Message, Error, Hint string }
+	if err := json.Unmarshal(line, &said); err != nil {
+		return 0, fmt.Errorf("reading a line of the log: %w", err)
+	}
+	if said.Error != "" {
+		said.Message += ": " + said.Error
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, finding{mark: warning, text: said.Message, hint: said.Hint})
+	return len(line), nil
+}
+
+// below returns a finding, and below it the warnings, which are about the same.
+func (w *warnings) below(f finding) []finding {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := []finding{f}
+	for _, heard := range w.list {
+		heard.about = f.about
+		list = append(list, heard)
+	}
+	return list
+}
+
+// sheet prints findings, one a line, and counts them by mark.
+type sheet struct {
+	out    io.Writer
+	colour bool
+	count  map[mark]int
+}
+
+func newSheet(out io.Writer) *sheet {
+	return &sheet{out: out, colour: isTerminal(out) && wantsColour(os.Getenv), count: map[mark]int{}}
+}
+
+// wantsColour follows no-color.org and the convention of TERM.
+func wantsColour(env func(string) string) bool {
+	return env("NO_COLOR") == "" && env("TERM") != "dumb"
+}
+
+// colours are those of ANSI (ECMA-48, section 8.3.117).
+var colours = map[mark]string{ok: "32", note: "36", warning: "33", failed: "1;31"}
+
+func (s *sheet) print(all ...finding) {
+	for _, f := range all {
+		s.count[f.mark]++
+		fmt.Fprintf(s.out, "%s %s: %s\n", s.paint(f.mark, fmt.Sprintf("%-6s", f.mark)), printable(f.about), printable(f.text))
+		if f.hint != "" {
+			fmt.Fprintf(s.out, "       hint: %s\n", printable(f.hint))
+		}
+	}
+}
+
+func (s *sheet) paint(m mark, text string) string {
+	if !s.colour {
+		return text
+	}
+	return "\x1b[" + colours[m] + "m" + text + "\x1b[0m"
+}
+
+// summarize prints the last line: how much was checked, and with what result.
+func (s *sheet) summarize(sources, lanes int) {
+	result := s.paint(ok, "all is well")
+	if n := s.count[failed]; n > 0 {
+		result = s.paint(failed, fmt.Sprintf("%d failed", n))
+	}
+	if n := s.count[warning]; n > 0 {
+		result += ", " + s.paint(warning, several(n, "warning"))
+	}
+	fmt.Fprintf(s.out, "%s, %s: %s\n", several(sources, "source"), several(lanes, "lane"), result)
+}
+
+// several writes a number of things.
+func several(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(uint64(n)) + " " + thing
+}

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+func TestASheetOfFindings(t *testing.T) {
+	all := []finding{
+		found("admin.listen", "127.0.0.1:9876", nil),
+		{about: "sources", mark: note, text: "1 file", hint: "write more"},
+		{about: "lane a/b", mark: warning, text: "is odd \x1b[2J"},
+		found("lane a/b", "", sink.Hint(errors.New("no"), "write yes")),
+	}
+	for _, colour := range []bool{false, true} {
+		var out strings.Builder
+		s := newSheet(&out)
+		s.colour = colour
+		s.print(all...)
+		s.summarize(1, 2)
+		want := "[32mok    [0m admin.listen: 127.0.0.1:9876\n[36mnote  [0m sources: 1 file\n       hint: write more\n" +
+			"[33mwarn  [0m lane a/b: is odd \uFFFD[2J\n[1;31mFAILED[0m lane a/b: no\n       hint: write yes\n" +
+			"1 source, 2 lanes: [1;31m1 failed[0m, [33m1 warning[0m\n"
+		for _, code := range []string{"32m", "36m", "33m", "1;31m", "0m"} {
+			with := ""
+			if colour {
+				with = "\x1b[" + code
+			}
+			want = strings.ReplaceAll(want, "["+code, with)
+		}
+		if got := out.String(); got != want {
+			t.Errorf("got\n%q, want\n%q", got, want)
+		}
+	}
+}
+
+// The convention of no-color.org: set and not empty.
+func TestWhoWantsColour(t *testing.T) {
+	for _, c := range []struct {
+		noColour, term string
+		want           bool
+	}{{"", "xterm", true}, {"", "", true}, {"1", "xterm", false}, {"0", "xterm", false}, {"", "dumb", false}} {
+		env := map[string]string{"NO_COLOR": c.noColour, "TERM": c.term}
+		if got := wantsColour(func(name string) string { return env[name] }); got != c.want {
+			t.Errorf("NO_COLOR=%q TERM=%q: got %t", c.noColour, c.term, got)
+		}
+	}
+}
