@@ -57,6 +57,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/transform/leef"
 	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
+	"github.com/sluice-siem/sluice/pkg/transform/text"
 )
 
 // kinds lists the sources, sinks and formats of Sluice. A new one is a package and a
@@ -65,7 +66,7 @@ func kinds() config.Kinds {
 	return config.Kinds{
 		Sources:     []source.Type{planetscale.Type()},
 		Sinks:       []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
-		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format},
+		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
 		SharedState: func() any { s := checkpoint.DefaultTopic; return &s },
 	}
 }

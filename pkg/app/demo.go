@@ -21,6 +21,7 @@ func (c *command) demo() *cobra.Command {
 	var format string
 	var events int
 	var rate float64
+	var hostile bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole pipeline on an invented audit log",
@@ -28,7 +29,8 @@ func (c *command) demo() *cobra.Command {
 API, records go to stdout, and nothing is written to disk.
 
 The log starts with 20 events and grows by --rate. Runs until interrupted, or with
---events until that many records were shown, the first 20 included.`,
+--events until that many records were shown, the first 20 included. With --hostile,
+names in the log try to deceive a terminal or a parser.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := c.format(cmd, format)
@@ -36,7 +38,7 @@ The log starts with 20 events and grows by --rate. Runs until interrupted, or wi
 				return err
 			}
 			log := newLogger(c.stderr, config.Log{Format: "auto", Level: zerolog.InfoLevel})
-			server := simulator.New(simulator.Config{Events: 20, Spacing: time.Minute, Rate: rate, Organization: "acme"})
+			server := simulator.New(simulator.Config{Events: 20, Spacing: time.Minute, Rate: rate, Organization: "acme", Tame: !hostile})
 			settings := planetscale.Defaults
 			settings.Organization = "acme"
 			settings.AccessToken = setting.NewSecret("demo")
@@ -66,15 +68,23 @@ The log starts with 20 events and grows by --rate. Runs until interrupted, or wi
 			err = runBeside(ctx, lanes.Run, func(ctx context.Context) error {
 				return c.progress(ctx, log, lanes.Statuses)
 			})
-			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n", show.shown.Load())
+			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n%s", show.shown.Load(), afterDemo)
 			return errors.Join(err, show.err(), src.Close())
 		},
 	}
-	formatFlag(cmd, &format)
+	c.screenFormatFlag(cmd, &format)
 	cmd.Flags().IntVar(&events, "events", 0, "end after this many records; 0 means never")
 	cmd.Flags().Float64Var(&rate, "rate", 2, "events appended each second")
+	cmd.Flags().BoolVar(&hostile, "hostile", false, "add names that try to deceive")
 	return cmd
 }
+
+// afterDemo says how to go on.
+const afterDemo = `sluice: next steps:
+  sluice demo --format ecs    the same events as a SIEM gets them: ecs, ocsf, cef, leef
+  sluice simulate             the API for a configuration of your own to follow
+  sluice check -c FILE        whether that configuration would work
+`
 
 // demoEnd describes when a demo ends.
 func demoEnd(events int) string {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/term"
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
@@ -94,12 +95,12 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 }
 
 // newTransformer returns what makes the records of a lane. opened is the lane's sink;
-// nil if records go to a screen only.
+// nil if records go to the standard output only.
 func newTransformer(l config.Lane, opened sink.Sink) (transform.Transformer, error) {
 	s := l.Sink
 	o := transform.Options{
 		Product: l.Source.Type.Product, Catalogue: l.Source.Catalogue, Settings: s.FormatSettings, Original: s.Original,
-		MaxBytes: limitsOf(opened).RecordBytes, Host: hostname(), Version: buildVersion(),
+		MaxBytes: limitsOf(opened).RecordBytes, Width: columnsOf(opened), Host: hostname(), Version: buildVersion(),
 	}
 	if o.MaxBytes > 0 && o.MaxBytes < s.Format.Least {
 		return nil, sink.Hint(
@@ -125,6 +126,18 @@ func newPreparation(l config.Lane, stock *prepare.Stock) (func(*source.Event) (*
 		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
 	}
 	return p.Prepare, nil
+}
+
+// columnsOf returns the width of the screen that a sink writes to; 0 if it is none. No sink
+// stands for the standard output.
+func columnsOf(opened sink.Sink) int {
+	if screen, ok := opened.(sink.Screen); ok {
+		return screen.Columns()
+	}
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); opened == nil && err == nil {
+		return width
+	}
+	return 0
 }
 
 // limitsOf returns the limits that a sink declares.

@@ -92,12 +92,12 @@ func (l logsOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-type text interface {
+type textValue interface {
 	encoding.TextUnmarshaler
 	encoding.TextMarshaler
 }
 
-func textFlag(cmd *cobra.Command, value text, name, use string) {
+func textFlag(cmd *cobra.Command, value textValue, name, use string) {
 	cmd.Flags().TextVar(value, name, value, use)
 }
 

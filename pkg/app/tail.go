@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
+	"github.com/sluice-siem/sluice/pkg/transform/text"
 )
 
 func (c *command) tail() *cobra.Command {
@@ -48,7 +49,7 @@ enriched and redacted by its settings, in its format.`,
 		},
 	}
 	configFlag(cmd, &file)
-	formatFlag(cmd, &format)
+	c.screenFormatFlag(cmd, &format)
 	cmd.Flags().StringVar(&name, "sink", "", "show what this sink gets")
 	return cmd
 }
@@ -76,6 +77,16 @@ func sinkNamed(cfg *config.Config, name string) (config.Sink, error) {
 
 func formatFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().StringVar(format, "format", "ecs", "format of the records")
+}
+
+// screenFormatFlag is formatFlag for a command whose records a person may watch.
+func (c *command) screenFormatFlag(cmd *cobra.Command, format *string) {
+	formatFlag(cmd, format)
+	f := cmd.Flags().Lookup("format")
+	f.Usage = "format of the records; on a terminal the default is text"
+	if isTerminal(c.stdout) {
+		*format, f.DefValue = text.Format.Name, text.Format.Name
+	}
 }
 
 // format finds a format by name.

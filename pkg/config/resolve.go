@@ -161,16 +161,19 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	r.report.validate(path, reflect.ValueOf(&s.Prepare).Elem())
 	r.about(path, e, &s, sources)
 	var ok bool
-	s.Format, ok = among(r.report, join(path, "format"), "format", e.Format, r.kinds.Formats, func(f transform.Format) string { return f.Name })
-	if ok {
-		s.FormatSettings = r.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
-	}
 	s.Type, ok = among(r.report, join(path, "type"), "type of sink", e.Type, r.kinds.Sinks, func(k sink.Type) string { return k.Name })
 	if ok {
 		s.Settings = r.settings(join(path, "settings"), e.Settings, s.Type.Settings())
 		if _, without := s.Settings.(sink.WithoutOriginal); without && !r.report.given(join(path, "original")) {
 			s.Original = false
 		}
+		if d, has := s.Settings.(sink.DefaultFormat); has && !r.report.given(join(path, "format")) {
+			e.Format = d.DefaultFormat()
+		}
+	}
+	s.Format, ok = among(r.report, join(path, "format"), "format", e.Format, r.kinds.Formats, func(f transform.Format) string { return f.Name })
+	if ok {
+		s.FormatSettings = r.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
 	}
 	return s
 }

@@ -115,6 +115,14 @@ type Reject struct {
 // badly. The configuration can ask for it with original: true.
 type WithoutOriginal interface{ WithoutOriginal() }
 
+// DefaultFormat may be implemented by a sink's settings. It returns the name of the format
+// of its records if the configuration names none; otherwise that is ecs.
+type DefaultFormat interface{ DefaultFormat() string }
+
+// Screen may be implemented by a sink that people watch. Columns returns the width of the
+// screen, or 0 if there is none.
+type Screen interface{ Columns() int }
+
 // KeepsRejects may be implemented by the settings of a sink that stores its lanes'
 // dead letters itself. It returns where, such as "topic audit.dead-letters", or ""
 // if the sink does not store them.

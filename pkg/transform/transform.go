@@ -75,6 +75,7 @@ type Options struct {
 	MaxBytes int    // the largest body; 0 is 1 MiB
 	Host     string // name of the machine Sluice runs on
 	Version  string // of Sluice
+	Width    int    // of the screen that shows the records, in columns; 0 if there is none
 	Settings any    // what Format.Settings returned, changed or not; nil is the defaults
 
 	Product   source.Product // whose log the events are from

@@ -39,7 +39,7 @@ func (o *output) open(w io.Writer) error {
 		if o.null, err = stdio.Null(f); err != nil {
 			return err
 		}
-		o.terminal = term.IsTerminal(int(f.Fd()))
+		o.terminal = isTerminal(f)
 		w = f
 	}
 	o.w = w
@@ -79,11 +79,34 @@ func unsignalled(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(other), f.Name()), nil
 }
 
-func (o *output) appendText(dst, body []byte) []byte {
-	if o.terminal {
-		return appendEscaped(dst, body)
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns returns the width of the terminal; 0 if it is none or has no width.
+func (o *output) columns() int {
+	if !o.terminal {
+		return 0
 	}
-	return append(dst, body...)
+	width, _, err := term.GetSize(int(o.w.(*os.File).Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+func (o *output) appendText(dst []byte, r *sink.Record) []byte {
+	if !o.terminal {
+		return append(dst, r.Body...)
+	}
+	color := color(r)
+	dst = append(dst, color...)
+	dst = appendEscaped(dst, r.Body)
+	if color != "" {
+		dst = append(dst, plain...)
+	}
+	return dst
 }
 
 // write writes the lines in buf. buf starts with an extra line end, which is written

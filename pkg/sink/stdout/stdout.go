@@ -19,6 +19,10 @@
 // direction of text are escaped (see escape.go). A user of the source can then not
 // choose a display name that drives the terminal or hides text from its reader. A
 // pipe or a file gets the bytes unchanged.
+//
+// On a terminal, records are lines of text for people if the configuration names no
+// format, as wide as the terminal. The color of such a line is its severity, unless the
+// environment has NO_COLOR (https://no-color.org).
 package stdout
 
 import (
@@ -37,7 +41,17 @@ import (
 var Type = To(os.Stdout)
 
 // Settings has no keys.
-type Settings struct{}
+type Settings struct {
+	terminal bool // the output is one
+}
+
+// DefaultFormat implements sink.DefaultFormat.
+func (s *Settings) DefaultFormat() string {
+	if s.terminal {
+		return textFormat
+	}
+	return "ecs"
+}
 
 // To returns a Type that writes to w instead. All sinks opened from it share w, and
 // nothing else should write to it. To does not close w.
@@ -47,7 +61,7 @@ type Settings struct{}
 // mode for other processes too.
 func To(w io.Writer) sink.Type {
 	out := &output{turn: make(chan struct{}, 1)}
-	return sink.NewType("stdout", Settings{}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
+	return sink.NewType("stdout", Settings{terminal: isTerminal(w)}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
 		if err := out.open(w); err != nil {
 			return nil, fmt.Errorf("opening output: %w", err)
 		}
@@ -77,7 +91,7 @@ func (l *lane) Publish(ctx context.Context, batch []sink.Record) error {
 			refused = append(refused, sink.RecordError{Index: i, Err: err})
 			continue
 		}
-		buf = append(l.out.appendText(buf, batch[i].Body), '\n')
+		buf = append(l.out.appendText(buf, &batch[i]), '\n')
 	}
 	if len(buf) > 1 {
 		l.buf = nil
@@ -132,6 +146,9 @@ func describe(err error) error {
 	}
 	return err
 }
+
+// Columns implements sink.Screen.
+func (l *lane) Columns() int { return l.out.columns() }
 
 // Check describes the output.
 func (l *lane) Check(context.Context) (string, error) {

@@ -69,3 +69,58 @@ func TestOnlyOnATerminalRecordsAreEscaped(t *testing.T) {
 		})
 	}
 }
+
+// On a terminal the severity of a line for people is its color; NO_COLOR turns that off.
+func TestLinesForPeopleHaveAColor(t *testing.T) {
+	screen, tty := terminal(t)
+	reader := bufio.NewReader(screen)
+	snk := open(stdout.To(tty))(t)
+	shows := func(t *testing.T, format string, severity int, want string) {
+		t.Helper()
+		if err := snk.Publish(t.Context(), []sink.Record{{Format: format, Severity: severity, Body: []byte("x\x1b[2J")}}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := reader.ReadString('\n'); err != nil || got != want+"\n" {
+			t.Errorf("format %s, severity %d: got %q, error %v, want %q", format, severity, got, err, want)
+		}
+	}
+	const harmless = `x\u001b[2J`
+	for severity, color := range map[int]string{0: "", 3: "", 4: "\x1b[33m", 7: "\x1b[31m", 9: "\x1b[1;31m", 10: "\x1b[1;31m"} {
+		end := ""
+		if color != "" {
+			end = "\x1b[0m"
+		}
+		shows(t, "text", severity, color+harmless+end)
+		shows(t, "ecs", severity, harmless)
+	}
+	t.Setenv("NO_COLOR", "1")
+	shows(t, "text", 10, harmless)
+}
+
+// A terminal gets lines for people, as wide as it is; anything else gets ECS.
+func TestOnATerminalTheFormatIsText(t *testing.T) {
+	_, tty := terminal(t)
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 97}); err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, reader, writer) })
+	for _, c := range []struct {
+		name, format string
+		columns      int
+		out          *os.File
+	}{{"a terminal", "text", 97, tty}, {"a pipe", "ecs", 0, writer}} {
+		t.Run(c.name, func(t *testing.T) {
+			kind := stdout.To(c.out)
+			if got := kind.Settings().(sink.DefaultFormat).DefaultFormat(); got != c.format {
+				t.Errorf("got format %q, want %q", got, c.format)
+			}
+			if got := open(kind)(t).(sink.Screen).Columns(); got != c.columns {
+				t.Errorf("got %d columns, want %d", got, c.columns)
+			}
+		})
+	}
+}

@@ -1,0 +1,160 @@
+// Package text writes events for people: one line an event, in columns that stay below
+// one another.
+//
+//	2026-03-14 15:09:26  low   Ada Lovelace  Deploy request queued  #1842  203.0.113.77 Chicago, IL
+//
+// The columns are the time in UTC, the severity, who acted, what was done in the
+// catalogue's words, the object, and the address with the place. A narrow line has no
+// date and no address. A line shows a part of the event, so this format is for a screen
+// and not for a SIEM.
+//
+// # Hostile text
+//
+// A value cannot look like another column: spaces in it become one, and it is cut at the
+// width of its column, in cells of a terminal. Control characters, characters that change
+// the direction of text and bytes that are not UTF-8 become U+FFFD. So does a character
+// that has no width, or a heap of marks on it.
+package text
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
+)
+
+const (
+	name      = "text"
+	mediaType = "text/plain; charset=utf-8"
+)
+
+// Format is the format "text".
+var Format = transform.NewFormat(name, mediaType, struct{}{}, open).AtLeast(1 << 10)
+
+func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
+	e := encoder{columns: layout(o.Width), catalogue: o.Catalogue}
+	return transform.NewTransformer(name, mediaType, o, e.encode)
+}
+
+type encoder struct {
+	columns   columns
+	catalogue *transform.Catalogue
+}
+
+// encode implements transform.Encode. A line is whole even where a value was cut: it
+// never has all of the event.
+func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit int) (body []byte, whole bool, err error) {
+	roles := c.catalogue.Resolve(e, a)
+	w := writer{buf: dst, begin: len(dst)}
+	w.column(transform.Time(e).Format(c.columns.clock), len(c.columns.clock))
+	w.column(severities[a.Severity], len("info"))
+	w.column(called(roles.Actor, roles.ActorType), c.columns.actor)
+	w.column(title(e, a), c.columns.title)
+	w.column(called(roles.Object, roles.Object.Type), c.columns.object)
+	w.column(e.RemoteIP+" "+e.Location, c.columns.from)
+	w.trim()
+	if size := len(w.buf) - len(dst); size > limit {
+		return nil, false, transform.TooLarge(size, limit)
+	}
+	return w.buf, true, nil
+}
+
+// severities are short forms of OCSF's words for the numbers of the catalogue.
+var severities = [...]string{"info", "info", "info", "low", "med", "med", "med", "high", "high", "crit", "crit"}
+
+// called returns the name of a party, or else its type and id.
+func called(p source.Party, kind string) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return strings.TrimSpace(kind + " " + p.ID)
+}
+
+// title returns what was done, in words, and what is odd about the event.
+func title(e *source.Event, a *transform.Action) string {
+	words := a.Title
+	if words == "" {
+		words = string(line.AppendTitle(nil, e.Action))
+	}
+	switch {
+	case e.Problem != "":
+		return "Incomplete: " + words
+	case e.Late:
+		return "Late: " + words
+	}
+	return words
+}
+
+// writer appends columns to a line.
+type writer struct {
+	buf   []byte
+	begin int // of the line
+}
+
+// column appends a value in a column of that width, and the gap behind it. A column of
+// width 0 is left out.
+func (w *writer) column(value string, width int) {
+	if width == 0 {
+		return
+	}
+	used := 0
+	spaced := true // so spaces at the start are left out
+	for rest, state := value, -1; rest != ""; {
+		var cluster string
+		var wide int
+		cluster, rest, wide, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		cluster, wide = harmless(cluster, wide)
+		if cluster == " " && spaced {
+			continue
+		}
+		if spaced = cluster == " "; used+wide > width || used+wide == width && blank(rest) < len(rest) {
+			w.buf = append(w.buf, ellipsis...)
+			used++
+			break
+		}
+		w.buf = append(w.buf, cluster...)
+		used += wide
+	}
+	for ; used < width+len(gap); used++ {
+		w.buf = append(w.buf, ' ')
+	}
+}
+
+const (
+	gap      = "  " // between columns
+	ellipsis = "…"
+)
+
+// blank returns how many bytes of spaces s starts with.
+func blank(s string) int { return len(s) - len(strings.TrimLeftFunc(s, unicode.IsSpace)) }
+
+// harmless replaces what a terminal could act on, or show as something else.
+func harmless(cluster string, wide int) (string, int) {
+	const most = 40 // bytes; the longest emoji, two people with a tone of skin each, has 35
+	if strings.IndexFunc(cluster, unicode.IsSpace) == 0 {
+		return " ", 1
+	}
+	if len(cluster) > most || wide == 0 || !utf8.ValidString(cluster) || strings.ContainsFunc(cluster, acts) {
+		return string(utf8.RuneError), 1
+	}
+	return cluster, wide
+}
+
+// acts reports whether a terminal may act on r. The joiners of emoji and of some scripts
+// are format characters, too, and harmless within a cluster.
+func acts(r rune) bool {
+	const zwnj, zwj = '\u200c', '\u200d'
+	return !unicode.IsPrint(r) && r != zwnj && r != zwj
+}
+
+// trim removes the spaces at the end of the line.
+func (w *writer) trim() {
+	for len(w.buf) > w.begin && w.buf[len(w.buf)-1] == ' ' {
+		w.buf = w.buf[:len(w.buf)-1]
+	}
+}

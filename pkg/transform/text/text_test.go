@@ -1,0 +1,102 @@
+package text_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-siem/sluice/pkg/internal/golden"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
+	"github.com/sluice-siem/sluice/pkg/transform/text"
+)
+
+func wide(width int) transform.Options { return corpus.Options(transform.Options{Width: width}) }
+
+func encode(tb testing.TB, width int, e source.Event) string {
+	tb.Helper()
+	return string(corpus.Encode(tb, text.Format, wide(width), e).Body)
+}
+
+// The line of each event, without a limit and at usual widths.
+func TestGolden(t *testing.T) {
+	for _, width := range []int{0, 80, 100, 132} {
+		var lines strings.Builder
+		for _, c := range corpus.Cases() {
+			fmt.Fprintf(&lines, "%s\n", encode(t, width, c.Event))
+		}
+		golden.Check(t, fmt.Sprintf("%d.txt", width), lines.String())
+	}
+}
+
+func TestCommonContract(t *testing.T) {
+	corpus.CheckAppends(t, text.Format, wide(0))
+}
+
+// hostile are the characters that must reach no terminal. The list does not depend on the
+// code that replaces them.
+func hostile(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x061c || r >= 0x200e && r <= 0x200f || r == 0x200b ||
+		r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff || r == 0x00a0 || r == 0x3000
+}
+
+// Whatever an event holds, its line is valid, harmless and no wider than the screen, and
+// no value reaches another column.
+func TestNoEventForgesAColumn(t *testing.T) {
+	awkward := rapid.SampledFrom([]string{"\x1b[2J", "\u202e", "\u2066", "\x9b", "\n", "\r", "\t", "\xe2\x80", "  ", "\u00a0\u3000",
+		"\u200b", "\u0301", "e" + strings.Repeat("\u0301", 50), "世界", "👩‍👩‍👧", "ﷺ", "a", "high  Ada Lovelace  Signed in"})
+	value := rapid.OneOf(
+		rapid.Map(rapid.SliceOf(awkward), func(s []string) string { return strings.Join(s, "") }),
+		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+		rapid.String(),
+	)
+	rapid.Check(t, func(rt *rapid.T) {
+		width := rapid.SampledFrom([]int{40, 80, 99, 100, 119, 120, 200}).Draw(rt, "width")
+		e := corpus.Typical()
+		e.Actor.Name, e.Objects[0].Name, e.Objects[1].Name = value.Draw(rt, "actor"), value.Draw(rt, "object"), value.Draw(rt, "container")
+		e.RemoteIP, e.Location = value.Draw(rt, "address"), value.Draw(rt, "place")
+		got := encode(t, width, e)
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, hostile) {
+			rt.Fatalf("%q is not harmless", got)
+		}
+		if cells := uniseg.StringWidth(got); cells > width {
+			rt.Fatalf("%q has %d cells, want at most %d", got, cells, width)
+		}
+		plain := corpus.Typical()
+		plain.Actor.Name = ""
+		if want, at := encode(t, width, plain), column(got, "Deploy"); at != column(want, "Deploy") {
+			rt.Fatalf("%q: what was done is at cell %d, want it where %q has it", got, at, want)
+		}
+		for _, part := range strings.Split(got, "  ") {
+			if strings.TrimSpace(part) != strings.Trim(part, " ") {
+				rt.Fatalf("%q: a value has a space of its own", got)
+			}
+		}
+	})
+}
+
+// column returns the cell at which a word begins for the last time where only the actor
+// is before it.
+func column(line, word string) int {
+	before, _, _ := strings.Cut(line, "  "+word)
+	return uniseg.StringWidth(before)
+}
+
+// An odd event is marked where it cannot be cut off.
+func TestRemarks(t *testing.T) {
+	late, broken := corpus.Typical(), corpus.Typical()
+	late.Late, broken.Problem = true, "no time"
+	for _, c := range []struct {
+		event source.Event
+		want  string
+	}{{late, "  Late: Deploy request queued  "}, {broken, "  Incomplete: Deploy request queued  "}} {
+		if got := encode(t, 0, c.event); !strings.Contains(got, c.want) {
+			t.Errorf("got %q, want %q in it", got, c.want)
+		}
+	}
+}
