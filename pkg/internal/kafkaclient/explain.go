@@ -26,6 +26,9 @@ func (s *Settings) Explain(err error, topic string) error {
 		return nil
 	}
 	err = s.SASL.clean(err)
+	if silent, ok := errors.AsType[*silence](err); ok {
+		return sink.Destination(err, silent.hint)
+	}
 	if hint := s.fatal(err, topic); hint != "" {
 		return sink.Destination(err, hint)
 	}

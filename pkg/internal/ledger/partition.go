@@ -208,7 +208,7 @@ func (v *view) metadata(ctx context.Context, topic string) (kmsg.MetadataRespons
 		return kmsg.MetadataResponseTopic{}, err
 	}
 	described := resp.(*kmsg.MetadataResponse)
-	v.brokers = len(described.Brokers)
+	v.brokers = described.Brokers
 	for _, t := range described.Topics {
 		return t, kerr.ErrorForCode(t.ErrorCode)
 	}

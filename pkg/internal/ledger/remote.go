@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
@@ -15,10 +16,10 @@ import (
 // remote is a cluster that is reached over the network.
 type remote struct {
 	settings Settings
-	id       string // transactional.id of the lane, and key of its position
-	index    int32  // partition of its position
-	verified bool   // the topics exist and are fit
-	brokers  int    // in the cluster, by the newest answer; 0 before the first
+	id       string                        // transactional.id of the lane, and key of its position
+	index    int32                         // partition of its position
+	verified bool                          // the topics exist and are fit
+	brokers  []kmsg.MetadataResponseBroker // of the cluster, by the newest answer
 }
 
 var errNoTransactions = errors.New("the cluster gives no producer id")

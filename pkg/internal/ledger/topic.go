@@ -242,7 +242,7 @@ func (r *remote) byHand(t topic) string {
 			command += fmt.Sprintf(" --config %s=%s", name, value)
 		}
 	}
-	if r.brokers >= 3 {
+	if len(r.brokers) >= 3 {
 		command += " --replication-factor 3 --config " + minISR + "=2"
 	}
 	return command + fmt.Sprintf("; or allow Sluice to: kafka-acls.sh %s --add --allow-principal %s --operation Create --operation DescribeConfigs --topic %s", r.bootstrap(), r.settings.Cluster.Principal(), t.name)

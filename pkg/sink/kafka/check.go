@@ -13,10 +13,22 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 )
 
-// Check asks for the topic, for permission to write to it and for a producer id. It
-// publishes nothing. The line also warns if the topic's configuration, as far as it
+// Check asks for the topic, for permission to write to it and for a producer id, and
+// whether the leaders of its partitions can be reached. It publishes nothing. The line also warns if the topic's configuration, as far as it
 // may be read, weakens the sink's guarantee.
 func (k *kafka) Check(ctx context.Context) (string, error) {
+	silent, err := k.settings.Cluster.Probe(ctx, k.over.dial)
+	if err != nil {
+		return "", err
+	}
+	line, err := k.checkTopic(ctx)
+	if err == nil && len(silent) > 0 {
+		line += "; warning: " + strings.Join(silent, "; ")
+	}
+	return line, err
+}
+
+func (k *kafka) checkTopic(ctx context.Context) (string, error) {
 	c, err := k.connect()
 	if err != nil {
 		return "", err
@@ -34,8 +46,11 @@ func (k *kafka) Check(ctx context.Context) (string, error) {
 }
 
 func (k *kafka) check(ctx context.Context, c *kafkaclient.Client) (string, error) {
-	topic, err := k.metadata(ctx, c)
+	topic, leaders, err := k.metadata(ctx, c)
 	if err != nil {
+		return "", err
+	}
+	if err := k.settings.Cluster.Reach(ctx, k.over.dial, leaders); err != nil {
 		return "", err
 	}
 	if _, _, err := c.ProducerID(ctx); err != nil {
@@ -48,31 +63,31 @@ func (k *kafka) check(ctx context.Context, c *kafkaclient.Client) (string, error
 	return k.describe(topic, config), nil
 }
 
-// metadata asks for the topic, and whether the sink may write to it. A broker before
-// Kafka 2.3 does not answer the latter; then the first Publish finds out.
-func (k *kafka) metadata(ctx context.Context, c *kafkaclient.Client) (kmsg.MetadataResponseTopic, error) {
+// metadata asks for the topic, who leads its partitions, and whether the sink may write to
+// it. A broker before Kafka 2.3 does not answer the last; then the first Publish finds out.
+func (k *kafka) metadata(ctx context.Context, c *kafkaclient.Client) (topic kmsg.MetadataResponseTopic, leaders []kafkaclient.Member, err error) {
 	req := kmsg.NewPtrMetadataRequest()
 	asked := kmsg.NewMetadataRequestTopic()
 	asked.Topic = kmsg.StringPtr(k.settings.Topic)
 	req.Topics = append(req.Topics, asked)
 	req.IncludeTopicAuthorizedOperations = true
-	var topic kmsg.MetadataResponseTopic
 	resp, err := req.RequestWith(ctx, c)
 	if err != nil {
-		return topic, err
+		return topic, nil, err
 	}
 	if len(resp.Topics) != 1 {
-		return topic, fmt.Errorf("broker described %d topics, want one", len(resp.Topics))
+		return topic, nil, fmt.Errorf("broker described %d topics, want one", len(resp.Topics))
 	}
 	topic = resp.Topics[0]
 	if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
-		return topic, err
+		return topic, nil, err
 	}
 	const unknown = math.MinInt32 // MetadataResponse, topic_authorized_operations
 	if ops := topic.AuthorizedOperations; ops != unknown && ops&(1<<kmsg.ACLOperationWrite) == 0 {
-		return topic, fmt.Errorf("principal may not write: %w", kerr.TopicAuthorizationFailed)
+		return topic, nil, fmt.Errorf("principal may not write: %w", kerr.TopicAuthorizationFailed)
 	}
-	return topic, nil
+	leaders, err = kafkaclient.Leaders(topic, resp.Brokers)
+	return topic, leaders, err
 }
 
 // configuration returns the topic's settings that matter to the sink. It returns
