@@ -3,9 +3,7 @@ package rsyslogd
 import (
 	"fmt"
 	"net"
-	"os"
 	"strconv"
-	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/freeport"
 )
@@ -37,7 +35,7 @@ func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.I
 // listening returns an error that names a port without a listener.
 func (p *ports) listening() error {
 	for _, p := range p.all() {
-		is, err := p.listening()
+		is, err := freeport.Listening(p.network, p.number)
 		if err != nil {
 			return err
 		}
@@ -46,22 +44,4 @@ func (p *ports) listening() error {
 		}
 	}
 	return nil
-}
-
-// listening reads the kernel's table. A trial connection would be an extra one for the
-// daemon, and with UDP it would prove nothing.
-func (p *port) listening() (bool, error) {
-	table, err := os.ReadFile("/proc/net/" + p.network)
-	if err != nil {
-		return false, err
-	}
-	const listen, unconnected = "0A", "07" // states of TCP and of UDP, in include/net/tcp_states.h
-	local := fmt.Sprintf("0100007F:%04X", p.number)
-	for line := range strings.Lines(string(table)) {
-		columns := strings.Fields(line)
-		if len(columns) > 3 && columns[1] == local && (columns[3] == listen || p.network == "udp" && columns[3] == unconnected) {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/sluice-siem/sluice/pkg/internal/testcert"
 )
 
 // Config holds the options that differ between tests.
@@ -76,7 +78,7 @@ func (d *Daemon) prepare(c Config) (err error) {
 	if d.binary, err = find(); err != nil {
 		return err
 	}
-	if d.CAFile, err = writeCertificates(d.dir); err != nil {
+	if d.CAFile, err = testcert.Write(d.dir); err != nil {
 		return fmt.Errorf("making certificates for rsyslogd: %w", err)
 	}
 	if d.ports, err = choosePorts(); err != nil {

@@ -1,4 +1,5 @@
-package rsyslogd
+// Package testcert makes the certificates of receivers that tests start in another process.
+package testcert
 
 import (
 	"crypto/ecdsa"
@@ -14,9 +15,10 @@ import (
 	"time"
 )
 
-// writeCertificates writes an authority, a certificate that it signed, and that
-// certificate's key. It returns the path of the authority.
-func writeCertificates(dir string) (ca string, err error) {
+// Write writes an authority (ca.pem), a certificate for 127.0.0.1 that it signed
+// (server.pem), and that certificate's key (server.key) to a directory. It returns the
+// path of the authority.
+func Write(dir string) (ca string, err error) {
 	authority, authorityKey, err := certify(&x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
