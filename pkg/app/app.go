@@ -23,8 +23,8 @@
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
-//     run_timeout.go ends run --once, progress.go reports a catch-up, text.go formats
-//     text for people
+//     run_timeout.go ends run --once, zone.go brings the time zones, progress.go reports
+//     a catch-up, text.go formats text for people
 package app
 
 import (
