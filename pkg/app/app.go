@@ -43,6 +43,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
@@ -123,7 +124,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	last := newBacklog(stderr)
 	report(last, err)
 	last.close()
-	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) || errors.As(err, new(*setting.ProxyError)) {
 		return 2
 	}
 	return 1

@@ -27,6 +27,13 @@
 // Validate, which is called too, so the outer one need not repeat its checks.
 // Nothing in this package depends on how a configuration is read.
 //
+// A client describes its server as a Peer, which explains to people why a connection fails:
+//
+//	peer := setting.Peer{Name: "server", Address: s.URL, TLS: &s.TLS, Plain: "write http:// in url", Encrypted: "write https:// in url"}
+//	if a := peer.Explain(err); a.Stays {
+//		return sink.Destination(err, a.Hint)
+//	}
+//
 // Errors of Validate and UnmarshalText are shown without the configured values,
 // since any value may be a secret in the wrong place; the file, line and key are
 // enough to find it. The configuration removes text in double quotes, and the path

@@ -66,8 +66,38 @@ func (t *TLS) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	if err != nil {
 		return nil, fmt.Errorf("dialling %s: %w", address, err)
 	}
-	return (&tls.Dialer{Config: c}).DialContext(ctx, network, address)
+	if c.ServerName == "" {
+		if c.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("dialling %s: %w", address, err)
+		}
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, c)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // the first error is the one that matters
+		return nil, &handshakeError{err}
+	}
+	return secure, nil
 }
+
+// handshakeError is an error of TLS after the connection was opened.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
+// InHandshake reports whether an error of Dial came after the connection was opened.
+func InHandshake(err error) bool { return errors.As(err, new(*handshakeError)) }
+
+// fileError is an error of a file that the settings name.
+type fileError struct {
+	key string // ca_file or cert_file
+	error
+}
+
+func (e *fileError) Unwrap() error { return e.error }
 
 // Validate reports files that cannot be read or used, and a certificate without
 // its key.
@@ -97,7 +127,7 @@ func (t *TLS) Validate() []error {
 func (t *TLS) certificate() (*tls.Certificate, error) {
 	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading client certificate %q with key %q: %w", t.CertFile, t.KeyFile, err)
+		return nil, &fileError{"cert_file", fmt.Errorf("reading client certificate %q with key %q: %w", t.CertFile, t.KeyFile, err)}
 	}
 	return &cert, nil
 }
@@ -105,11 +135,11 @@ func (t *TLS) certificate() (*tls.Certificate, error) {
 func readPool(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading certificate authorities: %w", err)
+		return nil, &fileError{"ca_file", fmt.Errorf("reading certificate authorities: %w", err)}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading certificate authorities: no PEM certificate in %q", path)
+		return nil, &fileError{"ca_file", fmt.Errorf("reading certificate authorities: no PEM certificate in %q", path)}
 	}
 	return pool, nil
 }

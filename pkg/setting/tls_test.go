@@ -104,7 +104,7 @@ func serve(t *testing.T, a authority, host string) *httptest.Server {
 		}
 	}))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the tests refuse handshakes on purpose
+	s.Config.ErrorLog = discard // the tests refuse handshakes on purpose
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -345,3 +345,5 @@ func get(client *http.Client, url string) (_ string, err error) {
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
 }
+
+var discard = log.New(io.Discard, "", 0)

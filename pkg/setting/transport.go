@@ -9,7 +9,9 @@ import (
 // Transport returns a clone of base with these TLS settings, and keeps it current:
 // when ca_file has changed, the next request uses a new clone, whose connections
 // are verified against the new authorities. If ca_file cannot be read, the request
-// fails. base itself is not used; its proxy settings apply.
+// fails. base itself is not used; its proxy settings apply. A proxy that refuses to connect
+// is an error that Peer explains, and so is a variable of the environment that should name
+// the proxy and does not; see CheckProxy.
 func (t *TLS) Transport(base *http.Transport) http.RoundTripper {
 	return &transport{tls: t, base: base}
 }
@@ -25,6 +27,9 @@ type transport struct {
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	rt, err := t.fresh()
+	if err == nil && t.base.Proxy != nil {
+		err = checkProxyFor(r.URL)
+	}
 	if err != nil {
 		if r.Body != nil {
 			// RoundTripper must close the body on errors too. Nothing was read from
@@ -63,6 +68,7 @@ func (t *transport) fresh() (*http.Transport, error) {
 	}
 	next := t.base.Clone()
 	next.TLSClientConfig = c
+	next.OnProxyConnectResponse = connected
 	if t.current != nil {
 		t.current.CloseIdleConnections()
 	}
@@ -74,7 +80,11 @@ func (t *transport) stat() (os.FileInfo, error) {
 	if t.tls == nil || t.tls.CAFile == "" {
 		return nil, nil
 	}
-	return os.Stat(t.tls.CAFile)
+	info, err := os.Stat(t.tls.CAFile)
+	if err != nil {
+		return nil, &fileError{"ca_file", err}
+	}
+	return info, nil
 }
 
 func sameFile(a, b os.FileInfo) bool {

@@ -126,17 +126,8 @@ func (s *Settings) dial(ctx context.Context, network, address string) (net.Conn,
 		var d net.Dialer
 		return d.DialContext(ctx, network, address)
 	}
-	conn, err := s.TLS.Dial(ctx, network, address)
-	if op, ok := errors.AsType[*net.OpError](err); err != nil && (!ok || op.Op != "dial") {
-		return nil, &handshakeError{err}
-	}
-	return conn, err
+	return s.TLS.Dial(ctx, network, address)
 }
-
-// handshakeError is an error of TLS after the connection was opened.
-type handshakeError struct{ error }
-
-func (e *handshakeError) Unwrap() error { return e.error }
 
 // mechanism reads the secret at each authentication, since its file may have changed.
 func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {

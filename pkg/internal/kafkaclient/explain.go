@@ -2,11 +2,9 @@ package kafkaclient
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"syscall"
 
@@ -32,7 +30,7 @@ func (s *Settings) Explain(err error, topic string) error {
 	if hint := s.fatal(err, topic); hint != "" {
 		return sink.Destination(err, hint)
 	}
-	if hint := passing(err); hint != "" {
+	if hint := s.passing(err); hint != "" {
 		return sink.Hint(err, hint)
 	}
 	return err
@@ -54,22 +52,20 @@ func (s *SASL) clean(err error) error {
 }
 
 // passing is a hint for an error that may mend itself; empty if there is none.
-func passing(err error) string {
-	var (
-		dns *net.DNSError
-		op  *net.OpError
-	)
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the name does not resolve: check the setting brokers, and advertised.listeners of the brokers"
-	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
+func (s *Settings) passing(err error) string {
+	if errors.Is(err, kerr.NotEnoughReplicas) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend) {
 		return "fewer replicas are in sync than min.insync.replicas of the topic: check which broker is down"
-	case errors.As(err, &op):
-		return "check that the brokers are up, and reachable from here under their advertised.listeners"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "the brokers do not answer in time: check whether they are overloaded, and the network to them"
 	}
-	return ""
+	return s.peer().Explain(err).Hint
+}
+
+// peer describes the brokers to people.
+func (s *Settings) peer() setting.Peer {
+	return setting.Peer{
+		Name: "broker", Address: strings.Join(s.Brokers, ", "), TLS: s.TLS,
+		Plain: "remove tls", Encrypted: "set tls, or tls: {} without options",
+		Elsewhere: "clients then use the addresses in advertised.listeners of the brokers, which this machine must reach, too",
+	}
 }
 
 // fatal is a hint for an error that waiting does not mend; empty for any other error. The
@@ -102,30 +98,35 @@ func (s *Settings) fatal(err error, topic string) string {
 	if e, ok := errors.AsType[*secretError](err); ok {
 		return "provide " + e.key + " where the configuration says it is"
 	}
-	return connection(err)
-}
-
-// connection is a hint for an error of TLS, or of missing TLS.
-func connection(err error) string {
-	if hint := setting.TLSHint(err, "broker"); hint != "" {
-		return hint
-	}
-	var (
-		record tls.RecordHeaderError
-		shake  *handshakeError
-		eof    *kgo.ErrFirstReadEOF
-	)
-	switch {
-	case errors.As(err, &record):
-		return "the listener of the broker does not speak TLS: use its TLS port, or remove tls"
-	case errors.As(err, &shake):
-		return "the TLS handshake failed: check that the listener speaks TLS, and that the files under tls can be read"
-	case strings.Contains(err.Error(), "tls alert record"): // kgo has no type for it
-		return "the listener of the broker speaks TLS: set tls, or tls: {} without options"
-	case errors.As(err, &eof):
-		return "the broker closes the connection at once: its listener may require TLS or SASL, or support neither; check tls and sasl"
+	if a := s.connection(err); a.Stays {
+		return a.Hint
 	}
 	return ""
+}
+
+// connection is about an error of TLS, or of missing TLS. What kgo finds out about it is in
+// texts alone (broker.go: parseReadSize) and in a type that names no cause.
+func (s *Settings) connection(err error) setting.Advice {
+	if strings.Contains(err.Error(), "tls alert record") {
+		err = fmt.Errorf("%w: %w", setting.ErrSpeaksTLS, err)
+	}
+	if strings.Contains(err.Error(), "the beginning of an HTTP response") {
+		return setting.Advice{Hint: "the port is of an HTTP server: write the address of a Kafka listener in brokers", Stays: true}
+	}
+	a := s.peer().Explain(err)
+	if errors.As(err, new(*kgo.ErrFirstReadEOF)) && !a.Stays {
+		a = setting.Advice{Hint: s.hungUp(), Stays: true}
+	}
+	return a
+}
+
+// hungUp is a hint for a broker that ends a connection at the first request. A listener
+// does that if it expects TLS or SASL and does not get it.
+func (s *Settings) hungUp() string {
+	if s.TLS.Enabled() {
+		return "check that the port is a listener of Kafka for clients, whether it requires SASL (sasl) or supports none, and whether it accepts tls.cert_file; see the broker's log"
+	}
+	return "check that the port is a listener of Kafka for clients: a TLS listener needs tls (tls: {} without options), and one with SASL needs sasl; see the broker's log"
 }
 
 // IsBadBatch reports whether err is Kafka's answer to a batch that it refuses for what

@@ -113,8 +113,8 @@ func (s *Settings) Reach(ctx context.Context, dial Dial, members []Member) error
 }
 
 func (s *Settings) unreached(err error, m Member) string {
-	if hint := connection(err); hint != "" {
-		return hint
+	if a := s.connection(err); a.Stays {
+		return a.Hint
 	}
 	return fmt.Sprintf("%s answers, but a client must reach each broker at the address that it advertises: set advertised.listeners of broker %d to an address that leads to it from here, or run sluice where %s does",
 		strings.Join(s.Brokers, ","), m.ID, m.Address)
@@ -142,11 +142,11 @@ func (s *Settings) ask(ctx context.Context, dial Dial, address string) error {
 	defer cancel()
 	conn, err := dial(ctx, "tcp", address)
 	if err != nil {
-		return dialled(err, ctx.Err())
+		return s.dialled(err, ctx.Err())
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	return exchanged(requestVersions(conn), ctx.Err())
+	return s.exchanged(requestVersions(conn), ctx.Err())
 }
 
 // requestVersions returns an error unless a broker answers. It needs nothing of the answer.

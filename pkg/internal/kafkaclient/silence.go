@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // silence is what a port does that does not answer as Kafka.
@@ -20,21 +22,19 @@ func (e *silence) Unwrap() error     { return e.cause }
 func (e *silence) ErrorHint() string { return e.hint }
 
 // dialled explains an error of opening a connection. ended is the error of its context.
-func dialled(err, ended error) error {
-	shake := new(handshakeError)
+func (s *Settings) dialled(err, ended error) error {
+	hint := s.peer().Explain(err).Hint
 	switch {
 	case !errors.Is(ended, context.DeadlineExceeded):
 		return err
-	case errors.As(err, &shake):
-		return &silence{fmt.Sprintf("the port took the connection and did not answer the TLS handshake within %s", answerTimeout),
-			"check that the port is a TLS listener of the broker; a listener without TLS needs a configuration without tls. A firewall or a proxy may also take connections for a broker that is down", err}
+	case setting.InHandshake(err):
+		return &silence{fmt.Sprintf("the port took the connection and did not answer the TLS handshake within %s", answerTimeout), hint, err}
 	}
-	return &silence{fmt.Sprintf("nothing took the connection within %s", answerTimeout),
-		"check host and port, and whether a firewall discards the packets", err}
+	return &silence{fmt.Sprintf("nothing took the connection within %s", answerTimeout), hint, err}
 }
 
 // exchanged explains an error of the first request on a connection.
-func exchanged(err, ended error) error {
+func (s *Settings) exchanged(err, ended error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -42,8 +42,7 @@ func exchanged(err, ended error) error {
 		return &silence{fmt.Sprintf("the port took the connection and did not answer as Kafka within %s", answerTimeout),
 			"check that the port is a listener of Kafka for clients: a TLS listener needs tls (tls: {} without options). A firewall or a proxy may also take connections for a broker that is down", err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
-		return &silence{"the port took the connection and closed it without an answer",
-			"check that the port is a listener of Kafka for clients: a TLS listener needs tls (tls: {} without options), and one that demands a client certificate needs tls.cert_file", err}
+		return &silence{"the port took the connection and closed it without an answer", s.hungUp(), err}
 	}
 	return err
 }
@@ -52,7 +51,7 @@ func exchanged(err, ended error) error {
 func foreign(head [8]byte) error {
 	const alert, handshake = 0x15, 0x16 // TLS records (RFC 8446, section 5.1)
 	if (head[0] == alert || head[0] == handshake) && head[1] == 3 {
-		return &silence{text: "the port speaks TLS, and the configuration does not", hint: "set tls, or tls: {} without options"}
+		return fmt.Errorf("the port speaks TLS, and the configuration does not: %w", setting.ErrSpeaksTLS)
 	}
 	return &silence{text: fmt.Sprintf("something that is not Kafka listens there: its answer begins with %q", head[:]),
 		hint: "check host and port"}

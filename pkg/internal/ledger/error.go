@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -115,8 +116,11 @@ func (r *remote) explain(err error, topic string) error {
 		return sink.Hint(err, "no broker coordinates transactions: see the logs of the brokers. In a small cluster transaction.state.log.replication.factor and transaction.state.log.min.isr must not exceed the number of brokers")
 	case ke == kerr.InvalidTransactionTimeout:
 		return sink.Destination(err, "raise transaction.max.timeout.ms of the brokers to 30000 or more")
-	case errors.Is(err, context.DeadlineExceeded) && ke == nil:
+	}
+	explained := s.Cluster.Explain(err, topic)
+	// A connection that fails until the time is over has a better explanation.
+	if errors.Is(err, context.DeadlineExceeded) && ke == nil && failure.Class(explained) != "destination" {
 		return sink.Hint(err, "the brokers or the transaction coordinator do not answer in time: check that they are up, and reachable under their advertised.listeners")
 	}
-	return s.Cluster.Explain(err, topic)
+	return explained
 }

@@ -8,14 +8,16 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 // answer is the answer to a request.
 type answer struct {
-	status  int           // of HTTP
-	wait    time.Duration // of Retry-After
-	excerpt string        // of a body that is not HEC's, for people
+	status  int            // of HTTP
+	wait    time.Duration  // of Retry-After
+	excerpt string         // of a body that is not HEC's, for people
+	advice  setting.Advice // of an answer that is not the server's
 
 	// HEC's fields; no answer has all of them. Code is nil if something else
 	// answered: a proxy, or Splunk's web server, which reports a too large body in
@@ -154,6 +156,9 @@ func (a answer) Error() string {
 
 // fault returns the error of an answer that is no fault of the records.
 func (h *hec) fault(a answer) error {
+	if a.advice.Hint != "" {
+		return advised(h.wrap(a), a.advice)
+	}
 	r := a.judge()
 	if a.Code != nil && *a.Code == 7 {
 		r.hint = h.indexHint()

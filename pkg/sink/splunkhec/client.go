@@ -99,6 +99,7 @@ func (h *hec) do(r *http.Request) (answer, error) {
 	}
 	h.answered.Store(true)
 	a := readAnswer(response, body, &h.echo)
+	a.advice = h.settings.peer().ExplainAnswer(a.status, body)
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusBadGateway || a.status == http.StatusServiceUnavailable {
 		// A load balancer may choose another indexer for a new connection.
 		h.client.CloseIdleConnections()

@@ -2,6 +2,7 @@ package splunkhec
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
@@ -64,6 +65,21 @@ const (
 // the first 10,240 characters of an event ([kv] maxchars in limits.conf), and spath
 // from the first 5,000; a copy of the original event would use them up.
 func (Settings) WithoutOriginal() {}
+
+// peer describes the server to people. A new installation of Splunk signs its certificate
+// itself; the authority is that of caCertFile in server.conf.
+func (s *Settings) peer() setting.Peer {
+	p := setting.Peer{
+		Name: "server", Address: s.URL,
+		Plain:     "write http:// in url (and allow_http: true, since the token then crosses the network in clear text)",
+		Encrypted: "write https:// in url",
+		Authority: "the private authority of a new Splunk is $SPLUNK_HOME/etc/auth/cacert.pem there",
+	}
+	if strings.HasPrefix(s.URL, "https:") {
+		p.TLS = &s.TLS
+	}
+	return p
+}
 
 // Validate reports every setting that is missing or invalid.
 func (s *Settings) Validate() []error {

@@ -73,6 +73,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -185,7 +186,18 @@ func (h *hec) unreachable(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return sink.Hint(h.wrap(h.echo.Error(err)), "make sure that url is right and that this machine can reach it; HTTPS_PROXY and NO_PROXY apply")
+	return advised(h.wrap(h.echo.Error(err)), h.settings.peer().Explain(err))
+}
+
+// advised adds the advice to an error.
+func advised(err error, a setting.Advice) error {
+	switch {
+	case a.Stays:
+		return sink.Destination(err, a.Hint)
+	case a.Hint != "":
+		return sink.Hint(err, a.Hint)
+	}
+	return err
 }
 
 func (h *hec) unreadable(err error) error {

@@ -42,6 +42,17 @@ func (a Address) unencrypted() Address {
 	return a
 }
 
+// withTLS returns the same address with TLS.
+func (a Address) withTLS() Address {
+	switch a.Scheme {
+	case tcp:
+		a.Scheme = tcpTLS
+	case relpTCP:
+		a.Scheme = relpTLS
+	}
+	return a
+}
+
 // stream reports whether only framing separates messages.
 func (a Address) stream() bool { return a.Scheme == tcp || a.Scheme == tcpTLS }
 

@@ -1,14 +1,9 @@
 package syslog
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
-	"syscall"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -17,46 +12,37 @@ import (
 
 // explain adds the receiver and a hint to an error. None of these errors is a fault of
 // a record. Errors that can clear by themselves are retried at the usual pace.
-func explain(err error, a Address) error {
+func (s *Settings) explain(err error, a Address) error {
+	advice := s.advise(err, a)
 	err = fmt.Errorf("%s: %w", a, err)
-	if hint := adviseTLS(err, a); hint != "" {
-		return sink.Destination(err, hint)
-	}
-	if hint := advise(err, a); hint != "" {
-		return sink.Hint(err, hint)
+	switch {
+	case advice.Stays:
+		return sink.Destination(err, advice.Hint)
+	case advice.Hint != "":
+		return sink.Hint(err, advice.Hint)
 	}
 	return err
 }
 
-// adviseTLS returns a hint for an error that only a change of settings repairs.
-func adviseTLS(err error, a Address) string {
-	var (
-		plain tls.RecordHeaderError
-		file  *fs.PathError
-	)
+func (s *Settings) advise(err error, a Address) setting.Advice {
 	switch {
-	case errors.As(err, &plain):
-		return fmt.Sprintf("the server there does not use TLS; write %s, or turn TLS on there", a.unencrypted())
-	case errors.As(err, &file):
-		return "make sure that the files named under tls exist and that sluice may read them"
+	case errors.Is(err, setting.ErrSpeaksTLS): // is also one of the next
+	case errors.Is(err, errSpoke), errors.Is(err, relp.ErrMalformed):
+		return setting.Advice{Hint: fmt.Sprintf("make sure that %s is the receiver's port for %s", a.Host, a.Scheme)}
+	case errors.Is(err, errHalfClosed), errors.Is(err, relp.ErrServerClosed):
+		err = fmt.Errorf("%w: %w", err, io.EOF) // the receiver ended the connection, in other words
 	}
-	return setting.TLSHint(err, "receiver")
+	return s.peer(a).Explain(err)
 }
 
-func advise(err error, a Address) string {
-	var name *net.DNSError
-	switch {
-	case errors.As(err, &name):
-		return fmt.Sprintf("make sure that the name in %s is right and that this machine can resolve it", a)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("start the receiver, or make sure that it listens on %s", a.Host)
-	// A handshake with a server of another protocol times out too: both sides wait.
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return fmt.Sprintf("make sure that this machine can reach %s, that the server there uses %s, and that it is not overloaded", a.Host, a.Scheme)
-	case errors.Is(err, errSpoke):
-		return fmt.Sprintf("make sure that %s is the receiver's port for %s", a.Host, a.Scheme)
-	case errors.Is(err, io.EOF), errors.Is(err, errHalfClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, relp.ErrServerClosed):
-		return "the receiver ended the connection; see its log for the reason; it may have stopped, have reached its limit of connections, or expect another protocol than " + a.Scheme
+// peer describes the receiver to people.
+func (s *Settings) peer(a Address) setting.Peer {
+	p := setting.Peer{
+		Name: "receiver", Address: a.String(),
+		Plain: fmt.Sprintf("write %s in address", a.unencrypted()), Encrypted: fmt.Sprintf("write %s in address", a.withTLS()),
 	}
-	return ""
+	if a.encrypted() {
+		p.TLS = &s.TLS
+	}
+	return p
 }

@@ -3,9 +3,12 @@ package syslog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // stream is a TCP connection, with or without TLS. A write succeeds as soon as the
@@ -39,9 +42,12 @@ func newStream(conn net.Conn, beneath *net.TCPConn, settle time.Duration) *strea
 // watch waits for the receiver to end the connection.
 func (s *stream) watch() {
 	defer close(s.watched)
-	var b [1]byte
-	_, err := s.conn.Read(b[:])
-	if err == nil {
+	var b [2]byte
+	n, err := s.conn.Read(b[:])
+	switch {
+	case setting.IsAlert(b[:n]):
+		err = fmt.Errorf("%w: %w", errSpoke, setting.ErrSpeaksTLS)
+	case err == nil:
 		err = errSpoke
 	}
 	s.fail(err)

@@ -206,7 +206,7 @@ func (s *syslog) attempt(ctx context.Context, m *messages) outcome {
 	if !sink.IsPermanent(err) {
 		s.disconnect()
 	}
-	return outcome{taken, fmt.Errorf("sending to %w", explain(err, s.settings.Address[s.at])), endedByReceiver(err)}
+	return outcome{taken, fmt.Errorf("sending to %w", s.settings.explain(err, s.settings.Address[s.at])), endedByReceiver(err)}
 }
 
 // wait waits for d. It returns false if ctx ends first.
@@ -247,7 +247,7 @@ func (s *syslog) connect(ctx context.Context) error {
 			}
 			return nil
 		}
-		failed = both(failed, explain(err, address))
+		failed = both(failed, s.settings.explain(err, address))
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", failed, context.Cause(ctx))
 		}
@@ -286,7 +286,7 @@ func (s *syslog) Check(ctx context.Context) (string, error) {
 	var failed error
 	for _, a := range s.settings.Address {
 		if err := s.try(ctx, a); err != nil {
-			failed = both(failed, explain(err, a))
+			failed = both(failed, s.settings.explain(err, a))
 			continue
 		}
 		seen = append(seen, fmt.Sprintf("%s: %s", a, promises[a.Scheme]))

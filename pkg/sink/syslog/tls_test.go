@@ -37,8 +37,8 @@ func TestTLS(t *testing.T) {
 		{"an authority that is not known", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile = otherCA }, "tls.ca_file"},
 		{"a name that is not in the certificate", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile, s.TLS.ServerName = ca, "other.example.com" }, "tls.server_name"},
 		{"no certificate of ours", demanding, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "tls.cert_file"},
-		{"a file that is gone", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile = filepath.Join(dir, "gone.pem") }, "files named under tls"},
-		{"no TLS there", nil, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "does not use TLS; write tcp://"},
+		{"a file that is gone", ours.server(), func(s *syslog.Settings) { s.TLS.CAFile = filepath.Join(dir, "gone.pem") }, "tls.ca_file names a file that does not exist"},
+		{"no TLS there", nil, func(s *syslog.Settings) { s.TLS.CAFile = ca }, "does not use TLS: write tcp://"},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			s := settings(t, "tls://"+address(t, tt.server))

@@ -62,7 +62,7 @@ func (c *client) List(ctx context.Context, cursor string, limit int) (cursorlog.
 	large := int64(len(got.Body)) > c.mostHeld
 	switch {
 	case answer.StatusCode != http.StatusOK:
-		return got, c.refusal(answer, c.excerpt(got.Body, err), cursor)
+		return got, c.refusal(answer, got.Body, c.excerpt(got.Body, err), cursor)
 	case large && limit == 1:
 		got.Body, got.Unsure, err = c.outline(ctx, got.Body, answer.Body)
 		return got, err
@@ -71,7 +71,7 @@ func (c *client) List(ctx context.Context, cursor string, limit int) (cursorlog.
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && len(got.Body) >= slowBody && limit > 1:
 		return got, cursorlog.TooLarge(fault(source.Unavailable, fmt.Errorf("the answer is too large for this link: %d bytes received in %s", len(got.Body), time.Since(began).Round(time.Second)), ""))
 	case err != nil:
-		return got, fault(source.Unavailable, c.echo.Error(err), "")
+		return got, c.unreachable(err)
 	case isOversized(got.Body):
 		return got, fault(source.Malformed, errors.New("the answer is not a list of events"), "")
 	}
@@ -94,10 +94,18 @@ func (c *client) send(ctx context.Context, cursor string, limit int) (*http.Resp
 	c.echo.Request(r)
 	answer, err := c.http.Do(r)
 	if err != nil {
-		err = c.echo.Error(err)
-		return nil, fault(source.Unavailable, err, "make sure that url is right and that this machine can reach it; HTTPS_PROXY and NO_PROXY apply")
+		return nil, c.unreachable(err)
 	}
 	return answer, nil
+}
+
+// unreachable returns the error of a request without an answer.
+func (c *client) unreachable(err error) error {
+	class, advice := source.Unavailable, c.settings.peer().Explain(err)
+	if advice.Stays {
+		class = source.Refused
+	}
+	return fault(class, c.echo.Error(err), advice.Hint)
 }
 
 func (c *client) authorize(r *http.Request) error {
@@ -114,8 +122,8 @@ func (c *client) authorize(r *http.Request) error {
 }
 
 // refusal returns the error for a status other than 200.
-func (c *client) refusal(answer *http.Response, said, cursor string) error {
-	hint := ""
+func (c *client) refusal(answer *http.Response, body []byte, said, cursor string) error {
+	hint := c.settings.peer().ExplainAnswer(answer.StatusCode, body).Hint
 	switch code := answer.StatusCode; {
 	case code == http.StatusUnauthorized:
 		hint = "the token is not accepted: it may be mistyped, deleted or expired; check service_token_id and service_token, or access_token"

@@ -2,6 +2,7 @@ package planetscale
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
@@ -32,6 +33,22 @@ var Defaults = Settings{URL: "https://api.planetscale.com", Settings: cursorlog.
 
 // OrganizationName returns the organization that the events of the source name.
 func (s *Settings) OrganizationName() string { return s.Organization }
+
+// peer describes the API to people.
+func (s *Settings) peer() setting.Peer {
+	p := setting.Peer{
+		Name: "server", Address: s.URL,
+		Plain:     "write http:// in url (and allow_http: true, since the token then crosses the network in clear text)",
+		Encrypted: "write https:// in url",
+	}
+	if strings.HasPrefix(s.URL, "https:") {
+		p.TLS = s.TLS
+		if p.TLS == nil {
+			p.TLS = &setting.TLS{}
+		}
+	}
+	return p
+}
 
 // Validate reports everything that is wrong with the settings of this API.
 func (s *Settings) Validate() []error {

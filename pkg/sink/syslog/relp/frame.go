@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 const (
@@ -46,6 +48,9 @@ func appendHeader(dst []byte, number int, command string, length int) []byte {
 	return dst
 }
 
+// ErrMalformed means that the server does not keep to RELP; it may be of another protocol.
+var ErrMalformed = errors.New("malformed frame")
+
 // errTorn means that the bytes are the start of a frame.
 var errTorn = errors.New("frame is not complete")
 
@@ -81,7 +86,7 @@ func problem(part string, err error) error {
 	if err == errTorn {
 		return err
 	}
-	return fmt.Errorf("malformed frame: %s: %w", part, err)
+	return fmt.Errorf("%w: %s: %w", ErrMalformed, part, err)
 }
 
 // parseNumber parses one to nine digits, which another byte must follow.
@@ -161,6 +166,8 @@ func (r *receiver) next(frames []frame) ([]frame, error) {
 			continue
 		case len(frames) > 0: // return whole frames first
 			return frames, nil
+		case setting.IsAlert(r.unread):
+			return nil, fmt.Errorf("%w: %w", setting.ErrSpeaksTLS, err)
 		case err != errTorn:
 			return nil, err
 		}
