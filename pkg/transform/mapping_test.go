@@ -29,7 +29,7 @@ The page shows PlanetScale. A source of another product brings a catalogue of it
 - **API Activity** is the activity of OCSF class 6003, which fits every action. **IAM** is the class and activity of Identity & Access Management, if one fits; sinks with ` + "`format_settings: {classes: iam}`" + ` use it.
 - **Severity**, 0 to 10, is Sluice's own, because PlanetScale states none: 1 if nothing changes, 3 for routine, 6 for deletions and for credentials, roles and permissions, 7 if a database, a keyspace or a backup policy is lost or a person is less protected, 8 if the organization or its data is less protected or a credential is leaked.
 - **Technique** is the MITRE ATT&CK technique that describes the action, if there is one. Most people who do it are not adversaries.
-- **Object** is the type of the thing that the action changes or reads. It may be the event's auditable or its target, so Sluice finds it by its type. The other of the two is its container, unless it lies within the object. If one of them is a user, membership or team, it is also the user or group of the record.
+- **Object** is the type of the thing that the action changes or reads. It may be the event's auditable or its target, so Sluice finds it by its type. The other of the two is its container, unless it lies within the object. If one of them is a user or a team, it is also the user or group of the record. So is the person whose e-mail address a membership or an invitation has as its display name. Any other display name of theirs may be a role.
 
 The API has two vocabularies, and either may be on the wire, so both are listed. An alias inherits whatever it does not set from the action that it stands for.
 

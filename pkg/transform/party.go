@@ -27,22 +27,28 @@ func ActorType(e *source.Event) string {
 func Acted(e *source.Event) bool { return e.Actor.ID != "" || e.Actor.Type != "" }
 
 // affected returns the user and the team among Objects, found by type, since their order
-// differs between actions. If both are users, it returns the second. If there is no user
-// but a membership, it returns that without its id: a membership has the user's name, but
-// an id of its own.
+// differs between actions. If both are users, it returns the second. Without a user it
+// returns the person whom a membership or an invitation names.
 func affected(e *source.Event) (user, team source.Party) {
 	for i := range e.Objects {
 		p := &e.Objects[len(e.Objects)-1-i]
 		switch {
 		case p.Type == "User" && user.Type != "User":
 			user = *p
-		case strings.HasSuffix(p.Type, "Membership") && user.Type == "":
+		case user.Type == "" && namesPerson(p):
 			user = source.Party{Type: p.Type, Name: p.Name}
 		case (p.Type == "Team" || p.Type == "OrganizationTeam") && team.Type == "":
 			team = *p
 		}
 	}
 	return user, team
+}
+
+// namesPerson reports whether the display name of a membership or an invitation is a
+// person's e-mail address. Any other display name of theirs may be that of a role, such as
+// "admin". Their ids are never those of users.
+func namesPerson(p *source.Party) bool {
+	return (strings.HasSuffix(p.Type, "Membership") || strings.HasSuffix(p.Type, "Invitation")) && IsEmail(p.Name)
 }
 
 // Address parses an IP address in the form that destinations with a type for addresses

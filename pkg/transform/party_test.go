@@ -40,7 +40,9 @@ func TestIsEmail(t *testing.T) {
 
 func TestAffected(t *testing.T) {
 	user, other := source.Party{ID: "u1", Type: "User", Name: "Ada"}, source.Party{ID: "u2", Type: "User", Name: "Grace"}
-	member := source.Party{ID: "m1", Type: "OrganizationMembership", Name: "Ada"}
+	member := source.Party{ID: "m1", Type: "OrganizationMembership", Name: "ada@example.com"}
+	role := source.Party{ID: "m1", Type: "OrganizationMembership", Name: "admin"}
+	invitation := source.Party{ID: "i1", Type: "OrganizationInvitation", Name: "grace@example.com"}
 	team, database := source.Party{ID: "t1", Type: "Team", Name: "DB"}, source.Party{ID: "d1", Type: "Database", Name: "orders"}
 	none := source.Party{}
 	for _, tt := range []struct {
@@ -52,7 +54,11 @@ func TestAffected(t *testing.T) {
 		{"a user who is the auditable", user, database, user, none},
 		{"of two users the target", user, other, other, none},
 		{"a user rather than a membership", user, member, user, none},
-		{"a membership, without its own id", member, none, source.Party{Type: member.Type, Name: "Ada"}, none},
+		{"whom a membership names, without its own id", member, none, source.Party{Type: member.Type, Name: "ada@example.com"}, none},
+		{"nobody by the role of a membership", role, none, none, none},
+		{"the user whose membership is named by its role", role, user, user, none},
+		{"who is invited", database, invitation, source.Party{Type: invitation.Type, Name: "grace@example.com"}, none},
+		{"nobody by an invitation without an address", source.Party{ID: "i1", Type: "OrganizationInvitation", Name: "member"}, none, none, none},
 		{"a user and the team", team, user, user, team},
 	} {
 		t.Run(tt.words, func(t *testing.T) {

@@ -16,7 +16,7 @@ type Roles struct {
 	ActorType string       // as the API names it, or SystemActor
 	Object    source.Party // what it was done to
 	Container source.Party // what the object lies in, or what a member belongs to
-	User      source.Party // the affected user: the object itself, its owner, or the actor; see Action.Self
+	User      source.Party // the affected user: the object itself, its owner, who is invited, or the actor; see Action.Self
 	Team      source.Party // the team that is the object or its container
 
 	// Before and After are the values of Action.Changes, empty if the metadata does not

@@ -42,7 +42,7 @@ var rules = map[string]string{
 	"suser":                     "{actor.name}, unless {product} itself acted",
 	"spriv":                     "{actor.type}; System if {product} itself acted",
 	"duid":                      "id of the user among {objects}, found by type",
-	"duser":                     "display name of the user or membership among {objects}, found by type",
+	"duser":                     "display name of the user among {objects}, found by type; else the e-mail address that a membership or invitation has as its display name",
 	"dpriv":                     "{metadata}.to, if the catalogue says that the action changes roles",
 	"sourceServiceName":         fixed,
 	"destinationServiceName":    fixed,

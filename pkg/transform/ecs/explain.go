@@ -8,7 +8,7 @@ const (
 	actorID      = "{actor.id}, unless {product} itself acted"
 	actorName    = "{actor.name}, unless {product} itself acted"
 	affectedID   = "id of the user among {objects}, found by type"
-	affectedName = "display name of the user or membership among {objects}, found by type"
+	affectedName = "display name of the user among {objects}, found by type; else the e-mail address that a membership or invitation has as its display name"
 	teamID       = "id of the team among {objects}, found by type"
 	teamName     = "display name of the team among {objects}, found by type"
 	ofObject     = "{first} or {second}: the one whose type the catalogue names as object, or else the deeper one"

@@ -36,7 +36,7 @@ var rules = map[string]string{
 	"actorId":       "{actor.id}, unless {product} itself acted",
 	"actorType":     "{actor.type}; System if {product} itself acted",
 	"accountName":   "organization of the source in the configuration",
-	"targetUser":    "display name of the user or membership among {objects}, found by type",
+	"targetUser":    "display name of the user among {objects}, found by type; else the e-mail address that a membership or invitation has as its display name",
 	"targetUserId":  "id of the user among {objects}, found by type",
 	"targetRole":    "{metadata}.to, if the catalogue says that the action changes roles",
 	"groupID":       "id of the team among {objects}, found by type",

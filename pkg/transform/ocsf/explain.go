@@ -7,7 +7,7 @@ const (
 	fixed     = "the same in every record"
 	captionOf = "caption of the number beside it"
 	classOf   = transform.ByCatalogue + "api, or iam if the sink's classes are iam and the event has what the class requires"
-	whom      = "of the user among {objects}, found by type; else of the actor who signs in, joins or leaves"
+	whom      = "of the user among {objects}, found by type; else of whom a membership or invitation names by e-mail address; else of the actor who signs in, joins or leaves"
 	ifEmail   = ", if the display name is an e-mail address"
 	team      = "of the team among {objects}, found by type"
 	ofObject  = "of {first} or {second}: the one whose type the catalogue names as object, or else the deeper one"

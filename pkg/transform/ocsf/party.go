@@ -53,9 +53,10 @@ func (w *writer) user(key string, p *source.Party) {
 	w.Close(user)
 }
 
-// isPerson reports whether p is a person, also as the member of something.
+// isPerson reports whether p is a person. The affected user may be somebody whom a
+// membership or an invitation names.
 func isPerson(p *source.Party) bool {
-	return p.Type == "User" || strings.HasSuffix(p.Type, "Membership")
+	return p.Type == "User" || strings.HasSuffix(p.Type, "Membership") || strings.HasSuffix(p.Type, "Invitation")
 }
 
 // email returns a name that is an e-mail address in the schema's sense: its domain has only
@@ -132,7 +133,7 @@ func (w *writer) entity(p *source.Party) {
 	w.Text(`"uid":`, p.ID)
 	w.Text(`"name":`, p.Name)
 	switch {
-	case isPerson(p):
+	case p.Type == "User":
 		w.Raw(`"type_id":2,"type":"User",`)
 	case p.Type == "Team" || p.Type == "OrganizationTeam":
 		w.Raw(`"type_id":3,"type":"Group",`)
