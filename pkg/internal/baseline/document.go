@@ -98,7 +98,8 @@ func (s *Script) document(e *event, metadata, raw []byte, read time.Time) object
 			"provider": "planetscale", "service": object{"name": "PlanetScale"},
 			"account": object{"id": s.Organization, "name": s.Organization},
 		},
-		"event": facts(e, action, raw, read),
+		"event":   facts(e, action, raw, read),
+		"message": string(transform.AppendSummary(nil, parts, action, &roles)),
 	}
 	team := party(source.Party{ID: roles.Team.ID, Name: roles.Team.Name})
 	who, affected, changes := person(roles.Actor), person(roles.User), object{}

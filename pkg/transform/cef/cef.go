@@ -16,12 +16,18 @@
 // know only version 0.
 //
 // An IPv4 address is src. An IPv6 address is c6a2, since src is an IPv4 address in the
-// dictionary. Text that is not an address is left out. Times are milliseconds since 1970:
+// dictionary; with the setting ipv6_in_src it is src, too, for collectors that read only
+// that. Text that is not an address is left out. Times are milliseconds since 1970:
 // RFC 3339 is not legal in CEF.
 //
 // externalId has at most 40 characters. It is the event's id if that fits, as most do. For
 // a longer id "sha256:…" it is the first 40 characters, with 132 bits of the hash. For any
 // other longer id it is the same part of the id's hash.
+//
+// The SHA-256 of the raw event has a key of its own, PlanetScaleAuditLogEventSHA256 for
+// that product. The dictionary has hashes of files only (fileHash, oldFileHash). For what
+// it does not have, the standard allows a key that begins with vendor and product
+// ("User-Defined Extensions"). Consumers store such a key, but have no column for it.
 //
 // Each value has a largest length in the dictionary, counted in bytes of UTF-8 before
 // escaping. No character is cut in two. cn1 (Truncated) is 1 if a value was shortened or
@@ -42,6 +48,7 @@ package cef
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -59,7 +66,8 @@ var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(
 
 // Settings are the format_settings of a sink.
 type Settings struct {
-	Version int `yaml:"version"` // of CEF: 0 (default) or 1, which has keys of its own for the object
+	Version   int  `yaml:"version"`     // of CEF: 0 (default) or 1, which has keys of its own for the object
+	IPv6InSrc bool `yaml:"ipv6_in_src"` // write an IPv6 address to src as well, which the standard does not allow
 }
 
 // Validate reports an unknown version.
@@ -72,9 +80,11 @@ func (s *Settings) Validate() []error {
 
 type encoder struct {
 	version   int
+	ipv6InSrc bool
 	begin     string    // of every record: the four fields that are the same in all
 	services  string    // the pairs that name the product
 	objects   [2]labels // of the pairs about the objects
+	hash      string    // the key of the raw event's hash, with its equals sign
 	host      string
 	catalogue *transform.Catalogue
 }
@@ -84,13 +94,14 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 	service, names := values.Constant(p.Name), p.ObjectNames()
 	first, second := capitalized(names[0]), capitalized(names[1])
 	c := &encoder{
-		version:  s.Version,
+		version: s.Version, ipv6InSrc: s.IPv6InSrc,
 		begin:    fmt.Sprintf("CEF:%d|%s|%s|%s|", s.Version, fields.Constant(p.Vendor), fields.Constant(line.Device(p)), fields.Constant(p.Version)),
 		services: "sourceServiceName=" + service + " destinationServiceName=" + service + " ",
 		objects: [2]labels{
 			{"cs2Label=" + first + " Type ", "cs3Label=" + first + " ", "flexString1Label=" + first + " ID "},
 			{"cs4Label=" + second + " Type ", "cs5Label=" + second + " ", "flexString2Label=" + second + " ID "},
 		},
+		hash: hashKey(p),
 		host: o.Host, catalogue: o.Catalogue,
 	}
 	return transform.NewTransformer(name, mediaType, o, c.encode)
@@ -99,6 +110,21 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 // capitalized returns a name as a label shows it, "Auditable".
 func capitalized(name string) string {
 	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "_", " ")
+}
+
+// hashKey returns the key of the raw event's hash, with its equals sign.
+func hashKey(p *source.Product) string {
+	return word(p.Vendor) + word(line.Device(p)) + "EventSHA256="
+}
+
+// word returns the letters and digits of a name, as they may be in a key.
+func word(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && line.IsClassByte(byte(r)) && !strings.ContainsRune("._-", r) {
+			return r
+		}
+		return -1
+	}, name)
 }
 
 // encode implements transform.Encode.

@@ -1,7 +1,9 @@
 package cef_test
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -72,6 +74,10 @@ func clean(s string, longest int) string {
 func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
+	got, whole := m.Extension["PlanetScaleAuditLogEventSHA256"], m.Extension["cn1"] == ""
+	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "") {
+		tb.Errorf("the hash of the raw event is %s, want %s", got, want)
+	}
 	if m.Extension["cn1"] != "" {
 		return
 	}
@@ -112,7 +118,7 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
 		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label " +
 		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName frameworkName threatAttackID " +
-		"cs6 cs6Label reason msg cn1 cn1Label cn2 cn2Label"
+		"cs6 cs6Label PlanetScaleAuditLogEventSHA256 reason msg cn1 cn1Label cn2 cn2Label"
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
@@ -171,7 +177,7 @@ func TestPairs(t *testing.T) {
 		{"a gap tells its interval", "gap", map[string]string{"cs6Label": "Original", "act": "sluice.gap", "cat": "configuration", "outcome": ""}},
 		{"a late event says so", "late", map[string]string{"cn2": "1", "cn2Label": "Late"}},
 		{"msg sums up", "ordinary", map[string]string{
-			"msg": "ada.lovelace@example.com: Deploy request queued: Deploy request #1842: add index on orders.customer_id"}},
+			"msg": "Deploy request queued by ada.lovelace@example.com: Deploy request #1842: add index on orders.customer_id"}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			m := parse(t, usual, cases[tt.event])
@@ -191,6 +197,43 @@ func TestPairs(t *testing.T) {
 			t.Errorf("%d bytes, ending in %q", len(got), got[len(got)-20:])
 		}
 	})
+}
+
+// With ipv6_in_src a record differs in src alone, and only if the address is an IPv6 one.
+// The strict parser refuses such a src, so the test removes it.
+func TestIPv6InSrc(t *testing.T) {
+	o := corpus.Options(transform.Options{Host: "forwarder-1", Version: "1.2.3", Settings: &cef.Settings{IPv6InSrc: true}})
+	for _, c := range corpus.Cases() {
+		want, got := string(encode(t, usual, c.Event).Body), string(encode(t, o, c.Event).Body)
+		if c.Name == "ipv6" {
+			want = strings.Replace(want, " c6a2=2001:db8::7 ", " src=2001:db8::7 c6a2=2001:db8::7 ", 1)
+		}
+		if got != want {
+			t.Errorf("%s: got %s\nwant %s", c.Name, got, want)
+		}
+	}
+}
+
+// The key of the hash begins with vendor and product, in letters and digits alone.
+func TestKeyOfTheHash(t *testing.T) {
+	o := corpus.Options(transform.Options{})
+	o.Product.Vendor, o.Product.Name, o.Product.Feature = "Acme & Söhne", "Vault-2", "Audit Log"
+	line := string(encode(t, o, corpus.Typical()).Body)
+	if want := " AcmeShneVault2AuditLogEventSHA256="; !strings.Contains(line, want) {
+		t.Errorf("no %s in %s", want, line)
+	}
+	if _, err := ceftest.Parse(line); err != nil {
+		t.Error(err)
+	}
+	fields, err := cef.Format.Explain(&o.Product, []byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fields {
+		if f.Rule == "" {
+			t.Errorf("no rule for %s", f.Name)
+		}
+	}
 }
 
 func TestHeader(t *testing.T) {

@@ -2,6 +2,7 @@ package cef
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -35,7 +36,7 @@ var rules = map[string]string{
 	"cat":                       transform.ByCatalogue + "categories",
 	"act":                       "{action}",
 	"outcome":                   "success, since the log records what happened; not set for the types access and info",
-	"src":                       "{remote_ip}, if it is an IPv4 address",
+	"src":                       "{remote_ip}, if it is an IPv4 address; with ipv6_in_src also if it is an IPv6 address",
 	"c6a2":                      "{remote_ip}, if it is an IPv6 address",
 	"c6a2Label":                 label,
 	"suid":                      "{actor.id}, unless {product} itself acted",
@@ -72,11 +73,18 @@ var rules = map[string]string{
 	"frameworkName":             "the same in every record that has a threatAttackID",
 	"threatAttackID":            transform.ByCatalogue + "technique",
 	"reason":                    "what could not be read",
-	"msg":                       "{actor.name}, the action in words, and the display name of the object, or else of {first} or {second}",
+	"msg":                       transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}",
 	"cn1":                       "set by Sluice: a value was shortened or left out to fit",
 	"cn1Label":                  label,
 	"cn2":                       "set by Sluice: events with a later time were delivered before this one",
 	"cn2Label":                  label,
+}
+
+// rulesFor returns the rules of the pairs for a product, which is in the name of a key.
+func rulesFor(p *source.Product) map[string]string {
+	all := maps.Clone(rules)
+	all[strings.TrimSuffix(hashKey(p), "=")] = "SHA-256 of the raw event"
+	return all
 }
 
 // key matches the start of a pair. An equals sign in a value has a backslash before it.
@@ -89,7 +97,7 @@ func explain(p *source.Product, body []byte) ([]transform.Field, error) {
 		return nil, errors.New("not a record of CEF: the header is too short")
 	}
 	var fields []transform.Field
-	words := transform.Words(p)
+	words, rules := transform.Words(p), rulesFor(p)
 	for i, f := range headerFields {
 		f.Value, f.Rule = parts[i], words.Replace(f.Rule)
 		fields = append(fields, f)

@@ -1,7 +1,6 @@
 package cef
 
 import (
-	"cmp"
 	"strconv"
 	"unicode/utf8"
 	"unsafe"
@@ -70,7 +69,8 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.header(c.begin, e.Action, action)
 	l.happened(e, action)
 	roles := c.catalogue.Resolve(e, action)
-	l.people(e, &roles)
+	l.origin(e, c.ipv6InSrc)
+	l.people(&roles)
 	l.Raw(c.services)
 	l.Text("deviceExternalId=", e.Organization, maxDeviceID)
 	l.Text("dvchost=", c.host, maxDeviceHost)
@@ -81,6 +81,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 		l.technique(&action.Technique)
 	}
 	l.metadata(e, a.Metadata)
+	l.Hash(c.hash, e.Raw)
 	l.Text("reason=", e.Problem, maxText)
 	l.summary(e, action, &roles)
 	if l.Cut {
@@ -116,7 +117,7 @@ func (l *pairs) header(begin, action string, known *transform.Action) {
 func (l *pairs) title(known *transform.Action, action string, longest int) {
 	begin := len(l.Buf)
 	if l.Value(known.Title, longest); len(l.Buf) == begin {
-		l.Buf = line.AppendTitle(l.Buf, transform.Cut(action, longest))
+		l.Buf = transform.AppendTitle(l.Buf, transform.Cut(action, longest))
 	}
 }
 
@@ -138,15 +139,22 @@ func (l *pairs) happened(e *source.Event, action *transform.Action) {
 	l.Text("outcome=", action.Outcome(), maxAct)
 }
 
-func (l *pairs) people(e *source.Event, r *transform.Roles) {
-	if ip := transform.Address(e.RemoteIP); ip.Is4() {
+// origin writes the actor's address. In the dictionary src is an IPv4 address.
+func (l *pairs) origin(e *source.Event, ipv6InSrc bool) {
+	ip := transform.Address(e.RemoteIP)
+	if ip.Is4() || ip.Is6() && ipv6InSrc {
 		l.Raw("src=")
-		l.Buf = append(ip.AppendTo(l.Buf), ' ')
-	} else if ip.Is6() {
+		l.Buf = ip.AppendTo(l.Buf)
+		l.End()
+	}
+	if ip.Is6() {
 		l.Raw("c6a2=")
 		l.Buf = ip.AppendTo(l.Buf)
 		l.Raw(" c6a2Label=Source IPv6 Address ")
 	}
+}
+
+func (l *pairs) people(r *transform.Roles) {
 	l.Text("suid=", r.Actor.ID, maxText)
 	l.Text("suser=", r.Actor.Name, maxText)
 	l.Text("spriv=", r.ActorType, maxText)
@@ -222,25 +230,14 @@ func (l *pairs) metadata(e *source.Event, room bool) {
 	l.Raw(label)
 }
 
-// summary writes msg: actor, action and object, for people. It repeats other pairs, so it
-// is left out if the limit is tight.
+// summary writes msg, the event in words. It repeats other pairs, so it is left out if the
+// limit is tight.
 func (l *pairs) summary(e *source.Event, action *transform.Action, r *transform.Roles) {
-	const longest = 250 // of each of three parts
-	if l.Longest < maxText || e.Action == "" {
+	if l.Longest < maxText {
 		return
 	}
-	l.Raw("msg=")
-	begin := len(l.Buf)
-	l.Value(r.Actor.Name, longest)
-	if len(l.Buf) > begin {
-		l.Raw(": ")
+	var room [transform.MaxSummary]byte
+	if text := transform.AppendSummary(room[:0], e, action, r); len(text) > 0 {
+		l.Text("msg=", unsafe.String(&text[0], len(text)), maxText)
 	}
-	l.title(action, e.Action, longest)
-	object := cmp.Or(r.Object.Name, e.Objects[0].Name, e.Objects[1].Name)
-	l.Raw(": ")
-	begin = len(l.Buf)
-	if l.Value(object, longest); len(l.Buf) == begin {
-		l.Buf = l.Buf[:begin-len(": ")]
-	}
-	l.Raw(" ")
 }

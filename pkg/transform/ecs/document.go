@@ -13,7 +13,7 @@ import (
 )
 
 // typical is how many bytes a document has besides the raw event.
-const typical = 1280
+const typical = 1536
 
 // append appends the document of e.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a *object.Allowance) []byte {
@@ -23,10 +23,11 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.Time(`"@timestamp":`, transform.Time(e))
 	w.Raw(c.constant)
 	w.account(e)
+	roles := c.catalogue.Resolve(e, action)
+	w.message(e, action, &roles)
 	w.event(e, action, c.module, a)
 	var room [object.MaxAddress]byte
 	ip := object.AppendAddress(room[:0], e.RemoteIP) // empty if there is none
-	roles := c.catalogue.Resolve(e, action)
 	w.people(&roles, ip)
 	w.addresses(e, ip)
 	w.technique(action.Technique)
@@ -52,6 +53,21 @@ func (w *writer) account(e *source.Event) {
 	w.Raw(`}},"organization":{"name":`)
 	w.Buf = append(w.Buf, organization...)
 	w.Raw(`},`)
+}
+
+// message writes the event in words. It repeats other fields, so it is left out if the limit
+// is tight.
+func (w *writer) message(e *source.Event, action *transform.Action, r *transform.Roles) {
+	if w.Longest < transform.MaxSummary {
+		return
+	}
+	// The buffer holds the text until its member stands behind it, so nothing is allocated.
+	begin := len(w.Buf)
+	w.Buf = transform.AppendSummary(w.Buf, e, action, r)
+	if end := len(w.Buf); end > begin {
+		w.Bytes(`"message":`, w.Buf[begin:end])
+		w.Buf = append(w.Buf[:begin], w.Buf[end:]...)
+	}
 }
 
 func (w *writer) event(e *source.Event, action *transform.Action, module string, a *object.Allowance) {

@@ -3,8 +3,8 @@
 //
 // # What is where
 //
-// The event is event.*, and event.action is the source's action verbatim. The actor is
-// user.*. An affected person is user.target.*, an affected team group.*. ECS has no
+// The event is event.*, and event.action is the source's action verbatim. message is the
+// event in words: what happened, who did it and to what. The actor is user.*. An affected person is user.target.*, an affected team group.*. ECS has no
 // generic object: the object and its container are <dataset>.{object,container}.*, where
 // <dataset> is that of the product, such as planetscale.audit. They are also under the
 // source's own names, such as <dataset>.{auditable,target}.*. An event without an actor

@@ -39,6 +39,7 @@ var rules = map[string]string{
 	"cloud.account.name":    organization,
 	"organization.name":     organization,
 
+	"message":        transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}",
 	"event.kind":     "event; pipeline_error if something could not be read",
 	"event.category": transform.ByCatalogue + "categories",
 	"event.type":     transform.ByCatalogue + "types",

@@ -53,6 +53,7 @@ var rules = map[string]string{
 	"location":      "{location}",
 	"metadata":      "{metadata}",
 	"original":      "the raw event if it could not be decoded, or for a gap",
+	"rawSha256":     "SHA-256 of the raw event",
 	"problem":       "what could not be read",
 	"late":          "set by Sluice: events with a later time were delivered before this one",
 	"gap":           "set by Sluice: events are missing",

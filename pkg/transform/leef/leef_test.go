@@ -1,6 +1,7 @@
 package leef_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,7 +72,7 @@ func clean(s string, delimiter rune) string {
 const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
 	"targetUser targetUserId targetRole groupID resource resourceId resourceType container containerId containerType " +
 	"other otherId otherType forwarder location " +
-	"metadata original problem late gap unmapped truncated"
+	"metadata original rawSha256 problem late gap unmapped truncated"
 
 // checkKeys requires that order.
 func checkKeys(tb testing.TB, m leeftest.Message) {
@@ -113,6 +114,10 @@ func checkParties(tb testing.TB, e source.Event, m leeftest.Message) {
 func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
+	got, whole := m.Attributes["rawSha256"], m.Attributes["truncated"] == ""
+	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "") {
+		tb.Errorf("the hash of the raw event is %s, want %s", got, want)
+	}
 	if m.Attributes["truncated"] != "" {
 		return
 	}

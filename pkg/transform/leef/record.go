@@ -38,6 +38,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.Text("forwarder=", c.host, maxValue)
 	l.Text("location=", e.Location, maxValue)
 	l.metadata(e, a.Metadata)
+	l.Hash("rawSha256=", e.Raw)
 	l.Text("problem=", e.Problem, maxValue)
 	l.mark("late=true", e.Late)
 	l.mark("gap=true", e.Gap)

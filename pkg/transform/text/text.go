@@ -25,7 +25,6 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
-	"github.com/sluice-siem/sluice/pkg/transform/internal/line"
 )
 
 const (
@@ -79,7 +78,7 @@ func called(p source.Party, kind string) string {
 func title(e *source.Event, a *transform.Action) string {
 	words := a.Title
 	if words == "" {
-		words = string(line.AppendTitle(nil, e.Action))
+		words = string(transform.AppendTitle(nil, e.Action))
 	}
 	switch {
 	case e.Problem != "":

@@ -160,7 +160,7 @@ func (m *Message) add(key, escaped string) error {
 	if value == "" || strings.Trim(escaped, " ") != escaped {
 		return fmt.Errorf("value %.80q is empty, or has spaces at an end", value)
 	}
-	if err := checkValue(m.CEF, key, value); err != nil {
+	if err := m.checkValue(key, value); err != nil {
 		return err
 	}
 	m.Extension[key] = value

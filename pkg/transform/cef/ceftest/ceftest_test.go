@@ -30,6 +30,9 @@ func TestParse(t *testing.T) {
 	if _, err := ceftest.Parse(header); err != nil {
 		t.Errorf("an empty extension: %v", err)
 	}
+	if m, err := ceftest.Parse(header + "AcmeThingEventSHA256=ab"); err != nil || m.Extension["AcmeThingEventSHA256"] != "ab" {
+		t.Errorf("a key of the device's own: got %+v, error %v", m, err)
+	}
 	line := strings.Replace(header, "CEF:0", "CEF:1", 1) + "reportedResourceID=a threatAttackID=T1098"
 	if m, err := ceftest.Parse(line); err != nil || m.CEF != 1 || m.Extension["threatAttackID"] != "T1098" {
 		t.Errorf("version 1: got %+v, error %v", m, err)
@@ -47,6 +50,9 @@ func TestParseRefuses(t *testing.T) {
 		"a class id with a space":             `CEF:0|Acme|Thing|1.0|a b|A b|3|`,
 		"a severity above ten":                `CEF:0|Acme|Thing|1.0|a.b|A b|11|`,
 		"no severity":                         `CEF:0|Acme|Thing|1.0|a.b|A b||`,
+		"an own key of another device":        header + "AcmeOtherKey=a",
+		"an own key of no more than a device": header + "AcmeThing=a",
+		"an own key of two words":             header + "AcmeThingEvent_Hash=a",
 		"a line end":                          header + "msg=a\nb",
 		"a carriage return":                   header + "msg=a\rb",
 		"a tab":                               header + "msg=a\tb",

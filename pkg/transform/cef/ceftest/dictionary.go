@@ -46,10 +46,13 @@ var dictionary1 = map[string]key{
 // custom matches the keys that mean nothing without a label.
 var custom = regexp.MustCompile(`^(cs[1-6]|cn[1-3]|cfp[1-4]|c6a[1-4]|deviceCustomDate[12]|flexString[12])$`)
 
-func checkValue(version int, name, value string) error {
+func (m *Message) checkValue(name, value string) error {
 	k, known := dictionary[name]
-	if !known && version == 1 {
+	if !known && m.CEF == 1 {
 		k, known = dictionary1[name]
+	}
+	if !known && m.isOwn(name) {
+		k, known = key{"string", 4000}, true
 	}
 	if labelled, found := strings.CutSuffix(name, "Label"); found && custom.MatchString(labelled) {
 		k, known = key{"string", 1023}, true
@@ -68,6 +71,17 @@ func checkValue(version int, name, value string) error {
 	}
 	return checkKind(k.kind, value)
 }
+
+// isOwn reports whether a key is a user-defined extension of the device: one word, which
+// begins with its vendor and its product (the standard, "Custom Extension Naming
+// Guidelines").
+func (m *Message) isOwn(name string) bool {
+	rest, found := strings.CutPrefix(name, unlike.ReplaceAllString(m.Vendor+m.Product, ""))
+	return found && rest != "" && !unlike.MatchString(name)
+}
+
+// unlike matches what a key may not have.
+var unlike = regexp.MustCompile(`[^A-Za-z0-9]`)
 
 func checkKind(kind, value string) error {
 	ok := false

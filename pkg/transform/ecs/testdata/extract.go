@@ -18,7 +18,7 @@ import (
 )
 
 var written = []string{
-	"@timestamp", "ecs.version",
+	"@timestamp", "ecs.version", "message",
 	"data_stream.type", "data_stream.dataset", "data_stream.namespace",
 	"observer.vendor", "observer.product", "observer.type", "observer.name", "observer.version",
 	"cloud.provider", "cloud.service.name", "cloud.account.id", "cloud.account.name",

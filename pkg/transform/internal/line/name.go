@@ -1,7 +1,6 @@
 package line
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -23,26 +22,6 @@ func AppendClass(dst []byte, action string) []byte {
 // IsClassByte reports whether AppendClass leaves c unchanged.
 func IsClassByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
-}
-
-// AppendTitle appends an action in words, "Deploy request queued".
-func AppendTitle(dst []byte, action string) []byte {
-	begin := len(dst)
-	dst = AppendClass(dst, action)
-	title := dst[begin:]
-	for i, c := range title {
-		if c == '_' || c == '.' {
-			title[i] = ' '
-		}
-	}
-	title = bytes.Trim(title, " ")
-	if len(title) == 0 {
-		return append(dst[:begin], "Unnamed action"...)
-	}
-	if title[0] >= 'a' && title[0] <= 'z' {
-		title[0] -= 'a' - 'A'
-	}
-	return append(dst[:begin], title...)
 }
 
 // hashed is the start of an id that is a hash.
