@@ -21,7 +21,7 @@ var activities = map[string]struct {
 		6: "Delete", 7: "Attach Policy", 8: "Detach Policy", 9: "Lock", 10: "MFA Factor Enable", 11: "MFA Factor Disable", 12: "Unlock"}},
 	"Authentication":         {3002, map[int]string{1: "Logon", 2: "Logoff"}},
 	"Entity Management":      {3004, map[int]string{1: "Create", 2: "Read", 3: "Update", 4: "Delete", 8: "Enable", 9: "Disable"}},
-	"User Access Management": {3005, map[int]string{1: "Assign Privileges", 2: "Revoke Privileges"}},
+	"User Access Management": {3005, map[int]string{1: "Assign Privileges", 2: "Revoke Privileges", 99: "Other"}},
 	"Group Management": {3006, map[int]string{1: "Assign Privileges", 2: "Revoke Privileges", 3: "Add User", 4: "Remove User",
 		5: "Delete", 6: "Create"}},
 }

@@ -17,6 +17,7 @@ type Entries struct {
 	Resources  map[string]Rule  `yaml:"resources"`  // for actions without an entry, by the part before the dot
 	Verbs      map[string]Rule  `yaml:"verbs"`      // likewise, by the part after the dot
 	Techniques techniques       `yaml:"techniques"` // names of MITRE ATT&CK by id
+	Roles      ranks            `yaml:"roles"`      // names of roles, from the weakest to the strongest
 	Depths     depths           `yaml:"depths"`     // how deep things of a type lie, 1 for the outermost; other types lie deeper
 }
 
@@ -117,6 +118,19 @@ func (t techniques) Validate() []error {
 	return errs
 }
 
+// ranks are names in an order.
+type ranks []string
+
+// Validate reports names that are empty or occur twice.
+func (r ranks) Validate() []error {
+	for i, name := range r {
+		if name == "" || slices.Contains(r[:i], name) {
+			return []error{fmt.Errorf("role %d is empty or occurs twice; write each role once, from the weakest to the strongest", i+1)}
+		}
+	}
+	return nil
+}
+
 // depths are numbers by type.
 type depths map[string]int
 
@@ -177,5 +191,8 @@ func (e *Entries) over(below *Entries, file string) *Entries {
 		merged.Depths = depths{}
 	}
 	maps.Copy(merged.Depths, e.Depths)
+	if merged.Roles = e.Roles; len(e.Roles) == 0 {
+		merged.Roles = below.Roles
+	}
 	return merged
 }

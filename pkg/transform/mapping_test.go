@@ -26,7 +26,7 @@ The *catalogue* is what Sluice knows about the actions of PlanetScale's audit lo
 The page shows PlanetScale. A source of another product brings a catalogue of its own, and both lie over a common one, which knows the verbs that most logs have. The rules for fields are the same, with that product's names: in ECS its own fields stand under its dataset, such as ` + "`acme.vault`" + `, and its objects have its own words. ` + "`sluice map --explain --source-type TYPE`" + ` shows them.
 
 - **Categories and types** are ECS event.category and event.type, in the combinations that ECS 9.4.0 expects.
-- **API Activity** is the activity of OCSF class 6003, which fits every action. **IAM** is the class and activity of Identity & Access Management, if one fits; sinks with ` + "`format_settings: {classes: iam}`" + ` use it.
+- **API Activity** is the activity of OCSF class 6003, which fits every action. **IAM** is the class and activity of Identity & Access Management, if one fits. A change of roles assigns or revokes privileges if the catalogue knows which role is the stronger one. Sinks with ` + "`format_settings: {classes: iam}`" + ` use these classes.
 - **Severity**, 0 to 10, is Sluice's own, because PlanetScale states none: 1 if nothing changes, 3 for routine, 6 for deletions and for credentials, roles and permissions, 7 if a database, a keyspace or a backup policy is lost or a person is less protected, 8 if the organization or its data is less protected or a credential is leaked.
 - **Technique** is the MITRE ATT&CK technique that describes the action, if there is one. Most people who do it are not adversaries.
 - **Object** is the type of the thing that the action changes or reads. It may be the event's auditable or its target, so Sluice finds it by its type. The other of the two is its container, unless it lies within the object. If one of them is a user or a team, it is also the user or group of the record. So is the person whose e-mail address a membership or an invitation has as its display name. Any other display name of theirs may be a role.
@@ -61,7 +61,7 @@ The key ` + "`catalogue:`" + ` of a configuration names a file that overrides th
 | ` + "`self`" + ` | true, if the actor is also the affected user when the event names nobody else |
 | ` + "`alias`" + ` | an action from which this one inherits what it does not set |
 
-` + "`resources`" + ` and ` + "`verbs`" + ` take the same keys, except title, iam, technique and alias. ` + "`techniques`" + ` names techniques by id. ` + "`depths`" + ` says how deep things of a type lie, with 1 for the outermost. It distinguishes an object from its container. This is configs/catalogue/catalogue.yaml:
+` + "`resources`" + ` and ` + "`verbs`" + ` take the same keys, except title, iam, technique and alias. ` + "`techniques`" + ` names techniques by id. ` + "`depths`" + ` says how deep things of a type lie, with 1 for the outermost. It distinguishes an object from its container. ` + "`roles`" + ` lists roles from the weakest to the strongest. With it OCSF can tell whether a change of roles assigns or revokes privileges. This is configs/catalogue/catalogue.yaml:
 
 `
 

@@ -60,6 +60,11 @@ func (f *catalogueFile) part(d *json.Decoder, part string) error {
 		return entriesOf(f, d, part, &f.Verbs)
 	case "techniques":
 		return entriesOf(f, d, part, (*map[string]string)(&f.Techniques))
+	case "roles":
+		if err := d.Decode(&f.Roles); err != nil {
+			return fmt.Errorf("roles: %w", explained(err, reflect.TypeFor[ranks]()))
+		}
+		return nil
 	case "depths":
 		return entriesOf(f, d, part, (*map[string]int)(&f.Depths))
 	}
@@ -154,6 +159,9 @@ func (f *catalogueFile) validate() {
 		for _, err := range (techniques{id: f.Techniques[id]}).Validate() {
 			f.tell("techniques", id, err)
 		}
+	}
+	for _, err := range f.Roles.Validate() {
+		f.errs = append(f.errs, fmt.Errorf("roles: %w", err))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(f.Depths)) {
 		for _, err := range (depths{kind: f.Depths[kind]}).Validate() {

@@ -1,7 +1,9 @@
 package transform
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
@@ -22,6 +24,9 @@ type Roles struct {
 	// Before and After are the values of Action.Changes, empty if the metadata does not
 	// have them. They share memory with the event.
 	Before, After string
+	// Rise is 1 if After is a stronger role than Before, -1 if it is a weaker one, and 0 if
+	// the catalogue does not say.
+	Rise int
 }
 
 // Resolve finds the roles in an event. a is what Lookup returns for its action.
@@ -38,6 +43,7 @@ func (c *Catalogue) Resolve(e *source.Event, a *Action) (r Roles) {
 	}
 	if a.Changes != "" {
 		r.Before, r.After = change(e.Metadata)
+		r.Rise = c.rise(r.Before, r.After)
 	}
 	return r
 }
@@ -84,6 +90,16 @@ func (c *Catalogue) depth(kind string) int {
 		}
 	}
 	return math.MaxInt
+}
+
+// rise compares two roles.
+func (c *Catalogue) rise(before, after string) int {
+	roles := c.orCommon().entries.Roles
+	from, to := slices.Index(roles, before), slices.Index(roles, after)
+	if from < 0 || to < 0 {
+		return 0
+	}
+	return cmp.Compare(to, from)
 }
 
 // change reads the members "from" and "to" of metadata, if they are strings.

@@ -131,6 +131,18 @@ func TestChange(t *testing.T) {
 	}
 }
 
+func TestRise(t *testing.T) {
+	for metadata, want := range map[string]int{
+		`{"from":"member","to":"admin"}`: 1, `{"from":"admin","to":"member"}`: -1, `{"from":"admin","to":"admin"}`: 0,
+		`{"from":"admin","to":"billing"}`: 0, `{"to":"admin"}`: 0, `{"from":"admin"}`: 0, `{}`: 0,
+	} {
+		e := source.Event{Action: "organization_membership.updated_role", Metadata: []byte(metadata)}
+		if got := corpus.Catalogue().Resolve(&e, corpus.Catalogue().Lookup(e.Action)).Rise; got != want {
+			t.Errorf("%s: got %d, want %d", metadata, got, want)
+		}
+	}
+}
+
 // BenchmarkRoles looks up an action and resolves the roles, as a format does for each
 // event.
 func BenchmarkRoles(b *testing.B) {

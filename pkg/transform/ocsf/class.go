@@ -46,14 +46,36 @@ func (c *encoder) subject(e *source.Event, action *transform.Action) subject {
 	if !c.iam || action.IAM.UID == 0 {
 		return s
 	}
-	s.privilege = s.After
-	if action.Changes == "" {
-		s.privilege = "member"
-	}
-	if s.allows(action.IAM.UID) {
-		s.class = action.IAM
+	iam := s.access(action.IAM)
+	if s.allows(iam.UID) {
+		s.class = iam
 	}
 	return s
+}
+
+// The activities of User Access Management.
+var (
+	assign = transform.Class{UID: userAccess, Name: "User Access Management", Activity: 1, ActivityName: "Assign Privileges"}
+	revoke = transform.Class{UID: userAccess, Name: "User Access Management", Activity: 2, ActivityName: "Revoke Privileges"}
+)
+
+// access returns the class, and notes the privilege that it is about. A change of roles
+// assigns the new role if that is the stronger one, and revokes the old role if that was.
+// The schema requires privileges, and the event names none but roles.
+func (s *subject) access(class transform.Class) transform.Class {
+	if class.UID == userAccess && class.Activity == other {
+		switch {
+		case s.Rise > 0:
+			class = assign
+		case s.Rise < 0:
+			class = revoke
+		}
+	}
+	s.privilege = s.After
+	if class == revoke {
+		s.privilege = s.Before
+	}
+	return class
 }
 
 // allows reports whether the event has what the schema requires of the class.

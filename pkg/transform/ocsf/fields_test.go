@@ -114,8 +114,11 @@ func TestClassesOfIAM(t *testing.T) {
 			"type_uid": "300603", "group.name": "Storage", "group.uid": "t9", "user.name": "Grace Hopper",
 		}},
 		{"so is a team", "team-created", fields{"type_uid": "300606", "group.name": "Storage", "user": ""}},
-		{"a member that leaves has an access less", "user-is-target", fields{
-			"type_uid": "300502", "user.uid": "u77", "privileges[0]": "member", "resources[0].uid": "u77",
+		{"a member that is removed is an entity, since nobody says which privileges that takes", "user-is-target", fields{
+			"type_uid": "300403", "entity.uid": "u77", "entity.type": "User", "entity.user.uid": "u77", "entity.user.name": "Grace Hopper", "privileges": "",
+		}},
+		{"a membership is no user", "membership-named-by-role", fields{
+			"type_uid": "300401", "entity.uid": "m12", "entity.type_id": "99", "entity.type": "OrganizationMembership", "privileges": "",
 		}},
 		{"a role is a privilege", "membership-changes-role", fields{
 			"type_uid": "300501", "user.name": "grace@example.com", "privileges[0]": "admin",
@@ -130,16 +133,26 @@ func TestClassesOfIAM(t *testing.T) {
 	} {
 		t.Run(tt.words, func(t *testing.T) { tt.want.check(t, parse(t, iam, cases[tt.event])) })
 	}
-	t.Run("the actor who joins or leaves is the user, unless the event names one", func(t *testing.T) {
-		e := cases["user-is-target"]
-		e.Action, e.Verb = "organization.left", "left"
-		fields{"type_uid": "300502", "user.uid": "u77"}.check(t, parse(t, iam, e))
+	t.Run("the actor who leaves a team is the user, unless the event names one", func(t *testing.T) {
+		e := cases["member-of-team"]
+		e.Action, e.Verb = "organization_team.left", "left"
+		fields{"type_uid": "300604", "user.uid": "u77"}.check(t, parse(t, iam, e))
 		e.Objects[1] = source.Party{}
-		fields{"type_uid": "300502", "user.uid": "u1k9f3jd82ma", "actor.user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
-		e.Action, e.Verb = "organization.joined", "joined"
-		fields{"type_uid": "300501", "user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
-		e.Action, e.Verb = "organization.removed_member", "removed_member"
-		fields{"class_uid": "6003"}.check(t, parse(t, iam, e))
+		fields{"type_uid": "300604", "user.uid": "u1k9f3jd82ma", "actor.user.uid": "u1k9f3jd82ma"}.check(t, parse(t, iam, e))
+		e.Action, e.Verb = "organization_team.removed_member", "removed_member"
+		fields{"type_uid": "300604", "user": ""}.check(t, parse(t, iam, e))
+	})
+	t.Run("a demotion revokes the old role", func(t *testing.T) {
+		e := cases["membership-changes-role"]
+		e.Metadata = []byte(`{"from":"admin","to":"member"}`)
+		fields{"type_uid": "300502", "activity_name": "Revoke Privileges", "privileges[0]": "admin"}.check(t, parse(t, iam, e))
+	})
+	t.Run("a role of unknown strength is neither assigned nor revoked", func(t *testing.T) {
+		e := cases["membership-changes-role"]
+		for _, metadata := range []string{`{"from":"admin","to":"billing"}`, `{"to":"admin"}`, `{"from":"admin","to":"admin"}`} {
+			e.Metadata = []byte(metadata)
+			fields{"type_uid": "300599", "activity_name": "updated_role"}.check(t, parse(t, iam, e))
+		}
 	})
 	t.Run("without a role there are no privileges", func(t *testing.T) {
 		e := cases["membership-changes-role"]

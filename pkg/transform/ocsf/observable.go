@@ -20,6 +20,11 @@ var (
 		name:  `{"name":"user.name","type_id":4,"type":"User Name","value":`,
 		email: `{"name":"user.email_addr","type_id":5,"type":"Email Address","value":`,
 	}
+	toEntity = pointers{
+		uid:   `{"name":"entity.user.uid","type_id":31,"type":"User Object: uid","value":`,
+		name:  `{"name":"entity.user.name","type_id":4,"type":"User Name","value":`,
+		email: `{"name":"entity.user.email_addr","type_id":5,"type":"Email Address","value":`,
+	}
 	toGroup = pointers{
 		uid:  `{"name":"group.uid","type_id":33,"type":"Group Object: uid","value":`,
 		name: `{"name":"group.name","type_id":32,"type":"Group Object: name","value":`,
@@ -52,6 +57,10 @@ func (w *writer) observables(e *source.Event, s *subject, ip []byte) {
 	switch s.class.UID {
 	case accountChange, authentication, userAccess:
 		w.pointToUser(toUser, &s.User)
+	case entityManagement:
+		if s.Object.Type == "User" {
+			w.pointToUser(toEntity, &s.Object)
+		}
 	case groupManagement:
 		w.point(toGroup.uid, s.Team.ID)
 		w.point(toGroup.name, s.Team.Name)

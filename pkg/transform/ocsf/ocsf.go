@@ -11,10 +11,13 @@
 //	3001 Account Change          user, whose account it is
 //	3002 Authentication          user, who signed in; service
 //	3004 Entity Management       entity, such as a service token
-//	3005 User Access Management  user; privileges, the role or "member"
+//	3005 User Access Management  user; privileges, the role that was given or taken
 //	3006 Group Management        group, the team; user, if there is one
 //
-// A user who signs in, joins or leaves is both actor and user.
+// A user who signs in, joins or leaves is both actor and user. A change of roles assigns
+// or revokes privileges if the catalogue knows which role is the stronger one; else its
+// activity is Other. Who becomes a member is an entity that is updated: the event does not
+// say what privileges that gives.
 //
 // Version 1.9 of the schema deprecates 3001 and 3005, so they are not the
 // default.

@@ -135,6 +135,7 @@ func (w *writer) entity(p *source.Party) {
 	switch {
 	case p.Type == "User":
 		w.Raw(`"type_id":2,"type":"User",`)
+		w.user(`"user":{`, p)
 	case p.Type == "Team" || p.Type == "OrganizationTeam":
 		w.Raw(`"type_id":3,"type":"Group",`)
 	case p.Type == "Organization":
