@@ -135,18 +135,26 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return t.AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
 }
 
+// appendMSGID writes the action. Messages with one MSGID should be of one kind (RFC 5424,
+// section 6.2.7), so an action that is too long, or has characters that must be changed,
+// ends in a part of its hash. The structured data has the action itself.
 func appendMSGID(dst []byte, action string) []byte {
 	if action == "" {
 		return append(dst, '-')
 	}
-	for i := range min(len(action), maxMSGID) {
+	if printable(action, maxMSGID) {
+		return append(dst, action...)
+	}
+	const digits = 8
+	for i := range min(len(action), maxMSGID-len("~")-digits) {
 		c := action[i]
 		if !isPrintable(c) {
 			c = '_'
 		}
 		dst = append(dst, c)
 	}
-	return dst
+	sum := sha256.Sum256([]byte(action))
+	return hex.AppendEncode(append(dst, '~'), sum[:digits/2])
 }
 
 // appendID appends an id so that ids of different events stay different: an id that is

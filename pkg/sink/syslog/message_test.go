@@ -66,7 +66,7 @@ func TestMessage(t *testing.T) {
 		{"hostile text in the header", func(s *syslog.Settings, r *sink.Record) {
 			s.Framing = syslog.Newline
 			r.ID, r.Organization, r.Action = `a"]b\`, "x\n<13>1 - - - - - - forged", "évil action\x00 that goes on and on and on"
-		}, `<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - __vil_action__that_goes_on_and_o [planetscale@32473 id="a\"\]b\\" organization="x` + "\ufffd" + `<13>1 - - - - - - forged" action="évil action` + "\ufffd" + ` that goes on and on and on"] {}` + "\n"},
+		}, `<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - __vil_action__that_goes~0580e767 [planetscale@32473 id="a\"\]b\\" organization="x` + "\ufffd" + `<13>1 - - - - - - forged" action="évil action` + "\ufffd" + ` that goes on and on and on"] {}` + "\n"},
 		{"RFC 3164", func(s *syslog.Settings, _ *sink.Record) { s.Protocol = syslog.RFC3164 },
 			"43 <110>" + stamp + " forwarder-1 sluice: {}"},
 		{"RFC 3164 with CEF after the host", func(s *syslog.Settings, r *sink.Record) {
@@ -202,6 +202,36 @@ func expected(s syslog.Settings, r sink.Record) message {
 	}
 	out.Text = text
 	return out
+}
+
+// A collector that counts or filters by MSGID must not mix actions. Cut to 32 bytes, the
+// first three are the same, and so are the last two with _ for what MSGID cannot hold.
+func TestActionsDoNotShareAMSGID(t *testing.T) {
+	s := settings(t, "tcp://siem:514")
+	seen := map[string]string{}
+	for action, want := range map[string]string{
+		"database_branch.updated_cluster_size":            "database_branch.updated~e60da756",
+		"database_branch.updated_cluster_config":          "database_branch.updated~b0d1bce1",
+		"database_branch.updated_cluster_update_strategy": "database_branch.updated~5c222df0",
+		"branch.deleted é":                                "branch.deleted___~7fe7ba24",
+		"branch.deleted è":                                "branch.deleted___~7d2f2060",
+		"database_branch_password.created":                "database_branch_password.created", // 32 bytes
+	} {
+		r := record("{}")
+		r.Action = action
+		sent, err := syslog.Message(s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := one(t, s, sent)
+		if got.Kind != want || len(got.Kind) > 32 {
+			t.Errorf("%s: MSGID %s, want %s", action, got.Kind, want)
+		}
+		if other := seen[got.Kind]; other != "" {
+			t.Errorf("%s and %s have the MSGID %s", action, other, got.Kind)
+		}
+		seen[got.Kind] = action
+	}
 }
 
 // TestMessagesKeepToTheLimit uses headers and bodies with any content: a body within the

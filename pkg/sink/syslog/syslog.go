@@ -30,7 +30,8 @@
 // control characters but TAB do. Otherwise bodies are unchanged.
 //
 // RFC 5424 carries the event's id, organization and action as structured data; MSGID
-// is the action, cut to 32 bytes. RFC 3164 has no field for them, no year and no time
+// is the action. It has room for 32 bytes, so a longer action ends in ~ and eight digits of
+// its SHA-256: no two actions share a MSGID. RFC 3164 has no field for them, no year and no time
 // zone: there the body must contain them, as CEF and LEEF do.
 //
 // # Connections
