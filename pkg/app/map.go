@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,10 +43,11 @@ the sink's limit on the size of a record is not applied.
 With --explain each record is shown field by field, with the rule that made it.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := c.mappedFor(cmd, file, name, format, kind)
+			l, organization, err := c.mappedFor(cmd, file, name, format, kind)
 			if err != nil {
 				return err
 			}
+			m.organization = cmp.Or(m.organization, organization)
 			return c.mapFor(cmd, l, m)
 		},
 	}
@@ -54,38 +56,52 @@ With --explain each record is shown field by field, with the rule that made it.`
 	cmd.Flags().StringVar(&name, "sink", "", "make the records that this sink gets")
 	formatFlag(cmd, &format)
 	cmd.Flags().StringVar(&kind, "source-type", "", "type of source that the events come from")
-	cmd.Flags().StringVar(&m.organization, "organization", "", "organization that the records name")
+	cmd.Flags().StringVar(&m.organization, "organization", "", "organization that the records name (default that of the only source)")
 	cmd.Flags().BoolVar(&m.explain, "explain", false, "show the rule that made each field")
 	return cmd
 }
 
 // mappedFor returns the lane whose records map makes. Its sink is one of the
 // configuration, or one that gets all events in a format. Its source may have nothing
-// but a type.
-func (c *command) mappedFor(cmd *cobra.Command, file, name, format, kind string) (config.Lane, error) {
+// but a type. The organization is that of the source, if the events can be of no other.
+func (c *command) mappedFor(cmd *cobra.Command, file, name, format, kind string) (l config.Lane, only string, err error) {
 	f, err := c.format(cmd, format)
 	switch {
 	case err != nil:
-		return config.Lane{}, err
+		return l, "", err
 	case name != "" && cmd.Flags().Changed("format"):
-		return config.Lane{}, usageError{errors.New("--format and --sink exclude each other: the sink sets the format"), cmd.CommandPath()}
+		return l, "", usageError{errors.New("--format and --sink exclude each other: the sink sets the format"), cmd.CommandPath()}
 	case file == "" && name == "":
 		src, err := c.sourceOf(cmd, nil, kind)
-		return config.Lane{Source: src, Sink: config.Sink{Name: "map", Format: f, Original: true}}, err
+		return config.Lane{Source: src, Sink: config.Sink{Name: "map", Format: f, Original: true}}, "", err
 	}
 	cfg, err := c.load(file)
 	if err != nil {
-		return config.Lane{}, err
+		return l, "", err
 	}
 	s := everything(cfg, f)
 	if name != "" {
 		if s, err = sinkNamed(cfg, name); err != nil {
-			return config.Lane{}, usageError{err, ""}
+			return l, "", usageError{err, ""}
 		}
 	}
 	followed := slices.DeleteFunc(slices.Clone(cfg.Sources), func(src config.Source) bool { return !slices.Contains(s.Sources, src.Name) })
 	src, err := c.sourceOf(cmd, followed, kind)
-	return config.Lane{Source: src, Sink: s}, err
+	if err == nil && oneOfType(followed, src.Type.Name) {
+		only = organization(src)
+	}
+	return config.Lane{Source: src, Sink: s}, only, err
+}
+
+// oneOfType reports whether exactly one source has a type.
+func oneOfType(sources []config.Source, kind string) bool {
+	count := 0
+	for _, s := range sources {
+		if s.Type.Name == kind {
+			count++
+		}
+	}
+	return count == 1
 }
 
 // sourceOf returns the first source of a type. Without sources it returns one that has
