@@ -47,17 +47,27 @@ func TestSplunkNamesOnlyFieldsThatAreWritten(t *testing.T) {
 	}
 }
 
-// TestSplunkModel checks every event against the data models Change and Authentication of
-// the Common Information Model 8.5.0.
+// TestSplunkModel checks every event against the data models Change, Authentication and
+// Alerts of the Common Information Model 8.5.0.
 func TestSplunkModel(t *testing.T) {
 	a := readAddon(t)
-	changes, accounts, signIns := 0, 0, 0
+	changes, accounts, signIns, alerts := 0, 0, 0, 0
 	for _, c := range everything() {
 		d := parse(t, sent, c.Event)
 		s := a.search(t, d)
 		if slices.Contains(s.tags, "authentication") {
 			signIns++
 			holds(t, c.Name, s, "action", "app", "dest", "src", "user", "vendor_product")
+		}
+		if slices.Contains(s.tags, "alert") {
+			alerts++
+			holds(t, c.Name, s, "app", "description", "dest", "id", "mitre_technique_id", "severity_id", "signature", "user", "vendor_account")
+			if s.value("severity") != "high" || s.value("type") != "alert" {
+				t.Errorf("%s: severity %s, type %s; want high and alert", c.Name, s.value("severity"), s.value("type"))
+			}
+		}
+		if want := strings.HasSuffix(c.Event.Action, "_leaked"); slices.Contains(s.tags, "alert") != want {
+			t.Errorf("%s: tags %v, want alert: %v", c.Name, s.tags, want)
 		}
 		if slices.Contains(s.tags, "change") {
 			changes++
@@ -68,6 +78,7 @@ func TestSplunkModel(t *testing.T) {
 		if slices.Contains(s.tags, "account") {
 			accounts++
 			holds(t, c.Name, s, "user", "src_user")
+			checkAccount(t, c.Name, d, s)
 		}
 		// The model says: if(tag=="account" AND object_category=="user" OR tag!="account"
 		// AND object_category!="user")
@@ -76,8 +87,21 @@ func TestSplunkModel(t *testing.T) {
 			t.Errorf("%s: tags %v, object_category %s", c.Name, s.tags, s.value("object_category"))
 		}
 	}
-	if changes < 80 || accounts < 10 || signIns < 2 {
-		t.Errorf("got only %d changes, %d of accounts, %d sign-ins", changes, accounts, signIns)
+	if changes < 80 || accounts < 10 || signIns < 2 || alerts < 3 {
+		t.Errorf("got only %d changes, %d of accounts, %d sign-ins, %d alerts", changes, accounts, signIns, alerts)
+	}
+}
+
+// checkAccount requires that the event itself names the account that was changed. The
+// actor must not stand in for it.
+func checkAccount(t *testing.T, name string, d document, s searched) {
+	t.Helper()
+	account := d.text("user.target.name")
+	if account == "" {
+		account = d.text("user.target.id")
+	}
+	if account == "" || s.value("user") != account || s.value("object") != account {
+		t.Errorf("%s: user %s, object %s; want the account %q", name, s.value("user"), s.value("object"), account)
 	}
 }
 
@@ -143,6 +167,10 @@ func TestSplunkFields(t *testing.T) {
 			"user": "grace@example.com", "object": "grace@example.com", "object_id": "", "src_user": "ada.lovelace@example.com",
 			"object_attrs": "role",
 		}},
+		{"without a known account it is no account change, and the actor is not the account", "membership-named-by-role", []string{"audit", "change"}, fields{
+			"action": "created", "change_type": "AAA", "user": "ada.lovelace@example.com", "user_type": "User", "src_user": "",
+			"object": "admin", "object_id": "m12", "object_category": "OrganizationMembership",
+		}},
 		{"who joins is both", "organization.joined", []string{"account", "audit", "change"}, fields{
 			"user": "ada.lovelace@example.com", "src_user": "ada.lovelace@example.com", "object_id": "u1k9f3jd82ma",
 		}},
@@ -161,7 +189,14 @@ func TestSplunkFields(t *testing.T) {
 		{"an unknown action may be a change", "unknown-action", []string{"audit", "change"}, fields{
 			"action": "unknown", "change_type": "configuration",
 		}},
-		{"a leak is none", "token-leaked", nil, fields{"action": "", "change_type": ""}},
+		{"a leak is an alert", "token-leaked", []string{"alert"}, fields{
+			"action": "", "change_type": "", "type": "alert", "severity": "high", "severity_id": "8", "signature": "service_token.token_leaked",
+			"id": "q7x2mk9d0a4e", "mitre_technique_id": "T1552", "vendor_account": "acme",
+			"description": "Service token leaked: Deploy request #1842: add index on orders.customer_id",
+		}},
+		{"other events have a severity, too", "database.deleted", []string{"audit", "change"}, fields{
+			"severity": "high", "severity_id": "7", "type": "", "signature": "", "id": "", "mitre_technique_id": "T1485",
+		}},
 		{"a gap is none", "gap", nil, fields{"action": "", "change_type": ""}},
 		{"signing in", "signed-in", []string{"authentication"}, fields{
 			"action": "success", "app": "planetscale", "user": "ada.lovelace@example.com", "src_user": "", "change_type": "",
