@@ -194,26 +194,6 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// ATT&CK v19 (April 2026) revoked these. Each is replaced by what stands behind it
-// (https://attack.mitre.org/resources/updates/).
-func TestNoTechniqueIsRevoked(t *testing.T) {
-	revoked := map[string]string{
-		"T1070.001": "T1685.005", "T1070.002": "T1685.006", "T1562": "T1685", "T1562.001": "T1685", "T1562.002": "T1685.001",
-		"T1562.003": "T1690", "T1562.004": "T1686", "T1562.006": "T1685", "T1562.007": "T1686.001", "T1562.008": "T1685.002",
-		"T1562.009": "T1688", "T1562.010": "T1689", "T1562.011": "T1685.003", "T1562.012": "T1685.004", "T1562.013": "T1686.002",
-		"T1656": "T1684.001", "T1672": "T1684.002",
-	}
-	ids := corpus.Catalogue().Techniques()
-	if !slices.Contains(ids, "T1686.001") {
-		t.Errorf("got techniques %v, want T1686.001 among them", ids)
-	}
-	for _, id := range ids {
-		if now := revoked[id]; now != "" {
-			t.Errorf("technique %s was revoked, it is %s now", id, now)
-		}
-	}
-}
-
 func TestLookupDoesNotAllocate(t *testing.T) {
 	for _, action := range append(corpus.Actions(), "quantum_branch_of_something.deleted") {
 		if n := testing.AllocsPerRun(10, func() { corpus.Catalogue().Lookup(action) }); n != 0 {
