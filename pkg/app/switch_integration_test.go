@@ -246,7 +246,7 @@ func wantLetters(t *testing.T, s *site, b *broker, topic, where string, letters 
 	}
 	t.Logf("a dead letter as the console consumer has it: %.400s", said)
 	counted, err := exec.Command(s.binary, "deadletter", "list", "-c", s.path("sluice.yaml")).Output()
-	line := fmt.Sprintf(`(?m)^acme/siem +%d +20\S+Z +20\S+Z +0 +topic %s$`, len(letters), regexp.QuoteMeta(where))
+	line := fmt.Sprintf(`(?m)^acme/siem +%d +20\S+Z +20\S+Z +topic %s$`, len(letters), regexp.QuoteMeta(where))
 	if err != nil || !regexp.MustCompile(line).Match(counted) {
 		t.Errorf("deadletter list: want a line %s, got %v\n%s", line, err, counted)
 	}

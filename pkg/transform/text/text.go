@@ -103,7 +103,7 @@ func (w *writer) column(value string, width int) {
 	}
 	used := 0
 	spaced := true // so spaces at the start are left out
-	for rest, state := value, -1; rest != ""; {
+	for rest, state := strings.TrimRightFunc(value, unicode.IsSpace), -1; rest != ""; {
 		var cluster string
 		var wide int
 		cluster, rest, wide, state = uniseg.FirstGraphemeClusterInString(rest, state)
@@ -111,7 +111,7 @@ func (w *writer) column(value string, width int) {
 		if cluster == " " && spaced {
 			continue
 		}
-		if spaced = cluster == " "; used+wide > width || used+wide == width && blank(rest) < len(rest) {
+		if spaced = cluster == " "; used+wide > width || used+wide == width && rest != "" {
 			w.buf = append(w.buf, ellipsis...)
 			used++
 			break
@@ -129,26 +129,18 @@ const (
 	ellipsis = "…"
 )
 
-// blank returns how many bytes of spaces s starts with.
-func blank(s string) int { return len(s) - len(strings.TrimLeftFunc(s, unicode.IsSpace)) }
-
-// harmless replaces what a terminal could act on, or show as something else.
+// harmless replaces what a terminal could act on, or show as something else. Control and
+// format characters are clusters of their own, without a width (UAX #29, rule GB4).
 func harmless(cluster string, wide int) (string, int) {
 	const most = 40 // bytes; the longest emoji, two people with a tone of skin each, has 35
-	if strings.IndexFunc(cluster, unicode.IsSpace) == 0 {
+	space := strings.IndexFunc(cluster, unicode.IsSpace)
+	if space == 0 {
 		return " ", 1
 	}
-	if len(cluster) > most || wide == 0 || !utf8.ValidString(cluster) || strings.ContainsFunc(cluster, acts) {
+	if space > 0 || len(cluster) > most || wide == 0 || !utf8.ValidString(cluster) {
 		return string(utf8.RuneError), 1
 	}
 	return cluster, wide
-}
-
-// acts reports whether a terminal may act on r. The joiners of emoji and of some scripts
-// are format characters, too, and harmless within a cluster.
-func acts(r rune) bool {
-	const zwnj, zwj = '\u200c', '\u200d'
-	return !unicode.IsPrint(r) && r != zwnj && r != zwj
 }
 
 // trim removes the spaces at the end of the line.
