@@ -46,6 +46,8 @@ func TestCheckWaitsForALateConfirmation(t *testing.T) {
 			return patient{&checked, &published}, nil
 		}))
 	text := `
+admin: {listen: "127.0.0.1:0"}
+state: {settings: {dir: "` + t.TempDir() + `"}}
 sources:
   - {name: acme, type: planetscale, settings: {organization: acme, access_token: token, url: "` + api.URL + `"}}
 sinks:
