@@ -30,14 +30,14 @@ func (u unusable) Is(target error) bool { return target == failure.ErrUnusable }
 const class = "checkpoint"
 
 func fail(op, path string, err error) error {
-	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Hint: statedir.Hint(err, path)}
+	return &statedir.Error{Class: class, Op: op, Path: path, Err: err, Hint: statedir.Explain(err, path).Hint}
 }
 
 // failLoad returns the error of an existing file that was not loaded. If the file is
 // unusable, only a person can know the right position; any other error may pass.
 func failLoad(path, lane string, err error) error {
 	if !failure.IsUnusable(err) {
-		hint := cmp.Or(statedir.Hint(err, path), fmt.Sprintf("make %s readable; loading it is retried", path))
+		hint := cmp.Or(statedir.Explain(err, path).Hint, fmt.Sprintf("make %s readable; loading it is retried", path))
 		return &statedir.Error{Class: class, Op: "load checkpoint", Path: path, Err: err, Hint: hint}
 	}
 	hint := fmt.Sprintf("restore %s from a backup, or choose where to resume with `sluice checkpoint set -c FILE --to beginning|now|TIME %s`", path, lane)

@@ -36,5 +36,5 @@ func hint(path string, err error) string {
 	case errors.Is(err, ErrUnreadable):
 		return "check the line: it was edited, damaged, or written by a later version; repair or remove it by hand"
 	}
-	return statedir.Hint(err, path)
+	return statedir.Explain(err, path).Hint
 }

@@ -109,6 +109,3 @@ func Lock(ctx context.Context, path string) (*os.File, error) {
 		}
 	}
 }
-
-func isFull(err error) bool     { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
-func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -59,6 +59,9 @@ func Probe(dir string) (missing bool, warning string, err error) {
 	if err := Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return false, "", err
 	}
+	if err := Sync(dir); err != nil { // some file systems cannot
+		return false, "", err
+	}
 	warning, err = loose(dir)
 	return false, warning, err
 }
@@ -79,7 +82,10 @@ func probeParent(dir string) error {
 	case !info.IsDir():
 		return notDirectory(parent)
 	}
-	return Access(parent, unix.W_OK|unix.X_OK)
+	if err := Access(parent, unix.W_OK|unix.X_OK); err != nil {
+		return err
+	}
+	return Sync(parent)
 }
 
 // Access returns an error unless this process may use path as mode says (access(2)). It
@@ -98,14 +104,16 @@ func loose(dir string) (warning string, err error) {
 		return "", err
 	}
 	if loose := info.Mode().Perm() & 0o077; loose != 0 {
-		return fmt.Sprintf("directory %s has mode %#o, so others than its owner can enter it; chmod 0700 %s",
+		return fmt.Sprintf("directory %s has mode %#o, so others than its owner can enter it; chmod 0700 %s; on a file system without modes (FAT, CIFS) mount it with umask=0077 or dir_mode=0700",
 			dir, info.Mode().Perm(), dir), nil
 	}
 	return "", nil
 }
 
+var errNotDirectory = errors.New("is not a directory")
+
 func notDirectory(path string) error {
-	return &fs.PathError{Op: "open directory", Path: path, Err: errors.New("is not a directory")}
+	return &fs.PathError{Op: "open directory", Path: path, Err: errNotDirectory}
 }
 
 // Sync makes files that were created, renamed or removed in dir survive a power
@@ -116,22 +124,4 @@ func Sync(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// Hint returns what a person can do about an error of the file system at path;
-// empty for an unknown error.
-func Hint(err error, path string) string {
-	switch {
-	case errors.Is(err, ErrLost):
-		return fmt.Sprintf("make sure that no other sluice uses %s and that no clean-up removes files there, then restart this one", filepath.Dir(path))
-	case errors.Is(err, unix.ELOOP):
-		return fmt.Sprintf("remove the symbolic link in %s, and let only the user that runs sluice write there", path)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("make the user that runs sluice (uid %d) the owner of %s", os.Getuid(), path)
-	case isFull(err):
-		return fmt.Sprintf("free some space on the file system of %s", path)
-	case isReadOnly(err):
-		return fmt.Sprintf("%s is on a read-only file system: mount a writable volume there", path)
-	}
-	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -217,10 +218,30 @@ func (a *archive) openOrCreate() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(mode); err != nil { // the umask may have cleared bits
+	if err := a.setMode(f, mode); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// setMode sets the mode of a new file, since the umask may have cleared bits. File systems
+// without modes refuse that (CIFS, FAT) or take it and do nothing (exFAT). The records are
+// as safe there, so it is a warning: the mode decides only who can read them.
+func (a *archive) setMode(f *os.File, mode os.FileMode) error {
+	err := a.disk.chmod(f, mode)
+	if err != nil && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOTSUP) && !errors.Is(err, syscall.ENOSYS) {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if got := info.Mode().Perm(); got != mode.Perm() {
+		a.log.Warn().Str("path", a.path).Str("mode", fmt.Sprintf("%#o", got)).Str("wanted", fmt.Sprintf("%#o", mode.Perm())).
+			Str("hint", "set the mode of all its files with options of the mount, such as umask, fmask or file_mode").
+			Msg("the file system does not keep the mode of the file")
+	}
+	return nil
 }
 
 // stillThere checks, once the lock is held, that the file is still at the path. The

@@ -14,6 +14,7 @@ type disk struct {
 	syncDir  func(dir string) error
 	truncate func(f *os.File, size int64) error
 	lock     func(f *os.File) error
+	chmod    func(f *os.File, mode os.FileMode) error
 }
 
 var osDisk = disk{
@@ -22,4 +23,5 @@ var osDisk = disk{
 	syncDir:  statedir.Sync,
 	truncate: (*os.File).Truncate,
 	lock:     statedir.TryLockFile,
+	chmod:    (*os.File).Chmod,
 }

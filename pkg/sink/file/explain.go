@@ -30,8 +30,6 @@ func explain(err error, path string) error {
 		return sink.Destination(err, fmt.Sprintf("start sluice with %s open; to discard records on purpose, set path to /dev/null", path))
 	case errors.Is(err, errNotOurs):
 		return sink.Destination(err, fmt.Sprintf("set another path, or move %s away", path))
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return sink.Destination(err, statedir.Hint(err, path))
 	case errors.Is(err, statedir.ErrLocked):
 		return sink.Hint(err, fmt.Sprintf("another process or another lane writes to %s; give each its own path, or stop the other", path))
 	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.EPIPE):
@@ -39,8 +37,11 @@ func explain(err error, path string) error {
 	case errors.Is(err, syscall.EFBIG):
 		return sink.Hint(err, "the file has reached the largest size that the file system or a limit of the process (ulimit -f) allows; set max_bytes below it")
 	}
-	if hint := statedir.Hint(err, path); hint != "" {
-		return sink.Hint(err, hint)
+	switch advice := statedir.Explain(err, path); {
+	case advice.Stays:
+		return sink.Destination(err, advice.Hint)
+	case advice.Hint != "":
+		return sink.Hint(err, advice.Hint)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ type Disk struct {
 	SyncDir  func(dir string) error
 	Truncate func(f *os.File, size int64) error
 	Lock     func(f *os.File) error
+	Chmod    func(f *os.File, mode os.FileMode) error
 }
 
 // On returns the type with another disk.
@@ -30,6 +31,9 @@ func On(d Disk) sink.Type {
 	}
 	if d.Lock != nil {
 		real.lock = d.Lock
+	}
+	if d.Chmod != nil {
+		real.chmod = d.Chmod
 	}
 	if d.Truncate != nil {
 		real.truncate = d.Truncate

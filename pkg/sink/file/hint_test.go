@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -71,11 +72,12 @@ func TestErrorsOfTheDiskAreRetriedWithAHint(t *testing.T) {
 		hint string
 	}{
 		{syscall.ENOSPC, "free some space"},
-		{syscall.EDQUOT, "free some space"},
+		{syscall.EDQUOT, "the quota of uid"},
 		{syscall.EFBIG, "set max_bytes below it"},
 		{syscall.EROFS, "read-only file system"},
-		{&fs.PathError{Op: "open", Path: "audit.ndjson", Err: syscall.EACCES}, "make the user that runs sluice"},
-		{syscall.EPERM, "make the user that runs sluice"},
+		{syscall.EACCES, "which runs sluice, owns "},
+		{syscall.EPERM, "which runs sluice, owns "},
+		{syscall.EIO, "the disk of "},
 	} {
 		t.Run(c.err.Error(), func(t *testing.T) {
 			typ := file.On(file.Disk{Write: func(*os.File, []byte) (int, error) { return 0, c.err }})
@@ -84,6 +86,56 @@ func TestErrorsOfTheDiskAreRetriedWithAHint(t *testing.T) {
 			wantHint(t, err, "appending to "+path+": ", c.hint)
 		})
 	}
+}
+
+// A file system that cannot lock or sync is refused: the guarantee needs both.
+func TestAFileSystemWithoutLocksOrSyncIsRefused(t *testing.T) {
+	failing := func(op string, errno syscall.Errno) error {
+		return &fs.PathError{Op: op, Path: "audit.ndjson", Err: errno}
+	}
+	for _, c := range []struct {
+		name string
+		disk file.Disk
+		hint string
+	}{
+		{"ENOLCK of flock", file.Disk{Lock: func(*os.File) error { return failing("lock", syscall.ENOLCK) }}, "has no locks"},
+		{"ENOTSUP of flock", file.Disk{Lock: func(*os.File) error { return failing("lock", syscall.ENOTSUP) }}, "has no locks"},
+		{"EINVAL of fsync", file.Disk{Sync: func(*os.File) error { return failing("sync", syscall.EINVAL) }}, "cannot sync"},
+		{"EINVAL of fsync of the directory", file.Disk{SyncDir: func(string) error { return failing("sync", syscall.EINVAL) }}, "cannot sync"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := open(t, file.On(c.disk), at(filepath.Join(t.TempDir(), "audit.ndjson"))).Publish(t.Context(), batch("a"))
+			wantHint(t, err, "audit.ndjson", c.hint)
+			if got := failure.Class(err); got != "destination" {
+				t.Errorf("got class %q, want destination", got)
+			}
+		})
+	}
+}
+
+// The mode of a file is no part of the guarantee, so a file system that keeps none is used.
+func TestAFileSystemWithoutModesIsUsedWithAWarning(t *testing.T) {
+	for name, answer := range map[string]error{
+		"EPERM, as FAT and CIFS answer": syscall.EPERM,
+		"ENOTSUP":                       syscall.ENOTSUP,
+		"no error, as exFAT answers":    nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			path := filepath.Join(t.TempDir(), "audit.ndjson")
+			typ := file.On(file.Disk{Chmod: func(f *os.File, _ os.FileMode) error { return cmp.Or(f.Chmod(0o755), answer) }})
+			publish(t, openUnclosed(t, typ, zerolog.New(&log), func(s *file.Settings) { s.Path, s.Mode = path, 0o640 }), "a")
+			wantContent(t, path, "a\n")
+			if !strings.Contains(log.String(), "does not keep the mode of the file") || !strings.Contains(log.String(), `"mode":"0755","wanted":"0640"`) {
+				t.Errorf("got the log %s, want a warning with the mode", &log)
+			}
+		})
+	}
+	t.Run("another error is not passed over", func(t *testing.T) {
+		typ := file.On(file.Disk{Chmod: func(*os.File, os.FileMode) error { return syscall.EIO }})
+		err := open(t, typ, at(filepath.Join(t.TempDir(), "audit.ndjson"))).Publish(t.Context(), batch("a"))
+		wantHint(t, err, "input/output error", "the disk of ")
+	})
 }
 
 func TestCheckTouchesNothing(t *testing.T) {
