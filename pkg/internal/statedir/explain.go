@@ -98,11 +98,12 @@ func denied(err error, path string) string {
 	if int(owner.Uid) == uid {
 		return fmt.Sprintf("uid %d, which runs sluice, owns %s with mode %#o: allow it there (chmod u+rwx); if the mode allows it, a mount option, an attribute (lsattr) or a security module (SELinux: option :Z of the volume) forbids it", uid, at, mode)
 	}
-	hint := fmt.Sprintf("uid %d runs sluice, and %s belongs to uid %d, gid %d with mode %#o: chown -R %[1]d %[2]s", uid, at, owner.Uid, owner.Gid, mode)
-	if owner.Uid != 0 {
-		hint += fmt.Sprintf(", or run sluice as uid %d", owner.Uid)
+	belongs := fmt.Sprintf("uid %d runs sluice, and %s belongs to uid %d, gid %d with mode %#o", uid, at, owner.Uid, owner.Gid, mode)
+	if at == path {
+		return fmt.Sprintf("%s: make uid %d its owner (chown %[2]d %s)", belongs, uid, at)
 	}
-	return hint
+	// It may be a directory such as /var/lib, which must keep its owner.
+	return fmt.Sprintf("%s: create a directory for sluice, make uid %d its owner (chown %[2]d), and name it; or let uid %[2]d write to this one", belongs, uid)
 }
 
 // culprit returns the path of the file or directory whose owner and mode decide. For a name

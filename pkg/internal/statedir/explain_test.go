@@ -62,10 +62,19 @@ func TestExplainNamesTheOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := statedir.Explain(&fs.PathError{Op: "mkdir", Path: filepath.Join(dir, "state", "deep"), Err: syscall.EACCES}, dir).Hint
-	want := fmt.Sprintf("uid %d runs sluice, and %s belongs to uid %d, gid %d with mode 0", os.Geteuid(), dir, owner, owner)
-	if !strings.HasPrefix(got, want) || !strings.Contains(got, fmt.Sprintf(": chown -R %d %s", os.Geteuid(), dir)) {
-		t.Errorf("got %q, want %q and the command", got, want)
+	belongs := fmt.Sprintf("uid %d runs sluice, and %s belongs to uid %d, gid %d with mode 0", os.Geteuid(), dir, owner, owner)
+	below := filepath.Join(dir, "state")
+	for _, c := range []struct {
+		path, hint string
+		err        error
+	}{
+		{dir, fmt.Sprintf(": make uid %d its owner (chown %[1]d %s)", os.Geteuid(), dir), &fs.PathError{Op: "open", Path: dir, Err: syscall.EACCES}},
+		{below, fmt.Sprintf(": create a directory for sluice, make uid %d its owner", os.Geteuid()), &fs.PathError{Op: "mkdir", Path: below, Err: syscall.EACCES}},
+		{below, ": create a directory for sluice", &fs.PathError{Op: "access", Path: filepath.Join(below, "deep"), Err: syscall.EACCES}},
+	} {
+		if got := statedir.Explain(c.err, c.path).Hint; !strings.HasPrefix(got, belongs) || !strings.Contains(got, c.hint) {
+			t.Errorf("%v: got %q, want %q and %q", c.err, got, belongs, c.hint)
+		}
 	}
 }
 
