@@ -164,12 +164,13 @@ func (h *hec) query(ctx context.Context, channel string, id int64) (answer, erro
 	if err != nil {
 		return answer{}, h.wrap(err)
 	}
-	return h.post(ctx, channel, ackPath, body, false)
+	return h.post(ctx, channel, h.at.ack, body, false)
 }
 
 // acknowledges finds out whether the token has indexer acknowledgement: it queries an
 // id on a channel without a pending request. An indexer that refuses the channel has
-// acknowledgement too; without it, it would answer code 14.
+// acknowledgement too; without it, it would answer code 14. Other receivers without
+// acknowledgement know no such query.
 func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	channel := h.channels.acquire()
 	defer h.channels.release(channel)
@@ -183,6 +184,8 @@ func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	case a.Code != nil && *a.Code == 14:
 		h.see(false)
 		return false, nil
+	case a.lacksAck():
+		return false, nil // Not seen: this is no proof that a token has none.
 	}
 	return false, h.fault(a)
 }

@@ -125,6 +125,34 @@ func (a answer) judge() rule {
 	return rule{misconfigured, urlHint}
 }
 
+// lacksAck reports whether the answer to a query about acknowledgements is that of a
+// receiver without them. Splunk answers code 14. OpenTelemetry's receiver takes the query
+// for an event, and answers code 12; others do not know the path. An answer about the
+// token, or that asks to come again, says nothing.
+func (a answer) lacksAck() bool {
+	if a.Code != nil {
+		if r, known := rules[*a.Code]; known {
+			return *a.Code == 14 || *a.Code == 5 || r.verdict == refused || r.verdict == accepted
+		}
+	}
+	switch a.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return a.status < 500
+}
+
+// aboutData reports whether a receiver objects to the data of a request, and so to neither
+// address nor token. Receivers other than Splunk have texts of their own.
+func (a answer) aboutData() bool {
+	if a.Code != nil {
+		if r, known := rules[*a.Code]; known {
+			return *a.Code == 5 || r.verdict == refused || r.verdict == accepted && a.status == http.StatusOK
+		}
+	}
+	return a.excerpt != "HTML" && (a.status == http.StatusOK || a.status == http.StatusBadRequest)
+}
+
 // position returns the number of the refused record among n records: its index, or
 // one more if the server counts from one. ok is false if the answer has no valid
 // number.

@@ -13,11 +13,16 @@ import (
 // token has acknowledgement. It publishes nothing. Only a real event proves that the
 // index can be written. Check sends an envelope without an event, which Splunk always
 // refuses; if Splunk checks the index first, the answer reports a wrong index.
+//
+// Receivers other than Splunk may have no health check and no acknowledgement. That is
+// no failure, since Publish needs neither.
 func (h *hec) Check(ctx context.Context) (string, error) {
-	if err := h.checkHealth(ctx); err != nil {
+	health, err := h.checkHealth(ctx)
+	if err != nil {
 		return "", err
 	}
-	if err := h.checkToken(ctx); err != nil {
+	token, err := h.checkToken(ctx)
+	if err != nil {
 		return "", err
 	}
 	ack, err := h.checkAck(ctx)
@@ -31,37 +36,43 @@ func (h *hec) Check(ctx context.Context) (string, error) {
 	if h.settings.Index != "" {
 		index = "index " + h.settings.Index
 	}
-	return fmt.Sprintf("HEC at %s is healthy and accepts the token; %s; %s was not refused; --send-test proves that it can be written", h.url, ack, index), nil
+	return fmt.Sprintf("HEC at %s %s and %s; %s; %s was not refused; --send-test proves that it can be written", h.at.shown, health, token, ack, index), nil
 }
 
-func (h *hec) checkHealth(ctx context.Context) error {
+// checkHealth returns an error if HEC is not well. A receiver that has no such path says
+// nothing.
+func (h *hec) checkHealth(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+healthPath, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.at.health, nil)
 	if err != nil {
-		return h.wrap(err)
+		return "", h.wrap(err)
 	}
 	a, err := h.do(r)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return "", err
+	case a.status == http.StatusOK:
+		return "is healthy", nil // Splunk sends code 17; other products that implement HEC do not
+	case a.status >= 500 || a.status == http.StatusTooManyRequests:
+		return "", fmt.Errorf("health: %w", h.fault(a))
 	}
-	if a.status == http.StatusOK {
-		return nil // Splunk sends code 17; other products that implement HEC do not
-	}
-	return fmt.Errorf("health: %w", h.fault(a))
+	return "has no health check", nil
 }
 
 // checkToken sends an empty body, as Amazon Data Firehose does to check a token. If
 // the token is good, the missing data is the only error.
-func (h *hec) checkToken(ctx context.Context) error {
-	a, err := h.post(ctx, newChannel(), eventPath, nil, false)
-	if err != nil {
-		return err
+func (h *hec) checkToken(ctx context.Context) (string, error) {
+	a, err := h.post(ctx, newChannel(), h.at.event, nil, false)
+	switch {
+	case err != nil:
+		return "", err
+	case a.Code != nil && *a.Code == 5:
+		return "accepts the token", nil
+	case a.aboutData():
+		return fmt.Sprintf("does not refuse the token (it answers a request without events with %d %s)", a.status, http.StatusText(a.status)), nil
 	}
-	if a.Code != nil && *a.Code == 5 {
-		return nil
-	}
-	return fmt.Errorf("token: %w", h.fault(a))
+	return "", fmt.Errorf("token: %w", h.fault(a))
 }
 
 // checkAck describes which acknowledgement is in effect.
@@ -76,7 +87,7 @@ func (h *hec) checkAck(ctx context.Context) (string, error) {
 	case ok:
 		return "indexer acknowledgement is on", nil
 	case h.settings.Ack == ackRequired:
-		return "", sink.Destination(fmt.Errorf("the token at %s has no indexer acknowledgement, and ack is required", h.url), noAckHint)
+		return "", sink.Destination(fmt.Errorf("the token at %s has no indexer acknowledgement, and ack is required", h.at.shown), noAckHint)
 	}
 	return "the token has no indexer acknowledgement, so events count as delivered once Splunk has them in memory", nil
 }
@@ -87,11 +98,11 @@ func (h *hec) checkIndex(ctx context.Context) error {
 		return nil
 	}
 	envelope := strings.TrimSuffix(string(h.envelope.head), ",")
-	a, err := h.post(ctx, newChannel(), eventPath, []byte("{"+envelope+"}"), false)
+	a, err := h.post(ctx, newChannel(), h.at.event, []byte("{"+envelope+"}"), false)
 	if err != nil {
 		return err
 	}
-	if a.judge().verdict == refused {
+	if a.aboutData() {
 		return nil
 	}
 	return fmt.Errorf("index: %w", h.fault(a))

@@ -29,7 +29,23 @@ func TestCheck(t *testing.T) {
 		{"another token", hectest.Config{}, with(func(r *rig) { r.SetToken("other") }), "token: posting to http://localhost:8088: 403 Forbidden: Invalid token (code 4)", "make sure that token belongs to"},
 		{"a token that is disabled", hectest.Config{}, with(func(r *rig) { r.SetDisabled(true) }), "Token disabled (code 1)", "enable the token"},
 		{"health is bad", hectest.Config{Script: answers(hectest.PathHealth, 503, 18)}, nil, "health: posting to http://localhost:8088: 503 Service Unavailable: HEC is unhealthy, queues are full (code 18)", ""},
-		{"no HEC", hectest.Config{Script: answers(hectest.PathHealth, 404, -1)}, nil, "404 Not Found", "make sure that url is the address of HTTP Event Collector"},
+		{"no HEC", hectest.Config{Script: answers("", 404, -1)}, nil, "token: posting to http://localhost:8088: 404 Not Found", "make sure that url is the address of HTTP Event Collector"},
+		{"no health check", hectest.Config{Script: answers(hectest.PathHealth, 404, -1)}, nil, "has no health check and accepts the token", ""},
+		{"a health check that needs a login", hectest.Config{Script: answers(hectest.PathHealth, 401, -1)}, nil, "has no health check and accepts the token", ""},
+		{"no path of acknowledgements", hectest.Config{Script: answers(hectest.PathAck, 404, -1)}, nil, "the token has no indexer acknowledgement", ""},
+		{"a query that is taken for an event", hectest.Config{Script: answers(hectest.PathAck, 400, 12)}, nil, "the token has no indexer acknowledgement", ""},
+		{"a query that is taken for an event without data", hectest.Config{Script: answers(hectest.PathAck, 400, 5)}, nil, "the token has no indexer acknowledgement", ""},
+		{"a success to any query", hectest.Config{Script: answers(hectest.PathAck, 200, 0)}, nil, "the token has no indexer acknowledgement", ""},
+		{"no method of acknowledgements", hectest.Config{Script: answers(hectest.PathAck, 405, -1)}, nil, "the token has no indexer acknowledgement", ""},
+		{"acknowledgement is required, and its path unknown", hectest.Config{Script: answers(hectest.PathAck, 404, -1)}, with(func(r *rig) { r.settings.Ack = "required" }), "no indexer acknowledgement, and ack is required", "turn indexer acknowledgement on"},
+		{"the token may not ask for acknowledgements", hectest.Config{Script: answers(hectest.PathAck, 403, 4)}, nil, "acknowledgement: posting to", "make sure that token belongs to"},
+		{"a page about the token", hectest.Config{Script: answers(hectest.PathAck, 401, -1)}, nil, "acknowledgement: posting to", "make sure that token belongs to"},
+		{"acknowledgements are overloaded", hectest.Config{Script: answers(hectest.PathAck, 429, 27)}, nil, "Ack channel is at capacity (code 27)", ""},
+		{"acknowledgements are out of order", hectest.Config{Script: answers(hectest.PathAck, 503, -1)}, nil, "acknowledgement: posting to", ""},
+		{"a firewall removes the channel", hectest.Config{Script: answers(hectest.PathAck, 400, 10)}, nil, "Data channel is missing (code 10)", "set ack: auto"},
+		{"a receiver with answers of its own", hectest.Config{Script: raw(400, `{"error":"no events"}`)}, nil, "does not refuse the token (it answers a request without events with 400 Bad Request)", ""},
+		{"a receiver that takes nothing gladly", hectest.Config{Script: raw(200, `{}`)}, nil, "does not refuse the token (it answers a request without events with 200 OK)", ""},
+		{"a page of a proxy", hectest.Config{Script: answers(hectest.PathEvent, 400, -1)}, nil, "token: posting to http://localhost:8088: 400 Bad Request: HTML", "make sure that url is"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -60,10 +76,20 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// answers is a script for a path. A code below 0 is a page.
+// raw is a script for events.
+func raw(status int, body string) func(hectest.Request) hectest.Fault {
+	return func(q hectest.Request) hectest.Fault {
+		if q.Path != hectest.PathEvent {
+			return hectest.Fault{}
+		}
+		return hectest.Fault{Answer: &hectest.Answer{Status: status, Raw: body}}
+	}
+}
+
+// answers is a script for a path, or for all if it is empty. A code below 0 is a page.
 func answers(path string, status, code int) func(hectest.Request) hectest.Fault {
 	return func(q hectest.Request) hectest.Fault {
-		if q.Path != path {
+		if q.Path != path && path != "" {
 			return hectest.Fault{}
 		}
 		return hectest.Fault{Answer: &hectest.Answer{Status: status, Code: code, HTML: code < 0}}

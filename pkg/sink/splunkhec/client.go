@@ -11,10 +11,6 @@ import (
 )
 
 const (
-	eventPath  = "/services/collector/event"
-	ackPath    = "/services/collector/ack"
-	healthPath = "/services/collector/health"
-
 	// requestTimeout limits the time of a request and its answer.
 	requestTimeout = 30 * time.Second
 	// concurrency is how many requests of a Publish are in flight at once.
@@ -56,15 +52,15 @@ func (h *hec) postEvents(ctx context.Context, channel string, body []byte) (answ
 	if err != nil {
 		return answer{}, h.wrap(err)
 	}
-	return h.post(ctx, channel, eventPath, sent, h.settings.Compression == "gzip")
+	return h.post(ctx, channel, h.at.event, sent, h.settings.Compression == "gzip")
 }
 
-// post sends a body to a path of HEC on a channel, and reads the answer. An error
+// post sends a body to an address of HEC on a channel, and reads the answer. An error
 // means that there was no answer.
-func (h *hec) post(ctx context.Context, channel string, path string, body []byte, compressed bool) (answer, error) {
+func (h *hec) post(ctx context.Context, channel, address string, body []byte, compressed bool) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, h.wrap(err)
 	}
@@ -72,7 +68,7 @@ func (h *hec) post(ctx context.Context, channel string, path string, body []byte
 	if err != nil {
 		return answer{}, h.unreadable(err)
 	}
-	r.Header.Set("Authorization", "Splunk "+token)
+	r.Header.Set("Authorization", h.settings.AuthScheme+" "+token)
 	r.Header.Set("Content-Type", "application/json")
 	if compressed {
 		r.Header.Set("Content-Encoding", "gzip")

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -13,6 +12,7 @@ import (
 // Type is the sink type splunk_hec.
 var Type = sink.NewType("splunk_hec", Settings{
 	Source:           "sluice",
+	AuthScheme:       schemeSplunk,
 	Ack:              ackAuto,
 	AckTimeout:       setting.Duration(5 * time.Minute),
 	Compression:      "gzip",
@@ -22,8 +22,9 @@ var Type = sink.NewType("splunk_hec", Settings{
 
 // Settings are the keys of a splunk_hec sink.
 type Settings struct {
-	URL   string         `yaml:"url"`   // scheme, host and port of HEC, such as https://splunk:8088
-	Token setting.Secret `yaml:"token"` // of an HTTP Event Collector input; read again for each request
+	URL        string         `yaml:"url"`         // scheme, host and port of HEC, such as https://splunk:8088; with a path: where the receiver takes events, such as https://siem/services/collector
+	Token      setting.Secret `yaml:"token"`       // of an HTTP Event Collector input; read again for each request
+	AuthScheme string         `yaml:"auth_scheme"` // of the header Authorization: Splunk (default) | Bearer, as CrowdStrike wants it
 
 	Index      string `yaml:"index"`      // default: the token's index
 	Host       string `yaml:"host"`       // default: the name of this machine
@@ -42,6 +43,12 @@ type Settings struct {
 }
 
 const exampleURL = "https://splunk.example.com:8088"
+
+// Values of auth_scheme.
+const (
+	schemeSplunk = "Splunk"
+	schemeBearer = "Bearer" // RFC 6750
+)
 
 // Values of ack.
 const (
@@ -91,10 +98,11 @@ func (s *Settings) Validate() []error {
 	}
 	if s.URL == "" {
 		check(false, "url", "missing; write scheme, host and port of HEC, such as %s", exampleURL)
-	} else if err := httpclient.CheckURL(s.URL, exampleURL, s.AllowHTTP); err != nil {
+	} else if err := checkURL(s.URL, s.AllowHTTP); err != nil {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	check(s.Token.IsSet(), "token", "missing; write the token of an HTTP Event Collector input, as token or token_file")
+	check(s.AuthScheme == schemeSplunk || s.AuthScheme == schemeBearer, "auth_scheme", "%q is not one of Splunk, Bearer", s.AuthScheme)
 	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is not one of auto, required, off", s.Ack)
 	check(s.AckTimeout.Std() >= minAckTimeout, "ack_timeout",
 		"%s is too short; write %s or more, since a mostly idle indexer needs two minutes", s.AckTimeout, minAckTimeout)

@@ -2,6 +2,7 @@ package splunkhec_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,7 +30,16 @@ func TestSettings(t *testing.T) {
 		{"plain http elsewhere", func(s *splunkhec.Settings) { s.URL = "http://splunk:8088" }, []string{"url"}},
 		{"no URL", func(s *splunkhec.Settings) { s.URL = "" }, []string{"url"}},
 		{"no scheme", func(s *splunkhec.Settings) { s.URL = "splunk:8088" }, []string{"url"}},
-		{"a path", func(s *splunkhec.Settings) { s.URL += "/services/collector" }, []string{"url"}},
+		{"a path", func(s *splunkhec.Settings) { s.URL += "/services/collector" }, nil},
+		{"a path of CrowdStrike", func(s *splunkhec.Settings) {
+			s.URL, s.AuthScheme = "https://ingest.us-1.crowdstrike.com/api/ingest/hec/abcd/v1/services/collector", "Bearer"
+		}, nil},
+		{"the raw endpoint", func(s *splunkhec.Settings) { s.URL += "/services/collector/raw" }, []string{"url"}},
+		{"the raw endpoint of a version", func(s *splunkhec.Settings) { s.URL += "/services/collector/raw/1.0" }, []string{"url"}},
+		{"the health check", func(s *splunkhec.Settings) { s.URL += "/services/collector/health" }, []string{"url"}},
+		{"a query", func(s *splunkhec.Settings) { s.URL += "/services/collector?token=secret" }, []string{"url"}},
+		{"plain http elsewhere, with a path", func(s *splunkhec.Settings) { s.URL = "http://splunk:8088/services/collector" }, []string{"url"}},
+		{"another scheme of authorization", func(s *splunkhec.Settings) { s.AuthScheme = "Basic" }, []string{"auth_scheme"}},
 		{"a credential", func(s *splunkhec.Settings) { s.URL = "https://x:secret@splunk:8088" }, []string{"url"}},
 		{"no token", func(s *splunkhec.Settings) { s.Token = setting.Secret{} }, []string{"token"}},
 		{"everything else", func(s *splunkhec.Settings) {
@@ -46,6 +56,9 @@ func TestSettings(t *testing.T) {
 				key, ok := errors.AsType[*setting.KeyError](err)
 				if !ok {
 					t.Fatalf("no key: %v", err)
+				}
+				if strings.Contains(err.Error(), "secret") {
+					t.Errorf("the error shows what may be a credential: %v", err)
 				}
 				got = append(got, key.Key)
 			}

@@ -46,6 +46,12 @@
 // An error about the token, the index or acknowledgement is no fault of a record: it
 // is retried slowly, with a hint.
 //
+// # Receivers other than Splunk
+//
+// Many products take events as HEC does. Their URL has a path, they may want another
+// auth_scheme, and they may have neither acknowledgement nor a health check. Publish needs
+// neither, so Check does not miss them.
+//
 // # Limitations
 //
 // The raw endpoint is not used: it has no fields for an id and does not number bad
@@ -79,7 +85,7 @@ import (
 
 type hec struct {
 	settings Settings
-	url      string // without a slash at its end
+	at       addresses
 	log      zerolog.Logger
 	client   *http.Client
 	envelope envelope
@@ -109,7 +115,7 @@ func openOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 		host = "" // Splunk then uses its own name.
 	}
 	h := &hec{
-		settings: s, url: strings.TrimSuffix(s.URL, "/"), log: env.Log,
+		settings: s, at: addressesOf(s.URL), log: env.Log,
 		envelope: newEnvelope(&s, host, env.Dataset),
 	}
 	h.client = newClient(over, &h.cookies)
@@ -177,7 +183,7 @@ func (h *hec) Publish(ctx context.Context, batch []sink.Record) error {
 
 // wrap adds the operation to an error.
 func (h *hec) wrap(err error) error {
-	return fmt.Errorf("posting to %s: %w", h.url, err)
+	return fmt.Errorf("posting to %s: %w", h.at.shown, err)
 }
 
 // unreachable returns the error of a request without an answer. It omits the method

@@ -1,0 +1,70 @@
+package splunkhec
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
+)
+
+// collector is the path of HEC in Splunk, which takes events at it and at collector/event
+// (Splunk, "HTTP Event Collector REST API endpoints").
+const collector = "/services/collector"
+
+// addresses are where requests go. A URL without a path means Splunk's own paths. A URL
+// with a path is the one at which the receiver takes events, as its vendor shows it:
+//
+//	CrowdStrike  https://ingest.us-1.crowdstrike.com/api/ingest/hec/ID/v1/services/collector
+//	Cribl        https://HOST:8088/services/collector, or another base path ("Splunk HEC endpoint")
+//	LogScale     https://HOST/api/v1/ingest/hec
+//
+// The other paths are beside that of events.
+type addresses struct {
+	event, ack, health string
+	shown              string // in errors: without the parts of a path that only the vendor knows
+}
+
+func addressesOf(text string) addresses {
+	u, err := url.Parse(text)
+	if err != nil {
+		return addresses{event: text, shown: "url"} // Validate refuses it.
+	}
+	origin, path := u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")
+	if path == "" {
+		base := origin + collector
+		return addresses{base + "/event", base + "/ack", base + "/health", origin}
+	}
+	base := strings.TrimSuffix(strings.TrimSuffix(path, "/1.0"), "/event")
+	return addresses{origin + path, origin + base + "/ack", origin + base + "/health", origin + shownPath(base)}
+}
+
+// shownPath leaves out what stands before the path of HEC, since it may be a credential.
+func shownPath(base string) string {
+	switch {
+	case base == collector:
+		return base
+	case strings.HasSuffix(base, collector):
+		return "/…" + collector
+	}
+	return "/…"
+}
+
+// checkURL checks the setting url. Its errors do not show what may be a credential.
+func checkURL(text string, allowHTTP bool) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return httpclient.CheckURL(text, exampleURL, allowHTTP)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("has more than scheme, host and path, such as %s; write the token under token", exampleURL+collector)
+	}
+	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/1.0")
+	for _, other := range []string{"/raw", "/ack", "/health", "/s2s"} {
+		if strings.HasSuffix(path, other) {
+			return errors.New("is not where events go, which ends in " + collector + " or " + collector + "/event; the raw endpoint has no fields for an event's id")
+		}
+	}
+	return httpclient.CheckURL(u.Scheme+"://"+u.Host, exampleURL, allowHTTP)
+}
