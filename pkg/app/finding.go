@@ -103,12 +103,15 @@ func (w *warnings) log() zerolog.Logger { return zerolog.New(w).Level(zerolog.Wa
 
 // Write takes a line of zerolog.
 func (w *warnings) Write(line []byte) (int, error) {
-	var said struct{ Message, Error, Hint string }
+	var said struct {
+		Message, Hint string
+		Error         any
+	}
 	if err := json.Unmarshal(line, &said); err != nil {
 		return 0, fmt.Errorf("reading a line of the log: %w", err)
 	}
-	if said.Error != "" {
-		said.Message += ": " + said.Error
+	if said.Error != nil {
+		said.Message += fmt.Sprintf(": %v", said.Error)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -53,7 +53,8 @@ type Sink interface {
 
 // Checker is a Sink that can check whether it would work: whether the destination
 // is reachable and accepts the credentials. Check publishes nothing. The string
-// describes what it found, in one line.
+// describes what it found, in one line. Check fails only if Publish would fail. What it
+// logs at level warn through Env.Log, people see beside that line.
 type Checker interface {
 	Check(ctx context.Context) (string, error)
 }

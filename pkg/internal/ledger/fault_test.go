@@ -56,6 +56,24 @@ func isCut(t *testing.T, b *broker) {
 	take(t, open(t, b.settings(name)), fmt.Sprint(commits-1))
 }
 
+// The broker answers at an address of the settings, and advertises another that leads
+// nowhere, as one in a container does.
+func leadsNowhere(t *testing.T, b *broker) {
+	s := b.settings("nowhere")
+	take(t, open(t, s), "") // creates the topics
+	s.Cluster.Brokers = []string{b.far}
+	if _, err := open(t, s).Check(within(t)); err != nil {
+		t.Fatalf("while the advertised address can be reached: %v", err)
+	}
+	b.proxy.close()
+	defer b.proxy.open()
+	_, err := open(t, s).Check(within(t))
+	want := "coordinates the transactions and advertises " + b.proxy.address() + ", which cannot be reached"
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(hint(err), "set advertised.listeners of broker") {
+		t.Errorf("got %v with hint %q, want %q", err, hint(err), want)
+	}
+}
+
 // console returns the committed records of a topic, as Kafka's own consumer prints them.
 // It ends when no record has come for a while.
 func (b *broker) console(t *testing.T, topic string, n int) []string {

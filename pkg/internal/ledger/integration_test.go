@@ -32,6 +32,7 @@ func TestRealBroker(t *testing.T) {
 	t.Run("the answer to a commit is lost", func(t *testing.T) { losesAnswer(t, b) })
 	t.Run("refused records", func(t *testing.T) { refuses(t, b) })
 	t.Run("large positions", func(t *testing.T) { takesLarge(t, b) })
+	t.Run("an advertised address leads nowhere", func(t *testing.T) { leadsNowhere(t, b) })
 	t.Run("together", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *broker){
 			"another lane's transaction hangs": hangs,
