@@ -58,9 +58,7 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 	sheet.print(found("configuration", "valid", nil))
 	here := preflight(ctx, cfg)
 	sheet.print(here...)
-	for _, s := range cfg.Sources {
-		sheet.print(checkSource(ctx, s)...)
-	}
+	sheet.printEach(len(cfg.Sources), func(i int) []finding { return checkSource(ctx, cfg.Sources[i]) })
 	for _, s := range cfg.Sinks {
 		if s.Prepare.IsSet() {
 			text, err := checkPreparation(cfg, s)
@@ -72,17 +70,13 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		here = append(here, found("state", text, err))
 		sheet.print(here[len(here)-1])
 	}
-	works := noneFailed(here)
-	for _, l := range cfg.Lanes() {
-		list := checkLane(ctx, l, sendTest)
-		works = works && noneFailed(list)
-		sheet.print(list...)
-	}
-	if works { // What failed may hold a position.
+	lanes := cfg.Lanes()
+	work := sheet.printEach(len(lanes), func(i int) []finding { return checkLane(ctx, lanes[i], sendTest) })
+	if work && noneFailed(here) { // What failed may hold a position.
 		sheet.print(checkPositions(ctx, cfg)...)
 		sheet.print(formerInKafka(ctx, cfg)...)
 	}
-	sheet.summarize(len(cfg.Sources), len(cfg.Lanes()))
+	sheet.summarize(len(cfg.Sources), len(lanes))
 	if n := sheet.count[failed]; n > 0 {
 		return fmt.Errorf("%d of %d checks failed", n, n+sheet.count[ok])
 	}

@@ -160,6 +160,34 @@ func (s *sheet) print(all ...finding) {
 	}
 }
 
+// checksAtOnce bounds how many checks run at the same time. One of a destination that does
+// not answer takes up to half a minute.
+const checksAtOnce = 8
+
+// printEach runs n checks at the same time, prints what they found in their order, and
+// reports whether none failed.
+func (s *sheet) printEach(n int, check func(i int) []finding) bool {
+	results := make([]chan []finding, n)
+	turns := make(chan struct{}, checksAtOnce)
+	var group sync.WaitGroup
+	defer group.Wait()
+	for i := range results {
+		results[i] = make(chan []finding, 1)
+		group.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			results[i] <- check(i)
+		})
+	}
+	well := true
+	for _, result := range results {
+		list := <-result
+		well = well && noneFailed(list)
+		s.print(list...)
+	}
+	return well
+}
+
 func (s *sheet) paint(m mark, text string) string {
 	if !s.colour {
 		return text

@@ -49,3 +49,22 @@ func TestWhoWantsColour(t *testing.T) {
 		}
 	}
 }
+
+// Checks wait for each other here, so they run at the same time. What they find is printed
+// in their order.
+func TestChecksRunAtTheSameTime(t *testing.T) {
+	var out strings.Builder
+	s := newSheet(&out)
+	second := make(chan struct{})
+	well := s.printEach(2, func(i int) []finding {
+		if i == 0 {
+			<-second
+			return []finding{found("first", "well", nil)}
+		}
+		close(second)
+		return []finding{found("second", "", errors.New("no"))}
+	})
+	if got, want := out.String(), "ok     first: well\nFAILED second: no\n"; well || got != want {
+		t.Errorf("got %t and %q, want %q", well, got, want)
+	}
+}

@@ -108,7 +108,7 @@ func (t *trouble) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	if errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) {
 		return
 	}
-	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), t.echo.Error(err))
+	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), t.echo.Error(unanswered(err)))
 	if !t.decided && refusal(err) {
 		t.decided = true
 		close(t.refused)

@@ -25,7 +25,7 @@ func (s *Settings) Explain(err error, topic string) error {
 	}
 	err = s.SASL.clean(err)
 	if silent, ok := errors.AsType[*silence](err); ok {
-		return sink.Destination(err, silent.hint)
+		return sink.Hint(err, silent.hint)
 	}
 	if hint := s.fatal(err, topic); hint != "" {
 		return sink.Destination(err, hint)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
@@ -20,6 +21,17 @@ type silence struct {
 func (e *silence) Error() string     { return e.text }
 func (e *silence) Unwrap() error     { return e.cause }
 func (e *silence) ErrorHint() string { return e.hint }
+
+// portHint is for a port that takes connections and does not answer.
+const portHint = "check that the port is a listener of Kafka for clients: a TLS listener needs tls (tls: {} without options). A firewall or a proxy may also take connections for a broker that is down"
+
+// unanswered explains an error of kgo's first requests on a connection.
+func unanswered(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &silence{"the port took the connection and did not answer as Kafka", portHint, err}
+	}
+	return err
+}
 
 // dialled explains an error of opening a connection. ended is the error of its context.
 func (s *Settings) dialled(err, ended error) error {
@@ -40,7 +52,7 @@ func (s *Settings) exchanged(err, ended error) error {
 		return nil
 	case errors.Is(ended, context.DeadlineExceeded):
 		return &silence{fmt.Sprintf("the port took the connection and did not answer as Kafka within %s", answerTimeout),
-			"check that the port is a listener of Kafka for clients: a TLS listener needs tls (tls: {} without options). A firewall or a proxy may also take connections for a broker that is down", err}
+			portHint, err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
 		return &silence{"the port took the connection and closed it without an answer", s.hungUp(), err}
 	}

@@ -230,3 +230,27 @@ func TestCheckWarnsOfOneSilentBroker(t *testing.T) {
 		t.Errorf("got %q, %v", line, err)
 	}
 }
+
+// A lane says the same of a silent port as Check does.
+func TestPublishToAPortThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := *kafka.Type.Settings().(*kafka.Settings)
+		s.Cluster.Brokers, s.Topic, s.Delivery, s.Compression = []string{"door:9092"}, topic, kafka.AtLeastOnce, "none"
+		snk, err := kafka.OpenOver(func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, theirs) }()
+			return ours, nil
+		}, sink.Env{Lane: "acme/siem", Log: zerolog.New(io.Discard)}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = snk.Publish(within(t, time.Minute), batch(0, 1, 1, 50))
+		if err == nil || !strings.Contains(err.Error(), "connecting to broker door:9092: the port took the connection and did not answer as Kafka") ||
+			!strings.Contains(hint(err), "a TLS listener needs tls") || class(err) == "destination" {
+			t.Errorf("got %v of class %q with hint %q", err, class(err), hint(err))
+		}
+		if err := snk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
