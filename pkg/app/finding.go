@@ -54,11 +54,11 @@ func noneFailed(all []finding) bool {
 }
 
 func (f finding) log(log zerolog.Logger) {
-	line := log.Warn()
-	switch f.mark {
-	case ok, failed: // A failure is returned as a refusal.
+	if f.mark == ok || f.refuses { // It is an error of the start.
 		return
-	case note:
+	}
+	line := log.Warn()
+	if f.mark == note {
 		line = log.Info()
 	}
 	if f.hint != "" {

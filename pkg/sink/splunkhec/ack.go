@@ -190,6 +190,13 @@ func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	return false, h.fault(a)
 }
 
+// warnUnacknowledged warns once, in a check as in a lane.
+func (h *hec) warnUnacknowledged() {
+	h.warned.Do(func() {
+		h.log.Warn().Msg("token has no indexer acknowledgement: events count as delivered once the server has them in memory, and are lost if it then loses them")
+	})
+}
+
 // Values of hec.offer: whether the token has indexer acknowledgement.
 const (
 	unknown int32 = iota

@@ -60,11 +60,11 @@ type rule struct {
 }
 
 const (
-	tokenHint   = "make sure that token belongs to an HTTP Event Collector input of this Splunk; a new token takes a moment to reach all nodes of a cluster"
+	tokenHint   = "make sure that token belongs to an HTTP Event Collector input of this Splunk; a new token takes a moment to reach all nodes of a cluster; other receivers may want auth_scheme: Bearer"
 	enableHint  = "enable the token, and HTTP Event Collector in its global settings"
 	channelHint = "set ack: auto or ack: required, or turn indexer acknowledgement off for the token"
 	noAckHint   = "turn indexer acknowledgement on for the token, or set ack: auto"
-	urlHint     = "make sure that url is the address of HTTP Event Collector, which listens on port 8088 by default"
+	urlHint     = "make sure that url is the address of HTTP Event Collector, which listens on port 8088 by default; where the vendor shows an address with a path, write it with the path"
 )
 
 // rules are the codes of HEC (Splunk, "Troubleshoot HTTP Event Collector",

@@ -89,7 +89,8 @@ func (h *hec) checkAck(ctx context.Context) (string, error) {
 	case h.settings.Ack == ackRequired:
 		return "", sink.Destination(fmt.Errorf("the token at %s has no indexer acknowledgement, and ack is required", h.at.shown), noAckHint)
 	}
-	return "the token has no indexer acknowledgement, so events count as delivered once Splunk has them in memory", nil
+	h.warnUnacknowledged()
+	return "the token has no indexer acknowledgement", nil
 }
 
 // checkIndex sends an envelope without an event.

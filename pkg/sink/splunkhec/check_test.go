@@ -54,6 +54,9 @@ func TestCheck(t *testing.T) {
 					test.change(r)
 				}
 				line, err := r.open(t).(sink.Checker).Check(t.Context())
+				if warned := strings.Contains(r.log.String(), "no indexer acknowledgement"); err == nil && warned != strings.Contains(line, "no indexer acknowledgement") {
+					t.Errorf("a warning as at a start: got %t for %q: %s", warned, line, &r.log)
+				}
 				if err != nil {
 					line = err.Error()
 				}

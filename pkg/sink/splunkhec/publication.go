@@ -127,9 +127,7 @@ func (p *publication) accept(ctx context.Context, q request, channel string, a a
 		return
 	}
 	if a.AckID == nil && p.settings.Ack == ackAuto {
-		p.warned.Do(func() {
-			p.log.Warn().Msg("token has no indexer acknowledgement: events count as delivered once Splunk has them in memory, and are lost if Splunk then loses them")
-		})
+		p.warnUnacknowledged()
 	}
 	if a.asksToSlowDown() {
 		pause(ctx, slowdown)
