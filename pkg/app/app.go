@@ -164,6 +164,7 @@ func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sluice",
 		Short:         fmt.Sprintf("Follow audit logs (%s) and deliver every event to the SIEM", strings.Join(products, ", ")),
+		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usage(cobra.NoArgs),
@@ -174,10 +175,9 @@ func (c *command) root() *cobra.Command {
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.simulate(), c.health(), c.version())
+		c.deadLetter(), c.simulate(), c.example(), c.health(), c.version())
 	return root
 }
 

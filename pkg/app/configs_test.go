@@ -32,7 +32,7 @@ func TestExamplesLoad(t *testing.T) {
 		"kafka.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "kafka_password": "password", "kafka_ca.pem": authority(t),
 		})},
-		"splunk.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
+		"splunk_hec.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "splunk_hec_token": "token", "splunk_ca.pem": authority(t),
 		})},
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
