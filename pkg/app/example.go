@@ -18,7 +18,7 @@ func (c *command) example() *cobra.Command {
 		Long: `Print an annotated configuration to begin with, such as that of a sink. Without
 NAME, list the examples. sluice.yaml has every key.`,
 		Example: `  sluice example
-  sluice example splunk_hec >sluice.yaml`,
+  sluice example kafka >sluice.yaml`,
 		Args:      usage(cobra.MaximumNArgs(1)),
 		ValidArgs: examples(),
 		RunE: func(cmd *cobra.Command, name []string) error {
