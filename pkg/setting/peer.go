@@ -126,8 +126,12 @@ func isAlertInHTTP(text string) bool {
 	return strings.Contains(text, `malformed HTTP response "\x15\x03`)
 }
 
-// hungUp reports whether the other side ended the connection.
+// hungUp reports whether the other side ended the connection. net/http has only a text for
+// it where it used HTTP/2 (h2_bundle.go: errClientConnNotEstablished, closeForLostPing).
 func hungUp(err error) bool {
+	if err != nil && (strings.Contains(err.Error(), "http2: client conn could not be established") || strings.Contains(err.Error(), "http2: client connection lost")) {
+		return true
+	}
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
 			return true

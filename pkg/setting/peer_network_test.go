@@ -36,6 +36,7 @@ func TestExplainNetwork(t *testing.T) {
 		{context.DeadlineExceeded, "reach " + address + " through all firewalls"},
 		{syscall.ECONNRESET, "the receiver ended the connection"},
 		{io.ErrUnexpectedEOF, "the receiver ended the connection"},
+		{errors.New("http2: client conn could not be established"), "the receiver ended the connection"},
 	} {
 		a := p.Explain(fmt.Errorf("connecting: %w", c.err))
 		if a.Stays || !strings.Contains(a.Hint, c.hint) || !strings.HasSuffix(a.Hint, "; see elsewhere, too") {
