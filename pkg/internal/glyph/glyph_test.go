@@ -1,0 +1,29 @@
+package glyph_test
+
+import (
+	"testing"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
+)
+
+func TestIn(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"", ""},
+		{"plain text: 'x' \"y\" - é 日本", ""},
+		{"a\tb", "a tab"},
+		{"a\r", "a line end"},
+		{"a\u00a0b", "a no-break space (U+00A0)"},
+		{"\ufeffa", "a byte order mark (U+FEFF)"},
+		{"a\u200b", "a zero-width space (U+200B)"},
+		{"“a”", "a typographic quote (U+201C)"},
+		{"– a", "a typographic dash (U+2013)"},
+		{"a：b", "a full-width colon (U+FF1A)"},
+		{"a\x1bb", "a control character (U+001B)"},
+		{"a\u202eb", "a mark of direction (U+202E)"},
+		{"a\u2009b", "an unusual space (U+2009)"},
+	} {
+		if got := glyph.In(tt.text); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
