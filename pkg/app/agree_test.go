@@ -45,8 +45,8 @@ func TestCheckAndRunAgree(t *testing.T) {
 			failed: []string{"admin.listen: listen tcp " + taken.Addr().String() + ": bind: address already in use"}},
 		"an address of another machine": {change: map[string]string{"admin": "192.0.2.1:9876"}, // RFC 5737
 			failed: []string{"admin.listen: listen tcp 192.0.2.1:9876: bind: cannot assign requested address"}},
-		"an address that no name server can know": {change: map[string]string{"admin": "no host:9876"},
-			failed: []string{"admin.listen: listen tcp: lookup no host: no such host"}},
+		"an address that no name server can know": {change: map[string]string{"admin": "no..host:9876"},
+			failed: []string{"admin.listen: listen tcp: lookup no..host: no such host"}},
 		"all at once": {change: map[string]string{"state": "file/state", "letters": "file/letters", "admin": taken.Addr().String()},
 			failed: []string{"state directory: ", "dead letters: ", "admin.listen: "}},
 		"a directory that others can enter": {change: map[string]string{"state": "loose"},

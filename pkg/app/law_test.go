@@ -112,8 +112,11 @@ var permitted = map[string][]string{
 
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
 	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/pool"},
-	"pkg/config":    {"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting"},
-	"pkg/admin":     {"pkg/source", "pkg/pipeline"},
+	"pkg/config": {
+		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
+		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest",
+	},
+	"pkg/admin": {"pkg/source", "pkg/pipeline"},
 	// The preparation of an event consists of these parts.
 	"pkg/transform/prepare": {"pkg/setting", "pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
 	// The script that benchmarks compare Sluice with.

@@ -35,16 +35,20 @@ var DefaultTopic = TopicSettings{
 	DeadLetters: "sluice.dead-letters", Group: "sluice",
 }
 
-// Validate reports empty keys.
+// Validate reports names that Kafka does not take. A group may have any name.
 func (s *TopicSettings) Validate() []error {
+	const missing = "write a name, or remove the key"
 	var errs []error
-	for _, key := range []struct{ name, value string }{
-		{"namespace", s.Namespace}, {"positions_topic", s.Positions},
-		{"dead_letters_topic", s.DeadLetters}, {"group", s.Group},
-	} {
-		if key.value == "" {
-			errs = append(errs, setting.Invalid(key.name, errors.New("is empty; write a name, or remove the key")))
+	check := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, setting.Invalid(key, err))
 		}
+	}
+	check("namespace", kafkaclient.CheckName(s.Namespace, missing))
+	check("positions_topic", kafkaclient.CheckName(s.Positions, missing))
+	check("dead_letters_topic", kafkaclient.CheckName(s.DeadLetters, missing))
+	if s.Group == "" {
+		check("group", errors.New("missing; "+missing))
 	}
 	return errs
 }

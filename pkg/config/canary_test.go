@@ -33,7 +33,7 @@ var slips = []string{
 // files, and reads the problems that are reported.
 func TestNoMessageShowsWhatAFileHolds(t *testing.T) {
 	told := 0
-	for _, path := range []string{"testdata/full.yaml", "testdata/bad/secrets.yaml", "testdata/bad/prepare.yaml"} {
+	for _, path := range []string{"testdata/full.yaml", "testdata/canary-secrets.yaml", "testdata/canary-prepare.yaml"} {
 		eachSlip(t, path, func(broken string) { told += keepsTheSecret(t, broken) })
 	}
 	if told < 1_000/thinning() {

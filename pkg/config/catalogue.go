@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/sluice-siem/sluice/pkg/internal/nearest"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
@@ -46,7 +47,7 @@ func (r *resolver) catalogue(name string, brought map[string]*transform.Catalogu
 		return nil
 	}
 	found := r.report.of(name)
-	entries := (&decoder{found, r.decoder.env}).entries(data, brought)
+	entries := newDecoder(found, r.decoder.env).entries(data, brought)
 	if len(found.problems) > 0 {
 		return nil
 	}
@@ -78,7 +79,7 @@ func (d *decoder) entries(data []byte, brought map[string]*transform.Catalogue) 
 // named checks an optional name. The known ones are too many to list.
 func (r *report) named(path, what, name string, known []string) {
 	hint := "docs/mapping.md lists the known ones"
-	if s := suggest(name, known); s != "" {
+	if s := nearest.Word(name, known); s != "" {
 		hint = "did you mean " + s + "?"
 	}
 	r.check(name == "" || slices.Contains(known, name), path, "unknown %s; %s", what, hint)

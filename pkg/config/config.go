@@ -8,8 +8,12 @@
 //
 // ${ENV} and ${ENV:-default} are expanded in values, after parsing and once. So the
 // content of a variable cannot add a key, end a quotation or be expanded again. $$ is a
-// dollar sign. A variable that is unset or empty and has no default is a problem. Keys
-// are not expanded.
+// dollar sign. A variable that is unset or empty and has no default is a problem. So are
+// $NAME, $(…) and a variable in a default: other programs expand them, and here they would
+// be taken literally. Keys are not expanded.
+//
+// A value that is hardly what its author sees is a problem, too: one with a character that
+// cannot be seen, with typographic quotes, or with quotes within its quotes.
 //
 // The package knows only the sources, sinks and formats of Kinds, and opens none. It
 // does not support anchors, aliases, merge keys, tags, directives, or several documents
@@ -35,7 +39,7 @@
 //
 //   - parse makes nodes of the text (parse.go, syntax.go for what the parser rejects)
 //   - a decoder makes a document of the nodes (document.go, decode.go, mapping.go,
-//     scalar.go, expand.go for variables)
+//     unknown.go for keys in the wrong place, scalar.go, expand.go for variables)
 //   - a resolver makes the Config of the document (resolve.go, sources.go, files.go,
 //     catalogue.go, validate.go)
 //
@@ -45,8 +49,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -191,7 +197,7 @@ func LoadAdmin(path string) (Admin, error) {
 		return Admin{}, fmt.Errorf("reading configuration: %w", err)
 	}
 	found := newReport(path)
-	d := &decoder{found, os.LookupEnv}
+	d := newDecoder(found, os.LookupEnv)
 	admin := (&resolver{report: found, decoder: d}).admin(d.adminAlone(data))
 	if problems := found.all(); len(problems) > 0 {
 		return Admin{}, problems
@@ -201,6 +207,9 @@ func LoadAdmin(path string) (Admin, error) {
 
 func read(path string) (_ []byte, err error) {
 	f, err := os.Open(path)
+	if file := new(fs.PathError); errors.As(err, &file) {
+		file.Path = visible(path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +224,7 @@ func read(path string) (_ []byte, err error) {
 // variables, as os.LookupEnv does. Its error is Errors.
 func Parse(name string, data []byte, kinds Kinds, env func(string) (string, bool)) (*Config, error) {
 	found := newReport(name)
-	d := &decoder{found, env}
+	d := newDecoder(found, env)
 	c := (&resolver{report: found, decoder: d, kinds: kinds}).config(d.document(data))
 	if problems := found.all(); len(problems) > 0 {
 		return nil, problems

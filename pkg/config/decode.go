@@ -5,10 +5,13 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/sluice-siem/sluice/pkg/internal/nearest"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -20,8 +23,15 @@ type deferred struct {
 
 // decoder turns the nodes of a file into the values of its document and of settings.
 type decoder struct {
-	report *report
-	env    func(string) (string, bool)
+	report   *report
+	env      func(string) (string, bool)
+	settings map[string]any // what an entry's settings decode into, by the path of the entry
+
+	misplaced map[string][]string // keys that were found a level too high, by the path where they belong
+}
+
+func newDecoder(r *report, env func(string) (string, bool)) *decoder {
+	return &decoder{report: r, env: env, settings: map[string]any{}, misplaced: map[string][]string{}}
 }
 
 // fill decodes a deferred node into what target points at. An absent node changes
@@ -78,21 +88,26 @@ func (d *decoder) decodeKind(path string, n ast.Node, v reflect.Value) {
 
 func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 	slots := slotsOf(v)
-	known := slices.Collect(maps.Keys(slots))
-	pairs, ok := d.mapping(path, n, func(key string, _ ast.Node) bool {
-		return slices.Contains(known, key) || suggest(key, known) != ""
-	})
-	if !ok {
+	known := slices.Sorted(maps.Keys(slots))
+	homes := d.homes(path, v)
+	if _, isMap := n.(ast.MapNode); !isMap && n.Type() != ast.NullType {
+		d.report.blame(at(n), path, "%s", wantsKeys(n, known))
 		return
 	}
+	pairs, _ := d.mapping(path, n, func(key string, _ ast.Node) bool {
+		return slices.Contains(known, key) || nearest.Word(key, known) != "" || homes[key] != ""
+	})
 	secrets := map[*setting.Secret]string{}
 	for _, p := range pairs {
 		s, ok := slots[p.key]
 		if !ok {
-			d.unknownKey(path, p, known)
+			d.unknownKey(path, p, known, homes[p.key])
+			if secret, isSecret := secretIn(slots[nearest.Word(p.key, known)]); isSecret {
+				*secret = unreadable
+			}
 			continue
 		}
-		secret, isSecret := s.value.Addr().Interface().(*setting.Secret)
+		secret, isSecret := secretIn(s)
 		if !isSecret {
 			d.decode(p.path, p.value, s.value)
 			continue
@@ -102,29 +117,32 @@ func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 			continue
 		}
 		secrets[secret] = p.key
+		*secret = unreadable
 		if d.plain(p.path, p.value) {
 			d.decodeSecret(p.path, p.value, secret, s.file)
 		}
 	}
 }
 
-// unknownKey also marks the key that was probably meant. Otherwise that one would be
-// reported as missing.
-func (d *decoder) unknownKey(path string, p pair, known []string) {
-	d.report.blame(p.at, p.path, "unknown key; %s", advice(p.key, known))
-	meant := join(path, suggest(p.key, known))
-	if !d.report.given(meant) {
-		d.report.blamed[meant] = true
+func secretIn(s slot) (*setting.Secret, bool) {
+	if !s.value.IsValid() {
+		return nil, false
 	}
+	secret, is := s.value.Addr().Interface().(*setting.Secret)
+	return secret, is
 }
+
+// unreadable stands for a secret whose problem was reported, so that it does not count as
+// missing, too.
+var unreadable = setting.NewSecret("")
 
 // decodeSecret never shows the value in a problem.
 func (d *decoder) decodeSecret(path string, n ast.Node, secret *setting.Secret, file bool) {
-	text, ok := d.text(path, n)
-	if !ok {
+	s, ok := d.scalarCut(path, n, lineEnds)
+	if !ok || !d.isText(path, n, s.text) {
 		return
 	}
-	hint := "write the secret itself"
+	text, hint := s.text, "write the secret itself"
 	switch {
 	case !file:
 		*secret = setting.NewSecret(text)
@@ -136,11 +154,19 @@ func (d *decoder) decodeSecret(path string, n ast.Node, secret *setting.Secret, 
 		hint = "write the path of a file that holds the secret"
 	}
 	if _, err := secret.Value(); err != nil {
-		d.report.blame(at(n), path, "%s; %s", withoutQuotations(err), hint)
+		problem := withoutQuotations(err)
+		if !strings.Contains(problem, "; ") {
+			problem += "; " + hint
+		}
+		d.report.blame(at(n), path, "%s", problem)
 	}
 }
 
 func (d *decoder) decodeText(path string, n ast.Node, target encoding.TextUnmarshaler) {
+	if _, isList := n.(*ast.SequenceNode); isList && reflect.TypeOf(target).Elem().Kind() == reflect.Slice {
+		d.report.blame(at(n), path, "is a list; write one text, with a comma between its parts")
+		return
+	}
 	s, ok := d.scalar(path, n)
 	if !ok {
 		return
@@ -148,13 +174,16 @@ func (d *decoder) decodeText(path string, n ast.Node, target encoding.TextUnmars
 	if err := target.UnmarshalText([]byte(s.text)); err != nil {
 		d.report.blame(at(n), path, "%s", withoutQuotations(err))
 	}
+	if size, isSize := target.(*setting.Size); isSize && *size > 0 && s.text == strconv.FormatInt(size.Bytes(), 10) {
+		d.report.bare[path] = true
+	}
 }
 
 // decodeSlice replaces the default.
 func (d *decoder) decodeSlice(path string, n ast.Node, v reflect.Value) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		d.report.blame(at(n), path, "is %s; write a list, one \"- …\" a line", form(n))
+		d.report.blame(at(n), path, "is %s; write a list: [ … ], or one \"- …\" a line", form(n))
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
@@ -181,15 +210,44 @@ func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
 	v.Set(out)
 }
 
+// scan reports what is wrong with a node whose type nobody knows: variables without a
+// value, repeated keys, what is not plain YAML.
+func (d *decoder) scan(later deferred) {
+	if later.node != nil {
+		d.scanNode(later.path, later.node)
+	}
+}
+
+func (d *decoder) scanNode(path string, n ast.Node) {
+	if !d.plain(path, n) {
+		return
+	}
+	switch inner := n.(type) {
+	case *ast.NullNode:
+	case *ast.SequenceNode:
+		for i, item := range inner.Values {
+			d.scanNode(index(path, i), item)
+		}
+	case ast.MapNode:
+		pairs, _ := d.mapping(path, n, isName)
+		for _, p := range pairs {
+			d.scanNode(p.path, p.value)
+		}
+	default:
+		d.scalar(path, n)
+	}
+}
+
 // plain reports whether a node is plain YAML. For any other it reports a problem with
 // what to write instead.
 func (d *decoder) plain(path string, n ast.Node) bool {
-	switch n.(type) {
+	switch n := n.(type) {
 	case *ast.AnchorNode:
 		d.report.blame(at(n), path, "begins with &, an anchor of YAML, which is not supported; quote the text, or write the value out where it is used")
 	case *ast.AliasNode:
 		d.report.blame(at(n), path, "begins with *, an alias of YAML, which is not supported; quote the text, or write the value out")
 	case *ast.TagNode:
+		d.report.swallowed(parent(path), n)
 		d.report.blame(at(n), path, "begins with !, a tag of YAML, which is not supported; quote the text, or remove the tag")
 	case *ast.DirectiveNode:
 		d.report.blame(at(n), path, "begins with %%, a directive of YAML, which is not supported; remove it")

@@ -97,6 +97,7 @@ const leastDocument = "sources and sinks"
 func (d *decoder) document(data []byte) document {
 	doc := defaultDocument()
 	if root := d.report.parse(data, leastDocument); root != nil {
+		ast.Walk(d.report, root)
 		d.decode("", root, reflect.ValueOf(&doc).Elem())
 	}
 	return doc

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,11 +10,26 @@ import (
 var (
 	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	reference = "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign"
+
+	// What else stands for a variable elsewhere: $NAME in a shell, $(…) in a shell and in
+	// Kubernetes, $env:NAME in PowerShell, {{ … }} in templates, %NAME% on Windows. A
+	// $name in small letters may be a part of a password or of a condition, so it counts
+	// only as a whole value.
+	bare     = regexp.MustCompile(`^(?:[A-Z_][A-Z0-9_]*(?:[^A-Za-z0-9_]|$)|\(|env:[A-Za-z_])`)
+	whole    = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$`)
+	template = regexp.MustCompile(`^\s*(?:\{\{.*\}\}|%[A-Z_][A-Z0-9_]*%|<%.*%>)\s*$`)
 )
 
 // expand replaces the variables in a value once. It returns an error for each that has
-// no value. A dollar sign before anything but another or a brace stays as it is.
+// no value, and for what stands for a variable elsewhere. Any other dollar sign before
+// anything but another or a brace stays as it is.
 func expand(text string, env func(string) (string, bool)) (string, []error) {
+	if whole.MatchString(text) {
+		return "", []error{errors.New("is a variable without braces; " + reference)}
+	}
+	if template.MatchString(text) {
+		return "", []error{errors.New("is the place of a value in a template; " + reference)}
+	}
 	var out strings.Builder
 	var errs []error
 	for {
@@ -27,7 +43,7 @@ func expand(text string, env func(string) (string, bool)) (string, []error) {
 			out.WriteByte('$')
 			text = after[1:]
 		case strings.HasPrefix(after, "{"):
-			inner, rest, closed := strings.Cut(after[1:], "}")
+			inner, rest, closed := cutBraces(after[1:])
 			if !closed {
 				return "", append(errs, fmt.Errorf("${ is not closed; %s", reference))
 			}
@@ -37,6 +53,9 @@ func expand(text string, env func(string) (string, bool)) (string, []error) {
 			}
 			out.WriteString(value)
 			text = rest
+		case bare.MatchString(after):
+			errs = append(errs, errors.New("has a variable without braces, or a command; "+reference))
+			text = after
 		default:
 			out.WriteByte('$')
 			text = after
@@ -44,10 +63,33 @@ func expand(text string, env func(string) (string, bool)) (string, []error) {
 	}
 }
 
+// cutBraces returns the text up to the brace that closes, and the text behind it. Braces
+// within are those of another variable.
+func cutBraces(text string) (inner, rest string, closed bool) {
+	open := 1
+	for i, c := range text {
+		switch {
+		case c == '}':
+			open--
+		case strings.HasPrefix(text[i:], "${"):
+			open++
+		}
+		if open == 0 {
+			return text[:i], text[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
 // lookup returns the value of the text between the braces.
 func lookup(inner string, env func(string) (string, bool)) (string, error) {
 	name, otherwise, hasDefault := strings.Cut(inner, ":-")
-	if !variable.MatchString(name) {
+	switch {
+	case hasDefault && (strings.Contains(otherwise, "${") || hasBare(otherwise)):
+		return "", errors.New("the default of a variable holds a variable, which is not supported; write plain text as the default")
+	case variable.MatchString(strings.TrimSpace(name)) && name != strings.TrimSpace(name):
+		return "", errors.New("${…} has blanks around its name; remove them")
+	case !variable.MatchString(name):
 		return "", fmt.Errorf("${…} does not hold the name of a variable; %s", reference)
 	}
 	value, set := env(name)
@@ -55,10 +97,24 @@ func lookup(inner string, env func(string) (string, bool)) (string, error) {
 	case value != "":
 		return value, nil
 	case hasDefault:
-		return otherwise, nil
+		return strings.ReplaceAll(otherwise, "$$", "$"), nil
 	case set:
 		return "", fmt.Errorf("${%s} is empty; give the environment variable %s a value or write ${%s:-default}", name, name, name)
 	default:
 		return "", fmt.Errorf("${%s} is not set; set the environment variable %s or write ${%s:-default}", name, name, name)
+	}
+}
+
+// hasBare reports whether a text holds a variable without braces.
+func hasBare(text string) bool {
+	if whole.MatchString(text) {
+		return true
+	}
+	for {
+		_, after, found := strings.Cut(text, "$")
+		if !found || bare.MatchString(after) {
+			return found
+		}
+		text = strings.TrimPrefix(after, "$")
 	}
 }

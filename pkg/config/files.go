@@ -1,9 +1,9 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +43,7 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 		file := r.of(path)
 		data, err := readRegular(path)
 		if err != nil {
-			file.report.blame(top, "", "%s", withoutQuotations(err))
+			file.report.blame(top, "", "%s", withoutPath(err))
 			nodes = append(nodes, file.unknownSource()...)
 			continue
 		}
@@ -59,7 +59,7 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 // of returns the resolver of a file that this one names.
 func (r *resolver) of(path string) *resolver {
 	found := r.report.of(path)
-	return &resolver{report: found, decoder: &decoder{found, r.decoder.env}, kinds: r.kinds}
+	return &resolver{report: found, decoder: newDecoder(found, r.decoder.env), kinds: r.kinds}
 }
 
 // selected returns the files that a text names.
@@ -81,21 +81,27 @@ func (r *resolver) selected(text string) (found SourceFiles, err error) {
 	if malformed != nil {
 		return found, errors.New("is not a pattern; close each [ with ]")
 	}
-	found, err = list(cmp.Or(dir, "."), selects)
+	found, err = list(filepath.Clean(dir), selects)
 	if !whole {
 		found.Skipped = nil // A pattern is there to leave files out.
 	}
 	switch {
 	case err != nil && strings.ContainsAny(dir, "*?["):
 		return found, errors.New("has a wildcard before the last slash, which is not supported; " + r.namesFiles())
-	case err != nil:
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return found, fmt.Errorf("%w; %s", err, r.namesFiles())
-	case len(found.Read) == 0:
-		return found, errors.New("names no file; " + r.namesFiles())
 	case len(found.Read) > maxFiles:
 		return found, fmt.Errorf("names more than %d files; are all of them configurations?", maxFiles)
+	case len(found.Read) > 0:
+		return found, nil
+	case len(found.Skipped) > 0:
+		return found, fmt.Errorf("the directory holds no file that ends in .yaml or .yml, but %d others; rename them, or name them by a pattern such as conf.d/*", len(found.Skipped))
+	case whole:
+		return found, errors.New("the directory is empty, hidden files aside; add a file that ends in .yaml or .yml")
+	case err == nil && strings.ContainsAny(pattern, "*?["):
+		return found, errors.New("no file matches the pattern; " + r.namesFiles())
 	}
-	return found, nil
+	return found, errors.New("there is no file or directory of this name; " + r.namesFiles())
 }
 
 // list returns the files of a directory that are not hidden: those with a name that is

@@ -154,17 +154,17 @@ func TestWhatNoFileCanBe(t *testing.T) {
 		files          map[string]string
 		want           string
 	}{
-		{"an empty directory", "empty", good, "sluice.yaml:1:10: sources: names no file; " + end},
-		{"a directory that is not there", "none", good, "sluice.yaml:1:10: sources: names no file; " + end},
-		{"one below it", "none/below", good, "sluice.yaml:1:10: sources: no such file or directory; " + end},
-		{"a pattern without a match", "conf.d/*.yml", good, "sluice.yaml:1:10: sources: names no file; " + end},
+		{"an empty directory", "empty", good, "sluice.yaml:1:10: sources: the directory is empty, hidden files aside; add a file that ends in .yaml or .yml"},
+		{"a directory that is not there", "none", good, "sluice.yaml:1:10: sources: there is no file or directory of this name; " + end},
+		{"one below it", "none/below", good, "sluice.yaml:1:10: sources: there is no file or directory of this name; " + end},
+		{"a pattern without a match", "conf.d/*.yml", good, "sluice.yaml:1:10: sources: no file matches the pattern; " + end},
 		{"a pattern that is not closed", "'conf.d/[a'", good, "sluice.yaml:1:10: sources: is not a pattern; close each [ with ]"},
 		{"a pattern of directories", "conf.?/a.yaml", good, "sluice.yaml:1:10: sources: has a wildcard before the last slash, which is not supported; " + end},
 		{"empty text", "''", good, "sluice.yaml:1:10: sources: is empty; " + end},
 		{"a variable without a value", "${NONE}", good, "sluice.yaml:1:10: sources: ${NONE} is not set; set the environment variable NONE or write ${NONE:-default}"},
 		{"true", "true", good, "sluice.yaml:1:10: sources: is true or false; write text, in quotes if you mean the word"},
 		{"the configuration itself", "sluice.yaml", map[string]string{"sluice.yaml": "sources: sluice.yaml" + screen},
-			"sluice.yaml:1:10: sources: is a single value; write a list, one \"- …\" a line\n" +
+			"sluice.yaml:1:10: sources: is a single value; write a list: [ … ], or one \"- …\" a line\n" +
 				"sluice.yaml:2:1: unknown key; known: sources"},
 		{"links that lead nowhere, and a directory", "conf.d", odd,
 			"conf.d/b.yaml:1:1: no such file or directory; make the file readable, or move it away\n" +

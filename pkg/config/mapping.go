@@ -1,11 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -25,7 +27,7 @@ func (d *decoder) mapping(path string, n ast.Node, presentable func(key string, 
 	}
 	m, ok := n.(ast.MapNode)
 	if !ok {
-		d.report.blame(at(n), path, "is %s; write keys and values, one \"key: value\" a line", form(n))
+		d.report.blame(at(n), path, "%s", wantsKeys(n, nil))
 		return nil, false
 	}
 	var pairs []pair
@@ -48,6 +50,48 @@ func (d *decoder) mapping(path string, n ast.Node, presentable func(key string, 
 		pairs = append(pairs, p)
 	}
 	return pairs, true
+}
+
+// wantsKeys says what to write in place of a node where the known keys belong. Few known
+// keys are named.
+func wantsKeys(n ast.Node, known []string) string {
+	names := "keys and values"
+	switch {
+	case len(known) == 1:
+		names = "the key " + known[0]
+	case len(known) > 1 && len(known) <= 6:
+		names = "the keys " + strings.Join(known, ", ")
+	}
+	switch n := n.(type) {
+	case *ast.BoolNode:
+		return wantsSwitch(n.Value, names)
+	case *ast.StringNode:
+		if on, is := switches[strings.ToLower(n.Value)]; is && len(known) > 0 {
+			return wantsSwitch(on, names)
+		}
+		odd := glyph.In(n.Value)
+		key, value, colon := strings.Cut(n.Value, ":")
+		switch {
+		case odd != "":
+			return "is a single value with " + odd + " in it; write plain ASCII, one \"key: value\" a line"
+		case colon && value != "" && goodKey.MatchString(key):
+			return "is a single value; write a space after the colon, as in \"key: value\""
+		case strings.Contains(n.Value, "="):
+			return "is a single value; write a colon and a space in place of =, as in \"key: value\""
+		}
+	}
+	return fmt.Sprintf("is %s; write %s, one \"key: value\" a line", form(n), names)
+}
+
+// switches are words that YAML once took for true and false, and others like them.
+var switches = map[string]bool{"yes": true, "on": true, "enabled": true, "no": false, "off": false, "disabled": false, "none": false}
+
+// wantsSwitch says what to write in place of true or false where keys belong.
+func wantsSwitch(on bool, names string) string {
+	if on {
+		return "is a switch, and keys belong here; write {} for the defaults, or " + names
+	}
+	return "is a switch, and keys belong here; remove it to switch it off"
 }
 
 func (d *decoder) key(path string, n ast.MapKeyNode) (string, bool) {

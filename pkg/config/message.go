@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -27,17 +29,62 @@ var goodKey = regexp.MustCompile(`^[a-z][a-z0-9_]*([.-][a-z0-9_]+)*$`)
 var quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*(?:"|\\?$)`)
 
 // withoutQuotations returns the text of an error without the value it quotes. Package
-// setting requires errors to put values in quotes.
+// setting requires errors to put values in quotes. A path is shown if it surely is one.
 func withoutQuotations(err error) string {
+	if file := new(fs.PathError); errors.As(err, &file) {
+		return shownPath(file.Path) + withoutPath(err)
+	}
+	return withoutPath(err)
+}
+
+// withoutPath also leaves out the path of a file.
+func withoutPath(err error) string {
 	text := err.Error()
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e := e.(type) {
-		case *fs.PathError:
-			text = strings.ReplaceAll(text, e.Error(), e.Err.Error())
-		case *net.AddrError:
-			text = strings.ReplaceAll(text, e.Error(), e.Err)
-		}
+	var file *fs.PathError
+	var address *net.AddrError
+	switch {
+	case errors.As(err, &file):
+		// What comes before only says that a file is read.
+		_, rest, _ := strings.Cut(text, file.Error())
+		text = file.Err.Error() + rest
+	case errors.As(err, &address):
+		text = strings.ReplaceAll(text, address.Error(), address.Err)
 	}
 	text = quotation.ReplaceAllString(text, `"…"`)
 	return strings.TrimPrefix(text, `"…" `)
+}
+
+var (
+	// goodPath is a path of several parts that nobody would take for a secret.
+	goodPath = regexp.MustCompile(`^(/|\./|(\.\./)+)?[a-z0-9_.-]{1,40}(/[a-z0-9_.-]{1,40})+$`)
+	goodFile = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+)
+
+// shownPath returns a path for the begin of a message. It leaves out what may be a secret
+// in place of a path, or behind it after a lost line break.
+func shownPath(path string) string {
+	where := ""
+	if !filepath.IsAbs(path) {
+		if dir, err := os.Getwd(); err == nil {
+			where = "in " + visible(dir)
+		}
+	}
+	dir, name := filepath.Split(filepath.Clean(path))
+	shown := visible(path)
+	switch {
+	case exists(path) || goodPath.MatchString(path):
+	case strings.Trim(dir, "/") == "" || !exists(dir):
+		shown = ""
+	case !goodFile.MatchString(name):
+		shown = visible(dir) + "…"
+	}
+	if text := strings.TrimSpace(shown + " " + where); text != "" {
+		return text + ": "
+	}
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/config"
 )
 
 func TestWithoutQuotations(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := &fs.PathError{Op: "open", Path: canary, Err: fs.ErrNotExist}
 	for _, tt := range []struct {
 		err  error
@@ -21,7 +26,7 @@ func TestWithoutQuotations(t *testing.T) {
 		{fmt.Errorf("unlike %q", canary), `unlike "…"`},
 		{errors.New(`cut off: "` + canary), `cut off: "…"`},
 		{errors.New(`cut off: "` + canary + `\`), `cut off: "…"`},
-		{fmt.Errorf("reading: %w", path), "reading: file does not exist"},
+		{fmt.Errorf("reading: %w", path), "in " + here + ": file does not exist"},
 		{fmt.Errorf("%q: %w", canary, &net.AddrError{Err: "no port", Addr: canary}), `"…": no port`},
 	} {
 		if got := config.WithoutQuotations(tt.err); got != tt.want {
@@ -31,7 +36,7 @@ func TestWithoutQuotations(t *testing.T) {
 }
 
 func TestAMessageThatIsNotKnownIsNotShown(t *testing.T) {
-	if got, want := config.Explain("unheard of: "+canary, ""), "this cannot be parsed; check indentation and quotes"; got != want {
+	if got, want := config.Explain("unheard of: "+canary, "", nil), "this cannot be parsed; check indentation and quotes"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -17,9 +20,23 @@ type Problem struct {
 
 func (p Problem) String() string {
 	if p.Key == "" {
-		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
+		return fmt.Sprintf("%s:%d:%d: %s", visible(p.File), p.Line, p.Column, p.Text)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, p.Key, p.Text)
+	return fmt.Sprintf("%s:%d:%d: %s: %s", visible(p.File), p.Line, p.Column, p.Key, p.Text)
+}
+
+// visible writes characters that cannot be seen, or that could drive a terminal, as
+// escapes of Go. The name of a file may have any.
+func visible(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			out.WriteRune(r)
+			continue
+		}
+		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+	}
+	return out.String()
 }
 
 // Errors lists everything wrong with a configuration, by file and line.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // report collects the problems of one file, and holds the reports of the files that it
@@ -16,10 +18,11 @@ type report struct {
 	places   map[string]place  // the place of each key, by its path
 	blamed   map[string]bool   // paths whose value could not be decoded: no more problems about them
 	hidden   map[string]string // paths whose last key must not be shown, and the path to show instead
+	bare     map[string]bool   // paths of sizes without a unit
 }
 
 func newReport(file string) *report {
-	return &report{file: file, places: map[string]place{}, blamed: map[string]bool{}, hidden: map[string]string{}}
+	return &report{file: file, places: map[string]place{}, blamed: map[string]bool{}, hidden: map[string]string{}, bare: map[string]bool{}}
 }
 
 // of begins the report of a file that this one names.
@@ -50,7 +53,14 @@ func (r *report) blame(at place, path, format string, args ...any) {
 
 // reject reports what is wrong with the value at a path, at the place of its key.
 func (r *report) reject(path, format string, args ...any) {
-	r.add(r.near(path), path, fmt.Sprintf(format, args...))
+	if file := path + "_file"; r.given(file) && !r.given(path) {
+		path = file
+	}
+	text := fmt.Sprintf(format, args...)
+	if r.bare[path] {
+		text = "has no unit, so it is a number of bytes, and " + text
+	}
+	r.add(r.near(path), path, text)
 }
 
 func (r *report) add(at place, path, text string) {
@@ -79,6 +89,24 @@ func (r *report) near(path string) place {
 		}
 	}
 	return top
+}
+
+// Visit implements ast.Visitor. It looks for tags that hold the keys of the file.
+func (r *report) Visit(n ast.Node) ast.Visitor {
+	if tag, isTag := n.(*ast.TagNode); isTag && at(tag.Value).column == 1 {
+		r.swallowed("", tag)
+	}
+	return r
+}
+
+// swallowed marks the keys in a tag as not decoded, so that they do not count as missing.
+// The parser takes the lines below a tag for its value.
+func (r *report) swallowed(path string, tag *ast.TagNode) {
+	if m, isMap := tag.Value.(ast.MapNode); isMap {
+		for it := m.MapRange(); it.Next(); {
+			r.blamed[join(path, it.Key().String())] = true
+		}
+	}
 }
 
 // given reports whether the file has the key at a path.

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"net"
+	"errors"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/hostport"
+	"github.com/sluice-siem/sluice/pkg/internal/nearest"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -25,24 +27,29 @@ var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 // connection, a TLS handshake and an answer from far away.
 const leastPublishTimeout = time.Second
 
-// among looks up a word in a list of known ones.
-func among[T any](r *report, path, what, word string, all []T, name func(T) string) (T, bool) {
-	i := slices.IndexFunc(all, func(a T) bool { return name(a) == word })
-	if i >= 0 {
-		return all[i], true
-	}
+// among looks up a word in a list of known ones. If it is unknown, that is a problem, and
+// the result is the one that was probably meant, so that what depends on it is checked.
+func among[T any](r *report, path, what, word string, all []T, name func(T) string) (found T, ok bool) {
 	known := make([]string, len(all))
 	for i, a := range all {
 		known[i] = name(a)
 	}
-	known = slices.DeleteFunc(known, func(k string) bool { return !goodName.MatchString(k) })
-	if word == "" {
-		r.check(false, path, "missing; name the %s: %s", what, strings.Join(slices.Sorted(slices.Values(known)), ", "))
-	} else {
-		r.check(false, path, "unknown %s; %s", what, advice(word, known))
+	i := slices.Index(known, word)
+	if i >= 0 {
+		return all[i], true
 	}
-	var none T
-	return none, false
+	shown := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !goodName.MatchString(k) })
+	meant := nearest.WordOrPart(word, shown)
+	switch {
+	case word == "":
+		r.check(false, path, "missing; name the %s: %s", what, strings.Join(slices.Sorted(slices.Values(shown)), ", "))
+	case meant != "":
+		r.check(false, path, "unknown %s; did you mean %s?", what, meant)
+		return all[slices.Index(known, meant)], true
+	default:
+		r.check(false, path, "unknown %s; %s", what, advice(word, shown))
+	}
+	return found, false
 }
 
 func itself(s string) string { return s }
@@ -70,7 +77,7 @@ func (r *resolver) config(doc document) *Config {
 		ShutdownTimeout: doc.ShutdownTimeout.Std(),
 		Memory:          doc.Memory.Bytes(),
 	}
-	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, or remove the key", setting.Size(LeastMemory))
+	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, such as 128MiB, or remove the key", setting.Size(LeastMemory))
 	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
 	nodes := r.sourceNodes(doc.Sources)
 	c.Sources, c.SourceFiles = sources(nodes), r.files
@@ -84,17 +91,19 @@ func (r *resolver) config(doc document) *Config {
 
 func (r *resolver) state(e stateEntry) State {
 	path := "state"
-	if _, ok := among(r.report, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself); !ok {
+	kind, ok := among(r.report, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself)
+	if !ok {
+		r.decoder.scan(e.Settings)
 		return State{}
 	}
 	path = join(path, "settings")
-	if e.Type == "kafka" {
-		return State{Type: e.Type, Shared: r.settings(path, e.Settings, r.kinds.SharedState())}
+	if kind == "kafka" {
+		return State{Type: kind, Shared: r.settings(path, e.Settings, r.kinds.SharedState())}
 	}
 	s := defaultState
 	r.decoder.fill(e.Settings, &s)
 	r.report.check(s.Dir != "", join(path, "dir"), "is empty; write the directory to keep positions in")
-	return State{Type: e.Type, Dir: s.Dir}
+	return State{Type: kind, Dir: s.Dir}
 }
 
 func (r *resolver) deadLetters(e deadLettersEntry, state State) DeadLetters {
@@ -113,11 +122,11 @@ func (r *resolver) deadLetters(e deadLettersEntry, state State) DeadLetters {
 }
 
 func (r *resolver) admin(e adminEntry) Admin {
-	_, port, err := net.SplitHostPort(e.Listen)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	_, port, err := hostport.Split(e.Listen)
+	if err == nil && port == "" {
+		err = errors.New("has no port")
 	}
-	r.report.check(err == nil, "admin.listen", "is not host:port; write one such as 127.0.0.1:9876")
+	r.report.check(err == nil, "admin.listen", "%v; write host:port, such as 127.0.0.1:9876", err)
 	for i, host := range e.Hosts {
 		// A Host header with a port, a scheme or a pattern never equals one of these.
 		r.report.check(host != "" && !strings.ContainsAny(host, ":/*@ "), "admin.hosts["+strconv.Itoa(i)+"]",
@@ -139,6 +148,9 @@ func (r *resolver) sinks(entries []deferred, sources []Source) []Sink {
 	seen := map[string]spot{}
 	for _, d := range entries {
 		e := defaultSink
+		if i := slices.IndexFunc(r.kinds.Sinks, func(k sink.Type) bool { return k.Name == typeOf(d.node) }); i >= 0 {
+			r.decoder.settings[d.path] = r.kinds.Sinks[i].Settings()
+		}
 		r.decoder.fill(d, &e)
 		r.name(d.path, "sink", e.Name, seen)
 		sinks = append(sinks, r.sink(d.path, e, sources))
@@ -164,18 +176,27 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	s.Type, ok = among(r.report, join(path, "type"), "type of sink", e.Type, r.kinds.Sinks, func(k sink.Type) string { return k.Name })
 	if ok {
 		s.Settings = r.settings(join(path, "settings"), e.Settings, s.Type.Settings())
-		if _, without := s.Settings.(sink.WithoutOriginal); without && !r.report.given(join(path, "original")) {
-			s.Original = false
-		}
-		if d, has := s.Settings.(sink.DefaultFormat); has && !r.report.given(join(path, "format")) {
-			e.Format = d.DefaultFormat()
-		}
+		r.preferences(path, &s, &e)
+	} else {
+		r.decoder.scan(e.Settings)
 	}
 	s.Format, ok = among(r.report, join(path, "format"), "format", e.Format, r.kinds.Formats, func(f transform.Format) string { return f.Name })
 	if ok {
 		s.FormatSettings = r.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
+	} else {
+		r.decoder.scan(e.FormatSettings)
 	}
 	return s
+}
+
+// preferences sets what the type of a sink prefers and the file does not say.
+func (r *resolver) preferences(path string, s *Sink, e *sinkEntry) {
+	if _, without := s.Settings.(sink.WithoutOriginal); without && !r.report.given(join(path, "original")) {
+		s.Original = false
+	}
+	if d, has := s.Settings.(sink.DefaultFormat); has && !r.report.given(join(path, "format")) {
+		e.Format = d.DefaultFormat()
+	}
 }
 
 // about reads where, enrich and redact of a sink, whose words are those of the products
@@ -205,6 +226,12 @@ func (r *resolver) about(path string, e sinkEntry, s *Sink, sources []Source) {
 // settings decodes a node over a type's defaults and validates the result.
 func (r *resolver) settings(path string, d deferred, settings any) any {
 	r.decoder.fill(d, settings)
+	slots := slotsOf(reflect.ValueOf(settings).Elem())
+	for _, key := range r.decoder.misplaced[path] {
+		if secret, isSecret := secretIn(slots[key]); isSecret {
+			*secret = unreadable
+		}
+	}
 	r.report.validate(path, reflect.ValueOf(settings).Elem())
 	return settings
 }
@@ -239,7 +266,7 @@ func (r *resolver) start(path, text string) source.Start {
 		return source.Start{Now: true}
 	}
 	since, err := time.Parse(time.RFC3339, text)
-	r.report.check(err == nil, path, "is not a start; write beginning, now or a time such as 2026-01-31T00:00:00Z")
+	r.report.check(err == nil, path, "is not a start; write beginning, now or a time with its zone, such as 2026-01-31T00:00:00Z")
 	return source.Start{Since: since}
 }
 

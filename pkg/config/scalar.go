@@ -1,13 +1,19 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
 
 // scalar is a single value with its variables expanded. Its meaning depends on the
@@ -17,8 +23,14 @@ type scalar struct {
 	quoted bool
 }
 
+// lineEnds may end a secret: a variable often holds what was in a file.
+const lineEnds = "\r\n"
+
 // scalar reads a node that should be a single value.
-func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) {
+func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) { return d.scalarCut(path, n, "") }
+
+// scalarCut also cuts these characters from the end of the value.
+func (d *decoder) scalarCut(path string, n ast.Node, ends string) (scalar, bool) {
 	var s scalar
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -32,26 +44,81 @@ func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) {
 		d.report.blame(at(n), path, "has no value; write one or remove the key")
 		return s, false
 	default:
-		d.report.blame(at(n), path, "is %s; write a single value, in quotes if there is a colon in it", form(n))
+		d.report.blame(at(n), path, "%s", wantsValue(n))
 		return s, false
 	}
 	text, errs := expand(s.text, d.env)
 	for _, err := range errs {
 		d.report.blame(at(n), path, "%v", err)
 	}
-	s.text = text
-	return s, len(errs) == 0
+	text = strings.TrimRight(text, ends)
+	// Braces require that a variable is in quotes. Its value is what counts.
+	s.text, s.quoted = text, s.quoted && !strings.Contains(s.text, "${")
+	flaw := flawOf(n, text)
+	if flaw != "" && len(errs) == 0 {
+		d.report.blame(at(n), path, "%s", flaw)
+	}
+	return s, len(errs) == 0 && flaw == ""
+}
+
+// wantsValue says what to write in place of a list or of keys and values.
+func wantsValue(n ast.Node) string {
+	if _, isMap := n.(ast.MapNode); isMap {
+		return "is keys and values, as a colon and a space make it; write a single value, in quotes if a colon is meant"
+	}
+	return "is " + form(n) + "; write a single value, in quotes if a bracket is meant"
+}
+
+// flawOf says what is wrong with a value that is hardly what its author sees or means;
+// empty if nothing is.
+func flawOf(n ast.Node, text string) string {
+	first, _ := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	node, isString := n.(*ast.StringNode)
+	hidden := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && isHidden(r) })
+	switch {
+	case text == "":
+		return ""
+	case isString && strings.Contains(strings.TrimSpace(node.Token.Origin), "\t") && !strings.Contains(text, "\t"):
+		return "has a tab in it, which YAML leaves out; write blanks, or the text in quotes"
+	case strings.ContainsRune(glyph.Quotes, first):
+		return "begins with " + glyph.Name(first) + "; write \" or ' around a text"
+	case hidden >= 0:
+		r, _ := utf8.DecodeRuneInString(text[hidden:])
+		return "has " + glyph.Name(r) + " in it; remove it"
+	case isString && (glyph.Unseen(first) || glyph.Unseen(last)):
+		return "begins or ends with " + cmp.Or(glyph.Name(first), glyph.Name(last)) + "; remove it"
+	}
+	return ""
+}
+
+// isHidden reports whether a character leaves no trace where it is printed.
+func isHidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
 // text reads a node that should be text. A number stays as it is written, since
 // identifiers and passwords may consist of digits.
 func (d *decoder) text(path string, n ast.Node) (string, bool) {
-	if _, isBool := n.(*ast.BoolNode); isBool {
-		d.report.blame(at(n), path, "is true or false; write text, in quotes if you mean the word")
+	s, ok := d.scalar(path, n)
+	if _, isString := n.(*ast.StringNode); ok && isString && strings.Trim(s.text, " ") != s.text {
+		d.report.blame(at(n), path, "begins or ends with a blank; remove it")
 		return "", false
 	}
-	s, ok := d.scalar(path, n)
-	return s.text, ok
+	return s.text, ok && d.isText(path, n, s.text)
+}
+
+// isText refuses true and false, and a text that holds its own quotes.
+func (d *decoder) isText(path string, n ast.Node, text string) bool {
+	if _, isBool := n.(*ast.BoolNode); isBool {
+		d.report.blame(at(n), path, "is true or false; write text, in quotes if you mean the word")
+		return false
+	}
+	if last := len(text) - 1; last > 0 && text[0] == text[last] && strings.ContainsRune(`"'`, rune(text[0])) {
+		d.report.blame(at(n), path, "is in quotes twice; write one pair of quotes, and none in a variable")
+		return false
+	}
+	return true
 }
 
 // decodeScalar sets a field of a basic kind.
@@ -69,13 +136,13 @@ func (d *decoder) decodeScalar(path string, n ast.Node, v reflect.Value) {
 	want, err := parseInto(v, s.text)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		d.report.blame(at(n), path, "cannot be set from YAML, since the settings hold a %s; remove the key", v.Type())
+		d.report.blame(at(n), path, "cannot be set in a file; remove the key")
 	case s.quoted:
 		d.report.blame(at(n), path, "is text in quotes; write %s without quotes", want)
 	case errors.Is(err, strconv.ErrRange):
 		d.report.blame(at(n), path, "is out of range; write %s that fits", want)
 	case err != nil:
-		d.report.blame(at(n), path, "does not fit; write %s", want)
+		d.report.blame(at(n), path, "is not %s; write one", want)
 	}
 }
 

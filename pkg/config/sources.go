@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -66,14 +67,19 @@ func sources(nodes []sourceNode) []Source {
 
 func (r *resolver) source(d deferred, seen map[string]spot) Source {
 	var e sourceEntry
+	if i := slices.IndexFunc(r.kinds.Sources, func(k source.Type) bool { return k.Name == typeOf(d.node) }); i >= 0 {
+		r.decoder.settings[d.path] = r.kinds.Sources[i].Settings()
+	}
 	r.decoder.fill(d, &e)
 	r.name(d.path, "source", e.Name, seen)
 	s := Source{Name: e.Name}
 	var ok bool
 	s.Type, ok = among(r.report, join(d.path, "type"), "type of source", e.Type, r.kinds.Sources, func(k source.Type) string { return k.Name })
-	if ok {
-		s.Settings = r.settings(join(d.path, "settings"), e.Settings, s.Type.Settings())
+	if !ok {
+		r.decoder.scan(e.Settings)
+		return s
 	}
+	s.Settings = r.settings(join(d.path, "settings"), e.Settings, s.Type.Settings())
 	return s
 }
 
@@ -88,7 +94,12 @@ func (s spot) from(file *report) string {
 	if s.report == file {
 		return s.path
 	}
-	return fmt.Sprintf("%s in %s:%d", s.path, s.report.file, s.report.near(s.path).line)
+	return fmt.Sprintf("%s in %s:%d", s.path, visible(s.report.file), s.report.near(s.path).line)
+}
+
+// alsoNames reports that another spot has the same name.
+func (s spot) alsoNames(other spot, name, what string) {
+	s.report.reject(join(s.path, "name"), "%s is also the name of %s; give every %s a name of its own", name, other.from(s.report), what)
 }
 
 // name checks that a name is valid and not among the names seen so far.
@@ -98,11 +109,17 @@ func (r *resolver) name(path, what, name string, seen map[string]spot) {
 		!r.report.check(goodName.MatchString(name), key, "is not a name; write 1 to 64 of a-z 0-9 - _ . beginning with a letter or digit") {
 		return
 	}
-	if other, twice := seen[name]; twice {
-		r.report.check(false, key, "is also the name of %s; give every %s a name of its own", other.from(r.report), what)
+	here := spot{r.report, path}
+	other, twice := seen[name]
+	if !twice {
+		seen[name] = here
 		return
 	}
-	seen[name] = spot{r.report, path}
+	here.alsoNames(other, name, what)
+	// Either file may be the one to change.
+	if other.report != here.report {
+		other.alsoNames(here, name, what)
+	}
 }
 
 // unfollowed refuses a source that no sink follows. Its events would silently go

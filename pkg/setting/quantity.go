@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,13 +23,32 @@ func (d Duration) String() string { return time.Duration(d).String() }
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration; write a number with a unit (ms, s, m or h), such as 5s, 10m or 360h", text)
+		return notADuration(string(text))
 	}
 	if v < 0 {
 		return fmt.Errorf("%q is negative; write a duration of 0s or more", text)
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// span is a duration in the form that time.ParseDuration takes.
+var span = regexp.MustCompile(`^[+-]?([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
+
+func notADuration(text string) error {
+	digit := func(i int) bool { return text[i] >= '0' && text[i] <= '9' }
+	switch {
+	case text == "":
+	case span.MatchString(text):
+		return fmt.Errorf("%q is too long; write a shorter duration, such as 360h", text)
+	case strings.Contains(text, " "):
+		return fmt.Errorf("%q has a blank in it; write the number and its unit together, such as 5s, 10m or 360h", text)
+	case digit(len(text) - 1):
+		return fmt.Errorf("%q has no unit; write ms, s, m or h behind the number, such as 5s, 10m or 360h", text)
+	case digit(0):
+		return fmt.Errorf("%q has an unknown unit; write ms, s, m or h behind the number, such as 5s, 10m, or 360h for 15 days", text)
+	}
+	return fmt.Errorf("%q is not a duration; write a number with a unit (ms, s, m or h), such as 5s, 10m or 360h", text)
 }
 
 // MarshalText is the inverse of UnmarshalText.
@@ -65,13 +85,28 @@ func (s *Size) UnmarshalText(text []byte) error {
 	digits, per := splitUnit(string(text))
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if errors.Is(err, strconv.ErrRange) || err == nil && n > uint64(math.MaxInt64/per) {
-		return fmt.Errorf("%q is too large; the largest size is %d bytes", text, int64(math.MaxInt64))
+		return fmt.Errorf("%q is too large; write a smaller size, such as 1GiB", text)
 	}
 	if err != nil {
-		return fmt.Errorf("%q is not a size; write a whole number of bytes, or one with a unit (kB, MB, GB, KiB, MiB, GiB), such as 512kB or 1GiB", text)
+		return notASize(string(text), digits)
 	}
 	*s = Size(int64(n) * per)
 	return nil
+}
+
+// notASize also takes the text without a known unit.
+func notASize(text, digits string) error {
+	const write = "write a whole number with a unit (kB, MB, GB, KiB, MiB, GiB), such as 512kB or 1GiB"
+	rest := strings.TrimLeft(digits, "0123456789")
+	switch {
+	case strings.HasPrefix(digits, "-"):
+		return fmt.Errorf("%q is negative; %s", text, write)
+	case rest == digits:
+		return fmt.Errorf("%q is not a size; %s", text, write)
+	case strings.Trim(rest, ".,0123456789") == "":
+		return fmt.Errorf("%q is not a whole number; %s", text, write)
+	}
+	return fmt.Errorf("%q has an unknown unit; %s", text, write)
 }
 
 // splitUnit returns the text without its unit, and the bytes of that unit.

@@ -29,19 +29,25 @@ func TestSize(t *testing.T) {
 func TestBadQuantities(t *testing.T) {
 	for _, c := range []struct{ kind, text, want string }{
 		{"size", "", "is not a size"},
-		{"size", "-1", "is not a size; write a whole number of bytes"},
-		{"size", "1.5GiB", "is not a size"},
+		{"size", "-1", "is negative; write a whole number"},
+		{"size", "1.5GiB", "is not a whole number"},
 		{"size", "GiB", "is not a size"},
-		{"size", "1G", "is not a size"},
-		{"size", "0x10", "is not a size"},
+		{"size", "1G", "has an unknown unit"},
+		{"size", "44Mi", "has an unknown unit"},
+		{"size", "1,000", "is not a whole number"},
+		{"size", "unlimited", "is not a size"},
+		{"size", "0x10", "has an unknown unit"},
 		{"size", "9223372036854775808", "is too large"},
 		{"size", "99999999999999999999", "is too large"},
 		{"size", "8388608TiB", "is too large"},
 		{"duration", "", "is not a duration"},
-		{"duration", "5", "is not a duration; write a number with a unit"},
-		{"duration", "15d", "is not a duration"},
+		{"duration", "5", "has no unit; write ms, s, m or h"},
+		{"duration", "1h30", "has no unit"},
+		{"duration", "5 s", "has a blank in it"},
+		{"duration", "soon", "is not a duration; write a number with a unit"},
+		{"duration", "15d", "has an unknown unit"},
 		{"duration", "-5s", "is negative"},
-		{"duration", "9999999h", "is not a duration"},
+		{"duration", "9999999h", "is too long"},
 	} {
 		var err error
 		if c.kind == "size" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -43,7 +44,8 @@ func (s Secret) IsSet() bool { return s.reveal != nil }
 // off line ends after the secret, also from a value, since values in the
 // environment often come from files. It is an error if the file cannot be read or
 // exceeds 64 KiB, or if the secret is unset, empty or the text "null", which scripts
-// write if a vault does not have the field they asked for.
+// write if a vault does not have the field they asked for. It is also an error if the
+// secret begins with a byte order mark, which PowerShell and some editors write.
 func (s Secret) Value() (string, error) {
 	if s.reveal == nil {
 		return "", errors.New("secret is not set")
@@ -51,13 +53,16 @@ func (s Secret) Value() (string, error) {
 	c := s.reveal()
 	if c.path == "" {
 		value := strings.TrimRight(c.value, "\r\n")
-		return value, plausible("secret", value)
+		return value, plausible("secret ", value)
 	}
 	value, err := readSecret(c.path)
 	if err != nil {
 		return "", fmt.Errorf("reading secret: %w", err)
 	}
-	return value, plausible(fmt.Sprintf("secret file %q", c.path), value)
+	if err := plausible("", value); err != nil {
+		return value, fmt.Errorf("reading secret: %w", &fs.PathError{Op: "read", Path: c.path, Err: err})
+	}
+	return value, nil
 }
 
 func readSecret(path string) (_ string, err error) {
@@ -71,19 +76,49 @@ func readSecret(path string) (_ string, err error) {
 		return "", err
 	}
 	if len(b) > maxSecret {
-		return "", fmt.Errorf("%q holds more than %d bytes", path, maxSecret)
+		return "", &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("holds more than %d bytes", maxSecret)}
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
 func plausible(what, value string) error {
-	switch strings.TrimSpace(value) {
-	case "":
-		return fmt.Errorf("%s is empty", what)
-	case "null":
-		return fmt.Errorf("%s holds the text null, not a secret", what)
+	switch text := strings.TrimSpace(value); {
+	case text == "":
+		return errors.New(what + "is empty")
+	case text == "null":
+		return errors.New(what + "holds the text null, not a secret")
+	case strings.HasPrefix(value, "\ufeff"):
+		return errors.New(what + "begins with a byte order mark; save it as UTF-8 without one")
+	case strings.HasPrefix(value, "\xff\xfe") || strings.HasPrefix(value, "\xfe\xff"):
+		return errors.New(what + "is in UTF-16; save it as UTF-8")
 	}
 	return nil
+}
+
+// CheckToken returns an error for a secret that cannot be a token: one with a blank, a line
+// end, or a character that is not ASCII. Headers of HTTP and OAuth carry nothing else (RFC
+// 6750, section 2.1). Validate of settings calls it. It returns nil for a secret without a
+// Value, which is reported when settings are decoded.
+func (s Secret) CheckToken() error {
+	value, err := s.Value()
+	if err != nil {
+		return nil
+	}
+	odd := strings.IndexFunc(value, func(r rune) bool { return r <= ' ' || r > '~' })
+	switch {
+	case odd >= 0 && value[odd] == ' ':
+		err = errors.New("has a blank in it; write the token alone, without Bearer or the like before it")
+	case odd >= 0 && value[odd] < ' ':
+		err = errors.New("has a line end or a control character in it; write the token alone, on one line")
+	case odd >= 0:
+		err = errors.New("has a character that is not ASCII, which may be invisible; copy the token again, as plain text")
+	default:
+		return nil
+	}
+	if c := s.reveal(); c.path != "" {
+		return &fs.PathError{Op: "read", Path: c.path, Err: err}
+	}
+	return err
 }
 
 // Equal reports whether both secrets are configured alike: with the same value, or

@@ -76,13 +76,16 @@ func TestSecretValue(t *testing.T) {
 		{"a file loses its last line end", file("token\n"), "token", ""},
 		{"a file from Windows too", file("token\r\n"), "token", ""},
 		{"blanks belong to the secret", file(" to ken \n"), " to ken ", ""},
+		{"a byte order mark", setting.NewSecret("\ufefftoken"), "", "secret begins with a byte order mark"},
+		{"a file with a byte order mark", file("\ufefftoken\r\n"), "", ": begins with a byte order mark; save it as UTF-8 without one"},
+		{"a file in UTF-16", file("\xff\xfet\x00o\x00"), "", ": is in UTF-16; save it as UTF-8"},
 		{"unset", setting.Secret{}, "", "secret is not set"},
 		{"empty", setting.NewSecret(""), "", "secret is empty"},
 		{"null of a vault", setting.NewSecret("null"), "", "secret holds the text null"},
 		{"an empty file", file("\n"), "", " is empty"},
 		{"a file of blanks", file("  \n"), "", " is empty"},
 		{"null of a vault in a file", file("null\n"), "", " holds the text null"},
-		{"a file without end", setting.SecretFile("/dev/zero"), "", `"/dev/zero" holds more than 65536 bytes`},
+		{"a file without end", setting.SecretFile("/dev/zero"), "", "/dev/zero: holds more than 65536 bytes"},
 		{"no such file", setting.SecretFile(filepath.Join(dir, "none")), "", "reading secret: open " + filepath.Join(dir, "none")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,5 +146,31 @@ func write(t *testing.T, path string, content []byte) {
 	}
 	if err := os.Rename(next, path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestCheckToken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("to\nken\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		secret setting.Secret
+		want   string // in the error; empty: none
+	}{
+		{setting.NewSecret("pscale_tkn_a-B.c~d+e/f=\r\n"), ""},
+		{setting.Secret{}, ""},
+		{setting.NewSecret("null"), ""}, // Value reports it.
+		{setting.NewSecret("Bearer abc"), "has a blank in it; write the token alone, without Bearer"},
+		{setting.NewSecret("abc "), "has a blank in it; "},
+		{setting.NewSecret("a\tbc"), "has a line end or a control character in it; "},
+		{setting.NewSecret("abc\u00a0"), "has a character that is not ASCII"},
+		{setting.NewSecret("abc\xff"), "has a character that is not ASCII"},
+		{setting.SecretFile(path), "read " + path + ": has a line end"},
+	} {
+		err := c.secret.CheckToken()
+		if (err == nil) != (c.want == "") || err != nil && (!strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "abc")) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
 	}
 }

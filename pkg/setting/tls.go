@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 )
@@ -108,20 +109,30 @@ func (t *TLS) Validate() []error {
 	var errs []error
 	if t.CAFile != "" {
 		if _, err := readPool(t.CAFile); err != nil {
-			errs = append(errs, Invalid("ca_file", err))
+			errs = append(errs, Invalid("ca_file", unusable(t.CAFile, err, "holds no certificate in PEM", "write the path of a PEM file with the certificates of authorities")))
 		}
 	}
 	switch {
 	case t.CertFile != "" && t.KeyFile == "":
-		errs = append(errs, Invalid("key_file", errors.New("missing; cert_file needs it")))
+		errs = append(errs, Invalid("key_file", errors.New("missing; write the file of the key to cert_file")))
 	case t.CertFile == "" && t.KeyFile != "":
-		errs = append(errs, Invalid("cert_file", errors.New("missing; key_file needs it")))
+		errs = append(errs, Invalid("cert_file", errors.New("missing; write the file of the certificate to key_file")))
 	case t.CertFile != "":
 		if _, err := t.certificate(); err != nil {
-			errs = append(errs, Invalid("cert_file", err))
+			errs = append(errs, Invalid("cert_file", unusable(t.CertFile, err, "does not hold a certificate in PEM to which key_file holds the key", "write the paths of PEM files with a certificate and its key")))
 		}
 	}
 	return errs
+}
+
+// unusable names the file that cannot be used, why, and what to write. The reason is that
+// of a file that can be read.
+func unusable(path string, err error, reason, write string) error {
+	file := new(fs.PathError)
+	if !errors.As(err, &file) {
+		file = &fs.PathError{Op: "read", Path: path, Err: errors.New(reason)}
+	}
+	return fmt.Errorf("%w; %s", file, write)
 }
 
 func (t *TLS) certificate() (*tls.Certificate, error) {

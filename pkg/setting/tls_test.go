@@ -307,9 +307,9 @@ func TestTLSValidate(t *testing.T) {
 		{"nil", nil, nil},
 		{"zero", &setting.TLS{}, nil},
 		{"all well", &setting.TLS{CAFile: ca, CertFile: certFile, KeyFile: keyFile}, nil},
-		{"two problems at once", &setting.TLS{CAFile: rubbish, CertFile: certFile}, []string{"ca_file: reading certificate authorities: no PEM", "key_file: missing"}},
+		{"two problems at once", &setting.TLS{CAFile: rubbish, CertFile: certFile}, []string{"ca_file: read " + rubbish + ": holds no certificate in PEM; write ", "key_file: missing"}},
 		{"a key without certificate", &setting.TLS{KeyFile: keyFile}, []string{"cert_file: missing"}},
-		{"no such file", &setting.TLS{CAFile: none, CertFile: none, KeyFile: keyFile}, []string{"ca_file: ", fmt.Sprintf("cert_file: reading client certificate %q", none)}},
+		{"no such file", &setting.TLS{CAFile: none, CertFile: none, KeyFile: keyFile}, []string{"ca_file: ", fmt.Sprintf("cert_file: open %s: no such file or directory; write ", none)}},
 		{"rubbish for a key", &setting.TLS{CertFile: certFile, KeyFile: rubbish}, []string{"cert_file: "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,15 +18,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
+	"github.com/sluice-siem/sluice/pkg/internal/hostport"
 )
 
 // CheckURL checks that a URL has only scheme and host, such as the example. It allows
 // http only for a loopback host or with allowHTTP. Its errors show only scheme and
 // host, since the rest may be a credential.
 func CheckURL(text, example string, allowHTTP bool) error {
+	if err := checkHost(text); err != nil {
+		return fmt.Errorf("%w; write an address such as %s", err, example)
+	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fmt.Errorf("is not a scheme and a host, such as %s", example)
+	if err != nil {
+		return fmt.Errorf("is not a scheme and a host; write an address such as %s", example)
 	}
 	host := u.Scheme + "://" + u.Host
 	switch {
@@ -34,6 +38,32 @@ func CheckURL(text, example string, allowHTTP bool) error {
 		return fmt.Errorf("has more than a scheme and a host; write %s", host)
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("%s would send the token in clear text; use https, or set allow_http: true", host)
+	}
+	return nil
+}
+
+// checkHost checks the scheme, the host and the port of a URL. A parser of URLs does not
+// say what is wrong with them.
+func checkHost(text string) error {
+	scheme, rest, found := strings.Cut(text, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	authority := rest[strings.LastIndex(rest, "@")+1:]
+	host, port, err := hostport.Split(authority)
+	switch {
+	case text == "":
+		return errors.New("is empty")
+	case !found:
+		return errors.New("has no scheme")
+	case scheme != "https" && scheme != "http":
+		return errors.New("has a scheme other than https://")
+	case err != nil:
+		return err
+	case host == "":
+		return errors.New("has no host")
+	case port == "0":
+		return errors.New("has port 0")
 	}
 	return nil
 }

@@ -9,10 +9,12 @@ package kafkaclient
 import (
 	"errors"
 	"fmt"
-	"net"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/internal/hostport"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -47,7 +49,7 @@ const (
 // Validate reports brokers that are no addresses.
 func (s *Settings) Validate() []error {
 	if len(s.Brokers) == 0 {
-		return []error{setting.Invalid("brokers", errors.New(`missing; name at least one broker, such as "kafka:9092"`))}
+		return []error{setting.Invalid("brokers", errors.New("missing; name at least one broker, such as kafka:9092"))}
 	}
 	var errs []error
 	for i, b := range s.Brokers {
@@ -60,18 +62,20 @@ func (s *Settings) Validate() []error {
 
 // address accepts what kgo.SeedBrokers accepts: host:port, or a host alone.
 func address(broker string) error {
-	if strings.ContainsAny(broker, "@/") {
-		return errors.New("has more than host:port; write it like kafka:9092, and credentials under sasl")
-	}
-	host, port, err := net.SplitHostPort(broker)
-	if addr, ok := errors.AsType[*net.AddrError](err); ok && addr.Err == "missing port in address" {
-		host, port, err = broker, "9092", nil
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not host:port: %w", broker, err)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		return fmt.Errorf("%q is not host:port, such as kafka:9092", broker)
+	host, port, err := hostport.Split(broker)
+	switch {
+	case strings.Contains(broker, "@"):
+		return errors.New("has a credential in it; write host:port, such as kafka:9092, and the credential under sasl")
+	case strings.Contains(broker, "://"):
+		return errors.New("begins with a scheme; write host:port, such as kafka:9092, and tls: {} if the broker speaks TLS")
+	case strings.Contains(broker, ","):
+		return errors.New("names more than one broker; write each as an item of the list")
+	case err != nil:
+		return fmt.Errorf("%w; write host:port, such as kafka:9092", err)
+	case host == "":
+		return errors.New("has no host; write host:port, such as kafka:9092")
+	case port == "0" || port == "" && strings.HasSuffix(broker, ":"):
+		return errors.New("has no port; write host:port, such as kafka:9092")
 	}
 	return nil
 }
@@ -84,20 +88,50 @@ func (s *SASL) Validate() []error {
 	var errs []error
 	missing := func(key string, set bool) {
 		if !set {
-			errs = append(errs, setting.Invalid(key, fmt.Errorf("missing; %s needs it", s.Mechanism)))
+			errs = append(errs, setting.Invalid(key, fmt.Errorf("missing; write one, since %s needs it", s.Mechanism)))
+		}
+	}
+	unused := func(key string, set bool) {
+		if set {
+			errs = append(errs, setting.Invalid(key, fmt.Errorf("not used by %s; remove it", s.Mechanism)))
 		}
 	}
 	switch s.Mechanism {
 	case Plain, SCRAM256, SCRAM512:
 		missing("username", s.Username != "")
 		missing("password", s.Password.IsSet())
+		unused("token", s.Token.IsSet())
 	case OAuthBearer:
 		missing("token", s.Token.IsSet())
+		unused("username", s.Username != "")
+		unused("password", s.Password.IsSet())
+		if s.Token.IsSet() {
+			errs = append(errs, setting.Invalid("token", s.Token.CheckToken()))
+		}
+	case "":
+		errs = append(errs, setting.Invalid("mechanism", fmt.Errorf("missing; write %s", mechanisms)))
 	default:
-		errs = append(errs, setting.Invalid("mechanism",
-			fmt.Errorf("%q is none of %s, %s, %s, %s", s.Mechanism, Plain, SCRAM256, SCRAM512, OAuthBearer)))
+		errs = append(errs, setting.Invalid("mechanism", fmt.Errorf("%q is unknown; write %s", s.Mechanism, mechanisms)))
 	}
-	return errs
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+const mechanisms = Plain + ", " + SCRAM256 + ", " + SCRAM512 + " or " + OAuthBearer
+
+// legalName is org.apache.kafka.common.internals.Topic: LEGAL_CHARS and
+// MAX_NAME_LENGTH.
+var legalName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// CheckName returns an error for what cannot be the name of a topic. missing says what to
+// do about an empty one.
+func CheckName(name, missing string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("missing; %s", missing)
+	case !legalName.MatchString(name), name == ".", name == "..":
+		return fmt.Errorf("%q is not a name for Kafka; write 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name)
+	}
+	return nil
 }
 
 // Warnings says in which ways the settings weaken security. They are logged at every

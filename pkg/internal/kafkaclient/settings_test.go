@@ -28,16 +28,21 @@ func TestSettingsValidate(t *testing.T) {
 		want    []string
 	}{
 		{"addresses, with and without a port", []string{"kafka:9092", "10.0.0.1:9093", "kafka", "[::1]:9092"}, nil},
-		{"none", nil, []string{`brokers: missing; name at least one broker, such as "kafka:9092"`}},
+		{"none", nil, []string{"brokers: missing; name at least one broker, such as kafka:9092"}},
 		{"what is no address", []string{"kafka:9092", "kafka:http", ":9092", "kafka:0", "a:b:c", ""}, []string{
-			`brokers[1]: "kafka:http" is not host:port, such as kafka:9092`,
-			`brokers[2]: ":9092" is not host:port, such as kafka:9092`,
-			`brokers[3]: "kafka:0" is not host:port, such as kafka:9092`,
-			`brokers[4]: "a:b:c" is not host:port: address a:b:c: too many colons in address`,
-			`brokers[5]: "" is not host:port, such as kafka:9092`,
+			"brokers[1]: has no port from 1 to 65535 behind its last colon; write host:port, such as kafka:9092",
+			"brokers[2]: has no host; write host:port, such as kafka:9092",
+			"brokers[3]: has no port; write host:port, such as kafka:9092",
+			"brokers[4]: is an IPv6 address without its brackets, as in [::1], or has a colon too many; write host:port, such as kafka:9092",
+			"brokers[5]: has no host; write host:port, such as kafka:9092",
+		}},
+		{"what is no single address", []string{"kafka://kafka:9092", "a:1,b:2", "::1:9092"}, []string{
+			"brokers[0]: begins with a scheme; write host:port, such as kafka:9092, and tls: {} if the broker speaks TLS",
+			"brokers[1]: names more than one broker; write each as an item of the list",
+			"brokers[2]: is an IPv6 address without its brackets, as in [::1], or has a colon too many; write host:port, such as kafka:9092",
 		}},
 	}
-	const more = "has more than host:port; write it like kafka:9092, and credentials under sasl"
+	const more = "has a credential in it; write host:port, such as kafka:9092, and the credential under sasl"
 	tests = append(tests, struct {
 		name    string
 		brokers []string
@@ -64,13 +69,16 @@ func TestSASLValidate(t *testing.T) {
 		{"none", nil, nil},
 		{"PLAIN", &kafkaclient.SASL{Mechanism: "PLAIN", Username: "u", Password: secret}, nil},
 		{"OAUTHBEARER", &kafkaclient.SASL{Mechanism: "OAUTHBEARER", Token: secret}, nil},
-		{"a password and no name", &kafkaclient.SASL{Mechanism: "SCRAM-SHA-256", Password: secret}, []string{"username: missing; SCRAM-SHA-256 needs it"}},
+		{"a password and no name", &kafkaclient.SASL{Mechanism: "SCRAM-SHA-256", Password: secret}, []string{"username: missing; write one, since SCRAM-SHA-256 needs it"}},
 		{"nothing but SCRAM", &kafkaclient.SASL{Mechanism: "SCRAM-SHA-512"}, []string{
-			"username: missing; SCRAM-SHA-512 needs it", "password: missing; SCRAM-SHA-512 needs it",
+			"username: missing; write one, since SCRAM-SHA-512 needs it", "password: missing; write one, since SCRAM-SHA-512 needs it",
 		}},
-		{"no token", &kafkaclient.SASL{Mechanism: "OAUTHBEARER", Password: secret}, []string{"token: missing; OAUTHBEARER needs it"}},
+		{"no token", &kafkaclient.SASL{Mechanism: "OAUTHBEARER", Password: secret}, []string{"token: missing; write one, since OAUTHBEARER needs it", "password: not used by OAUTHBEARER; remove it"}},
+		{"a token for PLAIN", &kafkaclient.SASL{Mechanism: "PLAIN", Username: "u", Password: secret, Token: secret}, []string{"token: not used by PLAIN; remove it"}},
+		{"a token that is none", &kafkaclient.SASL{Mechanism: "OAUTHBEARER", Token: setting.NewSecret("a b")}, []string{"token: has a blank in it; write the token alone, without Bearer or the like before it"}},
+		{"no mechanism", &kafkaclient.SASL{}, []string{"mechanism: missing; write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"}},
 		{"an unknown mechanism", &kafkaclient.SASL{Mechanism: "GSSAPI"}, []string{
-			`mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER`,
+			`mechanism: "GSSAPI" is unknown; write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER`,
 		}},
 	}
 	for _, tt := range tests {

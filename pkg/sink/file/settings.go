@@ -53,7 +53,7 @@ func (s Settings) Validate() []error {
 	rest := strings.ReplaceAll(s.Path, placeholder, "")
 	check(s.Path != "", "path", "missing; name the file to append to")
 	check(!strings.HasSuffix(s.Path, "/"), "path", "%q is a directory; name a file in it", s.Path)
-	check(!strings.ContainsAny(rest, "{}"), "path", "%q has an unknown placeholder; the only one is %s", s.Path, placeholder)
+	check(!strings.ContainsAny(rest, "{}"), "path", "%q has an unknown placeholder; write %s, the only one, or none", s.Path, placeholder)
 	check(s.MaxBytes == 0 || s.MaxBytes >= 1<<20, "max_bytes", "%v is too small; write 1MiB or more, or 0 for no limit", s.MaxBytes)
 	check(s.MaxAge == 0 || s.MaxAge.Std() >= time.Minute, "max_age", "%v is too short; write 1m or more, or 0 for no limit", s.MaxAge)
 	check(s.Keep >= 0, "keep", "%d is negative; write how many rotated files to keep, or 0 for all", s.Keep)

@@ -24,7 +24,7 @@ func TestAllInvalidSettingsAreReported(t *testing.T) {
 		{"nothing", file.Settings{}, []string{"path: missing; name the file to append to"}},
 		{"a directory", file.Settings{Path: "/var/log/"}, []string{`path: "/var/log/" is a directory; name a file in it`}},
 		{"another placeholder", file.Settings{Path: "/var/log/{sources}.ndjson"},
-			[]string{`path: "/var/log/{sources}.ndjson" has an unknown placeholder; the only one is {source}`}},
+			[]string{`path: "/var/log/{sources}.ndjson" has an unknown placeholder; write {source}, the only one, or none`}},
 		{"everything wrong", file.Settings{MaxBytes: 1000, MaxAge: setting.Duration(time.Second), Keep: -1}, []string{
 			"path: missing; name the file to append to",
 			"max_bytes: 1000 is too small; write 1MiB or more, or 0 for no limit",

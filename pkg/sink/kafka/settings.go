@@ -1,9 +1,7 @@
 package kafka
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -64,10 +62,6 @@ var codecs = map[string]kgo.CompressionCodec{
 	"zstd":   kgo.ZstdCompression(),
 }
 
-// legalTopic is org.apache.kafka.common.internals.Topic: LEGAL_CHARS and
-// MAX_NAME_LENGTH.
-var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-
 // Validate checks the sink's own keys. The cluster's keys have a Validate of their
 // own.
 func (s *Settings) Validate() []error {
@@ -77,37 +71,27 @@ func (s *Settings) Validate() []error {
 			errs = append(errs, setting.Invalid(key, err))
 		}
 	}
-	check("topic", validTopic(s.Topic))
+	check("topic", kafkaclient.CheckName(s.Topic, "name the topic to publish to"))
 	check("delivery", validDelivery(s.Delivery))
-	check("namespace", validTopic(s.Namespace))
-	check("positions_topic", validTopic(s.Positions))
+	check("namespace", kafkaclient.CheckName(s.Namespace, "write a name, or remove the key"))
+	check("positions_topic", kafkaclient.CheckName(s.Positions, "name a topic, or remove the key"))
 	if s.Positions == s.Topic {
 		check("positions_topic", fmt.Errorf("%q is also the topic for records; name another topic", s.Positions))
 	}
 	if _, ok := codecs[s.Compression]; !ok {
-		check("compression", fmt.Errorf("%q is not one of none, gzip, snappy, lz4, zstd", s.Compression))
+		check("compression", fmt.Errorf("%q is unknown; write none, gzip, snappy, lz4 or zstd", s.Compression))
 	}
 	if s.MaxRecordBytes < minRecordBytes || s.MaxRecordBytes > maxRecordBytes {
-		check("max_record_bytes", fmt.Errorf("%s is not between %s and %s", s.MaxRecordBytes, setting.Size(minRecordBytes), setting.Size(maxRecordBytes)))
+		check("max_record_bytes", fmt.Errorf("%s is out of range; write a size from %s to %s", s.MaxRecordBytes, setting.Size(minRecordBytes), setting.Size(maxRecordBytes)))
 	}
 	return errs
-}
-
-func validTopic(name string) error {
-	switch {
-	case name == "":
-		return errors.New("missing; name the topic to publish to")
-	case !legalTopic.MatchString(name), name == ".", name == "..":
-		return fmt.Errorf("%q is not a valid topic name; use 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name)
-	}
-	return nil
 }
 
 func validDelivery(delivery string) error {
 	if delivery == ExactlyOnce || delivery == AtLeastOnce {
 		return nil
 	}
-	return fmt.Errorf("%q is neither exactly_once nor at_least_once", delivery)
+	return fmt.Errorf("%q is unknown; write exactly_once or at_least_once", delivery)
 }
 
 // batchBytes limits a partition's batch before compression, as the topic's

@@ -17,17 +17,17 @@ func TestValidate(t *testing.T) {
 		{"the defaults with a topic", func(*kafka.Settings) {}, nil},
 		{"no topic", func(s *kafka.Settings) { s.Topic = "" }, []string{"topic: missing; name the topic to publish to"}},
 		{"a topic Kafka refuses", func(s *kafka.Settings) { s.Topic = "audit log" }, []string{
-			`topic: "audit log" is not a valid topic name; use 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
+			`topic: "audit log" is not a name for Kafka; write 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
 		}},
 		{"a topic that is a directory", func(s *kafka.Settings) { s.Topic = ".." }, []string{
-			`topic: ".." is not a valid topic name; use 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
+			`topic: ".." is not a name for Kafka; write 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'`,
 		}},
 		{"everything else at once", func(s *kafka.Settings) {
 			s.Delivery, s.Compression, s.MaxRecordBytes = "twice", "brotli", 1000
 		}, []string{
-			`delivery: "twice" is neither exactly_once nor at_least_once`,
-			`compression: "brotli" is not one of none, gzip, snappy, lz4, zstd`,
-			"max_record_bytes: 1000 is not between 1KiB and 64MiB",
+			`delivery: "twice" is unknown; write exactly_once or at_least_once`,
+			`compression: "brotli" is unknown; write none, gzip, snappy, lz4 or zstd`,
+			"max_record_bytes: 1000 is out of range; write a size from 1KiB to 64MiB",
 		}},
 	}
 	for _, tt := range tests {

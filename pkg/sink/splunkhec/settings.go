@@ -102,13 +102,16 @@ func (s *Settings) Validate() []error {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	check(s.Token.IsSet(), "token", "missing; write the token of an HTTP Event Collector input, as token or token_file")
-	check(s.AuthScheme == schemeSplunk || s.AuthScheme == schemeBearer, "auth_scheme", "%q is not one of Splunk, Bearer", s.AuthScheme)
-	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is not one of auto, required, off", s.Ack)
+	check(s.AuthScheme == schemeSplunk || s.AuthScheme == schemeBearer, "auth_scheme", "%q is unknown; write Splunk or Bearer", s.AuthScheme)
+	if err := s.Token.CheckToken(); err != nil {
+		errs = append(errs, setting.Invalid("token", err))
+	}
+	check(s.Ack == ackAuto || s.Ack == ackRequired || s.Ack == ackOff, "ack", "%q is unknown; write auto, required or off", s.Ack)
 	check(s.AckTimeout.Std() >= minAckTimeout, "ack_timeout",
-		"%s is too short; write %s or more, since a mostly idle indexer needs two minutes", s.AckTimeout, minAckTimeout)
-	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is not one of gzip, none", s.Compression)
+		"%s is too short; write 3m or more, since a mostly idle indexer needs two minutes", s.AckTimeout)
+	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is unknown; write gzip or none", s.Compression)
 	check(s.MaxRequestBytes >= minRequestBytes && s.MaxRequestBytes <= maxRequestBytes, "max_request_bytes",
-		"%d bytes are not between %d and %d", s.MaxRequestBytes.Bytes(), minRequestBytes, maxRequestBytes)
-	check(s.MaxRequestEvents > 0, "max_request_events", "%d is less than 1", s.MaxRequestEvents)
+		"%s is out of range; write a size from %s to %s", s.MaxRequestBytes, setting.Size(minRequestBytes), setting.Size(maxRequestBytes))
+	check(s.MaxRequestEvents > 0, "max_request_events", "is %d; write a number of 1 or more", s.MaxRequestEvents)
 	return errs
 }

@@ -25,7 +25,7 @@ func (f Facility) String() string { return facilities[f] }
 func (f *Facility) UnmarshalText(text []byte) error {
 	i := slices.Index(facilities, string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is not one of %s", text, strings.Join(facilities, ", "))
+		return fmt.Errorf("%q is unknown; write one of %s", text, strings.Join(facilities, ", "))
 	}
 	*f = Facility(i)
 	return nil

@@ -98,13 +98,13 @@ func (s *Settings) Validate() []error {
 		}
 	}
 	protocols, framings := []string{RFC5424, RFC3164}, []string{OctetCounting, Newline}
-	check(slices.Contains(protocols, s.Protocol), "protocol", "%q is not rfc5424 or rfc3164", s.Protocol)
-	check(slices.Contains(framings, s.Framing), "framing", "%q is not octet-counting or newline", s.Framing)
-	check(s.Hostname == "" || printable(s.Hostname, maxHostname), "hostname", "%q is not 1 to %d printable ASCII characters without spaces", s.Hostname, maxHostname)
-	check(validTag(s.AppName), "app_name", "%q is not 1 to %d printable ASCII characters without spaces, ':' and '['", s.AppName, maxAppName)
-	check(s.SDID == "" || validSDID(s.SDID), "sd_id", "%q is not a name, @ and an enterprise number, such as acme@32473, of at most %d characters", s.SDID, maxSDName)
+	check(slices.Contains(protocols, s.Protocol), "protocol", "%q is unknown; write rfc5424 or rfc3164", s.Protocol)
+	check(slices.Contains(framings, s.Framing), "framing", "%q is unknown; write octet-counting or newline", s.Framing)
+	check(s.Hostname == "" || printable(s.Hostname, maxHostname), "hostname", "%q cannot be in a header; write 1 to %d printable ASCII characters without spaces", s.Hostname, maxHostname)
+	check(validTag(s.AppName), "app_name", "%q cannot be in a header; write 1 to %d printable ASCII characters without spaces, ':' and '['", s.AppName, maxAppName)
+	check(s.SDID == "" || validSDID(s.SDID), "sd_id", "%q names no structured data; write a name, @ and an enterprise number, such as acme@32473, of at most %d characters", s.SDID, maxSDName)
 	check(!s.BOM || s.Protocol != RFC3164, "bom", "rfc3164 has no byte order mark; remove the key")
-	check(s.Settle.Std() <= maxSettle, "settle", "%v is longer than %v", s.Settle, maxSettle)
+	check(s.Settle.Std() <= maxSettle, "settle", "%v is too long; write 1m or less", s.Settle)
 	return append(errs, s.validateTransport()...)
 }
 
@@ -124,7 +124,7 @@ func (s *Settings) validateTransport() []error {
 		least = leastMessage5424
 	}
 	if s.MaxMessageBytes < least || s.MaxMessageBytes > most {
-		errs = append(errs, setting.Invalid("max_message_bytes", fmt.Errorf("%s is not between %s and %s, the limits of %s over %s", s.MaxMessageBytes, least, most, s.Protocol, first.Scheme)))
+		errs = append(errs, setting.Invalid("max_message_bytes", fmt.Errorf("%s is out of range; write a size from %s to %s, the limits of %s over %s", s.MaxMessageBytes, least, most, s.Protocol, first.Scheme)))
 	}
 	if s.Framing == Newline && !first.stream() {
 		errs = append(errs, setting.Invalid("framing", fmt.Errorf("%s has its own framing; remove the key", first.Scheme)))

@@ -23,27 +23,27 @@ func TestValidate(t *testing.T) {
 			s.Protocol, s.Framing, s.Hostname, s.AppName, s.SDID = "cef", "crlf", "two words", "", "planetscale"
 			s.MaxMessageBytes, s.Settle = 1<<20+1, setting.Duration(2*time.Minute)
 		}, []string{
-			`protocol: "cef" is not rfc5424 or rfc3164`,
-			`framing: "crlf" is not octet-counting or newline`,
-			`hostname: "two words" is not 1 to 255 printable ASCII characters without spaces`,
-			`app_name: "" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`,
-			`sd_id: "planetscale" is not a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`,
-			`settle: 2m0s is longer than 1m0s`,
-			`max_message_bytes: 1048577 is not between 1KiB and 1MiB, the limits of cef over tcp`,
+			`protocol: "cef" is unknown; write rfc5424 or rfc3164`,
+			`framing: "crlf" is unknown; write octet-counting or newline`,
+			`hostname: "two words" cannot be in a header; write 1 to 255 printable ASCII characters without spaces`,
+			`app_name: "" cannot be in a header; write 1 to 48 printable ASCII characters without spaces, ':' and '['`,
+			`sd_id: "planetscale" names no structured data; write a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`,
+			`settle: 2m0s is too long; write 1m or less`,
+			`max_message_bytes: 1048577 is out of range; write a size from 1KiB to 1MiB, the limits of cef over tcp`,
 		}},
 		{"a byte order mark in RFC 3164", func(s *syslog.Settings) { s.Protocol, s.BOM = syslog.RFC3164, true },
 			[]string{"bom: rfc3164 has no byte order mark; remove the key"}},
 		{"an app name that is no tag", func(s *syslog.Settings) { s.AppName = "sluice[1]:" },
-			[]string{`app_name: "sluice[1]:" is not 1 to 48 printable ASCII characters without spaces, ':' and '['`}},
+			[]string{`app_name: "sluice[1]:" cannot be in a header; write 1 to 48 printable ASCII characters without spaces, ':' and '['`}},
 		{"a name of structured data that ends it", func(s *syslog.Settings) { s.SDID = `a"]b@1` },
-			[]string{`sd_id: "a\"]b@1" is not a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`}},
+			[]string{`sd_id: "a\"]b@1" names no structured data; write a name, @ and an enterprise number, such as acme@32473, of at most 32 characters`}},
 		{"a message smaller than a header of RFC 5424", func(s *syslog.Settings) { s.MaxMessageBytes = 1024 },
-			[]string{"max_message_bytes: 1KiB is not between 2KiB and 1MiB, the limits of rfc5424 over tcp"}},
+			[]string{"max_message_bytes: 1KiB is out of range; write a size from 2KiB to 1MiB, the limits of rfc5424 over tcp"}},
 		{"the smallest of RFC 3164", func(s *syslog.Settings) { s.Protocol, s.MaxMessageBytes = syslog.RFC3164, 1024 }, nil},
 		{"more than a datagram holds", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "udp", 65508 },
-			[]string{"max_message_bytes: 65508 is not between 2KiB and 65507, the limits of rfc5424 over udp"}},
+			[]string{"max_message_bytes: 65508 is out of range; write a size from 2KiB to 65507, the limits of rfc5424 over udp"}},
 		{"more than RELP takes", func(s *syslog.Settings) { s.Address[0].Scheme, s.MaxMessageBytes = "relp", 1<<17+1 },
-			[]string{"max_message_bytes: 131073 is not between 2KiB and 128KiB, the limits of rfc5424 over relp"}},
+			[]string{"max_message_bytes: 131073 is out of range; write a size from 2KiB to 128KiB, the limits of rfc5424 over relp"}},
 		{"framing where there is none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Framing = "relp+tls", syslog.Newline },
 			[]string{"framing: relp+tls has its own framing; remove the key"}},
 		{"a rate below none", func(s *syslog.Settings) { s.Address[0].Scheme, s.Rate = "udp", -1 },
@@ -74,19 +74,21 @@ func TestAddresses(t *testing.T) {
 		"udp://10.0.0.1:514":            "udp://10.0.0.1:514",
 		"relp+tls://[2001:db8::1]:2514": "relp+tls://[2001:db8::1]:2514",
 		" relp://a:1 ,relp://b:2":       "relp://a:1, relp://b:2",
-		"":                              "does not start with one of",
-		"siem:6514":                     "does not start with one of",
-		"http://siem:80":                "does not start with one of udp://, tcp://, tls://, relp://, relp+tls://",
+		"":                              "is empty",
+		"siem:6514":                     "has no scheme: it is one of udp://",
+		"http://siem:80":                "has an unknown scheme: the known ones are udp://, tcp://, tls://, relp://, relp+tls://",
+		"tcp://::1:514":                 "is an IPv6 address without its brackets",
+		"tcp://my siem:514":             "has a blank in it",
 		"tls://siem":                    "has no port",
 		"tls://siem:0":                  "has no port",
 		"tls://siem:65536":              "has no port",
-		"tls://siem:port":               "is not an address",
+		"tls://siem:port":               "has no port",
 		"tls://:6514":                   "has no host",
 		"tls://siem:6514/":              "more than",
-		"tls://user@siem:6514":          "more than",
+		"tls://user@siem:6514":          "has a credential in it",
 		"tls://siem:6514?x=1":           "more than",
 		"tls://a:6514, tcp://b:514":     "have different schemes",
-		"tls://a:6514,":                 "does not start with one of",
+		"tls://a:6514,":                 "has a comma too many",
 	} {
 		var got syslog.Addresses
 		if err := got.UnmarshalText([]byte(text)); err != nil {
@@ -107,7 +109,7 @@ func TestFacilities(t *testing.T) {
 		}
 	}
 	var f syslog.Facility
-	if err := f.UnmarshalText([]byte("13")); err == nil || !strings.Contains(err.Error(), "is not one of ") {
+	if err := f.UnmarshalText([]byte("13")); err == nil || !strings.Contains(err.Error(), "write one of ") {
 		t.Errorf("got %v for a number, want the list of names", err)
 	}
 }

@@ -37,16 +37,16 @@ func (s *Settings) Validate() []error {
 		errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
 	}
 	if s.PollInterval.Std() < 100*time.Millisecond {
-		bad("poll_interval", "%s is too short; the minimum is 100ms", s.PollInterval)
+		bad("poll_interval", "%s is too short; write 100ms or more", s.PollInterval)
 	}
 	if s.Overlap.Std() < time.Second {
-		bad("overlap", "%s is too short; the minimum is 1s", s.Overlap)
+		bad("overlap", "%s is too short; write 1s or more", s.Overlap)
 	}
 	if s.Retention <= s.Overlap {
-		bad("retention", "%s is not longer than the overlap, %s", s.Retention, s.Overlap)
+		bad("retention", "%s is not longer than the overlap, %s; write how far back the log reaches, such as 360h", s.Retention, s.Overlap)
 	}
 	if s.RequestsPerMinute < 0 {
-		bad("requests_per_minute", "%d is negative; write 0 for no limit", s.RequestsPerMinute)
+		bad("requests_per_minute", "is %d; write a number of 1 or more, or 0 for no limit", s.RequestsPerMinute)
 	}
 	return errs
 }

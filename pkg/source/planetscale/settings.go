@@ -2,6 +2,7 @@ package planetscale
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
@@ -53,14 +54,31 @@ func (s *Settings) peer() setting.Peer {
 // Validate reports everything that is wrong with the settings of this API.
 func (s *Settings) Validate() []error {
 	var errs []error
-	if s.Organization == "" {
-		errs = append(errs, setting.Invalid("organization", errors.New("is missing; write the organization's name as in the address of its dashboard")))
+	if err := checkOrganization(s.Organization); err != nil {
+		errs = append(errs, setting.Invalid("organization", err))
 	}
 	errs = append(errs, s.validateCredentials()...)
 	if err := httpclient.CheckURL(s.URL, Defaults.URL, s.AllowHTTP); err != nil {
 		errs = append(errs, setting.Invalid("url", err))
 	}
 	return errs
+}
+
+// plain is a part of a path that needs no escape (RFC 3986, section 2.3). The API calls the
+// name of an organization safe in a URL.
+var plain = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+
+func checkOrganization(name string) error {
+	const where = "app.planetscale.com/NAME, the address of its dashboard"
+	switch {
+	case name == "":
+		return errors.New("missing; write the organization's name as in " + where)
+	case strings.Contains(name, "/"):
+		return errors.New("is an address or a path; write only the organization's name, which is NAME in " + where)
+	case !plain.MatchString(name) || strings.Trim(name, ".") == "":
+		return errors.New("is not the name that addresses have, perhaps the display name; write NAME as in " + where)
+	}
+	return nil
 }
 
 func (s *Settings) validateCredentials() []error {
@@ -70,11 +88,20 @@ func (s *Settings) validateCredentials() []error {
 	case service && s.AccessToken.IsSet():
 		errs = append(errs, setting.Invalid("access_token", errors.New("is set beside a service token; keep one of them")))
 	case !service && !s.AccessToken.IsSet():
-		errs = append(errs, setting.Invalid("service_token", errors.New("is missing; write service_token_id and service_token (or service_token_file), or access_token")))
+		errs = append(errs, setting.Invalid("service_token", errors.New("missing; write service_token_id and service_token (or service_token_file), or access_token")))
 	case service && s.ServiceTokenID == "":
-		errs = append(errs, setting.Invalid("service_token_id", errors.New("is missing beside service_token")))
+		errs = append(errs, setting.Invalid("service_token_id", errors.New("missing; write the id that belongs to service_token")))
 	case service && !s.ServiceToken.IsSet():
-		errs = append(errs, setting.Invalid("service_token", errors.New("is missing beside service_token_id")))
+		errs = append(errs, setting.Invalid("service_token", errors.New("missing; write the token that belongs to service_token_id")))
+	}
+	for key, token := range map[string]setting.Secret{"service_token": s.ServiceToken, "access_token": s.AccessToken} {
+		if err := token.CheckToken(); err != nil {
+			errs = append(errs, setting.Invalid(key, err))
+		}
+	}
+	// The header has a colon between the id and the token.
+	if id := s.ServiceTokenID; strings.Contains(id, ":") || setting.NewSecret(id).CheckToken() != nil {
+		errs = append(errs, setting.Invalid("service_token_id", errors.New("is not the id of a token; write the id alone, and the token as service_token")))
 	}
 	return errs
 }
