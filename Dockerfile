@@ -12,6 +12,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 
 COPY cmd cmd
+COPY configs configs
 COPY pkg pkg
 ARG VERSION=""
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \

@@ -310,3 +310,32 @@ func TestFilesAndPackagesStaySmall(t *testing.T) {
 		}
 	}
 }
+
+// The image is built from what is copied into it, so that must have every package of the
+// command, and every file that one embeds.
+func TestTheImageHasEveryPackage(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}}", module+"cmd/sluice").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed := map[string]bool{}
+	for _, name := range ours(strings.Fields(string(out))) {
+		top, _, _ := strings.Cut(name, "/")
+		needed[top] = true
+	}
+	docker, sent := text(t, "../../Dockerfile"), strings.Fields(text(t, "../../.dockerignore"))
+	for dir := range needed {
+		if !strings.Contains(docker, "\nCOPY "+dir+" "+dir+"\n") || !slices.Contains(sent, "!"+dir) {
+			t.Errorf("the command has packages in %s, but the Dockerfile does not copy it, or .dockerignore hides it", dir)
+		}
+	}
+}
+
+func text(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
