@@ -111,6 +111,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		func(ctx context.Context) error { return c.progress(ctx, log, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
+		func(ctx context.Context) error { return supervise(ctx, listener.Addr().String(), log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },
 		func(ctx context.Context) error { return logFormerInKafka(ctx, cfg, log) },
 		func(ctx context.Context) error { return b.stock.Watch(ctx, log) })

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+)
+
+// supervise tells systemd that the daemon is ready, that it lives, and that it stops
+// (sd_notify(3)). It lives if its admin server answers, which needs memory, descriptors
+// and a scheduler, but no destination. Without systemd it only waits for ctx.
+func supervise(ctx context.Context, admin string, log zerolog.Logger) error {
+	notify := func(state string) {
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			log.Warn().Err(err).Msg("notifying systemd failed")
+		}
+	}
+	notify(daemon.SdNotifyReady)
+	defer notify(daemon.SdNotifyStopping)
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		log.Warn().Err(err).Msg("WATCHDOG_USEC cannot be used: systemd is not told that sluice lives")
+	}
+	if every == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(every / 2) // as sd_watchdog_enabled(3) recommends
+	defer tick.Stop()
+	for {
+		if err := lives(ctx, admin, every/2); err == nil {
+			notify(daemon.SdNotifyWatchdog)
+		} else if ctx.Err() == nil {
+			log.Warn().Err(err).Msg("the admin server does not answer; systemd will restart sluice if this lasts")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lives asks this process's own /healthz.
+func lives(ctx context.Context, admin string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	u := url.URL{Scheme: "http", Host: admin, Path: "/healthz"}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
