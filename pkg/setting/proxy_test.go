@@ -3,13 +3,14 @@ package setting_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/golden"
@@ -23,15 +24,12 @@ var proxied, gone string
 
 func TestMain(m *testing.M) {
 	proxy := httptest.NewServer(http.HandlerFunc(refuseConnect))
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err == nil {
-		err = closed.Close()
-	}
+	port, err := deafPort()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	proxied, gone = proxy.Listener.Addr().String(), closed.Addr().String()
+	proxied, gone = proxy.Listener.Addr().String(), fmt.Sprintf("127.0.0.1:%d", port)
 	for variable, value := range map[string]string{
 		"HTTPS_PROXY": "http://sluice:canary-password@" + proxied, "HTTP_PROXY": "http://" + gone, "NO_PROXY": "", "no_proxy": "",
 	} {
@@ -43,6 +41,23 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	proxy.Close()
 	os.Exit(code)
+}
+
+// deafPort takes a port of 127.0.0.1 until the process ends, and listens at none: every
+// connection is refused. The port of a listener that was closed may get another listener.
+func deafPort() (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return 0, err
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, err
+	}
+	return at.(*unix.SockaddrInet4).Port, nil
 }
 
 // refuseConnect is a proxy that refuses by the host that it shall connect to.
