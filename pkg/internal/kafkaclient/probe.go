@@ -19,7 +19,7 @@ import (
 
 // answerTimeout is how long a broker may take to accept a connection and to answer the
 // first request. A healthy one takes milliseconds.
-const answerTimeout = 5 * time.Second
+const answerTimeout = 10 * time.Second
 
 // Probe finds out whether something that speaks Kafka answers at the brokers of the
 // settings. It takes a few seconds at most. kgo would try silent ones again and again,

@@ -163,9 +163,9 @@ func TestCheckOfAPortThatDoesNotAnswer(t *testing.T) {
 		serve      func(net.Conn) // nil: nobody takes the connection
 		text, hint string
 	}{
-		"nobody takes the connection": {nil, "broker door:9092: nothing took the connection within 5s", "through all firewalls"},
+		"nobody takes the connection": {nil, "broker door:9092: nothing took the connection within 10s", "through all firewalls"},
 		"silence": {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
-			"broker door:9092: the port took the connection and did not answer as Kafka within 5s", "a TLS listener needs tls (tls: {} without options). A firewall or a proxy"},
+			"broker door:9092: the port took the connection and did not answer as Kafka within 10s", "a TLS listener needs tls (tls: {} without options). A firewall or a proxy"},
 		"half an answer":      {answer("\x00\x00\x00"), "the port took the connection and closed it without an answer", "a TLS listener needs tls"},
 		"a closed connection": {answer(""), "the port took the connection and closed it without an answer", "a TLS listener needs tls"},
 		"an alert of TLS":     {answer("\x15\x03\x03\x00\x02\x02\x46"), "the port speaks TLS, and the configuration does not", "set tls, or tls: {}"},
