@@ -158,7 +158,7 @@ func TestCheckFindsAPartitionWithoutALeader(t *testing.T) {
 
 // A port that is no listener of Kafka is told within seconds, with what it did.
 func TestCheckOfAPortThatDoesNotAnswer(t *testing.T) {
-	const soon = 6 * time.Second
+	const soon = 11 * time.Second
 	for name, tt := range map[string]struct {
 		serve      func(net.Conn) // nil: nobody takes the connection
 		text, hint string
