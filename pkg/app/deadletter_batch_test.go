@@ -152,7 +152,7 @@ func TestARedriveShowsTheFirstReasons(t *testing.T) {
 	var got strings.Builder
 	r.report(&got, "acme/siem", 3)
 	lines := strings.Split(got.String(), "\n")
-	if len(lines) != 13 || lines[0] != "acme/siem: 3 published, 12 refused again" || lines[10] != "  event e9: too\uFFFDlarge" || lines[11] != "  and 2 more" {
+	if len(lines) != 13 || lines[0] != "acme/siem: 3 published, 12 refused again" || lines[10] != "  event e9: too\\nlarge" || lines[11] != "  and 2 more" {
 		t.Errorf("got %s", &got)
 	}
 }

@@ -22,7 +22,7 @@ func TestASheetOfFindings(t *testing.T) {
 		s.print(all...)
 		s.summarize(1, 2)
 		want := "[32mok    [0m admin.listen: 127.0.0.1:9876\n[36mnote  [0m sources: 1 file\n       hint: write more\n" +
-			"[33mwarn  [0m lane a/b: is odd \uFFFD[2J\n[1;31mFAILED[0m lane a/b: no\n       hint: write yes\n" +
+			"[33mwarn  [0m lane a/b: is odd \\x1b[2J\n[1;31mFAILED[0m lane a/b: no\n       hint: write yes\n" +
 			"1 source, 2 lanes: [1;31m1 failed[0m, [33m1 warning[0m\n"
 		for _, code := range []string{"32m", "36m", "33m", "1;31m", "0m"} {
 			with := ""

@@ -76,7 +76,7 @@ func reachable(host string) string {
 
 func (c *command) askHealth(ctx context.Context, address string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
+	if err != nil || r.URL.Host == "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 		return usageError{errors.New("--url is not an address; write one such as http://127.0.0.1:9876/healthz"), ""}
 	}
 	// The server is on this machine or near it, so the transport uses no proxy.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -192,4 +193,54 @@ func (c *misconfiguration) has(t *testing.T, file, line string) bool {
 		}
 	}
 	return slices.Contains(names, file)
+}
+
+// TestMisconfigurationsNameEverySetting requires a case for each key of the types of
+// Sluice, so that a new setting comes with what is told about a wrong one.
+func TestMisconfigurationsNameEverySetting(t *testing.T) {
+	_, cases := readMisconfigurations(t)
+	var text strings.Builder
+	for _, c := range cases {
+		text.WriteString(strings.Join(c.lines, "\n") + "\n")
+	}
+	k := kinds()
+	settings := map[string]any{"state kafka": k.SharedState()}
+	for _, s := range k.Sources {
+		settings["source "+s.Name] = s.Settings()
+	}
+	for _, s := range k.Sinks {
+		settings["sink "+s.Name] = s.Settings()
+	}
+	for _, f := range k.Formats {
+		settings["format "+f.Name] = f.Settings()
+	}
+	for what, s := range settings {
+		for _, key := range keysOf(reflect.TypeOf(s).Elem()) {
+			if !regexp.MustCompile(`\b` + key + `(_file)?:`).MatchString(text.String()) {
+				t.Errorf("%s: no case has the key %s; add one to %s", what, key, misconfigurations)
+			}
+		}
+	}
+}
+
+// keysOf returns the keys of settings, and of the settings within them.
+func keysOf(t reflect.Type) (keys []string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if !f.IsExported() || key == "-" {
+			continue
+		}
+		if key != "" {
+			keys = append(keys, key)
+		}
+		keys = append(keys, keysOf(f.Type)...)
+	}
+	return keys
 }

@@ -50,7 +50,7 @@ func sourceFiles(cfg *config.Config) []finding {
 	if len(files.Skipped) > 0 {
 		var names []string
 		for _, path := range files.Skipped {
-			names = append(names, filepath.Base(path))
+			names = append(names, oneLine(filepath.Base(path)))
 		}
 		f.mark = note
 		f.text += "; not read: " + strings.Join(names, ", ")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/internal/hostport"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
@@ -124,6 +125,9 @@ func scenarios() string {
 }
 
 func (c *command) serve(ctx context.Context, address string, handler http.Handler) error {
+	if _, port, err := hostport.Split(address); err != nil || port == "" {
+		return usageError{errors.New("--listen is not an address; write host:port, such as 127.0.0.1:8080"), ""}
+	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

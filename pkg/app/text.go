@@ -6,26 +6,24 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
 
-// printable replaces what could control a terminal in a text from elsewhere. Line ends
+// printable escapes what could control a terminal in a text from elsewhere. Line ends
 // stay, since some errors have several lines.
 func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = glyph.Visible(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // oneLine makes a text printable that shares its line with others, or is a row of a table.
-func oneLine(text string) string {
-	return strings.ReplaceAll(printable(text), "\n", "\uFFFD")
-}
+func oneLine(text string) string { return glyph.Visible(text) }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

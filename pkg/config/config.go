@@ -58,6 +58,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -208,7 +209,7 @@ func LoadAdmin(path string) (Admin, error) {
 func read(path string) (_ []byte, err error) {
 	f, err := os.Open(path)
 	if file := new(fs.PathError); errors.As(err, &file) {
-		file.Path = visible(path)
+		file.Path = glyph.Visible(path)
 	}
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
 
 // No message shows a value of the file or of a variable. Any value may be a secret, for
@@ -66,17 +68,17 @@ func shownPath(path string) string {
 	where := ""
 	if !filepath.IsAbs(path) {
 		if dir, err := os.Getwd(); err == nil {
-			where = "in " + visible(dir)
+			where = "in " + glyph.Visible(dir)
 		}
 	}
 	dir, name := filepath.Split(filepath.Clean(path))
-	shown := visible(path)
+	shown := glyph.Visible(path)
 	switch {
 	case exists(path) || goodPath.MatchString(path):
 	case strings.Trim(dir, "/") == "" || !exists(dir):
 		shown = ""
 	case !goodFile.MatchString(name):
-		shown = visible(dir) + "…"
+		shown = glyph.Visible(dir) + "…"
 	}
 	if text := strings.TrimSpace(shown + " " + where); text != "" {
 		return text + ": "

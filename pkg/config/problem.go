@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -20,23 +19,9 @@ type Problem struct {
 
 func (p Problem) String() string {
 	if p.Key == "" {
-		return fmt.Sprintf("%s:%d:%d: %s", visible(p.File), p.Line, p.Column, p.Text)
+		return fmt.Sprintf("%s:%d:%d: %s", glyph.Visible(p.File), p.Line, p.Column, p.Text)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", visible(p.File), p.Line, p.Column, p.Key, p.Text)
-}
-
-// visible writes characters that cannot be seen, or that could drive a terminal, as
-// escapes of Go. The name of a file may have any.
-func visible(text string) string {
-	var out strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) && r != utf8.RuneError {
-			out.WriteRune(r)
-			continue
-		}
-		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-	}
-	return out.String()
+	return fmt.Sprintf("%s:%d:%d: %s: %s", glyph.Visible(p.File), p.Line, p.Column, p.Key, p.Text)
 }
 
 // Errors lists everything wrong with a configuration, by file and line.

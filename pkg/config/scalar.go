@@ -105,6 +105,10 @@ func (d *decoder) text(path string, n ast.Node) (string, bool) {
 		d.report.blame(at(n), path, "begins or ends with a blank; remove it")
 		return "", false
 	}
+	if ok && strings.HasPrefix(s.text, "~/") {
+		d.report.blame(at(n), path, "begins with ~, which only a shell replaces; write ${HOME} or the whole path")
+		return "", false
+	}
 	return s.text, ok && d.isText(path, n, s.text)
 }
 

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -94,7 +95,7 @@ func (s spot) from(file *report) string {
 	if s.report == file {
 		return s.path
 	}
-	return fmt.Sprintf("%s in %s:%d", s.path, visible(s.report.file), s.report.near(s.path).line)
+	return fmt.Sprintf("%s in %s:%d", s.path, glyph.Visible(s.report.file), s.report.near(s.path).line)
 }
 
 // alsoNames reports that another spot has the same name.

@@ -5,8 +5,10 @@ package glyph
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Quotes are the quotation marks that programs for writing put in place of " and '.
@@ -58,4 +60,23 @@ func In(text string) string {
 		}
 	}
 	return ""
+}
+
+// Visible writes characters that cannot be seen, or that could drive a terminal, and bytes
+// that are not UTF-8, as escapes of Go: \n, \x1b, \u00a0.
+func Visible(text string) string {
+	var out strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&out, `\x%02x`, text[0])
+		case unicode.IsPrint(r):
+			out.WriteRune(r)
+		default:
+			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+		text = text[size:]
+	}
+	return out.String()
 }

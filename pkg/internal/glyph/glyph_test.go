@@ -27,3 +27,18 @@ func TestIn(t *testing.T) {
 		}
 	}
 }
+
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                       "",
+		"José's \"🔒\" \\ \ufffd": "José's \"🔒\" \\ \ufffd",
+		"a\tb\r\n":               `a\tb\r\n`,
+		"\x1b[2J\x07\x00\x7f":    `\x1b[2J\a\x00\x7f`,
+		"\u00a0\u202e\u2028":     `\u00a0\u202e\u2028`,
+		"\xff\xc3(":              `\xff\xc3(`,
+	} {
+		if got := glyph.Visible(text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}

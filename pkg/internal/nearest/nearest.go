@@ -19,12 +19,14 @@ func Word(word string, known []string) string {
 // least is how many letters a part of a word must have to stand for the word.
 const least = 3
 
-// WordOrPart also finds the word by a part of it, such as splunk for splunk_hec. A word
-// that holds more than a known one is not near: the rest may be anything.
+// WordOrPart also finds the word by a part of it, such as hec for splunk_hec, or by more
+// than it, such as warning for warn.
 func WordOrPart(word string, known []string) string {
 	near := Word(word, known)
+	word = strings.ToLower(word)
 	for _, k := range known {
-		if near == "" && len(word) >= least && strings.Contains(k, strings.ToLower(word)) {
+		part := len(word) >= least && strings.Contains(k, word)
+		if near == "" && (part || len(k) > least && strings.HasPrefix(word, k)) {
 			near = k
 		}
 	}

@@ -21,7 +21,7 @@ func TestWord(t *testing.T) {
 func TestWordOrPart(t *testing.T) {
 	known := []string{"kafka", "splunk_hec", "syslog"}
 	for _, tt := range []struct{ word, want string }{
-		{"kafak", "kafka"}, {"splunk", "splunk_hec"}, {"HEC", "splunk_hec"}, {"log", "syslog"}, {"ka", ""}, {"my-splunk_hec-token", ""},
+		{"kafak", "kafka"}, {"splunk", "splunk_hec"}, {"HEC", "splunk_hec"}, {"log", "syslog"}, {"kafka_tls", "kafka"}, {"ka", ""}, {"my-splunk_hec-token", ""},
 	} {
 		if got := nearest.WordOrPart(tt.word, known); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.word, got, tt.want)

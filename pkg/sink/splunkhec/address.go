@@ -63,7 +63,7 @@ func checkURL(text string, allowHTTP bool) error {
 	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/1.0")
 	for _, other := range []string{"/raw", "/ack", "/health", "/s2s"} {
 		if strings.HasSuffix(path, other) {
-			return errors.New("is not where events go, which ends in " + collector + " or " + collector + "/event; the raw endpoint has no fields for an event's id")
+			return errors.New("is not where events go; write an address that ends in " + collector + " or " + collector + "/event: the raw endpoint has no fields for an event's id")
 		}
 	}
 	return httpclient.CheckURL(u.Scheme+"://"+u.Host, exampleURL, allowHTTP)

@@ -75,7 +75,11 @@ func (s *Settings) Validate() []error {
 	for i, f := range s.Fields {
 		key := fmt.Sprintf("fields[%d]", i)
 		if f.How != byHash && f.How != byMask && f.How != byRemoval {
-			invalid(key+".how", errors.New("is unknown; write hash, mask or remove"))
+			problem := "is unknown"
+			if f.How == "" {
+				problem = "missing"
+			}
+			invalid(key+".how", errors.New(problem+"; write hash, mask or remove"))
 		}
 		for j, other := range s.Fields[:i] {
 			if f.Name == other.Name || f.within(other) || other.within(f) {
@@ -146,6 +150,8 @@ func (f Field) keys(p *source.Product) ([]string, error) {
 		}
 	}
 	switch {
+	case f.Name == "":
+		return nil, fmt.Errorf("missing; write one of %s, metadata, or metadata.NAME for a member of it", strings.Join(names, ", "))
 	case !known || f.Name[0] == '.':
 		return nil, fmt.Errorf("is an unknown field; known: %s, metadata, and metadata.NAME for a member of it", strings.Join(names, ", "))
 	case path == "":

@@ -28,7 +28,7 @@ func TestSettings(t *testing.T) {
 			[]string{`fields[0].field: is an unknown field; ` + known, `fields[1].field: is an unknown field; ` + known}},
 		{"a member without a name", "", []redact.Field{field("metadata..x", "mask")}, []string{`fields[0].field: is an unknown field; ` + known}},
 		{"an unknown way", "", []redact.Field{field("location", "encrypt"), field("remote_ip", "")},
-			[]string{`fields[0].how: is unknown; write hash, mask or remove`, `fields[1].how: is unknown; write hash, mask or remove`}},
+			[]string{`fields[0].how: is unknown; write hash, mask or remove`, `fields[1].how: missing; write hash, mask or remove`}},
 		{"a field twice", "", []redact.Field{field("location", "mask"), field("location", "remove")},
 			[]string{`fields[1].field: is also covered by fields[0]; keep one of them`}},
 		{"a field and a part of it", "", []redact.Field{field("metadata.a.b", "mask"), field("metadata.ab", "mask"), field("metadata.a", "remove")},
