@@ -23,7 +23,7 @@
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
-//     run_timeout.go ends run --once, zone.go brings the time zones, progress.go reports
+//     run_timeout.go ends run --once, environment.go brings the time zones, progress.go reports
 //     a catch-up, text.go formats text for people
 package app
 
@@ -43,7 +43,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/failure"
-	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
@@ -124,7 +123,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	last := newBacklog(stderr)
 	report(last, err)
 	last.close()
-	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) || errors.As(err, new(*setting.ProxyError)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) {
 		return 2
 	}
 	return 1

@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
-	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
@@ -39,9 +38,6 @@ Colours the marks on a terminal, unless NO_COLOR is set.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
-			if err == nil {
-				err = setting.CheckProxy()
-			}
 			if err != nil {
 				return err
 			}

@@ -27,7 +27,8 @@ import (
 // preflight lists what run needs of this machine before it starts, and what is odd about
 // the configuration. It changes nothing, and asks nobody but a sluice at admin.listen.
 func preflight(ctx context.Context, cfg *config.Config) []finding {
-	list := append(sourceFiles(cfg), sameOrganization(cfg)...)
+	list := append(environment(), sourceFiles(cfg)...)
+	list = append(list, sameOrganization(cfg)...)
 	runs := sync.OnceValue(func() bool { return alreadyRuns(ctx, cfg) })
 	if cfg.State.Type == "file" {
 		list = append(list, stateDirectory(cfg, runs)...)

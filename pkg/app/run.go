@@ -73,10 +73,6 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	defer surviving.stop()
 	log, flush := newDaemonLogger(c.stderr, cfg.Log)
 	defer flush()
-	warnOfZone(log)
-	if err := setting.CheckProxy(); err != nil {
-		return err
-	}
 	if once && cfg.State.Type != "file" {
 		return usageError{errors.New("--once needs state.type file: with kafka, no replica knows when all lanes have caught up"), "sluice run"}
 	}

@@ -89,7 +89,7 @@ func wantStamp(t *testing.T, message, zone string) {
 }
 
 func TestTZ(t *testing.T) {
-	const warning = "TZ names no time zone"
+	const warning = "names no time zone, so local times are in UTC"
 	for _, tt := range []struct {
 		tz, zone string
 		warns    bool
@@ -105,7 +105,7 @@ func TestTZ(t *testing.T) {
 		t.Run("TZ="+tt.tz, func(t *testing.T) {
 			message, log := inZone(t, tt.tz, sluiceOnce)
 			wantStamp(t, message, tt.zone)
-			if got := regexp.MustCompile(`(?m)^.*` + warning + `.*$`).FindString(log); (got != "") != tt.warns || tt.warns && !strings.Contains(got, tt.tz) {
+			if got := regexp.MustCompile(`(?m)^.*TZ: .*` + warning + `.*$`).FindString(log); (got != "") != tt.warns || tt.warns && !strings.Contains(got, tt.tz) {
 				t.Errorf("got the warning %q, want one: %v", got, tt.warns)
 			}
 		})
