@@ -42,7 +42,7 @@ func (d *decoder) mapping(path string, n ast.Node, presentable func(key string, 
 			d.report.hidden[p.path] = path
 		}
 		if before, twice := first[key]; twice {
-			d.report.blame(p.at, p.path, "given twice, first in line %d; remove one of them", before.line)
+			d.report.blame(p.at, p.path, "given twice, first in line %d; write it once", before.line)
 			continue
 		}
 		first[key] = p.at

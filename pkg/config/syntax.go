@@ -83,16 +83,19 @@ func openQuote(text string, line int) place {
 
 // Lines that explain most of what the parser says about them.
 var (
-	condition = regexp.MustCompile(`\bwhere\s*:`)
-	keyed     = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z_]+\s*:\s`)
-	conflict  = regexp.MustCompile(`^(?:<<<<<<<|=======|>>>>>>>)`)
-	aside     = regexp.MustCompile(`"[^"]*"|'[^']*'|\s#.*`) // what may hold any character
-	misplaced = regexp.MustCompile(`^(?:value is not allowed|mapping value is not allowed|',' or)`)
+	condition  = regexp.MustCompile(`\bwhere\s*:`)
+	keyed      = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z_]+\s*:\s`)
+	bracketed  = regexp.MustCompile(`[^\s,:\[{][\[{]`)
+	colonFirst = regexp.MustCompile(`[\[{,]\s*:`)
+	conflict   = regexp.MustCompile(`^(?:<<<<<<<|=======|>>>>>>>)`)
+	aside      = regexp.MustCompile(`"[^"]*"|'[^']*'|\s#.*`) // what may hold any character
+	misplaced  = regexp.MustCompile(`^(?:value is not allowed|mapping value is not allowed|',' or)`)
 )
 
 // peculiar explains what the parser cannot: the line looks as if something else was meant.
 func peculiar(message, line string, below []string) string {
-	odd := glyph.In(strings.TrimRight(aside.ReplaceAllString(line, ""), "\r"))
+	unquoted := strings.TrimRight(aside.ReplaceAllString(line, `""`), "\r")
+	odd := glyph.In(unquoted)
 	switch {
 	case conflict.MatchString(line):
 		return "a conflict of git is not resolved; keep one side, and remove the lines with <, = and >"
@@ -100,6 +103,10 @@ func peculiar(message, line string, below []string) string {
 		return "a template was not rendered; render it first, or write a text with braces in quotes"
 	case strings.Contains(line, "${") && strings.ContainsAny(line, "[{") && strings.HasPrefix(message, "','"):
 		return `${…} is not in quotes inside [ ] or { }; write "${…}"`
+	case strings.HasPrefix(message, "','") && bracketed.MatchString(unquoted):
+		return "a text inside [ ] or { } has a bracket or a brace in it; write the text in quotes"
+	case colonFirst.MatchString(unquoted):
+		return "a text inside [ ] or { } begins with a colon; write the text in quotes"
 	case odd == "a tab":
 		return explanations[tab]
 	case odd != "":

@@ -104,6 +104,21 @@ func (s Secret) CheckToken() error {
 	if err != nil {
 		return nil
 	}
+	return s.checkToken(value)
+}
+
+// Token returns what Value does. It also returns the error of CheckToken, since a file that
+// was rotated may hold anything. Whoever sends a token calls it in place of Value.
+func (s Secret) Token() (string, error) {
+	value, err := s.Value()
+	if err == nil {
+		err = s.checkToken(value)
+	}
+	return value, err
+}
+
+func (s Secret) checkToken(value string) error {
+	var err error
 	odd := strings.IndexFunc(value, func(r rune) bool { return r <= ' ' || r > '~' })
 	switch {
 	case odd >= 0 && value[odd] == ' ':

@@ -169,6 +169,9 @@ func TestCheckToken(t *testing.T) {
 		{setting.SecretFile(path), "read " + path + ": has a line end"},
 	} {
 		err := c.secret.CheckToken()
+		if _, err := c.secret.Token(); c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("got %v with the token, want %q", err, c.want)
+		}
 		if (err == nil) != (c.want == "") || err != nil && (!strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "abc")) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}

@@ -33,7 +33,7 @@ func (w Webhook) Close() error        { return nil }
 
 func (w Webhook) Publish(ctx context.Context, batch []sink.Record) error {
 	for _, r := range batch {
-		token, err := w.Token.Value()
+		token, err := w.Token.Token()
 		req, invalid := http.NewRequestWithContext(ctx, "POST", w.URL, bytes.NewReader(r.Body))
 		if err = errors.Join(err, invalid); err != nil {
 			return err

@@ -69,7 +69,7 @@ var transport = &http.Transport{
 }
 
 func (c client) List(ctx context.Context, cursor string, limit int) (cursorlog.Answer, error) {
-	token, err := c.Token.Value()
+	token, err := c.Token.Token()
 	query := url.Values{"limit": {strconv.Itoa(limit)}, "before": {cursor}, "org": {c.Organization}}
 	r, invalid := http.NewRequestWithContext(ctx, "GET", c.URL+"/v2/audit?"+query.Encode(), nil)
 	if err = errors.Join(err, invalid); err != nil {

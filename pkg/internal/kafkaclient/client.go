@@ -134,7 +134,7 @@ func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {
 	switch s.Mechanism {
 	case OAuthBearer:
 		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
-			token, err := s.Token.Value()
+			token, err := s.Token.Token()
 			sent.Sent(token)
 			return oauth.Auth{Token: token}, unreadable("sasl.token", err)
 		})

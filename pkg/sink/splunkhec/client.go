@@ -64,7 +64,7 @@ func (h *hec) post(ctx context.Context, channel, address string, body []byte, co
 	if err != nil {
 		return answer{}, h.wrap(err)
 	}
-	token, err := h.settings.Token.Value()
+	token, err := h.settings.Token.Token()
 	if err != nil {
 		return answer{}, h.unreadable(err)
 	}

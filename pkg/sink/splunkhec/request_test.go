@@ -200,6 +200,10 @@ func TestTokenIsRotated(t *testing.T) {
 		if err := snk.Publish(t.Context(), batch(1)); err != nil {
 			t.Error(err)
 		}
+		write("an other")
+		if err := snk.Publish(t.Context(), batch(1)); kindOf(err) != "destination" || !strings.Contains(err.Error(), path+": has a blank in it") {
+			t.Errorf("with a blank in the token: %v", err)
+		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}

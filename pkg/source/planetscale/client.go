@@ -112,11 +112,11 @@ func (c *client) authorize(r *http.Request) error {
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "sluice")
 	if c.settings.AccessToken.IsSet() {
-		token, err := c.settings.AccessToken.Value()
+		token, err := c.settings.AccessToken.Token()
 		r.Header.Set("Authorization", "Bearer "+token)
 		return err
 	}
-	token, err := c.settings.ServiceToken.Value()
+	token, err := c.settings.ServiceToken.Token()
 	r.Header.Set("Authorization", c.settings.ServiceTokenID+":"+token)
 	return err
 }

@@ -125,6 +125,10 @@ func TestTokenGoesToTheHostAloneAndIsReadAgain(t *testing.T) {
 	if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error(), "one") {
 		t.Errorf("got %v and %v", err, err2)
 	}
+	write("three\nlines")
+	if _, err := src.Check(t.Context()); err == nil || !strings.Contains(err.Error(), path+": has a line end") {
+		t.Errorf("got %v for a file of several lines, want what is wrong with it", err)
+	}
 	want := []string{"api.planetscale.com id:one", "api.planetscale.com id:two"}
 	if fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("got %q, want %q", seen, want)
