@@ -189,13 +189,15 @@ func (p Peer) explainProxy(err error) Advice {
 }
 
 func (e *refusedConnect) explain(variable string) Advice {
+	// tinyproxy answers 401 to wrong credentials.
+	asks := e.code == http.StatusProxyAuthRequired || e.code == http.StatusUnauthorized
 	basic := func(scheme string) bool { return strings.EqualFold(scheme, "basic") }
 	switch {
-	case e.code == http.StatusProxyAuthRequired && len(e.schemes) > 0 && !slices.ContainsFunc(e.schemes, basic):
+	case asks && len(e.schemes) > 0 && !slices.ContainsFunc(e.schemes, basic):
 		return stays("the proxy %s accepts only the authentication %s, and sluice has only Basic: allow Basic there, or let this machine through without", plainURL(e.proxy), list(e.schemes))
-	case e.code == http.StatusProxyAuthRequired && e.proxy.User == nil:
+	case asks && e.proxy.User == nil:
 		return stays("the proxy asks for credentials: write them in %s as http://USER:PASSWORD@%s, with special characters in them as %%XX", variable, e.proxy.Host)
-	case e.code == http.StatusProxyAuthRequired:
+	case asks:
 		return stays("the proxy does not accept the user and the password in %s: correct them, with special characters in them as %%XX", variable)
 	case e.code >= 500:
 		return passes("the proxy %s of %s cannot reach %s: make sure that the address is right and that the proxy can resolve and reach it", plainURL(e.proxy), variable, e.to)

@@ -66,6 +66,8 @@ func refuseConnect(w http.ResponseWriter, r *http.Request) {
 	case "login.test":
 		w.Header().Set("Proxy-Authenticate", `Basic realm="canary"`)
 		w.WriteHeader(http.StatusProxyAuthRequired)
+	case "tinyproxy.test":
+		w.WriteHeader(http.StatusUnauthorized)
 	case "ntlm.test":
 		w.Header().Add("Proxy-Authenticate", "NTLM")
 		w.Header().Add("Proxy-Authenticate", "Negotiate abc")
@@ -85,6 +87,7 @@ func TestEveryHTTPClientExplainsTheProxy(t *testing.T) {
 		hint          string
 	}{
 		{"the proxy does not accept the credentials", "login.test:443", &setting.TLS{}, "does not accept the user and the password in HTTPS_PROXY"},
+		{"the proxy does not accept the credentials, and is tinyproxy", "tinyproxy.test:443", &setting.TLS{}, "does not accept the user and the password in HTTPS_PROXY"},
 		{"the proxy has another authentication", "ntlm.test:443", &setting.TLS{}, `only the authentication "NTLM", "Negotiate"`},
 		{"the proxy forbids the host", "forbidden.test:443", &setting.TLS{}, "does not allow connections to forbidden.test:443"},
 		{"the proxy does not reach the host", "gateway.test:443", &setting.TLS{}, "cannot reach gateway.test:443"},
