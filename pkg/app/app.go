@@ -176,7 +176,7 @@ func (c *command) root() *cobra.Command {
 	root.SetErr(c.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.simulate(), c.example(), c.health(), c.version())
+		c.deadLetter(), c.simulate(), c.initialize(), c.example(), c.health(), c.version())
 	return root
 }
 

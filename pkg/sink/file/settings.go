@@ -121,3 +121,8 @@ func (m *Mode) UnmarshalText(text []byte) error {
 
 // MarshalText is the inverse of UnmarshalText.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// Questions implements setting.Asker.
+func (s *Settings) Questions() []setting.Question {
+	return []setting.Question{{Key: "path", Text: "File", Default: "audit.ndjson"}}
+}

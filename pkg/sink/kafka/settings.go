@@ -116,3 +116,11 @@ func (s *Settings) KeepsRejects() string {
 	}
 	return ""
 }
+
+// Questions implements setting.Asker.
+func (s *Settings) Questions() []setting.Question {
+	return []setting.Question{
+		{Key: "brokers", Text: "Brokers, as host:port with commas between them", List: true},
+		{Key: "topic", Text: "Topic, which must exist"},
+	}
+}

@@ -115,3 +115,11 @@ func (s *Settings) Validate() []error {
 	check(s.MaxRequestEvents > 0, "max_request_events", "is %d; write a number of 1 or more", s.MaxRequestEvents)
 	return errs
 }
+
+// Questions implements setting.Asker.
+func (s *Settings) Questions() []setting.Question {
+	return []setting.Question{
+		{Key: "url", Text: "Address of HTTP Event Collector, such as https://splunk:8088"},
+		{Key: "token", Text: "Its token", Secret: true},
+	}
+}

@@ -181,3 +181,8 @@ func (s *Settings) hostname() (string, error) {
 	}
 	return name, nil
 }
+
+// Questions implements setting.Asker.
+func (s *Settings) Questions() []setting.Question {
+	return []setting.Question{{Key: "address", Text: "Receiver, such as relp://siem:2514, tls://siem:6514 or tcp://siem:601"}}
+}

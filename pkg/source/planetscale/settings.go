@@ -105,3 +105,12 @@ func (s *Settings) validateCredentials() []error {
 	}
 	return errs
 }
+
+// Questions implements setting.Asker.
+func (s *Settings) Questions() []setting.Question {
+	return []setting.Question{
+		{Key: "organization", Text: "Organization, as in the address of its dashboard"},
+		{Key: "service_token_id", Text: "ID of a service token that may read_audit_logs"},
+		{Key: "service_token", Text: "The service token", Secret: true},
+	}
+}

@@ -1,0 +1,205 @@
+package app
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+func (c *command) initialize() *cobra.Command {
+	var file, url string
+	command := &cobra.Command{
+		Use:   "init",
+		Short: "Ask a few questions and write a configuration",
+		Long: `Ask a few questions and write a configuration: whose log to follow, with which
+credentials, and where to. Secrets go into files of their own beside it, which only
+you can read. Nothing that exists is overwritten.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			return c.writeFirst(file, url)
+		},
+	}
+	command.Flags().StringVarP(&file, "config", "c", "sluice.yaml", "configuration `file` to write")
+	command.Flags().StringVar(&url, "url", "", "address of the API, such as that of sluice simulate")
+	return command
+}
+
+// writeFirst asks and writes. If the answers make no configuration, it leaves nothing.
+func (c *command) writeFirst(file, url string) (err error) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return usageError{errors.Join(err, fmt.Errorf("%s exists; name another file with -c", file)), ""}
+	}
+	d := &draft{dir: filepath.Dir(path), in: bufio.NewReader(c.stdin), command: c}
+	defer func() {
+		if err != nil {
+			d.discard()
+		}
+	}()
+	text, err := d.ask(url)
+	if err != nil {
+		return err
+	}
+	if err := d.write(path, text); err != nil {
+		return err
+	}
+	if _, err := config.Load(path, c.kinds); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "wrote %s\nnext:\n  sluice check -c %[1]s\n  sluice run -c %[1]s\n", quoted(file))
+	return nil
+}
+
+// draft is a configuration that is being written.
+type draft struct {
+	*command
+	dir   string
+	in    *bufio.Reader
+	wrote []string // files, to be removed if it fails
+}
+
+// ask returns the text of the configuration.
+func (d *draft) ask(url string) ([]byte, error) {
+	from, err := choose(d, "Log to follow", d.kinds.Sources, func(t source.Type) string { return t.Name })
+	if err != nil {
+		return nil, err
+	}
+	settings, name, err := d.settings(from.Name, from.Settings())
+	if err != nil {
+		return nil, err
+	}
+	if url != "" {
+		settings = append(settings, yaml.MapItem{Key: "url", Value: url})
+	}
+	to, err := choose(d, "Where to", d.kinds.Sinks, func(t sink.Type) string { return t.Name })
+	if err != nil {
+		return nil, err
+	}
+	destination, _, err := d.settings(to.Name, to.Settings())
+	if err != nil {
+		return nil, err
+	}
+	siem := yaml.MapSlice{{Key: "name", Value: "siem"}, {Key: "type", Value: to.Name}}
+	if len(destination) > 0 {
+		siem = append(siem, yaml.MapItem{Key: "settings", Value: destination})
+	}
+	body, err := yaml.MarshalWithOptions(yaml.MapSlice{
+		{Key: "sources", Value: []yaml.MapSlice{{{Key: "name", Value: name}, {Key: "type", Value: from.Name}, {Key: "settings", Value: settings}}}},
+		{Key: "sinks", Value: []yaml.MapSlice{siem}},
+		{Key: "state", Value: yaml.MapSlice{{Key: "settings", Value: yaml.MapSlice{{Key: "dir", Value: filepath.Join(d.dir, "state")}}}}},
+	}, yaml.IndentSequence(true))
+	const head = "# Written by sluice init. sluice example shows what else there is.\n"
+	return append([]byte(head), body...), err
+}
+
+// settings asks for the settings of a type. first is the first answer, which names a log.
+func (d *draft) settings(kind string, of any) (settings yaml.MapSlice, first string, err error) {
+	asker, ok := of.(setting.Asker)
+	if !ok {
+		return nil, "", nil
+	}
+	for _, q := range asker.Questions() {
+		answer, err := d.answer(q)
+		if err != nil {
+			return nil, "", err
+		}
+		first = cmp.Or(first, answer)
+		item := yaml.MapItem{Key: q.Key, Value: strings.ReplaceAll(answer, "$", "$$")}
+		switch {
+		case q.Secret:
+			path := filepath.Join(d.dir, kind+"_"+q.Key)
+			item = yaml.MapItem{Key: q.Key + "_file", Value: path}
+			if err := d.write(path, []byte(answer+"\n")); err != nil {
+				return nil, "", err
+			}
+		case q.List:
+			item.Value = strings.Split(answer, ",")
+		}
+		settings = append(settings, item)
+	}
+	return settings, first, nil
+}
+
+// choose asks for one of several types. It does not ask if there is only one.
+func choose[T any](d *draft, text string, all []T, name func(T) string) (T, error) {
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	var names []string
+	for _, t := range all {
+		names = append(names, name(t))
+	}
+	answer, err := d.answer(setting.Question{Text: fmt.Sprintf("%s (%s)", text, strings.Join(names, ", ")), Default: names[0]})
+	for i, n := range names {
+		if n == answer {
+			return all[i], err
+		}
+	}
+	var none T
+	return none, errors.Join(err, fmt.Errorf("%q is none of %s", answer, strings.Join(names, ", ")))
+}
+
+// answer asks until there is an answer. What is typed as a secret does not show.
+func (d *draft) answer(q setting.Question) (string, error) {
+	for {
+		fmt.Fprint(d.stderr, q.Text)
+		if q.Default != "" {
+			fmt.Fprintf(d.stderr, " [%s]", q.Default)
+		}
+		fmt.Fprint(d.stderr, ": ")
+		text, err := d.line(q.Secret)
+		if text = cmp.Or(strings.TrimSpace(text), q.Default); text != "" && (err == nil || errors.Is(err, io.EOF)) {
+			return text, nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("no answer to %q: %w", q.Text, err)
+		}
+	}
+}
+
+func (d *draft) line(secret bool) (string, error) {
+	terminal, ok := d.stdin.(*os.File)
+	if !secret || !ok || !term.IsTerminal(int(terminal.Fd())) {
+		return d.in.ReadString('\n')
+	}
+	text, err := term.ReadPassword(int(terminal.Fd()))
+	fmt.Fprintln(d.stderr)
+	return string(text), err
+}
+
+// write makes a file that only this user can read.
+func (d *draft) write(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return sink.Hint(err, "remove the file, or write the configuration into another directory")
+	}
+	d.wrote = append(d.wrote, path)
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+func (d *draft) discard() {
+	for _, path := range d.wrote {
+		if err := os.Remove(path); err != nil {
+			fmt.Fprintf(d.stderr, "sluice: error: %v\n", err)
+		}
+	}
+}
