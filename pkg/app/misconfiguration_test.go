@@ -33,7 +33,7 @@ const (
 	soundSinks   = "sinks: [{name: screen, type: stdout}]\n"
 )
 
-// misconfigurationEnv is the environment of every case. NONE and its like are unset.
+// misconfigurationEnv is the environment of every case. NONE and MISSING are unset.
 var misconfigurationEnv = map[string]string{
 	"EMPTY": "", "TOKEN": "hunter2", "WORD": "word", "FIVE": "5", "MANY": "256", "TWICE": "${NONE}",
 	"LINES": "hunter2\nsecond: line", "BOM": "\ufeffhunter2", "SECRETS": "secrets",
@@ -50,6 +50,12 @@ type misconfiguration struct {
 func TestMisconfigurations(t *testing.T) {
 	for name, value := range misconfigurationEnv {
 		t.Setenv(name, value)
+	}
+	for _, name := range []string{"NONE", "MISSING"} {
+		t.Setenv(name, "") // so that it is as before after the test
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	intro, cases := readMisconfigurations(t)
 	if len(cases) < 200 {

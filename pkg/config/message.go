@@ -16,7 +16,8 @@ import (
 
 // No message shows a value of the file or of a variable. Any value may be a secret, for
 // example under a wrong key, or after a lost line break or quote. File, line, column and
-// key are enough to find it.
+// key are enough to find it. Only names that are valid, and paths that surely are paths,
+// are shown (shownPath).
 
 // isName accepts a key that the settings do not know, such as an action in a
 // catalogue, if it can hardly be a secret.

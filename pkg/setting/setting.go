@@ -34,10 +34,12 @@
 //		return sink.Destination(err, a.Hint)
 //	}
 //
-// Errors of Validate and UnmarshalText are shown without the configured values,
-// since any value may be a secret in the wrong place; the file, line and key are
-// enough to find it. The configuration removes text in double quotes, and the path
-// or address of an fs.PathError or a net.AddrError.
+// Errors of Validate and UnmarshalText say what is wrong and, after a semicolon, what
+// to write: "has no port; write host:port, such as kafka:9092". They are shown without
+// the configured values, since any value may be a secret in the wrong place; the file,
+// line and key are enough to find it. The configuration removes text in double quotes
+// and the address of a net.AddrError. It shows the path of an fs.PathError only if that
+// cannot be a secret. Settings with a token call Secret.CheckToken in Validate.
 package setting
 
 // KeyError is an error about one key of some settings.
