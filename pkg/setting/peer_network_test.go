@@ -73,7 +73,7 @@ func TestHandshakeWithoutAnAnswer(t *testing.T) {
 		hello <- struct{}{}
 		_, _ = io.Copy(io.Discard, conn)
 		return nil
-	}).Addr().String()
+	}, func() {}).Addr().String()
 	p := setting.Peer{Name: "receiver", Address: "tls://" + silent, TLS: &setting.TLS{}, Plain: "write tcp://"}
 	want := func(err error) {
 		t.Helper()

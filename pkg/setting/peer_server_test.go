@@ -27,13 +27,13 @@ const enough = 4
 
 // listen serves each connection with refuse. It reads until the client has closed, so
 // that no reset overtakes what refuse sent.
-func listen(t *testing.T, refuse func(net.Conn) error) *listener {
+func listen(t *testing.T, refuse func(net.Conn) error, ended func()) *listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &listener{Listener: l, ended: func() {}}
+	s := &listener{Listener: l, ended: ended}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {

@@ -148,8 +148,10 @@ func TestEveryClientExplainsEveryCause(t *testing.T) {
 			if c.only != nil && !c.only(client) {
 				continue
 			}
-			server := listen(t, c.refuse)
-			hint := explained(t, client, server, c)
+			ctx, cancel := context.WithCancel(t.Context())
+			server := listen(t, c.refuse, cancel) // kgo tries again for as long as it may
+			hint := explained(ctx, t, client, server, c)
+			cancel()
 			hint = strings.ReplaceAll(hint, server.Addr().String(), "HOST:PORT")
 			fmt.Fprintf(&text, "%-12s %s\n", client.name, strings.ReplaceAll(hint, dir, "DIR"))
 		}
@@ -159,11 +161,8 @@ func TestEveryClientExplainsEveryCause(t *testing.T) {
 }
 
 // explained returns the hint of a client's error.
-func explained(t *testing.T, client client, server *listener, c cause) string {
+func explained(ctx context.Context, t *testing.T, client client, server *listener, c cause) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	server.ended = cancel // kgo tries again for as long as it may
 	err := client.try(ctx, server.Addr().String(), c.tls)
 	hint := failure.Hint(err)
 	if err == nil || hint == "" || !strings.Contains(hint, c.hint) || strings.Contains(fmt.Sprint(err, hint), "canary") {

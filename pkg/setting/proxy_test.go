@@ -133,7 +133,7 @@ func TestProxies(t *testing.T) {
 	secure := httptest.NewTLSServer(http.HandlerFunc(refuseConnect))
 	secure.Config.ErrorLog = discard
 	t.Cleanup(secure.Close)
-	socks := listen(t, answers("\x05\xff")) // no acceptable methods (RFC 1928, section 3)
+	socks := listen(t, answers("\x05\xff"), func() {}) // no acceptable methods (RFC 1928, section 3)
 	for _, c := range []struct{ name, proxy, hint string }{
 		{"no credentials", "http://" + proxied, "the proxy asks for credentials: write them in HTTPS_PROXY as http://USER:PASSWORD@" + proxied},
 		{"https:// for a proxy without TLS", "https://" + proxied, "the port does not use TLS: write http:// in HTTPS_PROXY"},

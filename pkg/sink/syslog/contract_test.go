@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
 )
 
-// settle is long enough for a reset on the loopback interface to be noticed.
-const settle = setting.Duration(30 * time.Millisecond)
+// settle is long enough for a receiver in this process to end a connection, and for the
+// reset to be noticed, while other tests keep the machine busy.
+const settle = setting.Duration(150 * time.Millisecond)
 
 // tooLarge makes a record that fits into no message.
 func tooLarge(testing.TB) sink.Record { return record(strings.Repeat("x", 9000)) }

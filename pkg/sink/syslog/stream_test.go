@@ -213,18 +213,22 @@ func TestSettleIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostToResets resets the connection 50 times in the middle of batches.
+// TestNothingIsLostToResets resets the connection again and again in the middle of batches.
 func TestNothingIsLostToResets(t *testing.T) {
 	for _, transport := range []string{"tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel() // It mostly waits.
 			r := newReceiver(t, nil)
 			if transport == "tls" {
 				r = overTLS(t)
 			}
-			const every, resets = 31, 50
+			every, resets := 31, 50
+			if testing.Short() {
+				resets = 15
+			}
 			r.every = every
 			s := r.settings
-			s.Settle = setting.Duration(10 * time.Millisecond)
+			s.Settle = setting.Duration(100 * time.Millisecond)
 			snk := open(t, s)
 			var all []sink.Record
 			failures := 0
