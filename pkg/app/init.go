@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +31,8 @@ func (c *command) initialize() *cobra.Command {
 credentials, and where to. Secrets go into files of their own beside it, which only
 you can read. Nothing that exists is overwritten.`,
 		Args: usage(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			return c.writeFirst(file, url)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.writeFirst(cmd.Context(), file, url)
 		},
 	}
 	command.Flags().StringVarP(&file, "config", "c", "sluice.yaml", "configuration `file` to write")
@@ -40,7 +41,7 @@ you can read. Nothing that exists is overwritten.`,
 }
 
 // writeFirst asks and writes. If the answers make no configuration, it leaves nothing.
-func (c *command) writeFirst(file, url string) (err error) {
+func (c *command) writeFirst(ctx context.Context, file, url string) (err error) {
 	path, err := filepath.Abs(file)
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func (c *command) writeFirst(file, url string) (err error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return usageError{errors.Join(err, fmt.Errorf("%s exists; name another file with -c", file)), ""}
 	}
-	d := &draft{dir: filepath.Dir(path), in: bufio.NewReader(c.stdin), command: c}
+	d := &draft{dir: filepath.Dir(path), ctx: ctx, in: bufio.NewReader(interruptible(ctx, c.stdin)), command: c}
 	defer func() {
 		if err != nil {
 			d.discard()
@@ -71,6 +72,7 @@ func (c *command) writeFirst(file, url string) (err error) {
 // draft is a configuration that is being written.
 type draft struct {
 	*command
+	ctx   context.Context
 	dir   string
 	in    *bufio.Reader
 	wrote []string // files, to be removed if it fails
@@ -87,7 +89,7 @@ func (d *draft) ask(url string) ([]byte, error) {
 		return nil, err
 	}
 	if url != "" {
-		settings = append(settings, yaml.MapItem{Key: "url", Value: url})
+		settings = append(settings, yaml.MapItem{Key: "url", Value: literal(url)})
 	}
 	to, err := choose(d, "Where to", d.kinds.Sinks, func(t sink.Type) string { return t.Name })
 	if err != nil {
@@ -104,7 +106,7 @@ func (d *draft) ask(url string) ([]byte, error) {
 	body, err := yaml.MarshalWithOptions(yaml.MapSlice{
 		{Key: "sources", Value: []yaml.MapSlice{{{Key: "name", Value: name}, {Key: "type", Value: from.Name}, {Key: "settings", Value: settings}}}},
 		{Key: "sinks", Value: []yaml.MapSlice{siem}},
-		{Key: "state", Value: yaml.MapSlice{{Key: "settings", Value: yaml.MapSlice{{Key: "dir", Value: filepath.Join(d.dir, "state")}}}}},
+		{Key: "state", Value: yaml.MapSlice{{Key: "settings", Value: yaml.MapSlice{{Key: "dir", Value: literal(filepath.Join(d.dir, "state"))}}}}},
 	}, yaml.IndentSequence(true))
 	const head = "# Written by sluice init. sluice example shows what else there is.\n"
 	return append([]byte(head), body...), err
@@ -122,21 +124,24 @@ func (d *draft) settings(kind string, of any) (settings yaml.MapSlice, first str
 			return nil, "", err
 		}
 		first = cmp.Or(first, answer)
-		item := yaml.MapItem{Key: q.Key, Value: strings.ReplaceAll(answer, "$", "$$")}
+		item := yaml.MapItem{Key: q.Key, Value: literal(answer)}
 		switch {
 		case q.Secret:
 			path := filepath.Join(d.dir, kind+"_"+q.Key)
-			item = yaml.MapItem{Key: q.Key + "_file", Value: path}
+			item = yaml.MapItem{Key: q.Key + "_file", Value: literal(path)}
 			if err := d.write(path, []byte(answer+"\n")); err != nil {
 				return nil, "", err
 			}
 		case q.List:
-			item.Value = strings.Split(answer, ",")
+			item.Value = strings.Split(literal(answer), ",")
 		}
 		settings = append(settings, item)
 	}
 	return settings, first, nil
 }
+
+// literal writes a value so that nothing in it is expanded.
+func literal(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
 // choose asks for one of several types. It does not ask if there is only one.
 func choose[T any](d *draft, text string, all []T, name func(T) string) (T, error) {
@@ -180,9 +185,32 @@ func (d *draft) line(secret bool) (string, error) {
 	if !secret || !ok || !term.IsTerminal(int(terminal.Fd())) {
 		return d.in.ReadString('\n')
 	}
-	text, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(d.stderr)
-	return string(text), err
+	return d.password(int(terminal.Fd()))
+}
+
+// password reads a line that does not show. If ctx ends, the terminal shows again what is
+// typed.
+func (d *draft) password(fd int) (string, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	defer fmt.Fprintln(d.stderr)
+	type line struct {
+		text []byte
+		err  error
+	}
+	typed := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		typed <- line{text, err}
+	}()
+	select {
+	case l := <-typed:
+		return string(l.text), l.err
+	case <-d.ctx.Done():
+		return "", errors.Join(d.ctx.Err(), term.Restore(fd, before))
+	}
 }
 
 // write makes a file that only this user can read.

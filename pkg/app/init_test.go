@@ -2,6 +2,8 @@ package app
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,5 +77,39 @@ func TestInitLeavesNothingBehind(t *testing.T) {
 	}
 	if got := read(t, path); got != "mine" {
 		t.Errorf("the file is now %q", got)
+	}
+}
+
+// A person who interrupts a command that waits for input gets the shell back.
+func TestWaitingForInputIsInterrupted(t *testing.T) {
+	for _, args := range [][]string{{"init", "-c", filepath.Join(t.TempDir(), "sluice.yaml")}, {"map"}} {
+		t.Run(args[0], func(t *testing.T) {
+			silent, typing := io.Pipe()
+			defer typing.Close()
+			ctx, interrupt := context.WithCancel(t.Context())
+			var out bytes.Buffer
+			code := make(chan int)
+			go func() { code <- execute(ctx, args, silent, &out, &out) }()
+			if _, err := typing.Write([]byte("\n")); err != nil { // Now the command waits for more.
+				t.Fatal(err)
+			}
+			interrupt()
+			if got := <-code; got != 1 || !strings.Contains(out.String(), "context canceled") {
+				t.Errorf("got exit code %d: %s", got, &out)
+			}
+		})
+	}
+}
+
+// Nothing in a path is expanded.
+func TestInitInADirectoryWithADollar(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a$HOME")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	stdin := strings.NewReader("acme\nid\ntoken\nfile\n\n")
+	if code := execute(t.Context(), []string{"init", "-c", filepath.Join(dir, "sluice.yaml")}, stdin, &out, &out); code != 0 {
+		t.Errorf("got exit code %d: %s", code, &out)
 	}
 }

@@ -158,7 +158,7 @@ func (c *command) mapFor(cmd *cobra.Command, l config.Lane, m mapping) (err erro
 			return usageError{fmt.Errorf("format %s cannot explain its records", l.Sink.Format.Name), ""}
 		}
 		m.publish = explainer{l, c.stdout}.publish
-		return m.all(cmd.Context(), c.stdin)
+		return m.all(cmd.Context(), interruptible(cmd.Context(), c.stdin))
 	}
 	// Events must not control the terminal, so the sink stdout writes the records.
 	screen := stdout.To(c.stdout)
@@ -167,7 +167,7 @@ func (c *command) mapFor(cmd *cobra.Command, l config.Lane, m mapping) (err erro
 		return err
 	}
 	m.publish = out.Publish
-	return errors.Join(m.all(cmd.Context(), c.stdin), out.Close())
+	return errors.Join(m.all(cmd.Context(), interruptible(cmd.Context(), c.stdin)), out.Close())
 }
 
 // all maps the whole input.

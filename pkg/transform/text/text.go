@@ -13,7 +13,7 @@
 // A value cannot look like another column: spaces in it become one, and it is cut at the
 // width of its column, in cells of a terminal. Control characters, characters that change
 // the direction of text and bytes that are not UTF-8 become U+FFFD. So does a character
-// that has no width, or a heap of marks on it.
+// that has no width, no ink, or a heap of marks on it.
 package text
 
 import (
@@ -137,10 +137,18 @@ func harmless(cluster string, wide int) (string, int) {
 	if space == 0 {
 		return " ", 1
 	}
-	if space > 0 || len(cluster) > most || wide == 0 || !utf8.ValidString(cluster) {
+	if space > 0 || len(cluster) > most || wide == 0 || !utf8.ValidString(cluster) || strings.ContainsFunc(cluster, inkless) {
 		return string(utf8.RuneError), 1
 	}
 	return cluster, wide
+}
+
+// inkless reports whether r takes room without ink, such as a filler of Hangul, or hides
+// text within a character, as tags do (Unicode 15, section 23.9). The joiners and
+// variation selectors of emoji are neither.
+func inkless(r rune) bool {
+	const braille, notehead, firstTag, lastTag = '\u2800', '\U0001D159', '\U000E0000', '\U000E0FFF'
+	return r == braille || r == notehead || r >= firstTag && r <= lastTag || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // trim removes the spaces at the end of the line.
