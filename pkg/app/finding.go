@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
 // A finding is something that a person should know of a configuration before its lanes
@@ -30,6 +31,10 @@ type finding struct {
 	// While a sluice runs with this configuration, another one cannot start. That is no
 	// fault of the configuration: check marks it as a note, and run refuses to start.
 	refuses bool
+
+	// Only the attempt tells whether the forecast is right. check prints it; run does not
+	// look at it, and makes the attempt.
+	forecast bool
 }
 
 type mark string
@@ -49,12 +54,22 @@ func found(about, text string, err error) finding {
 	return finding{about: about, mark: ok, text: text}
 }
 
+// foretold is a finding that a forecast is the only reason for.
+func (f finding) foretold(forecast *statedir.Forecast) finding {
+	f.refuses, f.forecast = false, true
+	if forecast.Guess {
+		f.mark = warning
+		f.text += "; perhaps, since the kernel or a seccomp filter has no faccessat2, and owner and mode alone say so: run finds out"
+	}
+	return f
+}
+
 func noneFailed(all []finding) bool {
 	return !slices.ContainsFunc(all, func(f finding) bool { return f.mark == failed })
 }
 
 func (f finding) log(log zerolog.Logger) {
-	if f.mark == ok || f.refuses { // It is an error of the start.
+	if f.mark == ok || f.refuses || f.forecast { // A failure is the error of the start.
 		return
 	}
 	line := log.Warn()

@@ -2,9 +2,13 @@ package app
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -66,5 +70,22 @@ func TestChecksRunAtTheSameTime(t *testing.T) {
 	})
 	if got, want := out.String(), "ok     first: well\nFAILED second: no\n"; well || got != want {
 		t.Errorf("got %t and %q, want %q", well, got, want)
+	}
+}
+
+// A start is never refused because of a forecast, and does not log it: only the attempt to
+// open the directory tells. check prints a guess as a warning.
+func TestAForecastRefusesNoStart(t *testing.T) {
+	for guess, want := range map[bool]mark{true: warning, false: failed} {
+		forecast := &statedir.Forecast{Err: &fs.PathError{Op: "access", Path: "/state", Err: fs.ErrPermission}, Guess: guess}
+		list := directory("state directory", "state.settings.dir", "/state", false, "", &statedir.Error{Op: "open", Path: "/state", Err: forecast, Hint: "chown"})
+		var logged strings.Builder
+		list[0].log(zerolog.New(&logged))
+		if err := refusals(list); err != nil || logged.String() != "" {
+			t.Errorf("guess %t: got error %v and the log %q, want neither", guess, err, &logged)
+		}
+		if f := list[0]; f.mark != want || f.hint != "chown" || !strings.Contains(f.text, "access /state: permission denied") {
+			t.Errorf("guess %t: got %+v, want mark %s", guess, f, want)
+		}
 	}
 }

@@ -110,6 +110,9 @@ func directory(about, key, dir string, missing bool, loose string, err error) []
 		list[0].text = e.Path + ": " + e.Err.Error()
 		list[0].hint = cmp.Or(e.Hint, "write under "+key+" a directory that sluice can create, or write to")
 	}
+	if f, ok := errors.AsType[*statedir.Forecast](err); ok {
+		list[0] = list[0].foretold(f)
+	}
 	if loose != "" {
 		list = append(list, finding{about: about, mark: warning, text: loose})
 	}

@@ -62,14 +62,30 @@ type Store struct {
 }
 
 // Open opens dir, and creates it with mode 0700 if it is missing. The letters of all
-// lanes together may take maxBytes.
+// lanes together may take maxBytes. It returns an error if no letter could be kept there.
 func Open(dir string, maxBytes int64) (*Store, error) { return open(dir, maxBytes, osDisk{}) }
 
 func open(dir string, maxBytes int64, disk disk) (*Store, error) {
 	if err := statedir.Open(dir); err != nil {
 		return nil, fail("open dead letters", dir, err)
 	}
+	if err := try(dir); err != nil {
+		return nil, fail("open dead letters", dir, err)
+	}
 	return &Store{dir: dir, maxBytes: maxBytes, disk: disk, counts: map[string]*counter{}}, nil
+}
+
+// try returns an error if no letter could be kept in dir. Otherwise the first one would be
+// the first to tell.
+func try(dir string) error {
+	f, err := statedir.TryLock(filepath.Join(dir, lockName))
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, statedir.ErrLocked) { // Another process uses it.
+		return err
+	}
+	return statedir.Sync(dir)
 }
 
 // Probe finds out what Open would return, and changes nothing. If Open would create the

@@ -647,3 +647,15 @@ func TestList(t *testing.T) {
 		}
 	})
 }
+
+// TestOpenFindsThatNoLetterCouldBeKept has a directory in which the lock of a Put cannot be
+// had: the start fails, and not the first letter.
+func TestOpenFindsThatNoLetterCouldBeKept(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := deadletter.Open(dir, large); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("got error %v, want that the lock is a directory", err)
+	}
+}

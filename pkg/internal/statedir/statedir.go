@@ -45,7 +45,7 @@ func Open(dir string) error {
 // Probe finds out what Open would return, and changes nothing. If Open would create the
 // directory, missing is true. If users other than its owner may enter it, warning says so
 // and what to do; otherwise warning is empty. Probe also returns an error if this process
-// could not keep files in the directory.
+// could not keep files in the directory; it may be no more than a *Forecast.
 func Probe(dir string) (missing bool, warning string, err error) {
 	info, err := os.Stat(dir)
 	switch {
@@ -88,13 +88,32 @@ func probeParent(dir string) error {
 	return Sync(parent)
 }
 
-// Access returns an error unless this process may use path as mode says (access(2)). It
+// Forecast is the error of Access: what this process will not be allowed. Opening the path
+// can still succeed or fail, so a start must not depend on a Forecast.
+type Forecast struct {
+	Err   error
+	Guess bool // the kernel did not say so; the owner and the mode did, without access lists
+}
+
+func (f *Forecast) Error() string { return f.Err.Error() }
+func (f *Forecast) Unwrap() error { return f.Err }
+
+// Access returns a *Forecast unless this process may use path as mode says (access(2)). It
 // decides by the effective user and group, as opening the path would.
-func Access(path string, mode uint32) error {
-	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS); err != nil {
-		return &fs.PathError{Op: "access", Path: path, Err: err}
+func Access(path string, mode uint32) error { return access(unix.Faccessat2, path, mode) }
+
+// access asks the kernel. One before 5.8 has no faccessat2, and a seccomp filter that does
+// not know it answers EPERM. Then unix.Faccessat looks at the owner and the mode.
+func access(ask func(dir int, path string, mode uint32, flags int) error, path string, mode uint32) error {
+	err := ask(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+	unknown := errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM)
+	if unknown {
+		err = unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	return &Forecast{&fs.PathError{Op: "access", Path: path, Err: err}, unknown && errors.Is(err, fs.ErrPermission)}
 }
 
 // loose returns a warning if users other than its owner may enter dir.

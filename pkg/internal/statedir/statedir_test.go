@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
@@ -254,5 +255,24 @@ func TestLock(t *testing.T) {
 func TestSyncReachesTheKernel(t *testing.T) {
 	if err := statedir.Sync("/proc"); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("got error %v, want EINVAL", err)
+	}
+}
+
+// TestAForecastIsAGuessWithoutFaccessat2 has a file that nobody may execute, not even root. A
+// kernel before 5.8 answers ENOSYS, and a seccomp filter EPERM.
+func TestAForecastIsAGuessWithoutFaccessat2(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for answer, guess := range map[syscall.Errno]bool{unix.ENOSYS: true, unix.EPERM: true, unix.EACCES: false, unix.EROFS: false} {
+		err := statedir.AccessWhere(func(int, string, uint32, int) error { return answer }, path, unix.X_OK)
+		if f, ok := errors.AsType[*statedir.Forecast](err); !ok || f.Guess != guess {
+			t.Errorf("faccessat2 answers %v: got %v, want a forecast, guess %t", answer, err, guess)
+		}
+	}
+	missing := statedir.AccessWhere(func(int, string, uint32, int) error { return unix.ENOSYS }, path+"x", unix.R_OK)
+	if f, ok := errors.AsType[*statedir.Forecast](missing); !ok || f.Guess || !errors.Is(missing, os.ErrNotExist) {
+		t.Errorf("got %v, want that the file does not exist, which is no guess", missing)
 	}
 }

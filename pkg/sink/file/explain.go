@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,12 +61,10 @@ func look(path string) (seen string, null bool, err error) {
 	if info.IsDir() {
 		return "", false, &fs.PathError{Op: "append", Path: path, Err: errDirectory}
 	}
-	if err := statedir.Access(path, unix.W_OK); err != nil {
-		return "", false, err
-	}
+	allowed := statedir.Access(path, unix.W_OK)
 	if borrowed(path) || !info.Mode().IsRegular() {
 		null, err := stdio.NullInfo(info)
-		return "a pipe or device; whatever reads it must store the records", null, err
+		return "a pipe or device; whatever reads it must store the records", null, cmp.Or(allowed, err)
 	}
-	return fmt.Sprintf("%d bytes; records will be appended", info.Size()), false, nil
+	return fmt.Sprintf("%d bytes; records will be appended", info.Size()), false, allowed
 }

@@ -55,6 +55,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -200,6 +201,10 @@ func (f *file) do(j job) {
 // not open it: opening would disturb the reader of a pipe, or create the file.
 func (f *file) Check(context.Context) (string, error) {
 	seen, null, err := look(f.archive.path)
+	if forecast, ok := errors.AsType[*statedir.Forecast](err); ok && forecast.Guess {
+		f.archive.log.Warn().Err(err).Str("hint", failure.Hint(f.explain(err))).Msg("perhaps the file cannot be written")
+		err = nil
+	}
 	if err != nil {
 		return "", f.explain(err)
 	}
