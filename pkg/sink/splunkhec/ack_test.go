@@ -100,6 +100,32 @@ func TestAckIDIsMissing(t *testing.T) {
 	})
 }
 
+// A receiver is busy half way, and a gateway fails the query about acknowledgement. That is
+// no proof that the token has none, so nothing counts as delivered.
+func TestAckQueryThatAGatewayAnswers(t *testing.T) {
+	half, n := 2, 0
+	script := func(q hectest.Request) hectest.Fault {
+		if q.Path == hectest.PathAck {
+			return hectest.Fault{Answer: &hectest.Answer{Status: 503, Raw: `{"code":14,"message":"upstream connect error","details":[]}`}}
+		}
+		if n++; n == 1 {
+			return hectest.Fault{Answer: &hectest.Answer{Status: 503, Code: 9, Number: &half}}
+		}
+		return hectest.Fault{}
+	}
+	bubble(t, hectest.Config{Ack: true, Script: script}, func(t *testing.T, r *rig) {
+		snk := r.open(t)
+		err := snk.Publish(t.Context(), batch(3))
+		if got := outcome(3, err); kindOf(err) != "retry" || len(got) != 3 {
+			t.Errorf("got %v, %v, want all records to be published again", got, err)
+		}
+		r.SetScript(nil)
+		if err := snk.Publish(t.Context(), batch(3)); err != nil || strings.Contains(r.log.String(), "no indexer acknowledgement") {
+			t.Errorf("the next Publish: %v, log %s", err, &r.log)
+		}
+	})
+}
+
 // Whatever is wrong with an acknowledgement, no event counts as delivered that is not
 // indexed, and the next Publish delivers the rest.
 func TestAcknowledgementFails(t *testing.T) {

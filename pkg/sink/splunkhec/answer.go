@@ -19,9 +19,9 @@ type answer struct {
 	excerpt string         // of a body that is not HEC's, for people
 	advice  setting.Advice // of an answer that is not the server's
 
-	// HEC's fields; no answer has all of them. Code is nil if something else
-	// answered: a proxy, or Splunk's web server, which reports a too large body in
-	// HTML.
+	// HEC's fields; no answer has all of them. They are empty if something else
+	// answered: a gateway, or Splunk's web server, which reports a too large body in
+	// HTML. Code is one of codes, and the answer has its status.
 	Text   string          `json:"text"`
 	Code   *int            `json:"code"`
 	AckID  *int64          `json:"ackId"`
@@ -32,9 +32,10 @@ type answer struct {
 func readAnswer(r *http.Response, body []byte, sent *echo.Filter) answer {
 	a := answer{status: r.StatusCode, wait: httpclient.RetryAfter(r.Header)}
 	said := a
-	if err := json.Unmarshal(body, &said); err != nil {
+	if err := json.Unmarshal(body, &said); err != nil || said.Code != nil && codes[*said.Code].status != a.status {
 		// A field of the wrong type would stay 0, which as a code means success. So an
-		// answer that cannot be decoded as a whole is not HEC's.
+		// answer that cannot be decoded as a whole is not HEC's. Gateways of gRPC have
+		// codes too, and 13 with status 500 is not an event that is blank.
 		a.excerpt = httpclient.Excerpt(string(body), sent, shown)
 		return a
 	}
@@ -64,53 +65,54 @@ const (
 	enableHint  = "enable the token, and HTTP Event Collector in its global settings"
 	channelHint = "set ack: auto or ack: required, or turn indexer acknowledgement off for the token"
 	noAckHint   = "turn indexer acknowledgement on for the token, or set ack: auto"
+	strangeHint = "the server at url is not HTTP Event Collector, or a proxy changes its answers"
 	urlHint     = "make sure that url is the address of HTTP Event Collector, which listens on port 8088 by default; where the vendor shows an address with a path, write it with the path"
 )
 
-// rules are the codes of HEC (Splunk, "Troubleshoot HTTP Event Collector",
-// possible error codes).
-var rules = map[int]rule{
-	0:  {accepted, ""},               // Success
-	1:  {misconfigured, enableHint},  // Token disabled
-	2:  {misconfigured, tokenHint},   // Token is required
-	3:  {misconfigured, tokenHint},   // Invalid authorization
-	4:  {misconfigured, tokenHint},   // Invalid token
-	5:  {unavailable, ""},            // No data: the body was cut on its way, since the sink sends none that is empty
-	6:  {refused, ""},                // Invalid data format
-	7:  {misconfigured, ""},          // Incorrect index; see indexHint
-	8:  {unavailable, ""},            // Internal server error
-	9:  {unavailable, ""},            // Server is busy
-	10: {misconfigured, channelHint}, // Data channel is missing
-	11: {misconfigured, channelHint}, // Invalid data channel
-	12: {refused, ""},                // Event field is required
-	13: {refused, ""},                // Event field cannot be blank
-	14: {misconfigured, noAckHint},   // ACK is disabled
-	15: {refused, ""},                // Error in handling indexed fields
-	16: {misconfigured, tokenHint},   // Query string authorization is not enabled
-	18: {unavailable, ""},            // HEC is unhealthy, queues are full
-	19: {unavailable, ""},            // HEC is unhealthy, ack service unavailable
-	20: {unavailable, ""},            // HEC is unhealthy, queues are full, ack service unavailable
-	21: {misconfigured, tokenHint},   // Invalid token
-	22: {misconfigured, enableHint},  // Token disabled
-	23: {unavailable, ""},            // Server is shutting down
-	24: {accepted, ""},               // Success, queue approaching capacity
-	25: {accepted, ""},               // Success, ack channel approaching capacity
-	26: {unavailable, ""},            // Queue at capacity
-	27: {unavailable, ""},            // Ack channel at capacity
+// codes are the codes of HEC, each with the one HTTP status that it comes with (Splunk,
+// "Troubleshoot HTTP Event Collector", possible error codes).
+var codes = map[int]struct {
+	status int
+	rule
+}{
+	0:  {200, rule{accepted, ""}},               // Success
+	1:  {403, rule{misconfigured, enableHint}},  // Token disabled
+	2:  {401, rule{misconfigured, tokenHint}},   // Token is required
+	3:  {401, rule{misconfigured, tokenHint}},   // Invalid authorization
+	4:  {403, rule{misconfigured, tokenHint}},   // Invalid token
+	5:  {400, rule{unavailable, ""}},            // No data: the body was cut on its way, since the sink sends none that is empty
+	6:  {400, rule{refused, ""}},                // Invalid data format
+	7:  {400, rule{misconfigured, ""}},          // Incorrect index; see indexHint
+	8:  {500, rule{unavailable, ""}},            // Internal server error
+	9:  {503, rule{unavailable, ""}},            // Server is busy
+	10: {400, rule{misconfigured, channelHint}}, // Data channel is missing
+	11: {400, rule{misconfigured, channelHint}}, // Invalid data channel
+	12: {400, rule{refused, ""}},                // Event field is required
+	13: {400, rule{refused, ""}},                // Event field cannot be blank
+	14: {400, rule{misconfigured, noAckHint}},   // ACK is disabled
+	15: {400, rule{refused, ""}},                // Error in handling indexed fields
+	16: {400, rule{misconfigured, tokenHint}},   // Query string authorization is not enabled
+	17: {200, rule{unavailable, strangeHint}},   // HEC is healthy, which answers another question
+	18: {503, rule{unavailable, ""}},            // HEC is unhealthy, queues are full
+	19: {503, rule{unavailable, ""}},            // HEC is unhealthy, ack service unavailable
+	20: {503, rule{unavailable, ""}},            // HEC is unhealthy, queues are full, ack service unavailable
+	21: {400, rule{misconfigured, tokenHint}},   // Invalid token
+	22: {400, rule{misconfigured, enableHint}},  // Token disabled
+	23: {503, rule{unavailable, ""}},            // Server is shutting down
+	24: {200, rule{accepted, ""}},               // Success, queue approaching capacity
+	25: {200, rule{accepted, ""}},               // Success, ack channel approaching capacity
+	26: {429, rule{unavailable, ""}},            // Queue at capacity
+	27: {429, rule{unavailable, ""}},            // Ack channel at capacity
 }
 
-// judge uses the code if there is a known one. A success counts only if the HTTP
-// status and the code agree: a proxy's page may have status 200 too.
+// judge uses the code of HEC, or else the status alone.
 func (a answer) judge() rule {
 	if a.Code != nil {
-		r, known := rules[*a.Code]
-		if known && (r.verdict != accepted || a.status == http.StatusOK) {
-			return r
-		}
+		return codes[*a.Code].rule
 	}
 	switch {
 	case a.status == http.StatusOK:
-		return rule{unavailable, "the server at url is not HTTP Event Collector, or a proxy changes its answers"}
+		return rule{unavailable, strangeHint}
 	case a.status == http.StatusRequestEntityTooLarge:
 		return rule{tooLarge, ""}
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
@@ -131,9 +133,8 @@ func (a answer) judge() rule {
 // token, or that asks to come again, says nothing.
 func (a answer) lacksAck() bool {
 	if a.Code != nil {
-		if r, known := rules[*a.Code]; known {
-			return *a.Code == 14 || *a.Code == 5 || r.verdict == refused || r.verdict == accepted
-		}
+		v := a.judge().verdict
+		return *a.Code == 14 || *a.Code == 5 || v == refused || v == accepted
 	}
 	switch a.status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -146,9 +147,8 @@ func (a answer) lacksAck() bool {
 // address nor token. Receivers other than Splunk have texts of their own.
 func (a answer) aboutData() bool {
 	if a.Code != nil {
-		if r, known := rules[*a.Code]; known {
-			return *a.Code == 5 || r.verdict == refused || r.verdict == accepted && a.status == http.StatusOK
-		}
+		v := a.judge().verdict
+		return *a.Code == 5 || v == refused || v == accepted
 	}
 	return a.excerpt != "HTML" && (a.status == http.StatusOK || a.status == http.StatusBadRequest)
 }
@@ -157,7 +157,7 @@ func (a answer) aboutData() bool {
 // one more if the server counts from one. ok is false if the answer has no valid
 // number.
 func (a answer) position(n int) (at int, ok bool) {
-	if a.Number == nil || *a.Number < 0 || *a.Number > n {
+	if a.Code == nil || a.Number == nil || *a.Number < 0 || *a.Number > n {
 		return 0, false
 	}
 	return *a.Number, true

@@ -11,7 +11,8 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 )
 
-// Every status and code of HEC, with the outcome of a Publish of one record.
+// Every status and code of HEC, and codes of gRPC's gateways, which have HEC's numbers with
+// other meanings and other statuses. With each the outcome of a Publish of one record.
 func TestAnswers(t *testing.T) {
 	const (
 		delivered   = "delivered"
@@ -57,8 +58,9 @@ func TestAnswers(t *testing.T) {
 		{code(400, 99), destination, "make sure that url is"},
 		{code(503, 99), retry, ""},
 		{code(200, 99), retry, "is not HTTP Event Collector"},
-		{code(200, 8), retry, ""},
-		{code(200, 4), destination, "make sure that token belongs to"},
+		{code(200, 8), retry, "is not HTTP Event Collector"},
+		{code(200, 4), retry, "is not HTTP Event Collector"},
+		{code(200, 17), retry, "is not HTTP Event Collector"},
 		{code(503, 0), retry, ""},
 		{code(400, 0), destination, "make sure that url is"},
 		{hectest.Answer{Status: 200, Raw: "{}"}, retry, "is not HTTP Event Collector"},
@@ -69,6 +71,15 @@ func TestAnswers(t *testing.T) {
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success","code":0.5}`}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 200, Raw: `{"text":"Success","code":0,"ackId":"7"}`}, retry, "is not HTTP Event Collector"},
 		{hectest.Answer{Status: 404, Raw: `{"message":"no such page","code":"not_found"}`}, destination, "make sure that url is"},
+		{hectest.Answer{Status: 500, Raw: `{"code":13,"message":"internal error","details":[]}`}, retry, ""},
+		{hectest.Answer{Status: 501, Raw: `{"code":12,"message":"Method Not Allowed","details":[]}`}, retry, ""},
+		{hectest.Answer{Status: 502, Raw: `{"code":15,"message":"data loss"}`}, retry, ""},
+		{hectest.Answer{Status: 503, Raw: `{"code":6,"message":"again"}`}, retry, ""},
+		{hectest.Answer{Status: 504, Raw: `{"code":4,"message":"deadline exceeded"}`}, retry, ""},
+		{hectest.Answer{Status: 429, Raw: `{"code":8,"message":"quota"}`}, retry, ""},
+		{hectest.Answer{Status: 401, Raw: `{"code":12,"message":"x"}`}, destination, "make sure that token belongs to"},
+		{hectest.Answer{Status: 403, Raw: `{"code":7,"message":"denied"}`}, destination, "make sure that token belongs to"},
+		{hectest.Answer{Status: 404, Raw: `{"code":5,"message":"Not Found","details":[]}`}, destination, "make sure that url is"},
 		{html(200), retry, "is not HTTP Event Collector"},
 		{html(301), destination, "redirects are not followed"},
 		{html(302), destination, "redirects are not followed"},
