@@ -73,7 +73,7 @@ func TestEchoedCredentialShowsNowhere(t *testing.T) {
 				return
 			}
 			text := form(header)
-			w.WriteHeader(http.StatusBadRequest)
+			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprintf(w, `{"message":"%s","text":"%[1]s","code":4}`, text)
 		}))
 		t.Cleanup(echo.Close)
