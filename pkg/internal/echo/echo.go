@@ -56,11 +56,12 @@ func (f *Filter) Sent(values ...string) {
 	}
 }
 
-// Request adds the secret in a request's Authorization, without the scheme or name
-// before it, and the password of the proxy that the environment sets for the request.
+// Request adds the secret in a request's Authorization, which is all that follows the
+// scheme, or in a header without a scheme the name, and the password of the proxy that the
+// environment sets for the request. A secret may have colons in it.
 func (f *Filter) Request(r *http.Request) {
 	credential := r.Header.Get("Authorization")
-	if at := strings.LastIndexAny(credential, " :"); at >= 0 {
+	if at := strings.IndexAny(credential, " :"); at >= 0 {
 		credential = credential[at+1:]
 	}
 	f.Sent(credential)

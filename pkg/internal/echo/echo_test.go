@@ -283,16 +283,24 @@ func TestOldSecretsAreRemembered(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	for _, header := range []string{"Bearer canary-secret/42", "id:canary-secret/42", "Splunk canary-secret/42", "canary-secret/42"} {
-		var f echo.Filter
-		r, err := http.NewRequest(http.MethodGet, "https://api.example.com", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", header)
-		f.Request(r)
-		if got, want := f.Text("got canary-secret/42"), "got [redacted]"; got != want {
-			t.Errorf("%s: got %q, want %q", header, got, want)
-		}
+		wantOnlySecret(t, header, "canary-secret/42")
+	}
+	for _, header := range []string{"Bearer canary:secret", "Splunk canary:secret", "id:canary:secret"} {
+		wantOnlySecret(t, header, "canary:secret")
+	}
+}
+
+func wantOnlySecret(t *testing.T, header, secret string) {
+	t.Helper()
+	var f echo.Filter
+	r, err := http.NewRequest(http.MethodGet, "https://api.example.com", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", header)
+	f.Request(r)
+	if got, want := f.Text("got "+secret+" in "+header), "got [redacted] in "+strings.ReplaceAll(header, secret, "[redacted]"); got != want {
+		t.Errorf("%s: got %q, want %q", header, got, want)
 	}
 }
 

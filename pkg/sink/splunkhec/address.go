@@ -23,7 +23,8 @@ const collector = "/services/collector"
 // The other paths are beside that of events.
 type addresses struct {
 	event, ack, health string
-	shown              string // in errors: without the parts of a path that only the vendor knows
+	shown              string   // in errors: without the parts of a path that only the vendor knows
+	hidden             []string // what shown leaves out
 }
 
 func addressesOf(text string) addresses {
@@ -34,10 +35,29 @@ func addressesOf(text string) addresses {
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")
 	if path == "" {
 		base := origin + collector
-		return addresses{base + "/event", base + "/ack", base + "/health", origin}
+		return addresses{base + "/event", base + "/ack", base + "/health", origin, nil}
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(path, "/1.0"), "/event")
-	return addresses{origin + path, origin + base + "/ack", origin + base + "/health", origin + shownPath(base)}
+	return addresses{origin + path, origin + base + "/ack", origin + base + "/health", origin + shownPath(base), hiddenParts(base)}
+}
+
+// credentialLength is the least length of a part of a path that may be a credential by
+// itself. Shorter parts, such as api and v1, are words that answers use too.
+const credentialLength = 8
+
+// hiddenParts returns what stands before the path of HEC, and each long part of it. A server
+// may repeat a path as it was sent or unescaped; package echo finds both.
+func hiddenParts(base string) (parts []string) {
+	before, err := url.PathUnescape(strings.TrimSuffix(base, collector))
+	if err != nil {
+		return []string{base}
+	}
+	for part := range strings.SplitSeq(before, "/") {
+		if len(part) >= credentialLength {
+			parts = append(parts, part)
+		}
+	}
+	return append(parts, before)
 }
 
 // shownPath leaves out what stands before the path of HEC, since it may be a credential.

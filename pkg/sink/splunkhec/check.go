@@ -46,7 +46,7 @@ func (h *hec) checkHealth(ctx context.Context) (string, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.at.health, nil)
 	if err != nil {
-		return "", h.wrap(err)
+		return "", h.unreachable(err)
 	}
 	a, err := h.do(r)
 	switch {

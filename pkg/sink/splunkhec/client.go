@@ -62,7 +62,7 @@ func (h *hec) post(ctx context.Context, channel, address string, body []byte, co
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, h.wrap(err)
+		return answer{}, h.unreachable(err)
 	}
 	token, err := h.settings.Token.Token()
 	if err != nil {
@@ -80,7 +80,8 @@ func (h *hec) post(ctx context.Context, channel, address string, body []byte, co
 }
 
 func (h *hec) do(r *http.Request) (answer, error) {
-	h.echo.Request(r)
+	h.echo.Sent(h.at.hidden...)
+	h.echo.Request(r) // after the path, so that no long path replaces the token in the filter
 	// Without a User-Agent Splunk falls back to HTTP/1.0 (forceHttp10 in inputs.conf),
 	// and each request needs a new connection.
 	r.Header.Set("User-Agent", "sluice")

@@ -2,6 +2,10 @@ package splunkhec_test
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -52,3 +56,45 @@ func TestTokenThatIsEchoed(t *testing.T) {
 		}
 	}
 }
+
+// A path may be a credential. No error, hint, dead letter's reason or line of the log shows
+// it: not where the receiver cannot be reached, nor where it repeats the path.
+func TestPathThatIsACredential(t *testing.T) {
+	const path, bearer = "/api/ingest/hec/CANARY-path%2B1", "CANA:RYTOKEN"
+	for _, tt := range []struct {
+		name   string
+		status int // 0: nobody answers
+		format string
+	}{
+		{"a page that repeats it", 404, `no route for %s and %s`},
+		{"JSON that repeats it", 404, `{"status":404,"error":"Not Found","path":%q,"header":%q}`},
+		{"an answer of HEC", 403, `{"text":"no route for %s, and %s","code":4}`},
+		{"a record that is refused", 400, `{"text":"bad %s %s","code":6}`},
+		{"a host that is unknown", 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			over := roundTripper(func(r *http.Request) (*http.Response, error) {
+				if tt.status == 0 {
+					return nil, &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}
+				}
+				body := fmt.Sprintf(tt.format, r.URL.Path, r.Header.Get("Authorization"))
+				return &http.Response{StatusCode: tt.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+			})
+			r := &rig{settings: defaults("https://siem.example.com" + path + "/v1/services/collector"), transport: over}
+			r.settings.Token, r.settings.AuthScheme = setting.NewSecret(bearer), "Bearer"
+			snk := r.open(t)
+			published := snk.Publish(t.Context(), batch(1))
+			_, checked := snk.(sink.Checker).Check(t.Context())
+			for _, err := range []error{published, checked} {
+				text := fmt.Sprint(err, failure.Hint(err), &r.log)
+				if strings.Contains(text, "CANA") || strings.Contains(text, "RYTOKEN") || published == nil {
+					t.Errorf("got %s", text)
+				}
+			}
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

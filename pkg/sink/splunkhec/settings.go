@@ -77,7 +77,7 @@ func (Settings) WithoutOriginal() {}
 // itself; the authority is that of caCertFile in server.conf.
 func (s *Settings) peer() setting.Peer {
 	p := setting.Peer{
-		Name: "server", Address: s.URL,
+		Name: "server", Address: addressesOf(s.URL).shown,
 		Plain:     "write http:// in url (and allow_http: true, since the token then crosses the network in clear text)",
 		Encrypted: "write https:// in url",
 		Authority: "the private authority of a new Splunk is $SPLUNK_HOME/etc/auth/cacert.pem there",
