@@ -32,7 +32,7 @@ func CheckURL(text, example string, allowHTTP bool) error {
 	if err != nil {
 		return fmt.Errorf("is not a scheme and a host; write an address such as %s", example)
 	}
-	host := u.Scheme + "://" + u.Host
+	host := Origin(u)
 	switch {
 	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("has more than a scheme and a host; write %s", host)
@@ -41,6 +41,10 @@ func CheckURL(text, example string, allowHTTP bool) error {
 	}
 	return nil
 }
+
+// Origin returns scheme, host and port of a URL, in the form of a URL: the zone of an IPv6
+// address is escaped (RFC 6874, section 2).
+func Origin(u *url.URL) string { return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() }
 
 // checkHost checks the scheme, the host and the port of a URL. A parser of URLs does not
 // say what is wrong with them.
@@ -56,7 +60,7 @@ func checkHost(text string) error {
 		return errors.New("is empty")
 	case !found:
 		return errors.New("has no scheme")
-	case scheme != "https" && scheme != "http":
+	case !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http"): // RFC 3986, section 3.1
 		return errors.New("has a scheme other than https://")
 	case err != nil:
 		return err

@@ -20,6 +20,11 @@ func TestCheckURL(t *testing.T) {
 	}{
 		{"https://api.example.com", false, ""},
 		{"https://api.example.com:8088/", false, ""},
+		{"HTTPS://api.example.com", false, ""},
+		{"HTTP://localhost", false, ""},
+		{"HTTP://api.example.com", false, "clear text"},
+		{"https://[fe80::1%25eth0]:8088", false, ""},
+		{"https://[fe80::1%25eth0]:8088/secret", false, "write https://[fe80::1%25eth0]:8088"},
 		{"http://127.0.0.1:8088", false, ""},
 		{"http://[::1]:8088", false, ""},
 		{"http://localhost", false, ""},

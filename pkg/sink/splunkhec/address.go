@@ -32,7 +32,7 @@ func addressesOf(text string) addresses {
 	if err != nil {
 		return addresses{event: text, shown: "url"} // Validate refuses it.
 	}
-	origin, path := u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")
+	origin, path := httpclient.Origin(u), strings.TrimRight(u.EscapedPath(), "/")
 	if path == "" {
 		base := origin + collector
 		return addresses{base + "/event", base + "/ack", base + "/health", origin, nil}
@@ -86,5 +86,5 @@ func checkURL(text string, allowHTTP bool) error {
 			return errors.New("is not where events go; write an address that ends in " + collector + " or " + collector + "/event: the raw endpoint has no fields for an event's id")
 		}
 	}
-	return httpclient.CheckURL(u.Scheme+"://"+u.Host, exampleURL, allowHTTP)
+	return httpclient.CheckURL(httpclient.Origin(u), exampleURL, allowHTTP)
 }

@@ -23,6 +23,8 @@ func TestSettings(t *testing.T) {
 		{"plain http to this machine", func(s *splunkhec.Settings) { s.URL = "http://127.0.0.1:8088" }, nil},
 		{"plain http to this machine by name", func(s *splunkhec.Settings) { s.URL = "http://localhost:8088" }, nil},
 		{"plain http elsewhere, allowed", func(s *splunkhec.Settings) { s.URL, s.AllowHTTP = "http://splunk:8088", true }, nil},
+		{"a scheme in capitals", func(s *splunkhec.Settings) { s.URL = "HTTPS://splunk:8088" }, nil},
+		{"the zone of an address", func(s *splunkhec.Settings) { s.URL = "https://[fe80::1%25eth0]:8088/services/collector" }, nil},
 		{"the least", func(s *splunkhec.Settings) {
 			s.AckTimeout, s.MaxRequestBytes, s.MaxRequestEvents = setting.Duration(180e9), 64<<10, 1
 		}, nil},

@@ -94,6 +94,7 @@ func parseAddress(text string) (Address, error) {
 		return Address{}, errors.New(why + "; write an address such as tls://siem.example.com:6514")
 	}
 	scheme, rest, found := strings.Cut(text, "://")
+	scheme = strings.ToLower(scheme) // RFC 3986, section 3.1
 	host, port, err := hostport.Split(rest)
 	switch {
 	case text == "":
@@ -111,5 +112,15 @@ func parseAddress(text string) (Address, error) {
 	case port == "" || port == "0":
 		return bad("has no port")
 	}
-	return Address{Scheme: scheme, Host: net.JoinHostPort(host, port)}, nil
+	return Address{Scheme: scheme, Host: net.JoinHostPort(withZone(host), port)}, nil
+}
+
+// withZone decodes the percent sign before the zone of an IPv6 address, which a URI writes as
+// %25 (RFC 6874, section 2).
+func withZone(host string) string {
+	ip, zone, found := strings.Cut(host, "%25")
+	if !found || zone == "" {
+		return host
+	}
+	return ip + "%" + zone
 }

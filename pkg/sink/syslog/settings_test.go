@@ -74,6 +74,11 @@ func TestAddresses(t *testing.T) {
 		"udp://10.0.0.1:514":            "udp://10.0.0.1:514",
 		"relp+tls://[2001:db8::1]:2514": "relp+tls://[2001:db8::1]:2514",
 		" relp://a:1 ,relp://b:2":       "relp://a:1, relp://b:2",
+		"TLS://siem:6514":               "tls://siem:6514",
+		"RELP+tls://siem:6514":          "relp+tls://siem:6514",
+		"tcp://[fe80::1%25eth0]:514":    "tcp://[fe80::1%eth0]:514", // RFC 6874, section 2
+		"tcp://[fe80::1%eth0]:514":      "tcp://[fe80::1%eth0]:514",
+		"tcp://[fe80::1%25]:514":        "tcp://[fe80::1%25]:514", // the interface 25
 		"":                              "is empty",
 		"siem:6514":                     "has no scheme: it is one of udp://",
 		"http://siem:80":                "has an unknown scheme: the known ones are udp://, tcp://, tls://, relp://, relp+tls://",

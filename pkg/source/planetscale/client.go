@@ -40,7 +40,7 @@ func newClient(s *Settings, u *url.URL, transport http.RoundTripper) *client {
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		endpoint: u.Scheme + "://" + u.Host + "/v1/organizations/" + url.PathEscape(s.Organization) + "/audit-log",
+		endpoint: httpclient.Origin(u) + "/v1/organizations/" + url.PathEscape(s.Organization) + "/audit-log",
 		settings: s, mostHeld: maxBody, mostBytes: maxOversized,
 	}
 }
