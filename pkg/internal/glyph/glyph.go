@@ -21,12 +21,13 @@ var look = map[rune]string{
 	'\ufeff': "a byte order mark",
 	'\u200b': "a zero-width space", '\u2060': "a zero-width space",
 	'\u200c': "a zero-width joiner", '\u200d': "a zero-width joiner",
-	'–': "a typographic dash", '—': "a typographic dash", '−': "a typographic minus",
+	'\u00ad': "a soft hyphen",
+	'–':      "a typographic dash", '—': "a typographic dash", '−': "a typographic minus",
 	'：': "a full-width colon", '＝': "a full-width equals sign", '，': "a full-width comma",
 }
 
 // Name returns what to call a character, with its code point; empty for one that shows
-// what it is.
+// what it is. Every Unseen character has a name.
 func Name(r rune) string {
 	name, known := look[r]
 	switch {
@@ -43,6 +44,8 @@ func Name(r rune) string {
 		name = "a mark of direction"
 	case r != ' ' && unicode.IsSpace(r):
 		name = "an unusual space"
+	case Unseen(r):
+		name = "an invisible character"
 	default:
 		return ""
 	}

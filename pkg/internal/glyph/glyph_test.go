@@ -2,6 +2,7 @@ package glyph_test
 
 import (
 	"testing"
+	"unicode"
 
 	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
@@ -20,10 +21,22 @@ func TestIn(t *testing.T) {
 		{"a：b", "a full-width colon (U+FF1A)"},
 		{"a\x1bb", "a control character (U+001B)"},
 		{"a\u202eb", "a mark of direction (U+202E)"},
+		{"a\u00adb", "a soft hyphen (U+00AD)"},
+		{"a\u2061b", "an invisible character (U+2061)"},
+		{"a\ue000b", "an invisible character (U+E000)"},
+		{"a\U000e0041b", "an invisible character (U+E0041)"},
 		{"a\u2009b", "an unusual space (U+2009)"},
 	} {
 		if got := glyph.In(tt.text); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestEveryUnseenCharacterHasAName(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if glyph.Unseen(r) && glyph.Name(r) == "" {
+			t.Fatalf("got no name for %U", r)
 		}
 	}
 }
