@@ -35,20 +35,24 @@ var DefaultTopic = TopicSettings{
 	DeadLetters: "sluice.dead-letters", Group: "sluice",
 }
 
-// Validate reports names that Kafka does not take. A group may have any name.
+// Validate reports names that Kafka does not take. A group and a transactional id may be
+// any text, and the keys of positions have the namespace in them.
 func (s *TopicSettings) Validate() []error {
 	const missing = "write a name, or remove the key"
+	absent := errors.New("missing; " + missing)
 	var errs []error
 	check := func(key string, err error) {
 		if err != nil {
 			errs = append(errs, setting.Invalid(key, err))
 		}
 	}
-	check("namespace", kafkaclient.CheckName(s.Namespace, missing))
 	check("positions_topic", kafkaclient.CheckName(s.Positions, missing))
 	check("dead_letters_topic", kafkaclient.CheckName(s.DeadLetters, missing))
+	if s.Namespace == "" {
+		check("namespace", absent)
+	}
 	if s.Group == "" {
-		check("group", errors.New("missing; "+missing))
+		check("group", absent)
 	}
 	return errs
 }

@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,19 @@ func newTopic(t *testing.T, brokers []string, confirm func(context.Context) erro
 	topic := checkpoint.NewTopic(s, func(string) func(context.Context) error { return confirm }, zerolog.Nop())
 	t.Cleanup(topic.Close)
 	return topic
+}
+
+// Whoever has positions under a namespace must be able to keep it.
+func TestNamespaceIsAnyText(t *testing.T) {
+	s := checkpoint.DefaultTopic
+	s.Cluster.Brokers, s.Namespace = []string{"kafka:9092"}, "prod/eu Ä"
+	if errs := s.Validate(); len(errs) > 0 {
+		t.Errorf("got %v", errs)
+	}
+	s.Namespace = ""
+	if errs := s.Validate(); len(errs) != 1 || !strings.HasPrefix(errs[0].Error(), "namespace: missing; ") {
+		t.Errorf("got %v without a namespace", errs)
+	}
 }
 
 func startCluster(t *testing.T) []string {

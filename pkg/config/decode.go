@@ -54,7 +54,7 @@ func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
 	case *deferred:
 		target.node = n
 	case *setting.Secret:
-		d.decodeSecret(path, n, target, false)
+		d.decodeSecret(path, n, target, "")
 	case *time.Duration:
 		d.decodeText(path, n, (*setting.Duration)(target))
 	case encoding.TextUnmarshaler:
@@ -118,8 +118,12 @@ func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 		}
 		secrets[secret] = p.key
 		*secret = unreadable
-		if d.plain(p.path, p.value) {
-			d.decodeSecret(p.path, p.value, secret, s.file)
+		switch {
+		case !d.plain(p.path, p.value):
+		case s.file:
+			d.decodeSecretFile(p.path, p.value, secret)
+		default:
+			d.decodeSecret(p.path, p.value, secret, p.key+"_file")
 		}
 	}
 }
@@ -136,30 +140,39 @@ func secretIn(s slot) (*setting.Secret, bool) {
 // missing, too.
 var unreadable = setting.NewSecret("")
 
-// decodeSecret never shows the value in a problem.
-func (d *decoder) decodeSecret(path string, n ast.Node, secret *setting.Secret, file bool) {
-	s, ok := d.scalarCut(path, n, lineEnds)
-	if !ok || !d.isText(path, n, s.text) {
-		return
+// decodeSecret never shows the value in a problem. fileKey is the key for the path of a
+// file with the secret; "" if there is none.
+func (d *decoder) decodeSecret(path string, n ast.Node, secret *setting.Secret, fileKey string) {
+	s, ok := d.scalarAs(asSecret(fileKey), path, n)
+	if ok && d.isNoSwitch(path, n) {
+		*secret = setting.NewSecret(s.text)
+		d.readable(path, n, *secret, "write the secret itself")
 	}
-	text, hint := s.text, "write the secret itself"
+}
+
+func (d *decoder) decodeSecretFile(path string, n ast.Node, secret *setting.Secret) {
+	s, ok := d.scalarAs(asPath, path, n)
 	switch {
-	case !file:
-		*secret = setting.NewSecret(text)
-	case text == "":
+	case !ok || !d.isNoSwitch(path, n) || !d.isBare(path, n, s.text):
+	case s.text == "":
 		d.report.blame(at(n), path, "is empty; write the path of a file")
-		return
 	default:
-		*secret = setting.SecretFile(text)
-		hint = "write the path of a file that holds the secret"
+		*secret = setting.SecretFile(s.text)
+		d.readable(path, n, *secret, "write the path of a file that holds the secret")
 	}
-	if _, err := secret.Value(); err != nil {
-		problem := withoutQuotations(err)
-		if !strings.Contains(problem, "; ") {
-			problem += "; " + hint
-		}
-		d.report.blame(at(n), path, "%s", problem)
+}
+
+// readable reports why a secret has no value.
+func (d *decoder) readable(path string, n ast.Node, secret setting.Secret, hint string) {
+	_, err := secret.Value()
+	if err == nil {
+		return
 	}
+	problem := withoutQuotations(err)
+	if !strings.Contains(problem, "; ") {
+		problem += "; " + hint
+	}
+	d.report.blame(at(n), path, "%s", problem)
 }
 
 func (d *decoder) decodeText(path string, n ast.Node, target encoding.TextUnmarshaler) {

@@ -20,15 +20,23 @@ var (
 	template = regexp.MustCompile(`^\s*(?:\{\{.*\}\}|%[A-Z_][A-Z0-9_]*%|<%.*%>)\s*$`)
 )
 
+// eventHubs is the user name of every client that logs in to Azure Event Hubs with a
+// connection string (Azure/azure-event-hubs-for-kafka, README, "Update your Kafka client
+// configuration"). It is no secret.
+const eventHubs = "$ConnectionString"
+
 // expand replaces the variables in a value once. It returns an error for each that has
-// no value, and for what stands for a variable elsewhere. Any other dollar sign before
-// anything but another or a brace stays as it is.
-func expand(text string, env func(string) (string, bool)) (string, []error) {
-	if whole.MatchString(text) {
+// no value, and for what stands for a variable elsewhere; meant is how to write what only
+// looks like the place of a value in a template. Any other dollar sign before anything but
+// another or a brace stays as it is.
+func expand(text, meant string, env func(string) (string, bool)) (string, []error) {
+	switch {
+	case text == eventHubs:
+		return "", []error{errors.New("is a variable without braces; write $" + eventHubs + " if a dollar sign is meant, as in the user name for Azure Event Hubs, or ${ConnectionString} for the variable")}
+	case whole.MatchString(text):
 		return "", []error{errors.New("is a variable without braces; " + reference)}
-	}
-	if template.MatchString(text) {
-		return "", []error{errors.New("is the place of a value in a template; " + reference)}
+	case template.MatchString(text):
+		return "", []error{errors.New("is the place of a value in a template; " + meant)}
 	}
 	var out strings.Builder
 	var errs []error
@@ -86,7 +94,7 @@ func lookup(inner string, env func(string) (string, bool)) (string, error) {
 	name, otherwise, hasDefault := strings.Cut(inner, ":-")
 	switch {
 	case hasDefault && (strings.Contains(otherwise, "${") || hasBare(otherwise)):
-		return "", errors.New("the default of a variable holds a variable, which is not supported; write plain text as the default")
+		return "", errors.New("the default of a variable holds a variable, which is not supported; write plain text as the default, and $$ for a dollar sign")
 	case variable.MatchString(strings.TrimSpace(name)) && name != strings.TrimSpace(name):
 		return "", errors.New("${…} has blanks around its name; remove them")
 	case !variable.MatchString(name):

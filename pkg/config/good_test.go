@@ -182,6 +182,7 @@ func TestVariables(t *testing.T) {
 		{"a dollar alone", "pa$word$", "pa$word$"},
 		{"a dollar before other signs", "'^a$|$1$2a$x'", "^a$|$1$2a$x"},
 		{"an escaped name", "$$TOKEN and $$(x)", "$TOKEN and $(x)"},
+		{"the user name for Azure Event Hubs", `"$$ConnectionString"`, "$ConnectionString"},
 		{"an escaped dollar in a default", "${NONE:-$$A}", "$A"},
 		{"words of YAML are text", "${NULL}", "null"},
 		{"others too", "${TRUE}", "true"},
@@ -193,6 +194,22 @@ func TestVariables(t *testing.T) {
 			got := parse(t, text, vars).Sources[0].Settings.(*logSettings).Organization
 			want(t, c.want, got)
 		})
+	}
+}
+
+// TestSecretsHoldAnyText has secrets that would be mistakes elsewhere: an author cannot write
+// them in another way.
+func TestSecretsHoldAnyText(t *testing.T) {
+	vars := map[string]string{"QUOTES": `"p"`, "PLACE": "{{p}}", "DOLLAR": "$P", "HIDDEN": "p\u200bw\u00a0"}
+	for yaml, secret := range map[string]string{
+		`"\"p\""`: `"p"`, `"'p'"`: "'p'", `"${QUOTES}"`: `"p"`, `"p\u00adw"`: "p\u00adw", `"p\u200d\ufeffw"`: "p\u200d\ufeffw", `"p\ue000"`: "p\ue000",
+		`"p\u00a0"`: "p\u00a0", `"«p»"`: "«p»", `"${HIDDEN}"`: vars["HIDDEN"], `"${PLACE}"`: "{{p}}", `"${DOLLAR}"`: "$P",
+		`"$$ABC"`: "$ABC", `"x$$(y)"`: "x$(y)", `"x{{p}}"`: "x{{p}}", `"%P%x"`: "%P%x", `"<%p%>x"`: "<%p%>x", `"${NONE:-x$$Y}"`: "x$Y",
+	} {
+		got := parse(t, strings.Replace(least, "service_token: t", "service_token: "+yaml, 1), vars).Sources[0].Settings.(*logSettings)
+		if value, err := got.Token.Value(); value != secret || err != nil {
+			t.Errorf("%s: got %q and %v, want %q", yaml, value, err, secret)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"math"
 	"reflect"
@@ -26,16 +25,38 @@ type scalar struct {
 // lineEnds may end a secret: a variable often holds what was in a file.
 const lineEnds = "\r\n"
 
-// scalar reads a node that should be a single value.
-func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) { return d.scalarCut(path, n, "") }
+// reading says how to read a value.
+type reading struct {
+	ends  string                               // characters to cut from its end
+	meant string                               // what to do if it is no place of a value in a template
+	flaw  func(n ast.Node, text string) string // what is wrong with it; empty if nothing is
+}
 
-// scalarCut also cuts these characters from the end of the value.
-func (d *decoder) scalarCut(path string, n ast.Node, ends string) (scalar, bool) {
+// A variable may hold any text.
+const inVariable = "write ${NAME}, and put the text in that variable if it is meant as it stands"
+
+var (
+	asText = reading{meant: inVariable, flaw: flawOf}
+	asPath = reading{ends: lineEnds, meant: inVariable, flaw: flawOf}
+)
+
+// asSecret reads a secret that fileKey may set, too; "" if no key does.
+func asSecret(fileKey string) reading {
+	r := reading{ends: lineEnds, meant: inVariable, flaw: flawOfSecret}
+	if fileKey != "" {
+		r.meant = "write ${NAME}, or put the secret in a file and its path in " + fileKey + " if it is meant as it stands"
+	}
+	return r
+}
+
+// scalar reads a node that should be a single value.
+func (d *decoder) scalar(path string, n ast.Node) (scalar, bool) { return d.scalarAs(asText, path, n) }
+
+func (d *decoder) scalarAs(how reading, path string, n ast.Node) (scalar, bool) {
 	var s scalar
 	switch n := n.(type) {
 	case *ast.StringNode:
-		quoted := n.Token.Type == token.SingleQuoteType || n.Token.Type == token.DoubleQuoteType
-		s = scalar{n.Value, quoted}
+		s = scalar{n.Value, inQuotes(n)}
 	case *ast.LiteralNode:
 		s = scalar{n.Value.Value, true}
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
@@ -47,18 +68,22 @@ func (d *decoder) scalarCut(path string, n ast.Node, ends string) (scalar, bool)
 		d.report.blame(at(n), path, "%s", wantsValue(n))
 		return s, false
 	}
-	text, errs := expand(s.text, d.env)
+	text, errs := expand(s.text, how.meant, d.env)
 	for _, err := range errs {
 		d.report.blame(at(n), path, "%v", err)
 	}
-	text = strings.TrimRight(text, ends)
+	text = strings.TrimRight(text, how.ends)
 	// Braces require that a variable is in quotes. Its value is what counts.
 	s.text, s.quoted = text, s.quoted && !strings.Contains(s.text, "${")
-	flaw := flawOf(n, text)
+	flaw := how.flaw(n, text)
 	if flaw != "" && len(errs) == 0 {
 		d.report.blame(at(n), path, "%s", flaw)
 	}
 	return s, len(errs) == 0 && flaw == ""
+}
+
+func inQuotes(n *ast.StringNode) bool {
+	return n.Token.Type == token.SingleQuoteType || n.Token.Type == token.DoubleQuoteType
 }
 
 // wantsValue says what to write in place of a list or of keys and values.
@@ -74,22 +99,53 @@ func wantsValue(n ast.Node) string {
 func flawOf(n ast.Node, text string) string {
 	first, _ := utf8.DecodeRuneInString(text)
 	last, _ := utf8.DecodeLastRuneInString(text)
-	node, isString := n.(*ast.StringNode)
+	_, isString := n.(*ast.StringNode)
 	hidden := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && isHidden(r) })
 	switch {
 	case text == "":
 		return ""
-	case isString && strings.Contains(strings.TrimSpace(node.Token.Origin), "\t") && !strings.Contains(text, "\t"):
-		return "has a tab in it, which YAML leaves out; write blanks, or the text in quotes"
+	case losesTab(n, text):
+		return tabLost
 	case strings.ContainsRune(glyph.Quotes, first):
-		return "begins with " + glyph.Name(first) + "; write \" or ' around a text"
+		return "begins with " + glyph.Name(first) + plainQuotes
 	case hidden >= 0:
 		r, _ := utf8.DecodeRuneInString(text[hidden:])
 		return "has " + glyph.Name(r) + " in it; remove it"
-	case isString && (glyph.Unseen(first) || glyph.Unseen(last)):
-		return "begins or ends with " + cmp.Or(glyph.Name(first), glyph.Name(last)) + "; remove it"
+	case isString && glyph.Unseen(first):
+		return "begins or ends with " + glyph.Name(first) + "; remove it"
+	case isString && glyph.Unseen(last):
+		return "begins or ends with " + glyph.Name(last) + "; remove it"
 	}
 	return ""
+}
+
+// flawOfSecret says what YAML makes of a secret that its author hardly means. Any character
+// may belong to a secret, also one that is not seen; setting.Secret refuses those that
+// cannot be in a token.
+func flawOfSecret(n ast.Node, text string) string {
+	node, isString := n.(*ast.StringNode)
+	if !isString {
+		return ""
+	}
+	first, _ := utf8.DecodeRuneInString(node.Value)
+	switch {
+	case losesTab(n, text):
+		return tabLost
+	case !inQuotes(node) && strings.ContainsRune(glyph.Quotes, first):
+		return "begins with " + glyph.Name(first) + plainQuotes
+	}
+	return ""
+}
+
+const (
+	tabLost     = "has a tab in it, which YAML leaves out; write blanks, or the text in quotes"
+	plainQuotes = "; write \" or ' around a text"
+)
+
+// losesTab reports whether YAML leaves out a tab of a text.
+func losesTab(n ast.Node, text string) bool {
+	node, isString := n.(*ast.StringNode)
+	return isString && strings.Contains(strings.TrimSpace(node.Token.Origin), "\t") && !strings.Contains(text, "\t")
 }
 
 // isHidden reports whether a character leaves no trace where it is printed.
@@ -109,15 +165,20 @@ func (d *decoder) text(path string, n ast.Node) (string, bool) {
 		d.report.blame(at(n), path, "begins with ~, which only a shell replaces; write ${HOME} or the whole path")
 		return "", false
 	}
-	return s.text, ok && d.isText(path, n, s.text)
+	return s.text, ok && d.isNoSwitch(path, n) && d.isBare(path, n, s.text)
 }
 
-// isText refuses true and false, and a text that holds its own quotes.
-func (d *decoder) isText(path string, n ast.Node, text string) bool {
-	if _, isBool := n.(*ast.BoolNode); isBool {
+// isNoSwitch refuses true and false.
+func (d *decoder) isNoSwitch(path string, n ast.Node) bool {
+	_, isBool := n.(*ast.BoolNode)
+	if isBool {
 		d.report.blame(at(n), path, "is true or false; write text, in quotes if you mean the word")
-		return false
 	}
+	return !isBool
+}
+
+// isBare refuses a text that holds its own quotes.
+func (d *decoder) isBare(path string, n ast.Node, text string) bool {
 	if last := len(text) - 1; last > 0 && text[0] == text[last] && strings.ContainsRune(`"'`, rune(text[0])) {
 		d.report.blame(at(n), path, "is in quotes twice; write one pair of quotes, and none in a variable")
 		return false

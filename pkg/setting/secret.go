@@ -87,8 +87,10 @@ func plausible(what, value string) error {
 		return errors.New(what + "is empty")
 	case text == "null":
 		return errors.New(what + "holds the text null, not a secret")
+	case strings.HasPrefix(value, "\ufeff") && what != "":
+		return errors.New(what + "begins with a byte order mark; remove it")
 	case strings.HasPrefix(value, "\ufeff"):
-		return errors.New(what + "begins with a byte order mark; save it as UTF-8 without one")
+		return errors.New("begins with a byte order mark; save it as UTF-8 without one")
 	case strings.HasPrefix(value, "\xff\xfe") || strings.HasPrefix(value, "\xfe\xff"):
 		return errors.New(what + "is in UTF-16; save it as UTF-8")
 	}
@@ -97,8 +99,9 @@ func plausible(what, value string) error {
 
 // CheckToken returns an error for a secret that cannot be a token: one with a blank, a line
 // end, or a character that is not ASCII. Headers of HTTP and OAuth carry nothing else (RFC
-// 6750, section 2.1). Validate of settings calls it. It returns nil for a secret without a
-// Value, which is reported when settings are decoded.
+// 6750, section 2.1). A token that is not in a file may not be in quotes either: they often
+// come along from an environment file. Validate of settings calls it. It returns nil for a
+// secret without a Value, which is reported when settings are decoded.
 func (s Secret) CheckToken() error {
 	value, err := s.Value()
 	if err != nil {
@@ -120,7 +123,10 @@ func (s Secret) Token() (string, error) {
 func (s Secret) checkToken(value string) error {
 	var err error
 	odd := strings.IndexFunc(value, func(r rune) bool { return r <= ' ' || r > '~' })
+	inFile := s.reveal().path != ""
 	switch {
+	case !inFile && inQuotes(value):
+		err = errors.New("is in quotes twice; write one pair of quotes and none in a variable, or put a token that has quotes in a file")
 	case odd >= 0 && value[odd] == ' ':
 		err = errors.New("has a blank in it; write the token alone, without Bearer or the like before it")
 	case odd >= 0 && value[odd] < ' ':
@@ -134,6 +140,11 @@ func (s Secret) checkToken(value string) error {
 		return &fs.PathError{Op: "read", Path: c.path, Err: err}
 	}
 	return err
+}
+
+func inQuotes(value string) bool {
+	last := len(value) - 1
+	return last > 0 && value[0] == value[last] && (value[0] == '"' || value[0] == '\'')
 }
 
 // Equal reports whether both secrets are configured alike: with the same value, or

@@ -154,6 +154,8 @@ func TestCheckToken(t *testing.T) {
 	if err := os.WriteFile(path, []byte("to\nken\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	quoted := filepath.Join(t.TempDir(), "quoted")
+	write(t, quoted, []byte(`"abc"`))
 	for _, c := range []struct {
 		secret setting.Secret
 		want   string // in the error; empty: none
@@ -162,6 +164,10 @@ func TestCheckToken(t *testing.T) {
 		{setting.Secret{}, ""},
 		{setting.NewSecret("null"), ""}, // Value reports it.
 		{setting.NewSecret("Bearer abc"), "has a blank in it; write the token alone, without Bearer"},
+		{setting.NewSecret(`"abc"`), "is in quotes twice; "},
+		{setting.NewSecret("'abc'\n"), "is in quotes twice; "},
+		{setting.NewSecret("'a"), ""},
+		{setting.SecretFile(quoted), ""},
 		{setting.NewSecret("abc "), "has a blank in it; "},
 		{setting.NewSecret("a\tbc"), "has a line end or a control character in it; "},
 		{setting.NewSecret("abc\u00a0"), "has a character that is not ASCII"},
