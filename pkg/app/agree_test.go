@@ -41,6 +41,9 @@ func TestCheckAndRunAgree(t *testing.T) {
 			failed: []string{"dead letters: DIR/file/letters: stat DIR/file/letters: not a directory"}},
 		"a directory whose lock is a link": {change: map[string]string{"state": "linked"},
 			failed: []string{"state directory: DIR/linked: open DIR/linked/lock: too many levels of symbolic links"}},
+		"a directory whose lock is a directory": {change: map[string]string{"state": "odd", "letters": "odd"},
+			failed: []string{"state directory: DIR/odd: open DIR/odd/lock: is a directory\nhint: move DIR/odd/lock away", "dead letters: DIR/odd: open DIR/odd/lock: is a directory\nhint: move DIR/odd/lock away"}},
+		"a directory that is named as a half-written file": {change: map[string]string{"state": "half"}},
 		"an address that is taken": {change: map[string]string{"admin": taken.Addr().String()},
 			failed: []string{"admin.listen: listen tcp " + taken.Addr().String() + ": bind: address already in use"}},
 		"an address of another machine": {change: map[string]string{"admin": "192.0.2.1:9876"}, // RFC 5737
@@ -119,7 +122,7 @@ dead_letters: {dir: %s}
 admin: {listen: "%s"}
 `, at("type", "quiet"), at("publish", "1m"), path("state", "state"), path("letters", filepath.Join(at("state", "state"), "dead-letters")), at("admin", "127.0.0.1:0"))
 	for name, text := range map[string]string{
-		"sluice.yaml": text, "file": "", "loose/notes": "", "linked/notes": "",
+		"sluice.yaml": text, "file": "", "loose/notes": "", "linked/notes": "", "odd/lock/notes": "", "half/acme+sink.json.12.tmp/notes": "",
 		"used/acme+former.json": "{", "used/dead-letters/acme+former.ndjson": "{}\n",
 	} {
 		err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700)

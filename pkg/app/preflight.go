@@ -38,7 +38,7 @@ func preflight(ctx context.Context, cfg *config.Config) []finding {
 		list = append(list, formerInFiles(cfg)...)
 		list = append(list, lettersOfFormer(cfg)...)
 	}
-	return append(list, adminListen(cfg, runs))
+	return append(list, adminListen(ctx, cfg, runs))
 }
 
 // sourceFiles describes the files that sources names.
@@ -120,16 +120,15 @@ func directory(about, key, dir string, missing bool, loose string, err error) []
 }
 
 // adminListen finds out whether the admin server could listen.
-func adminListen(cfg *config.Config, runs func() bool) finding {
-	listener, err := net.Listen("tcp", cfg.Admin.Listen)
-	if err != nil {
+func adminListen(ctx context.Context, cfg *config.Config, runs func() bool) finding {
+	if err := tryBind(ctx, cfg.Admin.Listen); err != nil {
 		f := found("admin.listen", "", listenError{err})
 		if errors.Is(err, syscall.EADDRINUSE) && runs() {
 			f.mark, f.hint = note, "a sluice that runs these lanes listens there: stop it before you start another one, or write another host:port under admin.listen"
 		}
 		return f
 	}
-	return found("admin.listen", cfg.Admin.Listen, listener.Close())
+	return found("admin.listen", cfg.Admin.Listen, nil)
 }
 
 // alreadyRuns reports whether a sluice runs one of the lanes. It answers at admin.listen, or

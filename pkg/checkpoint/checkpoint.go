@@ -61,7 +61,8 @@ type Dir struct {
 
 // Open locks dir, and creates it with mode 0700 if it is missing. While another process
 // holds it, the error is ErrInUse and names that process; a lock ends with its process,
-// however it dies. Open removes half-written files of dead processes.
+// however it dies. Open removes half-written files of dead processes,
+// and nothing else that has their names.
 func Open(dir string) (*Dir, error) { return open(dir, osDisk{}) }
 
 func open(dir string, disk disk) (*Dir, error) {
@@ -98,7 +99,7 @@ func (d *Dir) removeLeftovers() error {
 		return err
 	}
 	for _, f := range files {
-		if !leftover.MatchString(f.Name()) {
+		if !leftover.MatchString(f.Name()) || !f.Type().IsRegular() {
 			continue
 		}
 		if err := os.Remove(filepath.Join(d.path, f.Name())); err != nil {

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
@@ -29,7 +26,7 @@ type holder struct {
 // hold locks dir and writes this process into the lock file.
 func hold(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
-	f, err := statedir.TryLock(path)
+	f, err := statedir.LockForGood(path)
 	if errors.Is(err, statedir.ErrLocked) {
 		return nil, inUse(dir, path)
 	}
@@ -58,16 +55,7 @@ func probeHolder(dir string) error {
 }
 
 func isHeld(path string) (bool, error) {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, err
-	case info.Mode()&fs.ModeSymlink != 0:
-		return false, &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
-	}
-	if err := statedir.Access(path, unix.R_OK|unix.W_OK); err != nil {
+	if err := statedir.ProbeLock(path); err != nil {
 		return false, err
 	}
 	if _, signed := readHolder(path); !signed {

@@ -10,6 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
@@ -187,4 +191,31 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A process that was killed leaves a signed lock. Another process that asks whether it is
+// held takes it for a moment, and that must not refuse a start.
+func TestAQuestionRefusesNoStart(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "lock")
+	if err := os.WriteFile(path, []byte(`{"pid":99999,"host":"dead","since":"2026-11-30T00:00:00Z"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		asking, err := os.Open(path)
+		if err == nil {
+			err = unix.Flock(int(asking.Fd()), unix.LOCK_SH)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(100*time.Millisecond, func() { asking.Close() })
+		d, err := checkpoint.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -93,6 +93,9 @@ func try(dir string) error {
 // returns an error if no letter could be kept there.
 func Probe(dir string) (missing bool, warning string, err error) {
 	missing, warning, err = statedir.Probe(dir)
+	if err == nil {
+		err = statedir.ProbeLock(filepath.Join(dir, lockName))
+	}
 	if err != nil {
 		err = fail("open dead letters", dir, err)
 	}

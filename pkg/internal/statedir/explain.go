@@ -65,6 +65,8 @@ func refused(err error, path string) string {
 		return denied(err, path)
 	case errors.Is(err, unix.ENAMETOOLONG):
 		return "shorten the path, or the names of source and sink"
+	case errors.Is(err, unix.EISDIR), errors.Is(err, errNotFile):
+		return fmt.Sprintf("move %s away: sluice keeps a file of that name", culprit(err, path))
 	case errors.Is(err, errNotDirectory), errors.Is(err, unix.ENOTDIR):
 		return fmt.Sprintf("name a directory in place of a file, or move the file on the path %s away", path)
 	}

@@ -35,6 +35,7 @@ func TestExplain(t *testing.T) {
 		{op("remove", syscall.EPERM), uid + ", which runs sluice, owns " + dir + " with mode 0755", true},
 		{&os.LinkError{Op: "rename", Old: file + ".1.tmp", New: file, Err: syscall.EACCES}, "owns " + dir, true},
 		{op("open", syscall.ELOOP), "remove the symbolic link", true},
+		{op("open", syscall.EISDIR), "move " + file + " away: sluice keeps a file of that name", true},
 		{op("open", syscall.ENOTDIR), "name a directory in place of a file", true},
 		{op("open", syscall.ENAMETOOLONG), "shorten the path, or the names of source and sink", true},
 		{op("write", syscall.ENOSPC), "bytes (df) or files (df -i)", false},

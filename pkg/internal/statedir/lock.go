@@ -14,9 +14,12 @@ import (
 // ErrLocked is the error of a lock that another holder has.
 var ErrLocked = errors.New("is locked")
 
-// patience is how long Lock waits. A lock that is held longer belongs to a stopped
+// How long a lock is waited for. One that is held longer than patience belongs to a stopped
 // process or a hanging file system, which the caller must report.
-const patience = 10 * time.Second
+const (
+	patience = 10 * time.Second
+	moment   = time.Second
+)
 
 // ErrLost is the error of a lock whose file was removed or replaced. The lock then
 // excludes nobody: another process can lock the new file.
@@ -42,8 +45,31 @@ func TryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// ProbeLock returns an error if the file at path cannot be a lock. It returns none
+// if the file is missing: TryLock creates it.
+func ProbeLock(path string) error {
+	info, err := os.Lstat(path)
+	refuse := func(err error) error { return &fs.PathError{Op: "open", Path: path, Err: err} }
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return refuse(unix.ELOOP)
+	case info.IsDir():
+		return refuse(unix.EISDIR)
+	case !info.Mode().IsRegular():
+		return refuse(errNotFile)
+	}
+	return Access(path, unix.R_OK|unix.W_OK)
+}
+
+var errNotFile = errors.New("is a pipe or device")
+
 // Locked reports whether the lock of the file at path is held. For a moment it takes the lock
-// itself, shared: others can ask at the same time, and a TryLock is refused.
+// itself, shared: others can ask at the same time, and a TryLock is refused. LockForGood
+// outlasts that.
 func Locked(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -95,6 +121,16 @@ func flock(f *os.File, how int) error {
 // Lock calls TryLock until it gets the lock, ctx ends, or ten seconds have passed.
 // It does not block in the kernel, where ctx could not interrupt it.
 func Lock(ctx context.Context, path string) (*os.File, error) {
+	return lockWithin(ctx, patience, path)
+}
+
+// LockForGood is for a lock that its holder keeps until it ends. It tries for a second, in
+// which a Locked of another process ends.
+func LockForGood(path string) (*os.File, error) {
+	return lockWithin(context.Background(), moment, path)
+}
+
+func lockWithin(ctx context.Context, patience time.Duration, path string) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

@@ -100,7 +100,7 @@ func (f *Forecast) Unwrap() error { return f.Err }
 
 // Access returns a *Forecast unless this process may use path as mode says (access(2)). It
 // decides by the effective user and group, as opening the path would.
-func Access(path string, mode uint32) error { return access(unix.Faccessat2, path, mode) }
+func Access(path string, mode uint32) error { return access(faccessat2, path, mode) }
 
 // access asks the kernel. One before 5.8 has no faccessat2, and a seccomp filter that does
 // not know it answers EPERM. Then unix.Faccessat looks at the owner and the mode.

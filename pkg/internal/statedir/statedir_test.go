@@ -211,6 +211,19 @@ func TestLock(t *testing.T) {
 			t.Errorf("got error %v, want ELOOP", err)
 		}
 	})
+	t.Run("is a regular file, as ProbeLock says without a lock", func(t *testing.T) {
+		dir := t.TempDir()
+		at := func(name string) string { return filepath.Join(dir, name) }
+		err := errors.Join(os.WriteFile(at("file"), nil, 0o600), os.Mkdir(at("dir"), 0o700), os.Symlink("file", at("link")), unix.Mkfifo(at("pipe"), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"file": "", "none": "", "dir": "is a directory", "link": "too many levels", "pipe": "is a pipe"} {
+			if err := statedir.ProbeLock(at(name)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got error %v, want %q", name, err, want)
+			}
+		}
+	})
 	t.Run("is waited for", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "lock")
 		synctest.Test(t, func(t *testing.T) {
