@@ -38,6 +38,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	// Tests change these variables. What net/http uses is decided here, whichever runs first.
+	if _, err := http.ProxyFromEnvironment(httptest.NewRequest(http.MethodGet, "https://siem.test", nil)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	proxy.Close()
 	os.Exit(code)
