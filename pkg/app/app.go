@@ -222,6 +222,9 @@ func (e usageError) ErrorHint() string {
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
+			if !cmd.HasSubCommands() && len(args) > 0 && cmd.Flags().Lookup("config") != nil {
+				err = fmt.Errorf("%s takes no argument %q; if it is the configuration, write -c %s", cmd.CommandPath(), args[len(args)-1], quoted(args[len(args)-1]))
+			}
 			return usageError{err, cmd.CommandPath()}
 		}
 		return nil

@@ -31,8 +31,9 @@ permission, the order of the log, where, enrich and redact, and every sink. Look
 for all that run needs to start, such as the state directory and admin.listen.
 
 Prints one line for each finding: ok, note, warn or FAILED; then a summary. run logs
-the same warnings when it starts, and refuses to start for the same failures on
-this machine. Writes nothing and does not disturb a running sluice.
+the same warnings when it starts, and refuses to start for the same failures of
+the state directory, dead letters and admin.listen. check writes nothing and does not
+disturb a running sluice.
 
 Colours the marks on a terminal, unless NO_COLOR is set.`,
 		Args: usage(cobra.NoArgs),

@@ -130,6 +130,9 @@ type listenError struct{ error }
 func (e listenError) Unwrap() error { return e.error }
 
 func (e listenError) ErrorHint() string {
+	if errors.Is(e, syscall.EACCES) {
+		return "a port below 1024 needs the capability CAP_NET_BIND_SERVICE; write a larger one under admin.listen"
+	}
 	if errors.Is(e, syscall.EADDRINUSE) {
 		return "another process listens there, perhaps another sluice; write another host:port under admin.listen"
 	}

@@ -267,6 +267,7 @@ func (r *resolver) start(path, text string) source.Start {
 	}
 	since, err := time.Parse(time.RFC3339, text)
 	r.report.check(err == nil, path, "is not a start; write beginning, now or a time with its zone, such as 2026-01-31T00:00:00Z")
+	r.report.check(!since.After(time.Now().Add(time.Minute)), path, "is in the future; write beginning, now or a time that has passed")
 	return source.Start{Since: since}
 }
 

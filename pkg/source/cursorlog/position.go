@@ -61,6 +61,12 @@ func newPosition(host, organization string) *position {
 	}
 }
 
+// isBeginning reports whether nothing was listed or delivered yet.
+func (p *position) isBeginning() bool {
+	return len(p.named) == 0 && len(p.undated) == 0 && p.newest == never && p.floor == never && p.through == never &&
+		p.awaits == none && p.behind == "" && p.anchor == [2]string{} && p.gap == nil && p.edge == nil && p.under == never && p.gone == never
+}
+
 // knows reports whether the position names the event.
 func (p *position) knows(l *Entry) bool {
 	_, ok := p.index[l.ID]

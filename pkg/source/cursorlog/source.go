@@ -143,10 +143,15 @@ func (s *Source) parse(pos source.Position) (*position, error) {
 	return s.accept(parsePosition(pos))
 }
 
-// accept refuses a position that is corrupt or of another log.
+// accept refuses a position that is corrupt or of another log. The beginning of another
+// log is that of this one: a lane saved it before the first answer, perhaps because the
+// name of the organization was mistyped.
 func (s *Source) accept(p *position, err error) (*position, error) {
 	if err != nil {
 		return nil, unusable{fmt.Errorf("%s: %w", s.name, err)}
+	}
+	if p.isBeginning() {
+		p.host, p.organization = s.host, s.organization
 	}
 	if p.host != s.host || p.organization != s.organization {
 		return nil, foreign{unusable{fmt.Errorf("%s: the position is of organization %q at %s, the source reads %q at %s",

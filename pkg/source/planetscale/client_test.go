@@ -326,7 +326,11 @@ func TestPositionsOfAnotherLogAreRefused(t *testing.T) {
 	sim := simulator.New(simulator.Config{})
 	src := newSource(t, sim, defaults)
 	defer src.Close()
-	pos, err := src.Start(t.Context(), source.Start{})
+	beginning, err := src.Start(t.Context(), source.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pos, err := src.Start(t.Context(), source.Start{Since: time.Now().Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,6 +343,9 @@ func TestPositionsOfAnotherLogAreRefused(t *testing.T) {
 		_, err := src.Open(pos, source.Env{})
 		if !failure.IsUnusable(err) || failure.Hint(err) == "" || !strings.Contains(err.Error(), `the position is of organization "acme" at api.planetscale.com`) {
 			t.Errorf("%s: got %v, want whose position it is, with a hint", name, err)
+		}
+		if _, err := src.Open(beginning, source.Env{}); err != nil { // Nothing was read there.
+			t.Errorf("%s: got %v at the beginning", name, err)
 		}
 		src.Close()
 	}

@@ -53,7 +53,7 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 	w.column(transform.Time(e).Format(c.columns.clock), len(c.columns.clock))
 	w.column(severities[a.Severity], len("info"))
 	w.column(called(roles.Actor, roles.ActorType), c.columns.actor)
-	w.column(title(e, a), c.columns.title)
+	w.column(abridged(title(e, a), c.columns.title), c.columns.title)
 	w.column(called(roles.Object, roles.Object.Type), c.columns.object)
 	w.column(e.RemoteIP+" "+e.Location, c.columns.from)
 	w.trim()
@@ -87,6 +87,20 @@ func title(e *source.Event, a *transform.Action) string {
 		return "Late: " + words
 	}
 	return words
+}
+
+// abridged leaves out the middle of a title that is too long: its last word says what was
+// done. Titles of the catalogue are ASCII; any other is cut at its end, like all values.
+func abridged(title string, width int) string {
+	const least = 20 // narrower, no half says anything
+	if len(title) <= width || width < least || strings.ContainsFunc(title, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return title
+	}
+	tail := (width - 1) / 2
+	if i := strings.LastIndexByte(title, ' '); i >= 0 && len(title)-i <= width/2 {
+		tail = len(title) - i
+	}
+	return title[:width-1-tail] + ellipsis + title[len(title)-tail:]
 }
 
 // writer appends columns to a line.
