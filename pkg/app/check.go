@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +13,16 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
-const checkTimeout = 30 * time.Second
+// checkTimeout leaves a client the time to find out that a request of half a minute failed:
+// its error names the address and the reason.
+const checkTimeout = 45 * time.Second
 
 func (c *command) check() *cobra.Command {
 	var file string
@@ -123,9 +127,23 @@ func checkPositions(ctx context.Context, cfg *config.Config) (list []finding) {
 }
 
 func within(ctx context.Context, check func(context.Context) (string, error)) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	return check(ctx)
+	text, err := check(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		err = slow{err}
+	}
+	return text, err
+}
+
+// slow is the error of a check that checkTimeout ended.
+type slow struct{ error }
+
+func (s slow) Error() string { return fmt.Sprintf("not done after %s: %v", checkTimeout, s.error) }
+func (s slow) Unwrap() error { return s.error }
+
+func (s slow) ErrorHint() string {
+	return cmp.Or(failure.Hint(s.error), "the requests of the check each got an answer too late, or had to wait: see whether the server and the network are overloaded, and check again")
 }
 
 // checkPreparation opens what enrich and redact need. It describes what is done to

@@ -3,12 +3,16 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
@@ -64,5 +68,34 @@ sinks:
 	}
 	if checked > time.Minute || published != 7*time.Minute {
 		t.Errorf("Check was given %s and Publish %s, want half a minute and 7m", checked, published)
+	}
+}
+
+// A client gives a request up after half a minute and says why. The limit of the check must
+// not hide that, and says what it is if nothing else is known.
+func TestTheLimitOfACheckHidesNoReason(t *testing.T) {
+	silent := errors.New("http://siem.test does not answer")
+	for name, c := range map[string]struct {
+		gives time.Duration // when the client gives up
+		err   string
+	}{
+		"a client that gives up": {30 * time.Second, silent.Error()},
+		"one that does not":      {time.Hour, "not done after 45s: context deadline exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, err := within(t.Context(), func(ctx context.Context) (string, error) {
+					select {
+					case <-ctx.Done():
+						return "", ctx.Err()
+					case <-time.After(c.gives):
+						return "", silent
+					}
+				})
+				if fmt.Sprint(err) != c.err || errors.Is(err, context.DeadlineExceeded) != (failure.Hint(err) != "") {
+					t.Errorf("got %v with the hint %q, want %s", err, failure.Hint(err), c.err)
+				}
+			})
+		})
 	}
 }

@@ -176,7 +176,7 @@ func (s *sheet) print(all ...finding) {
 }
 
 // checksAtOnce bounds how many checks run at the same time. One of a destination that does
-// not answer takes up to half a minute.
+// not answer takes up to checkTimeout.
 const checksAtOnce = 8
 
 // printEach runs n checks at the same time, prints what they found in their order, and

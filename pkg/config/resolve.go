@@ -85,6 +85,7 @@ func (r *resolver) config(doc document) *Config {
 	c.Sinks = r.sinks(doc.Sinks, c.Sources)
 	r.unfollowed(c.Sources, nodes, c.Sinks)
 	r.exclusive(c.Sinks)
+	r.apartFromState(c)
 	r.distinct(c.Sinks)
 	return c
 }

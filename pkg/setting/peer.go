@@ -106,6 +106,8 @@ func (p Peer) explainProtocol(err error) Advice {
 		return stays("the port does not use TLS: %s, or use the %s's port with TLS", p.Plain, p.Name)
 	case errors.Is(err, ErrSpeaksTLS), isAlertInHTTP(text):
 		return stays("the port uses TLS: %s", p.Encrypted)
+	case isNoHTTP(text):
+		return stays("the port does not answer in HTTP: make sure that %s is the address of the %s%s", p.Address, p.Name, p.also())
 	// crypto/tls, handshake_client.go: pickTLSVersion; it has no type.
 	case strings.Contains(text, "tls: server selected unsupported protocol version"):
 		return stays(oldTLS, p.Name)
@@ -124,6 +126,12 @@ const oldTLS = "the %s offers only versions of TLS before 1.2, which are not saf
 // badStringError, which quotes the line; it has no type).
 func isAlertInHTTP(text string) bool {
 	return strings.Contains(text, `malformed HTTP response "\x15\x03`)
+}
+
+// isNoHTTP reports whether net/http could not read an answer (response.go: ReadResponse;
+// net/textproto, reader.go: ReadMIMEHeader; the errors have no type).
+func isNoHTTP(text string) bool {
+	return strings.Contains(text, "malformed HTTP ") || strings.Contains(text, "malformed MIME header")
 }
 
 // hungUp reports whether the other side ended the connection. net/http has only a text for

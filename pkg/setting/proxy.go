@@ -169,6 +169,9 @@ func (p Peer) explainProxy(err error) Advice {
 	if refused, ok := errors.AsType[*refusedConnect](err); ok {
 		return refused.explain(variable)
 	}
+	if proxy != "" && isNoHTTP(err.Error()) {
+		return stays("the proxy %s of %s does not answer in HTTP: correct the variable; if the port of the proxy uses TLS, write https:// in it, and for SOCKS socks5://", proxy, variable)
+	}
 	op, ok := errors.AsType[*net.OpError](err)
 	switch {
 	case !ok:

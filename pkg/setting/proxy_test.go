@@ -138,11 +138,18 @@ func TestProxies(t *testing.T) {
 	secure := httptest.NewTLSServer(http.HandlerFunc(refuseConnect))
 	secure.Config.ErrorLog = discard
 	t.Cleanup(secure.Close)
+	alert := listen(t, answers("\x15\x03\x01\x00\x02\x02\x50\r\n\r\n"), func() {})
+	ssh := listen(t, answers("SSH-2.0-OpenSSH_9.9\r\n\r\n"), func() {})
+	garbage := listen(t, answers("HTTP/1.1 canary\r\n\r\n"), func() {})
+	const noProxy = "does not answer in HTTP: correct the variable; if the port of the proxy uses TLS, write https:// in it"
 	socks := listen(t, answers("\x05\xff"), func() {}) // no acceptable methods (RFC 1928, section 3)
 	for _, c := range []struct{ name, proxy, hint string }{
 		{"no credentials", "http://" + proxied, "the proxy asks for credentials: write them in HTTPS_PROXY as http://USER:PASSWORD@" + proxied},
 		{"https:// for a proxy without TLS", "https://" + proxied, "the port does not use TLS: write http:// in HTTPS_PROXY"},
 		{"a proxy whose authority is not known", secure.URL, "set tls.ca_file to a copy of the proxy's certificate"},
+		{"http:// for a port with TLS", "http://" + alert.Addr().String(), noProxy},
+		{"another protocol", "http://" + ssh.Addr().String(), noProxy},
+		{"a status that is no number", "http://" + garbage.Addr().String(), noProxy},
 		{"SOCKS", "socks5://" + socks.Addr().String(), "does not connect: see its log, and check the credentials in HTTPS_PROXY"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,6 +224,21 @@ func TestARequestFailsIfItsVariableNamesNoProxy(t *testing.T) {
 		err := client.try(t.Context(), "siem.test:443", &setting.TLS{})
 		if text := fmt.Sprint(err, failure.Hint(err)); !errors.As(err, new(*setting.ProxyError)) || !strings.Contains(text, "write HTTPS_PROXY=") || strings.Contains(text, "ary@") {
 			t.Errorf("%s: got %s, want that HTTPS_PROXY names no proxy", client.name, text)
+		}
+	}
+}
+
+// Without a proxy, the server itself does not answer in HTTP.
+func TestAServerThatIsNone(t *testing.T) {
+	ssh := listen(t, answers("SSH-2.0-OpenSSH_9.9\r\n\r\n"), func() {})
+	address := ssh.Addr().String()
+	for _, client := range clients {
+		if !client.http {
+			continue
+		}
+		err := client.try(t.Context(), address, nil)
+		if hint := failure.Hint(err); !strings.Contains(hint, "the port does not answer in HTTP: make sure that http://"+address) {
+			t.Errorf("%s: got the hint %q for %v", client.name, hint, err)
 		}
 	}
 }

@@ -1,0 +1,41 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// apartFromState refuses a lane that would write to a file that the state is kept in: the
+// lock is held by sluice itself, and records would become a position or dead letters.
+func (r *resolver) apartFromState(c *Config) {
+	if c.State.Type != "file" {
+		return
+	}
+	for i, s := range c.Sinks {
+		path := join(index("sinks", i), "settings")
+		settings, ok := s.Settings.(sink.Exclusive)
+		if !ok || !r.report.sound(path) {
+			continue
+		}
+		taken := slices.ContainsFunc(s.Sources, func(name string) bool { return keepsState(c, settings.Exclusive(name)) })
+		r.report.check(!taken, path, "leads to a file of the state or the dead letters, which sluice writes itself; name a file in another directory")
+	}
+}
+
+// Names of files of the state, as packages checkpoint and deadletter choose them.
+var (
+	ofPositions = regexp.MustCompile(`^lock$|\+.*\.json$|\.json\.\d+\.tmp$`)
+	ofLetters   = regexp.MustCompile(`^lock$|\.ndjson$|\.ndjson\.redrive$`)
+)
+
+// keepsState reports whether a file has the place and the name of one of the state.
+func keepsState(c *Config, path string) bool {
+	is := func(dir string, names *regexp.Regexp) bool {
+		abs, err := filepath.Abs(dir)
+		return err == nil && filepath.Dir(path) == abs && names.MatchString(filepath.Base(path))
+	}
+	return is(c.State.Dir, ofPositions) || is(c.DeadLetters.Dir, ofLetters)
+}
