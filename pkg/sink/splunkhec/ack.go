@@ -212,6 +212,30 @@ func (h *hec) see(ack bool) {
 	}
 }
 
+// learn sees from a success whether the token has acknowledgement. Once that was seen, a
+// success without an ack id does not prove that it was switched off: a gateway may have
+// answered, without the events. Only Splunk's answer to a query proves that. If the query
+// fails, the outcome of the events is unknown.
+func (h *hec) learn(ctx context.Context, a answer) {
+	switch {
+	case h.settings.Ack == ackOff:
+	case a.AckID != nil:
+		h.see(true)
+	case !h.offer.CompareAndSwap(unknown, unacknowledged) && h.offer.Load() == acknowledged:
+		_, _ = h.acknowledges(ctx)
+	}
+}
+
+// withoutID returns the error of events that were taken without an ack id, although an ack
+// id is needed to prove their delivery.
+func (h *hec) withoutID() error {
+	err := h.wrap(errors.New("events were taken without an ack id"))
+	if h.offer.Load() == acknowledged && h.settings.Ack == ackAuto {
+		return sink.Hint(err, "find out whether a proxy or gateway answers in place of the server; if the server has no indexer acknowledgement anymore, set ack: off, or restart sluice")
+	}
+	return sink.Destination(err, noAckHint)
+}
+
 // final reports whether events count as delivered once HEC has them, without an
 // acknowledgement. It queries a token whose acknowledgement is still unknown.
 func (h *hec) final(ctx context.Context) bool {

@@ -100,6 +100,58 @@ func TestAckIDIsMissing(t *testing.T) {
 	})
 }
 
+// The token has acknowledgement, and one success comes without an ack id, from a gateway.
+// Its events are published again, and acknowledgement stays in effect.
+func TestOneSuccessWithoutAckID(t *testing.T) {
+	fault := hectest.Fault{Answer: &hectest.Answer{Status: 200, Raw: `{"code":0,"msg":"ok"}`}}
+	for name, query := range map[string]*hectest.Answer{
+		"the token has acknowledgement":      nil,
+		"the query fails":                    {Status: 502, HTML: true},
+		"the gateway answers the query too":  {Status: 200, Raw: `{"code":0,"msg":"ok"}`},
+		"the query is not found":             {Status: 404, HTML: true},
+		"the query is taken for an event":    {Status: 400, Code: 12},
+		"the gateway has HEC's number of it": {Status: 503, Raw: `{"code":14,"message":"unavailable"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			again := only(fault, 2)
+			bubble(t, hectest.Config{Ack: true}, func(t *testing.T, r *rig) {
+				snk := r.open(t)
+				for i, want := range []string{"delivered", "retry", "delivered"} {
+					r.SetScript(func(q hectest.Request) hectest.Fault {
+						if q.Path == hectest.PathAck && i == 1 {
+							return hectest.Fault{Answer: query}
+						}
+						return again(q)
+					})
+					if err := snk.Publish(t.Context(), batch(3)); kindOf(err) != want || len(outcome(3, err)) != map[string]int{"retry": 3}[want] {
+						t.Errorf("Publish %d: got %v, want %s", i+1, err, want)
+					}
+				}
+				if got := len(r.Events()); got != 6 || strings.Contains(r.log.String(), "no indexer acknowledgement") {
+					t.Errorf("%d events are indexed, want 6; log: %s", got, &r.log)
+				}
+			})
+		})
+	}
+}
+
+// The acknowledgement of a token is switched off while sluice runs. Splunk says so when it is
+// asked, and events count as delivered without it.
+func TestAcknowledgementIsSwitchedOff(t *testing.T) {
+	bubble(t, hectest.Config{Ack: true}, func(t *testing.T, r *rig) {
+		snk := r.open(t)
+		for i, on := range []bool{true, false, false, true} {
+			r.SetAck(on)
+			if err := snk.Publish(t.Context(), batch(3)); err != nil {
+				t.Errorf("Publish %d: %v", i+1, err)
+			}
+		}
+		if got := len(r.Events()); got != 12 || strings.Count(r.log.String(), "no indexer acknowledgement") != 1 {
+			t.Errorf("%d events are indexed, want 12; log: %s", got, &r.log)
+		}
+	})
+}
+
 // A receiver is busy half way, and a gateway fails the query about acknowledgement. That is
 // no proof that the token has none, so nothing counts as delivered.
 func TestAckQueryThatAGatewayAnswers(t *testing.T) {

@@ -118,12 +118,9 @@ func (p *publication) attempt(ctx context.Context, q request) (channel string, a
 
 // accept notes that HEC took a whole request.
 func (p *publication) accept(ctx context.Context, q request, channel string, a answer) {
-	if p.settings.Ack != ackOff {
-		p.see(a.AckID != nil)
-	}
+	p.learn(ctx, a)
 	if !p.taken(ctx, q, channel, a) {
-		err := errors.New("events were taken without an ack id")
-		p.fail(q, sink.Destination(p.wrap(err), noAckHint))
+		p.fail(q, p.withoutID())
 		return
 	}
 	if a.AckID == nil && p.settings.Ack == ackAuto {

@@ -113,6 +113,9 @@ func (s *Server) SetDisabled(disabled bool) { s.change(func() { s.disabled = dis
 // SetIndexes replaces the indexes that the token may write; none: any.
 func (s *Server) SetIndexes(indexes ...string) { s.change(func() { s.config.Indexes = indexes }) }
 
+// SetAck turns the token's indexer acknowledgement on or off.
+func (s *Server) SetAck(on bool) { s.change(func() { s.config.Ack = on }) }
+
 // SetScript replaces the script.
 func (s *Server) SetScript(script func(Request) Fault) {
 	s.change(func() { s.config.Script = script })
