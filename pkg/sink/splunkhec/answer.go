@@ -143,14 +143,20 @@ func (a answer) lacksAck() bool {
 	return a.status < 500
 }
 
-// aboutData reports whether a receiver objects to the data of a request, and so to neither
-// address nor token. Receivers other than Splunk have texts of their own.
+// aboutData reports whether HEC objects to the data of a request, or takes it, and so objects
+// to neither address nor token.
 func (a answer) aboutData() bool {
-	if a.Code != nil {
-		v := a.judge().verdict
-		return *a.Code == 5 || v == refused || v == accepted
+	if a.Code == nil {
+		return false
 	}
-	return a.excerpt != "HTML" && (a.status == http.StatusOK || a.status == http.StatusBadRequest)
+	v := a.judge().verdict
+	return *a.Code == 5 || v == refused || v == accepted
+}
+
+// saysNothing reports whether a receiver other than Splunk refuses a request with words of
+// its own, which may be about its data or about the token.
+func (a answer) saysNothing() bool {
+	return a.Code == nil && a.status == http.StatusBadRequest && a.excerpt != "HTML"
 }
 
 // position returns the number of the refused record among n records: its index, or

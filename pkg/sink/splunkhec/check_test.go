@@ -43,8 +43,12 @@ func TestCheck(t *testing.T) {
 		{"acknowledgements are overloaded", hectest.Config{Script: answers(hectest.PathAck, 429, 27)}, nil, "Ack channel is at capacity (code 27)", ""},
 		{"acknowledgements are out of order", hectest.Config{Script: answers(hectest.PathAck, 503, -1)}, nil, "acknowledgement: posting to", ""},
 		{"a firewall removes the channel", hectest.Config{Script: answers(hectest.PathAck, 400, 10)}, nil, "Data channel is missing (code 10)", "set ack: auto"},
-		{"a receiver with answers of its own", hectest.Config{Script: raw(400, `{"error":"no events"}`)}, nil, "does not refuse the token (it answers a request without events with 400 Bad Request)", ""},
-		{"a receiver that takes nothing gladly", hectest.Config{Script: raw(200, `{}`)}, nil, "does not refuse the token (it answers a request without events with 200 OK)", ""},
+		{"a receiver with answers of its own", hectest.Config{Script: raw(400, `{"error":"no events"}`)}, nil, "answers, but does not say whether it accepts the token", ""},
+		{"a receiver that refuses the token in words of its own", hectest.Config{Script: raw(400, `{"error":"invalid token"}`)}, nil, "answers, but does not say whether it accepts the token", ""},
+		{"a receiver that takes nothing gladly", hectest.Config{Script: answers(hectest.PathEvent, 200, 0)}, nil, "does not refuse the token (it answers a request without events with 200 OK)", ""},
+		{"a success that is not HEC's", hectest.Config{Script: raw(200, `{}`)}, nil, "token: posting to http://localhost:8088: 200 OK", "is not HTTP Event Collector"},
+		{"a success in words", hectest.Config{Script: raw(200, `OK`)}, nil, "token: posting to http://localhost:8088: 200 OK: OK", "is not HTTP Event Collector"},
+		{"a gateway of gRPC", hectest.Config{Script: raw(404, `{"code":5,"message":"Not Found"}`)}, nil, "token: posting to http://localhost:8088: 404 Not Found", "make sure that url is"},
 		{"a page of a proxy", hectest.Config{Script: answers(hectest.PathEvent, 400, -1)}, nil, "token: posting to http://localhost:8088: 400 Bad Request: HTML", "make sure that url is"},
 	}
 	for _, test := range tests {
@@ -56,6 +60,9 @@ func TestCheck(t *testing.T) {
 				line, err := r.open(t).(sink.Checker).Check(t.Context())
 				if warned := strings.Contains(r.log.String(), "no indexer acknowledgement"); err == nil && warned != strings.Contains(line, "no indexer acknowledgement") {
 					t.Errorf("a warning as at a start: got %t for %q: %s", warned, line, &r.log)
+				}
+				if warned := strings.Contains(r.log.String(), "--send-test"); err == nil && warned != strings.Contains(line, "does not say") {
+					t.Errorf("a warning that the token is not checked: got %t for %q: %s", warned, line, &r.log)
 				}
 				if err != nil {
 					line = err.Error()
@@ -77,6 +84,21 @@ func TestCheck(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A receiver that takes an envelope without an event has an empty event, and Check says so.
+func TestCheckOfTheIndexThatIsTaken(t *testing.T) {
+	bubble(t, hectest.Config{Script: func(q hectest.Request) hectest.Fault {
+		if q.Path != hectest.PathEvent || q.Events == 0 {
+			return hectest.Fault{}
+		}
+		return hectest.Fault{Answer: &hectest.Answer{Status: 200}}
+	}}, func(t *testing.T, r *rig) {
+		r.settings.Index = "security"
+		if _, err := r.open(t).(sink.Checker).Check(t.Context()); err != nil || !strings.Contains(r.log.String(), "took an envelope without an event") {
+			t.Errorf("got %v, want a warning; log: %s", err, &r.log)
+		}
+	})
 }
 
 // raw is a script for events.
