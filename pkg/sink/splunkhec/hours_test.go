@@ -33,12 +33,13 @@ type shift struct {
 	requests int
 }
 
-// admits reports whether a request has the secret, and whether it fails in some way.
-func (s *shift) admits(authorization, scheme string) (ok, fails bool) {
+// admits reports whether a request has the secret, and whether it fails in some way. It
+// numbers the requests.
+func (s *shift) admits(authorization, scheme string) (number int, ok, fails bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	return authorization == scheme+s.secret, s.trouble && s.random.IntN(3) == 0
+	return s.requests, authorization == scheme+s.secret, s.trouble && s.random.IntN(3) == 0
 }
 
 func (s *shift) set(secret string, trouble bool) {
@@ -49,7 +50,7 @@ func (s *shift) set(secret string, trouble bool) {
 
 // RoundTrip is the API.
 func (s *shift) RoundTrip(r *http.Request) (*http.Response, error) {
-	ok, fails := s.admits(r.Header.Get("Authorization"), "Bearer ")
+	_, ok, fails := s.admits(r.Header.Get("Authorization"), "Bearer ")
 	if fails {
 		return nil, errors.New("connection reset")
 	}
@@ -62,7 +63,7 @@ func (s *shift) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // ServeHTTP is an HTTP Event Collector that acknowledges at once.
 func (s *shift) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ok, fails := s.admits(r.Header.Get("Authorization"), "Splunk ")
+	number, ok, fails := s.admits(r.Header.Get("Authorization"), "Splunk ")
 	var asked struct{ Acks []int64 }
 	body, _ := io.ReadAll(r.Body) // of a client that is gone: nobody reads the answer
 	switch {
@@ -71,7 +72,7 @@ func (s *shift) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		http.Error(w, `{"text":"Invalid token","code":4}`, http.StatusForbidden)
 	case r.URL.Path != "/services/collector/ack":
-		fmt.Fprintf(w, `{"text":"Success","code":0,"ackId":%d}`, s.requests)
+		fmt.Fprintf(w, `{"text":"Success","code":0,"ackId":%d}`, number)
 	case json.Unmarshal(body, &asked) == nil:
 		indexed := map[int64]bool{}
 		for _, id := range asked.Acks {
