@@ -139,4 +139,5 @@ func (b *broker) run(t *testing.T, command string) {
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
+	b.barrier(t) // Kafka's commands return before the broker acts on them.
 }

@@ -90,7 +90,7 @@ func TestNothingIsLostWhenAProxyResets(t *testing.T) {
 			s := transports(t, d)[transport]
 			x := newProxy(t, s.Address[0].Host)
 			s.Address[0].Host = x.address
-			s.Settle = setting.Duration(200 * time.Millisecond)
+			s.Settle = setting.Duration(time.Second) // the default
 			p := publish(t, s, 200)
 			for range 50 {
 				<-p.took
