@@ -117,6 +117,8 @@ var permitted = map[string][]string{
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest",
 	},
 	"pkg/admin": {"pkg/source", "pkg/pipeline"},
+	// It shows events in the words of the catalogue, and what each sink gets.
+	"pkg/admin/console": {"pkg/source", "pkg/pipeline", "pkg/transform", "pkg/internal/glyph"},
 	// The preparation of an event consists of these parts.
 	"pkg/transform/prepare": {"pkg/setting", "pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
 	// The script that benchmarks compare Sluice with.
