@@ -99,6 +99,11 @@ func Main(opts ...Option) {
 	os.Exit(code)
 }
 
+// Command returns the command line of a build, to generate documentation from.
+func Command(opts ...Option) *cobra.Command {
+	return newCommand(nil, nil, nil, opts).root()
+}
+
 // command holds what the subcommands share.
 type command struct {
 	kinds          config.Kinds
@@ -106,11 +111,16 @@ type command struct {
 	stdout, stderr io.Writer
 }
 
-func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, opts ...Option) int {
+func newCommand(stdin io.Reader, stdout, stderr io.Writer, opts []Option) *command {
 	c := &command{kinds: kinds(), stdin: stdin, stdout: stdout, stderr: stderr}
 	for _, o := range opts {
 		o(&c.kinds)
 	}
+	return c
+}
+
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, opts ...Option) int {
+	c := newCommand(stdin, stdout, stderr, opts)
 	err := validate(c.kinds)
 	if err == nil {
 		root := c.root()

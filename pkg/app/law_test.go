@@ -125,6 +125,8 @@ var permitted = map[string][]string{
 	"pkg/internal/baseline": {"pkg/source", "pkg/source/planetscale", "pkg/transform"},
 	// A command that measures many lanes needs counterparts for them.
 	"pkg/internal/scale": {"pkg/admin", "pkg/internal/freeport", "pkg/source/planetscale/simulator"},
+	// Man pages are made of the command line.
+	"pkg/internal/manpages": {"pkg/app"},
 	// The events that tests of the formats share.
 	"pkg/transform/internal/corpus": {"pkg/sink", "pkg/source", "pkg/source/planetscale", "pkg/source/planetscale/simulator", "pkg/transform"},
 }
@@ -193,7 +195,7 @@ func naming(file *ast.File, vendor string) []string {
 func TestNothingDependsOnApp(t *testing.T) {
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
-		if name == "cmd/sluice" || name == "pkg/app" {
+		if name == "cmd/sluice" || name == "pkg/app" || name == "pkg/internal/manpages" {
 			continue
 		}
 		for _, imported := range ours(slices.Concat(p.Imports, p.TestImports, p.XTestImports)) {
