@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/pipeline"
@@ -22,25 +23,198 @@ type Point struct {
 	Unready bool          // it was not ready at some time
 }
 
-// History samples the lanes and remembers a day of each. Lanes that the set no longer has
-// are forgotten.
-type History struct { /* helper w-console */
+// History samples the lanes and remembers a day of each. It takes a sample a minute, and
+// some more in the first minute. Lanes that the set no longer has are forgotten. A lane
+// that another replica runs is not sampled.
+//
+// The points follow the clock. If the clock is put back by more than ten minutes, the
+// history begins anew: it cannot tell which points are still true.
+type History struct {
+	lanes func() []pipeline.Status
+
+	mu     sync.Mutex
+	since  time.Time
+	now    int64 // the number of the current point, in Every since 1970
+	tracks map[string]*track
 }
 
-// NewHistory returns an empty history that begins now.
-func NewHistory(lanes func() []pipeline.Status) *History { return &History{} }
+// track is what is remembered of a lane. It has about 1.2 kB, since there may be thousands.
+type track struct {
+	points    [Points]packed // that of number n is at n % Points
+	settled   uint64         // by the last sample
+	sampled   time.Time      // when that was; zero if another replica runs the lane
+	rate      float32        // events a second between the last two samples; below zero if it is not known
+	ready     bool           // by the last sample
+	elsewhere bool
+	since     time.Time // when the last sample began to say so
+}
 
-// Run samples until ctx ends.
-func (h *History) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// packed is a Point in eight bytes.
+type packed struct {
+	settled uint32
+	state   uint32 // flags, and the lag in seconds
+}
+
+const (
+	known   = 1 << 31
+	unready = 1 << 30
+	maxLag  = unready - 1
+)
+
+// NewHistory returns an empty history that begins now. Lanes must not have run before.
+func NewHistory(lanes func() []pipeline.Status) *History {
+	h := &History{lanes: lanes}
+	h.begin(time.Now())
+	return h
+}
+
+// begin empties the history.
+func (h *History) begin(now time.Time) {
+	h.since, h.now, h.tracks = now, number(now), map[string]*track{}
+}
+
+// number returns the number of the point of a time.
+func number(t time.Time) int64 { return t.Unix() / int64(Every/time.Second) }
+
+// Run samples until ctx ends. It returns nil.
+func (h *History) Run(ctx context.Context) error {
+	// The first samples are close to one another, so that a rate is known soon.
+	pause := time.Second
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		h.sample()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		timer.Reset(pause)
+		pause = min(2*pause, time.Minute)
+	}
+}
+
+func (h *History) sample() {
+	lanes, now := h.lanes(), time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.advance(now)
+	for i := range lanes {
+		s := &lanes[i]
+		t := h.tracks[s.Lane]
+		if t == nil {
+			t = &track{since: now, ready: s.Ready, elsewhere: s.Elsewhere, rate: -1}
+			h.tracks[s.Lane] = t
+		}
+		t.add(s, now, &t.points[h.now%int64(Points)])
+	}
+	if len(h.tracks) > len(lanes) {
+		h.forget(lanes)
+	}
+}
+
+// advance goes on to the point of a time, and empties those in between.
+func (h *History) advance(now time.Time) {
+	n := number(now)
+	switch {
+	case n < h.now-1:
+		h.begin(now)
+	case n > h.now:
+		for _, t := range h.tracks {
+			for i := max(h.now+1, n-int64(Points)+1); i <= n; i++ {
+				t.points[i%int64(Points)] = packed{}
+			}
+		}
+		h.now = n
+	}
+}
+
+// forget removes all lanes but these.
+func (h *History) forget(but []pipeline.Status) {
+	stay := make(map[string]bool, len(but))
+	for i := range but {
+		stay[but[i].Lane] = true
+	}
+	for name := range h.tracks {
+		if !stay[name] {
+			delete(h.tracks, name)
+		}
+	}
+}
+
+// add takes a sample into a point.
+func (t *track) add(s *pipeline.Status, now time.Time, p *packed) {
+	if s.Ready != t.ready || s.Elsewhere != t.elsewhere {
+		t.ready, t.elsewhere, t.since = s.Ready, s.Elsewhere, now
+	}
+	if s.Elsewhere {
+		t.sampled, t.rate = time.Time{}, -1
+		return
+	}
+	total := s.Published + s.Filtered + s.Rejected
+	if total < t.settled { // The lane was built anew, and counts from 0.
+		t.settled = 0
+	}
+	settled := total - t.settled
+	if past := now.Sub(t.sampled); !t.sampled.IsZero() && past > 0 {
+		t.rate = float32(float64(settled) / past.Seconds())
+	}
+	t.settled, t.sampled = total, now
+	p.settled = uint32(min(uint64(p.settled)+settled, 1<<32-1))
+	lag := max(p.state&maxLag, uint32(min(max(s.Lag, 0)/time.Second, maxLag)))
+	p.state = p.state&^maxLag | lag | known
+	if !s.Ready {
+		p.state |= unready
+	}
+}
 
 // Since returns when the history began.
-func (h *History) Since() time.Time { return time.Time{} }
+func (h *History) Since() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.since
+}
 
-// Lane returns the points of a lane, the oldest first, and the time at which the last one ends.
-func (h *History) Lane(lane string) (points [Points]Point, end time.Time) { return points, end }
+// Lane returns the points of a lane, the oldest first, and the time at which the last one
+// ends. That is in the future: the last point is not complete.
+func (h *History) Lane(lane string) (points [Points]Point, end time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.advance(time.Now())
+	if t := h.tracks[lane]; t != nil {
+		for i := range points {
+			points[i] = t.points[(h.now+1+int64(i))%int64(Points)].point()
+		}
+	}
+	return points, time.Unix((h.now+1)*int64(Every/time.Second), 0)
+}
 
-// Rate returns the events that a lane settled a second, lately.
-func (h *History) Rate(lane string) (perSecond float64, known bool) { return 0, false }
+func (p packed) point() Point {
+	return Point{
+		Known: p.state&known != 0, Unready: p.state&unready != 0,
+		Settled: p.settled, Lag: time.Duration(p.state&maxLag) * time.Second,
+	}
+}
 
-// State returns since when a lane has been as ready as it is now.
-func (h *History) State(lane string) (since time.Time) { return time.Time{} }
+// Rate returns the events that a lane settled a second between the last two samples.
+func (h *History) Rate(lane string) (perSecond float64, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.tracks[lane]
+	if t == nil || t.rate < 0 {
+		return 0, false
+	}
+	return float64(t.rate), true
+}
+
+// State returns since when a lane has been as ready as s says. It is zero if that is not
+// known: the lane was not sampled yet, or it changed after the last sample.
+func (h *History) State(s *pipeline.Status) (since time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.tracks[s.Lane]
+	if t == nil || t.ready != s.Ready || t.elsewhere != s.Elsewhere {
+		return time.Time{}
+	}
+	return t.since
+}
