@@ -2,7 +2,10 @@ package planetscale
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
@@ -15,16 +18,33 @@ import (
 // the reason in Problem. Parse fails for an answer that is not a list of events. The
 // events share memory with data, which must not change while they are in use.
 func Parse(data []byte, organization string) ([]source.Event, error) {
-	body := data
-	if !isAnswer(body) {
+	body, alone := data, !isAnswer(data)
+	if alone {
 		body = append(append([]byte(`{"type":"list","has_next":false,"data":[`), bytes.TrimSpace(data)...), ']', '}')
 	}
 	p, err := decode(body, nil)
+	if alone && (err != nil || len(p.Events) != 1) {
+		err = cmp.Or(flaw(data), err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	cursorlog.Complete(p.Events, organization, time.Now().UTC())
 	return p.Events, nil
+}
+
+// flaw says where data, which should be one event, is not JSON.
+func flaw(data []byte) error {
+	var syntax *json.SyntaxError
+	var value json.RawMessage
+	switch err := json.Unmarshal(data, &value); {
+	case !errors.As(err, &syntax):
+		return nil
+	case syntax.Error() == "unexpected end of JSON input":
+		return fmt.Errorf("the event is not JSON: it ends after %d bytes, before it is complete", len(data))
+	default:
+		return fmt.Errorf("the event is not JSON: %w, at byte %d", err, syntax.Offset-1)
+	}
 }
 
 var errAnswer = errors.New("is an answer")
