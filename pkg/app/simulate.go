@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-siem/sluice/pkg/internal/hostport"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
@@ -44,6 +46,9 @@ To follow the log, give a source the key "url: http://127.0.0.1:8080".`,
 			}
 			logs := logsOf{}
 			for _, name := range organizations {
+				if err := planetscale.CheckOrganization(name); err != nil {
+					return usageError{fmt.Errorf("--organization %q: %w", name, err), cmd.CommandPath()}
+				}
 				config.Organization = name
 				server := simulator.New(config)
 				if err := apply(server, scenario); err != nil {
@@ -125,8 +130,15 @@ func scenarios() string {
 }
 
 func (c *command) serve(ctx context.Context, address string, handler http.Handler) error {
-	if _, port, err := hostport.Split(address); err != nil || port == "" {
-		return usageError{errors.New("--listen is not an address; write host:port, such as 127.0.0.1:8080"), ""}
+	_, port, err := hostport.Split(address)
+	switch _, number := strconv.ParseUint(address, 10, 16); {
+	case number == nil:
+		return usageError{fmt.Errorf("--listen %s has a port and no host; write 127.0.0.1:%[1]s", address), ""}
+	case err == nil && port == "":
+		err = errors.New("has no port")
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("--listen %w; write host:port, such as 127.0.0.1:8080", err), ""}
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

@@ -54,7 +54,7 @@ func (s *Settings) peer() setting.Peer {
 // Validate reports everything that is wrong with the settings of this API.
 func (s *Settings) Validate() []error {
 	var errs []error
-	if err := checkOrganization(s.Organization); err != nil {
+	if err := CheckOrganization(s.Organization); err != nil {
 		errs = append(errs, setting.Invalid("organization", err))
 	}
 	errs = append(errs, s.validateCredentials()...)
@@ -68,7 +68,8 @@ func (s *Settings) Validate() []error {
 // name of an organization safe in a URL.
 var plain = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 
-func checkOrganization(name string) error {
+// CheckOrganization returns an error for what cannot be the name of an organization.
+func CheckOrganization(name string) error {
 	const where = "app.planetscale.com/NAME, the address of its dashboard"
 	switch {
 	case name == "":
