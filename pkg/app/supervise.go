@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -45,7 +47,7 @@ func supervise(ctx context.Context, admin string, log zerolog.Logger) error {
 	}
 }
 
-// lives asks this process's own /healthz.
+// lives asks this process's own /healthz, which answers 200 and nothing else.
 func lives(ctx context.Context, admin string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -57,6 +59,9 @@ func lives(ctx context.Context, admin string, limit time.Duration) error {
 	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 	if err != nil {
 		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("GET %s: status %s", u.Path, answer.Status), answer.Body.Close())
 	}
 	return answer.Body.Close()
 }
