@@ -28,7 +28,11 @@ func (c *command) deadLetterRedrive() *cobra.Command {
 
 If a record is refused again, the command shows the reason and ends with 1.
 Sluice may be running, unless the lane's sink is a file, which it holds
-exclusively. Dead letters in Kafka stay there and are not published again.`,
+exclusively. Dead letters in Kafka stay there and are not published again.
+
+A record that exceeds the sink's limit on a record is made anew from its event,
+shortened to fit. If a destination refuses a record for its size, lower that limit
+first: max_record_bytes, max_request_bytes or max_message_bytes.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)
@@ -64,7 +68,7 @@ func hintFormer(cfg *config.Config, names []string, err error) error {
 	former, listing := formerLetters(cfg)
 	for _, l := range former {
 		if slices.Contains(names, l.Name) {
-			return sink.Hint(err, renameHint(cfg, l.Name, "dead letters"))
+			return sink.Hint(err, letterHint(cfg, l))
 		}
 	}
 	return errors.Join(err, listing)
@@ -93,7 +97,7 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 	}
 	limits := limitsOf(snk).WithDefaults()
 	again := redriving{
-		encoder: encoder{transformer, l.Source.Type}, sink: snk, limits: limits, timeout: max(l.Sink.PublishTimeout, limits.Timeout),
+		encoder: encoder{transformer, l.Source.Type, limits.RecordBytes}, sink: snk, limits: limits, timeout: max(l.Sink.PublishTimeout, limits.Timeout),
 	}
 	n, err := store.Redrive(ctx, l.Name, again.publish)
 	again.report(c.stdout, l.Name, n)
@@ -102,7 +106,7 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 	}
 	return errors.Join(err, sink.Hint(
 		fmt.Errorf("%d dead letters of lane %s were refused again; they are kept in %s", again.refused, l.Name, store.Path(l.Name)),
-		fmt.Sprintf("sluice deadletter list -c %s %s shows the reason of each; remove the cause, then redrive again", quoted(cfg.Path), quoted(l.Name))))
+		fmt.Sprintf("sluice deadletter list -c %s %s shows the reason of each; remove the cause, then redrive again; a record that the destination refuses for its size needs a smaller limit in the sink's settings (max_record_bytes, max_request_bytes or max_message_bytes), to which redrive shortens it", quoted(cfg.Path), quoted(l.Name))))
 }
 
 // redriving publishes the dead letters of a lane, as the lane publishes records: in
@@ -212,12 +216,14 @@ func unsettled(faults []error) error {
 type encoder struct {
 	transform.Transformer
 	kind source.Type
+	most int // bytes that the sink allows a record; 0: it does not say
 }
 
-// again returns the record of a letter. If the format refused the event, the letter has
-// no body. Then the current configuration encodes it.
+// again returns the record of a letter. The current configuration encodes it if the
+// letter has no body, since the format refused the event, or one that exceeds the sink's
+// limit, which would be refused for ever.
 func (e encoder) again(l deadletter.Letter) (sink.Record, error) {
-	if len(l.Record.Body) > 0 {
+	if size := len(l.Record.Body); size > 0 && (e.most == 0 || size <= e.most) {
 		return l.Record, nil
 	}
 	events, err := e.kind.Parse(l.Raw, l.Record.Organization)

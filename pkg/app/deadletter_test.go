@@ -1,12 +1,14 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 	"github.com/sluice-siem/sluice/pkg/transform/raw"
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
@@ -19,7 +21,7 @@ func TestARedactedEventIsEncodedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	kind := planetscale.Type()
-	again := encoder{transformer, kind}.again
+	again := encoder{transformer, kind, 0}.again
 	redactor, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}}, &kind.Product)
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +44,29 @@ func TestARedactedEventIsEncodedAgain(t *testing.T) {
 		letter.Record.ID = "another"
 		if _, err := again(letter); !sink.IsPermanent(err) {
 			t.Errorf("%s: got error %v for the event of another letter, want a permanent one", words, err)
+		}
+	}
+}
+
+// A destination refused a record for its size, and the sink's limit was lowered.
+func TestARecordThatExceedsTheSinksLimitIsMadeAnew(t *testing.T) {
+	const most = 4096
+	kind := planetscale.Type()
+	catalogue, err := transform.ParseCatalogue(kind.Catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transformer, err := ecs.Format.New(transform.Options{Product: kind.Product, Catalogue: catalogue, Settings: ecs.Format.Settings(), Original: true, MaxBytes: most})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := `{"id":"q7","created_at":"2026-03-14T15:09:26.535Z","audit_action":"branch.created","metadata":{"x":"` + strings.Repeat("x", most) + `"}}`
+	letter := deadletter.Letter{Lane: "acme/siem", Reject: sink.Reject{Raw: []byte(text), Record: sink.Record{ID: "q7", Organization: "acme"}}}
+	for size, anew := range map[int]bool{most: false, most + 1: true} {
+		letter.Record.Body = []byte(strings.Repeat("b", size))
+		record, err := encoder{transformer, kind, most}.again(letter)
+		if err != nil || len(record.Body) > most || (record.Body[0] == '{') != anew || record.ID != "q7" {
+			t.Errorf("a body of %d bytes: got %d bytes of %s and error %v, want it made anew: %v", size, len(record.Body), record.ID, err, anew)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,6 +50,12 @@ func formerLetters(cfg *config.Config) ([]deadletter.Lane, error) {
 
 // former lists the former lanes of the state and of all sinks.
 func (r *positionReader) former(ctx context.Context, cfg *config.Config) ([]checkpoint.Checkpoint, error) {
+	all, err := r.all(ctx, cfg)
+	return formerIn(cfg, all), err
+}
+
+// all lists the lanes with a position in the state or in a sink.
+func (r *positionReader) all(ctx context.Context, cfg *config.Config) ([]checkpoint.Checkpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	all := slices.Clone(r.saved)
@@ -70,7 +77,7 @@ func (r *positionReader) former(ctx context.Context, cfg *config.Config) ([]chec
 		failed = errors.Join(failed, err) // Continue with the other sinks.
 		all = append(all, inSink...)
 	}
-	return formerIn(cfg, all), failed
+	return all, failed
 }
 
 // lanesInSink lists the lanes whose positions the lane's sink holds. A sink that
@@ -97,10 +104,10 @@ func formerInKafka(ctx context.Context, cfg *config.Config) (list []finding) {
 	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err == nil {
 		positions.saved = nil
-		var former []checkpoint.Checkpoint
-		former, err = positions.former(ctx, cfg)
+		var all []checkpoint.Checkpoint
+		all, err = positions.all(ctx, cfg)
 		err = errors.Join(err, positions.close())
-		list = formerFindings(former, cfg)
+		list = formerFindings(all, cfg)
 	}
 	return append(list, notListed("positions", err)...)
 }
@@ -111,14 +118,24 @@ func formerInFiles(cfg *config.Config) []finding {
 	if errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
 		err = nil
 	}
-	return append(formerFindings(formerIn(cfg, saved), cfg), notListed("positions", err)...)
+	return append(formerFindings(saved, cfg), notListed("positions", err)...)
 }
 
-func formerFindings(former []checkpoint.Checkpoint, cfg *config.Config) (list []finding) {
-	for _, f := range former {
+// formerFindings finds the former lanes among those that have a position.
+func formerFindings(all []checkpoint.Checkpoint, cfg *config.Config) (list []finding) {
+	resumes := map[string]bool{}
+	for _, c := range all {
+		resumes[c.Lane] = true
+	}
+	for _, f := range formerIn(cfg, all) {
+		gone := "ignore this: its position in Kafka does no harm"
+		if filepath.Dir(f.Path) == filepath.Clean(cfg.State.Dir) {
+			gone = "delete " + quoted(f.Path)
+		}
 		list = append(list, finding{
 			about: "lane " + f.Lane, mark: warning,
-			text: "not in the configuration, but its position is in " + f.Path, hint: renameHint(cfg, f.Lane, "position"),
+			text: "not in the configuration, but its position is in " + f.Path,
+			hint: formerHint(cfg, f.Lane, "position", gone, func(lane string) bool { return !resumes[lane] }),
 		})
 	}
 	return list
@@ -131,7 +148,7 @@ func lettersOfFormer(cfg *config.Config) (list []finding) {
 		list = append(list, finding{
 			about: "lane " + l.Name, mark: warning,
 			text: fmt.Sprintf("not in the configuration, but %s holds %d dead letters of it, and %d lines that cannot be read", cfg.DeadLetters.Dir, l.Letters, l.Unreadable),
-			hint: renameHint(cfg, l.Name, "dead letters"),
+			hint: letterHint(cfg, l),
 		})
 	}
 	return append(list, notListed("dead letters", err)...)
@@ -148,19 +165,42 @@ func notListed(what string, err error) []finding {
 	}}
 }
 
-// renameHint says how to move what a former lane left. It names the new lane if only one
-// shares the source or the sink.
-func renameHint(cfg *config.Config, former, left string) string {
-	source, snk, _ := strings.Cut(former, "/")
+// letterHint says what to do with the dead letters of a former lane. They can also join
+// those of a lane that has a position.
+func letterHint(cfg *config.Config, l deadletter.Lane) string {
+	gone := "and nobody needs them, delete " + quoted(deadletter.Path(cfg.DeadLetters.Dir, l.Name))
+	return formerHint(cfg, l.Name, "dead letters", gone, func(string) bool { return true })
+}
+
+// formerHint says what to do with what a former lane left: if the lane was renamed, how to
+// move it; if the lane is gone, what else.
+func formerHint(cfg *config.Config, former, left, gone string, free func(lane string) bool) string {
+	hint := "if the lane was removed for good, " + gone
+	if to := newName(cfg, former, free); to != "" {
+		hint = fmt.Sprintf("if the lane was renamed, stop sluice and move its %s: sluice checkpoint rename -c %s %s %s; %s", left, quoted(cfg.Path), quoted(former), to, hint)
+	}
+	return hint
+}
+
+// newName returns the lane that a former lane may have become: the only free one that
+// shares its source, if its sink is gone, or its sink, if its source is gone. It returns
+// NEW if there are several, or if both are gone, and an empty text if both are there: then
+// the sink follows that source no more, and nothing was renamed.
+func newName(cfg *config.Config, former string, free func(lane string) bool) string {
+	from, to, _ := strings.Cut(former, "/")
+	hasSource := slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Name == from })
+	hasSink := slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Name == to })
+	if hasSource && hasSink {
+		return ""
+	}
 	var alike []string
 	for _, l := range cfg.Lanes() {
-		if l.Source.Name == source || l.Sink.Name == snk {
+		if (l.Source.Name == from || l.Sink.Name == to) && free(l.Name) {
 			alike = append(alike, l.Name)
 		}
 	}
-	to := "NEW"
 	if len(alike) == 1 {
-		to = alike[0]
+		return alike[0]
 	}
-	return fmt.Sprintf("if the lane was renamed, stop sluice and move its %s: sluice checkpoint rename -c %s %s %s", left, quoted(cfg.Path), former, to)
+	return "NEW"
 }

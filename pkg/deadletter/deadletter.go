@@ -190,8 +190,11 @@ func sizeOf(path string) (size int64, err error) {
 	}
 }
 
+// Path returns the file in dir that holds the letters of lane.
+func Path(dir, lane string) string { return filepath.Join(dir, statedir.FileName(lane)+extension) }
+
 // Path returns the file that holds the letters of lane.
-func (s *Store) Path(lane string) string { return s.path(lane, extension) }
+func (s *Store) Path(lane string) string { return Path(s.dir, lane) }
 
 // MaxBytes returns how many bytes the letters of all lanes may take.
 func (s *Store) MaxBytes() int64 { return s.maxBytes }
