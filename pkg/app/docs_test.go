@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,7 @@ func TestConfigurationsInDocumentsLoad(t *testing.T) {
 			if !strings.Contains("\n"+block, "\nsources:") {
 				continue // for compose or another program
 			}
+			block = strings.ReplaceAll(block, "/etc/sluice", "testdata/pasted/etc/sluice")
 			if _, err := config.Parse(name, []byte(block), kinds(), env); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -120,17 +122,6 @@ func TestCommandsInDocumentsExist(t *testing.T) {
 	}
 }
 
-func TestLinksInDocumentsLeadSomewhere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for name, doc := range documents(t) {
-		for _, m := range link.FindAllStringSubmatch(doc, -1) {
-			if _, err := os.Stat(filepath.Join("../..", filepath.Dir(name), m[1])); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-	}
-}
-
 // README and package cursorlog say how large the example of a source is.
 func TestTheExampleOfASourceIsAsSmallAsTheDocsSay(t *testing.T) {
 	code, err := os.ReadFile("../../docs/examples/customsource/main.go")
@@ -139,5 +130,78 @@ func TestTheExampleOfASourceIsAsSmallAsTheDocsSay(t *testing.T) {
 	}
 	if lines := strings.Count(string(code), "\n"); lines >= 130 {
 		t.Errorf("the example has %d lines, the docs say under 130", lines)
+	}
+}
+
+// Each page says at its top what it answers. mapping.md is generated.
+func TestPagesSayWhatTheyAnswer(t *testing.T) {
+	for name, doc := range documents(t) {
+		if strings.HasPrefix(name, "docs/") && !regexp.MustCompile(`^# .*\n\nThis page answers: .*\?`).MatchString(doc) && name != "docs/mapping.md" {
+			t.Errorf("%s does not begin with its title and a line such as: This page answers: …?", name)
+		}
+	}
+}
+
+func TestReadmeLeadsToEveryPage(t *testing.T) {
+	readme := documents(t)["README.md"]
+	if lines := strings.Count(readme, "\n"); lines >= 200 {
+		t.Errorf("README.md has %d lines, want fewer than 200: move what not everybody needs into a page", lines)
+	}
+	for name := range documents(t) {
+		if name != "README.md" && !strings.Contains(readme, "]("+name+")") {
+			t.Errorf("README.md does not lead to %s", name)
+		}
+	}
+}
+
+func TestEveryCommandIsDocumented(t *testing.T) {
+	page := documents(t)["docs/commands.md"]
+	root := (&command{kinds: kinds(), stdout: io.Discard, stderr: io.Discard}).root()
+	for _, cmd := range root.Commands() {
+		if !cmd.Hidden && !strings.Contains(page, "`sluice "+cmd.Name()) {
+			t.Errorf("docs/commands.md does not have sluice %s", cmd.Name())
+		}
+	}
+}
+
+func TestEveryAlertIsDocumented(t *testing.T) {
+	rules := read(t, "../../configs/prometheus/alerts.yaml")
+	page := documents(t)["docs/operations.md"]
+	names := func(pattern, text string) (all []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1]+" "+m[2])
+		}
+		return all
+	}
+	want := names(`(?s)- alert: (\w+).*?severity: (\w+)`, rules)
+	got := names(`(?m)^\| \x60(Sluice\w+)\x60 .* \| (\w+) \|$`, page)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("alert and severity in alerts.yaml (-), docs/operations.md (+):\n%s", diff)
+	}
+}
+
+// TestMessagesInDocumentsExist looks for each message of docs/troubleshooting.md in the
+// source. An … stands for what differs.
+func TestMessagesInDocumentsExist(t *testing.T) {
+	var source strings.Builder
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			source.WriteString(read(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := regexp.MustCompile(`(?m)^\| \x60([^\x60]+)\x60 \|.*\|.*\|$`).FindAllStringSubmatch(documents(t)["docs/troubleshooting.md"], -1)
+	if len(messages) < 30 {
+		t.Errorf("found only %d messages", len(messages))
+	}
+	for _, m := range messages {
+		for part := range strings.SplitSeq(m[1], "…") {
+			if !strings.Contains(source.String(), strings.TrimSpace(part)) {
+				t.Errorf("docs/troubleshooting.md: no source has %q", part)
+			}
+		}
 	}
 }
