@@ -16,6 +16,14 @@
 // Names, addresses and errors are text from elsewhere. The templates escape them, and a
 // strict Content-Security-Policy forbids scripts and styles within a page. Events are
 // personal data: they are shown only if Deps.Private is true.
+//
+// # Files
+//
+//   - what is remembered: history.go, activity.go
+//   - what a page shows: snapshot.go for the lanes at one time, summary.go for the sentence
+//     at the top, flow.go, chart.go, heat.go and event.go; words.go writes numbers and times
+//   - how it gets to a person: page.go and overview.go for the addresses, fragment.go with template/ for
+//     HTML, asset.go with asset/ for style, script and icons, live.go for what changes
 package console
 
 import (

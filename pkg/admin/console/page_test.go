@@ -1,0 +1,103 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/admin/console"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// deps returns what a console reads while these lanes run.
+func deps(lanes ...pipeline.Status) console.Deps {
+	return console.Deps{
+		Lanes:       func() []pipeline.Status { return lanes },
+		Sources:     func() map[string]source.Usage { return nil },
+		Memory:      func() source.MemoryUsage { return source.MemoryUsage{Size: 512 << 20} },
+		DeadLetters: func(string) (int, error) { return 0, nil },
+		Target:      func(string) string { return "" },
+		Render:      func(context.Context, console.Kept) []console.Rendering { return nil },
+		Private:     true,
+		Version:     "0.1.0",
+	}
+}
+
+// caughtUp is a lane that is ready and has caught up.
+func caughtUp(src, sink string) pipeline.Status {
+	now := time.Now()
+	return pipeline.Status{
+		Lane: src + "/" + sink, Source: src, Sink: sink, Format: "ecs", Ready: true,
+		Reader:        source.Progress{LastRead: now, CaughtUp: true},
+		Position:      source.Description{Event: now, Through: now, Expires: now.Add(90 * 24 * time.Hour)},
+		LastPublished: now,
+	}
+}
+
+// serve returns the console's answer to a GET.
+func serve(t *testing.T, d console.Deps, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	h := console.NewHistory(d.Lanes)
+	answer := httptest.NewRecorder()
+	console.Handler(d, h, console.NewActivity(1<<20)).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	return answer
+}
+
+func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
+	fine := caughtUp("acme", "siem")
+	broken := fine
+	broken.Sink, broken.Lane, broken.Ready, broken.Reason = "kafka", "acme/kafka", false, "publish: connection refused"
+	gap := fine
+	gap.Reader.Gaps = 1
+	catching := fine
+	catching.CatchingUp, catching.Reader = true, source.Progress{WalkEvents: 12_000, WalkDone: true, Handed: 2_000}
+	other := pipeline.Status{Lane: "acme/siem", Source: "acme", Sink: "siem", Elsewhere: true}
+	letters := deps(fine)
+	letters.DeadLetters = func(string) (int, error) { return 1_203, nil }
+	unknown := deps(fine)
+	unknown.Group = func() error { return errors.New("the group cannot be reached") }
+	for _, tt := range []struct {
+		name string
+		deps console.Deps
+		want string
+	}{
+		{"fine", deps(fine), "Everything arrives"},
+		{"one of two down", deps(fine, broken), "1 of 2 lanes does not deliver"},
+		{"one lane, down", deps(broken), "The lane does not deliver"},
+		{"two lanes, both down", deps(broken, broken), "None of the 2 lanes delivers"},
+		{"gap", deps(gap), "Everything arrives now, but earlier events are missing"},
+		{"catch-up", deps(catching), "The lane catches up: 10,000 events to go"},
+		{"dead letters", letters, "Everything arrives, except 1,203 dead letters"},
+		{"no lane", deps(), "No lane runs"},
+		{"other replicas run all", deps(other), "This replica stands by"},
+		{"group unknown", unknown, "It is unknown which lanes run here"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := serve(t, tt.deps, "/")
+			if answer.Code != http.StatusOK {
+				t.Fatalf("got status %d: %s", answer.Code, answer.Body)
+			}
+			if want := "<title>" + tt.want + " · Sluice</title>"; !strings.Contains(answer.Body.String(), want) {
+				title, _, _ := strings.Cut(answer.Body.String(), "</title>")
+				t.Errorf("got …%s, want %s", title[max(0, len(title)-100):], want)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	d := deps(caughtUp("acme", "siem"))
+	for path, want := range map[string]int{
+		"/": 200, "/?q=siem&page=7": 200, "/lanes/acme/siem": 200, "/events": 200, "/events?q=a": 200,
+		"/lanes/acme/other": 404, "/events/0123456789abcdef": 404, "/assets/console.css": 404, "/other": 404, "/live": 400,
+	} {
+		if answer := serve(t, d, path); answer.Code != want {
+			t.Errorf("%s: got status %d, want %d: %s", path, answer.Code, want, answer.Body)
+		}
+	}
+}

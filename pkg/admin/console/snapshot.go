@@ -1,0 +1,281 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// state is what a lane does, the worst first.
+type state int
+
+const (
+	down     state = iota // not ready
+	missing               // ready or not, the log had forgotten events that it never read
+	catching              // it delivers older events
+	ready
+	done      // with run --once
+	elsewhere // another replica runs it
+)
+
+// Word names a state for people; Class is its name in the style sheet.
+func (s state) Word() string {
+	return [...]string{"not ready", "events missing", "catching up", "ready", "done", "other replica"}[s]
+}
+
+func (s state) Class() string {
+	return [...]string{"bad", "warn", "busy", "good", "good", "idle"}[s]
+}
+
+// trouble is why a lane is not ready.
+type trouble struct {
+	Operation, Err, Hint string
+	Since, Next          time.Time
+	Attempts             int
+}
+
+// What says what the lane cannot do.
+func (t trouble) What() string {
+	switch t.Operation {
+	case "publish":
+		return "cannot publish"
+	case "read":
+		return "cannot read"
+	case "open":
+		return "cannot open the sink"
+	case "take":
+		return "cannot take the lane"
+	case "start":
+		return "cannot find where to begin"
+	case "save":
+		return "cannot save the position"
+	case "bury":
+		return "cannot store dead letters"
+	case "gap":
+		return "missed events"
+	}
+	return "not ready"
+}
+
+// laneView is a lane as the page shows it.
+type laneView struct {
+	pipeline.Status
+	State    state
+	Since    time.Time // of the state; zero if it is not known
+	Target   string
+	Rate     float64
+	Rated    bool // Rate is known
+	Letters  letters
+	Troubles []trouble
+	Now      time.Time
+}
+
+// letters are the dead letters of a lane.
+type letters struct {
+	Kept  bool // in files; otherwise nobody counts them here
+	Count int
+	Err   error
+}
+
+func (l letters) String() string {
+	switch {
+	case l.Err != nil:
+		return "unknown"
+	case !l.Kept:
+		return "in the destination"
+	}
+	return digits(l.Count)
+}
+
+func (l laneView) ID() string   { return "lane/" + l.Source + "/" + l.Sink }
+func (l laneView) Path() string { return "/lanes/" + l.Source + "/" + l.Sink }
+
+// retention is how much of the log's retention is left until it forgets events that the
+// lane has not delivered.
+type retention struct {
+	Left, Whole time.Duration
+	Expires     time.Time
+}
+
+// Percent of the retention that is left.
+func (r retention) Percent() int {
+	return int(100 * min(max(r.Left, 0), r.Whole) / max(r.Whole, 1))
+}
+
+func (r retention) Class() string {
+	switch {
+	case r.Left < 6*time.Hour:
+		return "bad"
+	case r.Percent() < 20:
+		return "warn"
+	}
+	return "good"
+}
+
+// Retention returns nil if the log keeps its events for ever, or if nothing is known.
+func (l laneView) Retention() *retention {
+	p := l.Position
+	if p.Expires.IsZero() || l.State == elsewhere {
+		return nil
+	}
+	return &retention{Left: p.Expires.Sub(l.Now), Whole: p.Expires.Sub(p.Through), Expires: p.Expires}
+}
+
+// progress is how far a catch-up is.
+type progress struct {
+	Text       string
+	Done, Size int // Size 0: it is not known yet
+}
+
+// Percent of the events that are delivered.
+func (p progress) Percent() int { return 100 * p.Done / max(p.Size, 1) }
+
+// catchesUp reports whether a walk is under way that has more than a poll brings.
+func catchesUp(s *pipeline.Status) bool { return s.CatchingUp && s.Reader.WalkEvents > 100 }
+
+// Progress returns nil if the lane has caught up.
+func (l laneView) Progress() *progress {
+	r := l.Reader
+	if l.State == elsewhere || !catchesUp(&l.Status) {
+		return nil
+	}
+	if !r.WalkDone {
+		text := fmt.Sprintf("Listing the log, newest first: %s, %s so far", several(r.WalkPages, "page", "pages"), several(r.WalkEvents, "event", "events"))
+		if !r.Oldest.IsZero() {
+			text += ", back to " + minute(r.Oldest, l.Now)
+		}
+		return &progress{Text: text + ". Delivery starts at the oldest event."}
+	}
+	text := fmt.Sprintf("Delivering, oldest first: %s of %s events", digits(r.Handed), digits(r.WalkEvents))
+	if left := r.WalkEvents - r.Handed; l.Rated && l.Rate > 0 && left > 0 {
+		text += ", about " + duration(time.Duration(float64(left)/l.Rate*float64(time.Second))) + " left"
+	}
+	return &progress{Text: text + ".", Done: r.Handed, Size: r.WalkEvents}
+}
+
+// troubleGroup is a trouble and the lanes that have it.
+type troubleGroup struct {
+	trouble
+	ID    string
+	Lanes []laneView
+}
+
+// Title says who cannot do what.
+func (g troubleGroup) Title() string {
+	if len(g.Lanes) == 1 {
+		return fmt.Sprintf("%s → %s: %s", g.Lanes[0].Source, g.Lanes[0].Sink, g.What())
+	}
+	return fmt.Sprintf("%s lanes: %s", digits(len(g.Lanes)), g.What())
+}
+
+const (
+	maxTroubles = 10 // groups at the top of the page
+	maxNamed    = 12 // lanes that a group names
+)
+
+// Named are the lanes that the page names; More is the number of the others.
+func (g troubleGroup) Named() []laneView { return g.Lanes[:min(len(g.Lanes), maxNamed)] }
+func (g troubleGroup) More() int         { return max(len(g.Lanes)-maxNamed, 0) }
+
+// snapshot is everything that the pages show of the lanes, at one time.
+type snapshot struct {
+	Now      time.Time
+	Began    time.Time  // of the history
+	Lanes    []laneView // the worst first
+	Troubles []troubleGroup
+	Memory   source.MemoryUsage
+	Sources  map[string]source.Usage
+	Group    error // why it is unknown which lanes this replica owns
+}
+
+func (c *console) snapshot() *snapshot {
+	s := &snapshot{Now: time.Now(), Began: c.history.Since(), Memory: c.deps.Memory(), Sources: c.deps.Sources()}
+	if c.deps.Group != nil {
+		s.Group = c.deps.Group()
+	}
+	for _, status := range c.deps.Lanes() {
+		s.Lanes = append(s.Lanes, c.laneView(status, s.Now))
+	}
+	slices.SortStableFunc(s.Lanes, func(a, b laneView) int {
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sink, b.Sink))
+	})
+	s.Troubles = grouped(s.Lanes)
+	return s
+}
+
+func (c *console) laneView(status pipeline.Status, now time.Time) laneView {
+	l := laneView{Status: status, Now: now, State: stateOf(&status), Target: c.deps.Target(status.Sink)}
+	if l.State == elsewhere {
+		return l
+	}
+	l.Since = c.history.State(&status)
+	l.Rate, l.Rated = c.history.Rate(l.Lane)
+	if c.deps.DeadLetters != nil {
+		l.Letters.Kept = true
+		l.Letters.Count, l.Letters.Err = c.deps.DeadLetters(l.Lane)
+	}
+	l.Troubles = troublesOf(&status)
+	return l
+}
+
+func stateOf(s *pipeline.Status) state {
+	switch {
+	case s.Elsewhere:
+		return elsewhere
+	case s.Done:
+		return done
+	case !s.Ready:
+		return down
+	case catchesUp(s):
+		return catching
+	case s.Reader.Gaps > 0:
+		return missing
+	}
+	return ready
+}
+
+func troublesOf(s *pipeline.Status) []trouble {
+	if s.Ready || s.Done || s.Reason == "" {
+		return nil
+	}
+	err, hint, _ := strings.Cut(s.Reason, "; hint: ")
+	return []trouble{{Err: err, Hint: hint}}
+}
+
+// grouped puts the same trouble of several lanes together, that of most lanes first.
+func grouped(lanes []laneView) []troubleGroup {
+	type key struct{ operation, err, hint string }
+	at := map[key]int{}
+	var groups []troubleGroup
+	for _, l := range lanes {
+		for _, t := range l.Troubles {
+			k := key{t.Operation, t.Err, t.Hint}
+			i, known := at[k]
+			if !known {
+				i = len(groups)
+				at[k] = i
+				groups = append(groups, troubleGroup{trouble: t, ID: "trouble/" + hash(k.operation, k.err, k.hint)})
+			}
+			groups[i].add(l, t)
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b troubleGroup) int { return cmp.Compare(len(b.Lanes), len(a.Lanes)) })
+	return groups
+}
+
+// add adds a lane. The group began with its first lane, and goes on with the next try of any.
+func (g *troubleGroup) add(l laneView, t trouble) {
+	g.Lanes = append(g.Lanes, l)
+	g.Attempts = max(g.Attempts, t.Attempts)
+	if g.Since.IsZero() || !t.Since.IsZero() && t.Since.Before(g.Since) {
+		g.Since = t.Since
+	}
+	if g.Next.IsZero() || !t.Next.IsZero() && t.Next.Before(g.Next) {
+		g.Next = t.Next
+	}
+}
