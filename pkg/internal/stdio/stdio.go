@@ -1,5 +1,5 @@
-// Package stdio finds out whether a standard descriptor leads anywhere, for the
-// sinks that write to one.
+// Package stdio finds out where a standard descriptor leads: whether it was closed, for
+// the sinks that write to one, and what a terminal can show, for all that people read.
 package stdio
 
 import (

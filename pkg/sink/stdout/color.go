@@ -1,8 +1,7 @@
 package stdout
 
 import (
-	"os"
-
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -21,7 +20,7 @@ const (
 func color(r *sink.Record) string {
 	const medium, high, critical = 4, 7, 9 // as OCSF names them
 	switch {
-	case r.Format != textFormat || os.Getenv("NO_COLOR") != "":
+	case r.Format != textFormat || !stdio.WantsColor():
 		return ""
 	case r.Severity >= critical:
 		return bold

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -39,7 +38,7 @@ func (o *output) open(w io.Writer) error {
 		if o.null, err = stdio.Null(f); err != nil {
 			return err
 		}
-		o.terminal = isTerminal(f)
+		o.terminal = stdio.Terminal(f)
 		w = f
 	}
 	o.w = w
@@ -79,21 +78,12 @@ func unsignalled(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(other), f.Name()), nil
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // columns returns the width of the terminal; 0 if it is none or has no width.
 func (o *output) columns() int {
 	if !o.terminal {
 		return 0
 	}
-	width, _, err := term.GetSize(int(o.w.(*os.File).Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	return stdio.Columns(o.w)
 }
 
 func (o *output) appendText(dst []byte, r *sink.Record) []byte {

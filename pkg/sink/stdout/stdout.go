@@ -22,7 +22,7 @@
 //
 // On a terminal, records are lines of text for people if the configuration names no
 // format, as wide as the terminal. The color of such a line is its severity, unless the
-// environment has NO_COLOR (https://no-color.org).
+// environment has NO_COLOR (https://no-color.org), or TERM is dumb.
 package stdout
 
 import (
@@ -34,6 +34,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -61,7 +62,7 @@ func (s *Settings) DefaultFormat() string {
 // mode for other processes too.
 func To(w io.Writer) sink.Type {
 	out := &output{turn: make(chan struct{}, 1)}
-	return sink.NewType("stdout", Settings{terminal: isTerminal(w)}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
+	return sink.NewType("stdout", Settings{terminal: stdio.Terminal(w)}, func(_ context.Context, env sink.Env, _ Settings) (sink.Sink, error) {
 		if err := out.open(w); err != nil {
 			return nil, fmt.Errorf("opening output: %w", err)
 		}

@@ -70,7 +70,8 @@ func TestOnlyOnATerminalRecordsAreEscaped(t *testing.T) {
 	}
 }
 
-// On a terminal the severity of a line for people is its color; NO_COLOR turns that off.
+// On a terminal the severity of a line for people is its color; NO_COLOR
+// and TERM=dumb turn that off.
 func TestLinesForPeopleHaveAColor(t *testing.T) {
 	screen, tty := terminal(t)
 	reader := bufio.NewReader(screen)
@@ -84,6 +85,8 @@ func TestLinesForPeopleHaveAColor(t *testing.T) {
 			t.Errorf("format %s, severity %d: got %q, error %v, want %q", format, severity, got, err, want)
 		}
 	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
 	const harmless = `x\u001b[2J`
 	for severity, color := range map[int]string{0: "", 3: "", 4: "\x1b[33m", 7: "\x1b[31m", 9: "\x1b[1;31m", 10: "\x1b[1;31m"} {
 		end := ""
@@ -93,6 +96,9 @@ func TestLinesForPeopleHaveAColor(t *testing.T) {
 		shows(t, "text", severity, color+harmless+end)
 		shows(t, "ecs", severity, harmless)
 	}
+	t.Setenv("TERM", "dumb")
+	shows(t, "text", 10, harmless)
+	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")
 	shows(t, "text", 10, harmless)
 }
