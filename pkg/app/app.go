@@ -24,7 +24,7 @@
 //     lane that lost its position
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
 //     run_timeout.go ends run --once, environment.go brings the time zones, progress.go reports
-//     a catch-up, text.go formats text for people
+//     a catch-up, text.go and layout.go format text for people
 package app
 
 import (
@@ -43,6 +43,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
@@ -131,7 +132,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		return 0
 	}
 	last := newBacklog(stderr)
-	report(last, err)
+	report(last, err, stderr)
 	last.close()
 	if errors.As(err, new(usageError)) || errors.As(err, new(config.Errors)) {
 		return 2
@@ -184,11 +185,15 @@ func (c *command) root() *cobra.Command {
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
 		c.deadLetter(), c.simulate(), c.initialize(), c.example(), c.health(), c.version())
 	return root
 }
+
+// helpWidth is the width of help texts: that of the narrowest terminal in common use.
+const helpWidth = 80
 
 // checkFlags refuses a flag with an empty value, such as --sink "$SINK" without that
 // variable: the command would run as if the flag were not there. It also refuses
@@ -241,28 +246,30 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// report prints an error, and what can be done about it.
-func report(w io.Writer, err error) {
+// report writes an error, and what can be done about it, as fits the screen where w leads.
+func report(w io.Writer, err error, screen io.Writer) {
 	var problems config.Errors
 	if errors.As(err, &problems) {
 		for _, p := range problems {
-			fmt.Fprintf(w, "sluice: error: %s\n", printable(p.String()))
+			reportOne(w, p.String(), "", screen)
 		}
 		return
 	}
 	var refused refusal
 	if errors.As(err, &refused) {
 		for _, f := range refused {
-			reportOne(w, f.about+": "+f.text, f.hint)
+			reportOne(w, f.about+": "+f.text, f.hint, screen)
 		}
 		return
 	}
-	reportOne(w, err.Error(), failure.Hint(err))
+	reportOne(w, err.Error(), failure.Hint(err), screen)
 }
 
-func reportOne(w io.Writer, text, hint string) {
-	fmt.Fprintf(w, "sluice: error: %s\n", printable(text))
+func reportOne(w io.Writer, text, hint string, screen io.Writer) {
+	const name = "sluice: "
+	width, color := stdio.Columns(screen), stdio.Color(screen)
+	fmt.Fprintf(w, "%s%s\n", name, wrap(paint(color, failed, "error:")+" "+printable(text), len(name), width))
 	if hint != "" {
-		fmt.Fprintf(w, "sluice: hint: %s\n", printable(hint))
+		fmt.Fprintf(w, "%s%s\n", name, wrap(paint(color, note, "hint:")+" "+printable(hint), len(name), width))
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,12 +33,12 @@ func (c *command) checkpointList() *cobra.Command {
 		Short: "Show each lane's position; sluice may be running",
 		Long: `Show each lane's position; sluice may be running.
 
-NEWEST EVENT is the time of the newest event that was delivered. COMPLETE UNTIL is
-the time until which everything listed was delivered, late events included. It may
-be some minutes old on a lane that keeps up, since a source looks for late events
-now and then only. SAVED is when the position was last saved; an idle lane saves it
-once a minute. How far a lane lags behind its log is on the status page
-and in the metric sluice_lag_seconds.
+NEWEST EVENT is the time of the newest event that was delivered. COMPLETE UNTIL
+is the time until which everything listed was delivered, late events included.
+It may be some minutes old on a lane that keeps up, since a source looks for
+late events now and then only. SAVED is when the position was last saved; an
+idle lane saves it once a minute. How far a lane lags behind its log is on the
+status page and in the metric sluice_lag_seconds.
 
 IN is where the position is kept: the state's directory, a topic, or the sink.`,
 		Args: usage(cobra.NoArgs),
@@ -67,14 +65,12 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) {
-		if positions.topic == nil { // One process runs all lanes.
-			cells = cells[:len(cells)-1]
-		}
-		fmt.Fprintln(table, strings.Join(cells, "\t"))
+	columns := []string{"LANE", "NEWEST EVENT", "COMPLETE UNTIL", "SAVED", "IN", "OWNER"}
+	if positions.topic == nil { // One process runs all lanes.
+		columns = columns[:len(columns)-1]
 	}
-	row("LANE", "NEWEST EVENT", "COMPLETE UNTIL", "SAVED", "IN", "OWNER")
+	table := table{header: columns}
+	row := func(cells ...string) { table.add(cells[:len(columns)]...) }
 	var unusable []error
 	for _, l := range cfg.Lanes() {
 		saved := positions.look(ctx, l)
@@ -96,7 +92,7 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 	for _, s := range former {
 		row(s.Lane, "not in the configuration", "-", ago(s.Saved), positions.place(s), "-")
 	}
-	return errors.Join(append(unusable, table.Flush())...)
+	return errors.Join(append(unusable, table.print(c.stdout))...)
 }
 
 func describe(src source.Source, saved checkpoint.Checkpoint) (source.Description, error) {
@@ -128,12 +124,12 @@ at a time such as 2026-01-31T00:00:00Z. Events between the old position and the
 new one are delivered again, or skipped. The old checkpoint is replaced, even if
 it is corrupt.
 
-Prints "LANE: set" for each lane, and below it the old and the new position in the
-words of sluice checkpoint list.
+Prints "LANE: set" for each lane, and below it the old and the new position in
+the words of sluice checkpoint list.
 
-If the position is in Kafka, sluice may be running: the lane resumes from the new
-position when it next saves, at most a minute later. If the position is in the
-state directory, stop sluice first.`,
+If the position is in Kafka, sluice may be running: the lane resumes from the
+new position when it next saves, at most a minute later. If the position is in
+the state directory, stop sluice first.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			start, err := parseStart(to)

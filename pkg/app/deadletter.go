@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -55,18 +54,18 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	var rows []string
+	letters := table{header: []string{"LANE", "LETTERS", "OLDEST", "NEWEST", "KEPT"}}
 	inFiles := map[string]bool{}
 	for _, l := range lanes {
 		inFiles[l.Name] = true
-		rows = append(rows, letterRow(l, fmt.Sprintf("file of %d bytes", l.Bytes)))
+		letters.add(letterRow(l, fmt.Sprintf("file of %d bytes", l.Bytes))...)
 	}
 	var errs []error
 	for _, l := range cfg.Lanes() {
 		where := lettersInKafka(cfg, l)
 		if where == "" {
 			if !inFiles[l.Name] {
-				rows = append(rows, letterRow(deadletter.Lane{Name: l.Name}, "-"))
+				letters.add(letterRow(deadletter.Lane{Name: l.Name}, "-")...)
 			}
 			continue
 		}
@@ -82,31 +81,26 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 			}
 			found.Newest = reject.Time
 		}
-		rows = append(rows, letterRow(found, where))
+		letters.add(letterRow(found, where)...)
 	}
-	return c.printLetters("LANE\tLETTERS\tOLDEST\tNEWEST\tKEPT", rows, errs)
+	return c.printLetters(letters, errs)
 }
 
-func letterRow(l deadletter.Lane, where string) string {
+func letterRow(l deadletter.Lane, where string) []string {
 	if l.Unreadable > 0 {
 		where += fmt.Sprintf(", %d unreadable", l.Unreadable)
 	}
-	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s", l.Name, l.Letters, when(l.Oldest), when(l.Newest), where)
+	return []string{l.Name, fmt.Sprint(l.Letters), when(l.Oldest), when(l.Newest), where}
 }
 
 // printLetters prints a table of what could be read. It prints "no dead letters" only if
 // there was no error: what cannot be read may hold some.
-func (c *command) printLetters(header string, rows []string, errs []error) error {
-	if len(rows) == 0 && len(errs) == 0 {
+func (c *command) printLetters(letters table, errs []error) error {
+	if len(letters.rows) == 0 && len(errs) == 0 {
 		_, err := fmt.Fprintln(c.stdout, "no dead letters")
 		return err
 	}
-	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, header)
-	for _, row := range rows {
-		fmt.Fprintln(table, row)
-	}
-	return errors.Join(append(errs, table.Flush())...)
+	return errors.Join(append(errs, letters.print(c.stdout))...)
 }
 
 // lettersInFiles counts the dead letters in the directory of each chosen lane; nil
@@ -188,14 +182,14 @@ func lanesInKafka(cfg *config.Config, name string) []config.Lane {
 // showLetters refuses a name that is neither a lane of the configuration nor one that
 // left letters. An empty list for such a name would suggest that all is well.
 func (c *command) showLetters(ctx context.Context, cfg *config.Config, lane string) error {
-	var rows []string
+	letters := table{header: []string{"REFUSED", "EVENT", "ACTION", "REASON"}}
 	var errs []error
 	show := func(r sink.Reject, err error) {
 		if err != nil {
 			errs = append(errs, err)
 			return
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", when(r.Time), oneLine(r.Record.ID), oneLine(r.Record.Action), oneLine(r.Reason)))
+		letters.add(when(r.Time), oneLine(r.Record.ID), oneLine(r.Record.Action), oneLine(r.Reason))
 	}
 	if cfg.State.Type == "file" {
 		for l, err := range deadletter.Letters(cfg.DeadLetters.Dir, lane) {
@@ -207,8 +201,8 @@ func (c *command) showLetters(ctx context.Context, cfg *config.Config, lane stri
 			show(r, err)
 		}
 	}
-	if _, unknown := pick(cfg, []string{lane}); unknown != nil && len(rows)+len(errs) == 0 {
+	if _, unknown := pick(cfg, []string{lane}); unknown != nil && len(letters.rows)+len(errs) == 0 {
 		return usageError{unknown, "sluice deadletter list"}
 	}
-	return c.printLetters("REFUSED\tEVENT\tACTION\tREASON", rows, errs)
+	return c.printLetters(letters, errs)
 }

@@ -31,8 +31,8 @@ Sluice may be running, unless the lane's sink is a file, which it holds
 exclusively. Dead letters in Kafka stay there and are not published again.
 
 A record that exceeds the sink's limit on a record is made anew from its event,
-shortened to fit. If a destination refuses a record for its size, lower that limit
-first: max_record_bytes, max_request_bytes or max_message_bytes.`,
+shortened to fit. If a destination refuses a record for its size, lower that
+limit first: max_record_bytes, max_request_bytes or max_message_bytes.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
@@ -25,19 +26,21 @@ func (c *command) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole pipeline on an invented audit log",
-		Long: `Show the whole pipeline on an invented audit log. A built-in server stands for the
-API, records go to stdout, and nothing is written to disk.
+		Long: `Show the whole pipeline on an invented audit log. A built-in server stands for
+the API, records go to stdout, and nothing is written to disk.
 
-The log starts with 20 events and grows by --rate. Runs until interrupted, or with
---events until that many records were shown, the first 20 included. With --hostile,
-names in the log try to deceive a terminal or a parser.`,
+The log starts with 20 events and grows by --rate. Runs until interrupted, or
+with --events until that many records were shown, the first 20 included. With
+--hostile, names in the log try to deceive a terminal or a parser.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := c.format(cmd, format)
 			if err != nil {
 				return err
 			}
-			log := newLogger(c.stderr, config.Log{Format: "auto", Level: zerolog.InfoLevel})
+			live, to := c.liveLine(true)
+			level := config.Log{Format: "auto", Level: zerolog.InfoLevel}
+			log := logger(logLines(to, c.stderr, level), level)
 			server := simulator.New(simulator.Config{Events: 20, Spacing: time.Minute, Rate: rate, Organization: "acme", Tame: !hostile})
 			settings := planetscale.Defaults
 			settings.Organization = "acme"
@@ -63,10 +66,11 @@ names in the log try to deceive a terminal or a parser.`,
 			if err != nil {
 				return errors.Join(err, src.Close())
 			}
-			fmt.Fprintf(c.stderr, "sluice: showing an invented audit log as %s: 20 events, then %g a second; %s\n", f.Name, rate, demoEnd(events))
+			begin := fmt.Sprintf("showing an invented audit log as %s: 20 events, then %g a second; %s", f.Name, rate, demoEnd(events))
+			fmt.Fprintf(c.stderr, "sluice: %s\n", wrap(begin, len("sluice: "), stdio.Columns(c.stderr)))
 			lanes := show.set(lane)
 			err = runBeside(ctx, lanes.Run, func(ctx context.Context) error {
-				return c.progress(ctx, log, lanes.Statuses)
+				return c.progress(ctx, log, live, lanes.Statuses)
 			})
 			fmt.Fprintf(c.stderr, "sluice: %d events delivered\n%s", show.shown.Load(), afterDemo)
 			return errors.Join(err, show.err(), src.Close())
@@ -81,7 +85,7 @@ names in the log try to deceive a terminal or a parser.`,
 
 // afterDemo says how to go on.
 const afterDemo = `sluice: next steps:
-  sluice demo --format ecs    the same events as a SIEM gets them: ecs, ocsf, cef, leef
+  sluice demo --format ecs    the same as a SIEM gets it: ecs, ocsf, cef, leef
   sluice simulate             the API for a configuration of your own to follow
   sluice check -c FILE        whether that configuration would work
 `

@@ -2,9 +2,9 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 )
 
 // A finding is something that a person should know of a configuration before its lanes
@@ -146,31 +147,30 @@ func (w *warnings) below(f finding) []finding {
 	return list
 }
 
-// sheet prints findings, one a line, and counts them by mark.
+// sheet prints findings and counts them by mark. A finding is a line; on a terminal it is
+// wrapped.
 type sheet struct {
-	out    io.Writer
-	colour bool
-	count  map[mark]int
+	out   io.Writer
+	width int // of the terminal; 0: it is none
+	color bool
+	count map[mark]int
 }
 
 func newSheet(out io.Writer) *sheet {
-	return &sheet{out: out, colour: isTerminal(out) && wantsColour(os.Getenv), count: map[mark]int{}}
+	return &sheet{out: out, width: stdio.Columns(out), color: stdio.Color(out), count: map[mark]int{}}
 }
 
-// wantsColour follows no-color.org and the convention of TERM.
-func wantsColour(env func(string) string) bool {
-	return env("NO_COLOR") == "" && env("TERM") != "dumb"
-}
-
-// colours are those of ANSI (ECMA-48, section 8.3.117).
-var colours = map[mark]string{ok: "32", note: "36", warning: "33", failed: "1;31"}
+// colors are those of ANSI (ECMA-48, section 8.3.117).
+var colors = map[mark]string{ok: "32", note: "36", warning: "33", failed: "1;31"}
 
 func (s *sheet) print(all ...finding) {
+	const hint = "       hint: "
 	for _, f := range all {
 		s.count[f.mark]++
-		fmt.Fprintf(s.out, "%s %s: %s\n", s.paint(f.mark, fmt.Sprintf("%-6s", f.mark)), printable(f.about), printable(f.text))
+		mark := fmt.Sprintf("%-6s", f.mark)
+		fmt.Fprintf(s.out, "%s %s\n", s.paint(f.mark, mark), wrap(printable(f.about)+": "+printable(f.text), len(mark)+1, s.width))
 		if f.hint != "" {
-			fmt.Fprintf(s.out, "       hint: %s\n", printable(f.hint))
+			fmt.Fprintf(s.out, "%s%s\n", hint, wrap(printable(f.hint), len(hint), s.width))
 		}
 	}
 }
@@ -203,23 +203,36 @@ func (s *sheet) printEach(n int, check func(i int) []finding) bool {
 	return well
 }
 
-func (s *sheet) paint(m mark, text string) string {
-	if !s.colour {
+func (s *sheet) paint(m mark, text string) string { return paint(s.color, m, text) }
+
+// paint gives a text the color of a mark.
+func paint(color bool, m mark, text string) string {
+	if !color {
 		return text
 	}
-	return "\x1b[" + colours[m] + "m" + text + "\x1b[0m"
+	return "\x1b[" + colors[m] + "m" + text + "\x1b[0m"
 }
 
-// summarize prints the last line: how much was checked, and with what result.
-func (s *sheet) summarize(sources, lanes int) {
-	result := s.paint(ok, "all is well")
-	if n := s.count[failed]; n > 0 {
-		result = s.paint(failed, fmt.Sprintf("%d failed", n))
-	}
+// summarize prints the last line: how much was checked, and with what result. If something
+// failed, that is the error that it returns.
+func (s *sheet) summarize(sources, lanes int) error {
+	warned := ""
 	if n := s.count[warning]; n > 0 {
-		result += ", " + s.paint(warning, several(n, "warning"))
+		warned = several(n, "warning")
+	}
+	if n := s.count[failed]; n > 0 {
+		text := fmt.Sprintf("%d of %d checks failed", n, n+s.count[ok])
+		if warned != "" {
+			text += ", " + warned
+		}
+		return errors.New(text)
+	}
+	result := s.paint(ok, "all is well")
+	if warned != "" {
+		result += ", " + s.paint(warning, warned)
 	}
 	fmt.Fprintf(s.out, "%s, %s: %s\n", several(sources, "source"), several(lanes, "lane"), result)
+	return nil
 }
 
 // several writes a number of things.

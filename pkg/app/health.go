@@ -22,7 +22,7 @@ func (c *command) health() *cobra.Command {
 	var file, address string
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask a running sluice whether it is alive: a container's health check",
+		Short: "Ask a running sluice whether it is alive, as containers do",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("config") {

@@ -28,8 +28,8 @@ func (c *command) initialize() *cobra.Command {
 		Use:   "init",
 		Short: "Ask a few questions and write a configuration",
 		Long: `Ask a few questions and write a configuration: whose log to follow, with which
-credentials, and where to. Secrets go into files of their own beside it, which only
-you can read. Nothing that exists is overwritten.`,
+credentials, and where to. Secrets go into files of their own beside it, which
+only you can read. Nothing that exists is overwritten.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.writeFirst(cmd.Context(), file, url)

@@ -145,7 +145,7 @@ func (c *misconfiguration) told(t *testing.T) string {
 		return "ACCEPTED\n"
 	}
 	var out bytes.Buffer
-	report(&out, err)
+	report(&out, err, nil)
 	text := strings.ReplaceAll(out.String(), "sluice: error: ", "")
 	return strings.ReplaceAll(text, dir, "DIR")
 }

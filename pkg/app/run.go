@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/admin"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 )
 
 func (c *command) run() *cobra.Command {
@@ -27,13 +29,14 @@ func (c *command) run() *cobra.Command {
 		Long: `Deliver events until stopped.
 
 SIGTERM and SIGINT finish the Publish under way, within shutdown_timeout, save
-the position behind it and exit with 0. SIGHUP neither ends nor reloads sluice. If it is
-killed in any other way, nothing is lost either: it reads again what was not saved.
+the position behind it and exit with 0. SIGHUP neither ends nor reloads sluice.
+If it is killed in any other way, nothing is lost either: it reads again what
+was not saved.
 
-With --once it ends when all lanes have caught up. A lane that cannot continue is
-a failure, reported when the others are done. With --timeout it ends after that
-time, plus shutdown_timeout at most. It names each lane that is not done and the
-reason, and exits with 1.`,
+With --once it ends when all lanes have caught up. A lane that cannot continue
+is a failure, reported when the others are done. With --timeout it ends after
+that time, plus shutdown_timeout at most. It names each lane that is not done
+and the reason, and exits with 1.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -48,7 +51,7 @@ reason, and exits with 1.`,
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().BoolVar(&once, "once", false, "end when all lanes have caught up")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "with --once: end after this time, and fail if a lane is not done; default never")
+	cmd.Flags().DurationVar(&limit, "timeout", 0, "with --once: end after this time, and fail if a lane is not done (default never)")
 	return cmd
 }
 
@@ -71,7 +74,8 @@ func (c *command) load(file string) (*config.Config, error) {
 func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, limit time.Duration) (err error) {
 	surviving := survive()
 	defer surviving.stop()
-	log, flush := newDaemonLogger(c.stderr, cfg.Log)
+	live, to := c.liveLine(slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Type.Name == stdout.Type.Name }))
+	log, flush := newDaemonLogger(to, c.stderr, cfg.Log)
 	defer flush()
 	if once && cfg.State.Type != "file" {
 		return usageError{errors.New("--once needs state.type file: with kafka, no replica knows when all lanes have caught up"), "sluice run"}
@@ -105,7 +109,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 		return endBy(ctx, limit, lanes, func(ctx context.Context) error { return store.run(ctx, lanes, names) })
 	},
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
-		func(ctx context.Context) error { return c.progress(ctx, log, lanes.Statuses) },
+		func(ctx context.Context) error { return c.progress(ctx, log, live, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
 		func(ctx context.Context) error { return supervise(ctx, listener.Addr().String(), log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -84,7 +85,7 @@ func (c *command) screenFormatFlag(cmd *cobra.Command, format *string) {
 	formatFlag(cmd, format)
 	f := cmd.Flags().Lookup("format")
 	f.Usage = "format of the records; on a terminal the default is text"
-	if isTerminal(c.stdout) {
+	if stdio.Terminal(c.stdout) {
 		*format, f.DefValue = text.Format.Name, text.Format.Name
 	}
 }
@@ -104,7 +105,7 @@ func (c *command) format(cmd *cobra.Command, name string) (transform.Format, err
 // tailAll follows the sources of a sink from now on. Each has a lane of its own to
 // stdout.
 func (c *command) tailAll(ctx context.Context, cfg *config.Config, watched config.Sink) (err error) {
-	log, flush := newDaemonLogger(c.stderr, cfg.Log)
+	log, flush := newDaemonLogger(c.stderr, c.stderr, cfg.Log)
 	defer flush()
 	opened, err := openSources(ctx, cfg, log)
 	if err != nil {

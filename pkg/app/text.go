@@ -2,12 +2,8 @@ package app
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
@@ -24,11 +20,6 @@ func printable(text string) string {
 
 // oneLine makes a text printable that shares its line with others, or is a row of a table.
 func oneLine(text string) string { return glyph.Visible(text) }
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 // count writes a number with separators between thousands.
 func count(n uint64) string {
