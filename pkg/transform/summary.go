@@ -46,6 +46,23 @@ func (r *Roles) what(e *source.Event) string {
 	return cmp.Or(r.Object.Name, e.Objects[0].Name, e.Objects[1].Name)
 }
 
+// Title returns what an action is in words. a is what Lookup returns for it.
+func Title(action string, a *Action) string {
+	if a.Title != "" {
+		return a.Title
+	}
+	return string(AppendTitle(nil, action))
+}
+
+// Called returns what people call a party: its name, or else its type and id. kind is the
+// type to show.
+func Called(p source.Party, kind string) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return strings.TrimSpace(kind + " " + p.ID)
+}
+
 // AppendTitle appends the name of an action in words, "Deploy request queued", in ASCII.
 func AppendTitle(dst []byte, action string) []byte {
 	begin := len(dst)

@@ -52,9 +52,9 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 	w := writer{buf: dst, begin: len(dst)}
 	w.column(transform.Time(e).Format(c.columns.clock), len(c.columns.clock))
 	w.column(severities[a.Severity], len("info"))
-	w.column(called(roles.Actor, roles.ActorType), c.columns.actor)
+	w.column(transform.Called(roles.Actor, roles.ActorType), c.columns.actor)
 	w.column(abridged(title(e, a), c.columns.title), c.columns.title)
-	w.column(called(roles.Object, roles.Object.Type), c.columns.object)
+	w.column(transform.Called(roles.Object, roles.Object.Type), c.columns.object)
 	w.column(e.RemoteIP+" "+e.Location, c.columns.from)
 	w.trim()
 	if size := len(w.buf) - len(dst); size > limit {
@@ -66,20 +66,9 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 // severities are short forms of OCSF's words for the numbers of the catalogue.
 var severities = [...]string{"info", "info", "info", "low", "med", "med", "med", "high", "high", "crit", "crit"}
 
-// called returns the name of a party, or else its type and id.
-func called(p source.Party, kind string) string {
-	if p.Name != "" {
-		return p.Name
-	}
-	return strings.TrimSpace(kind + " " + p.ID)
-}
-
 // title returns what was done, in words, and what is odd about the event.
 func title(e *source.Event, a *transform.Action) string {
-	words := a.Title
-	if words == "" {
-		words = string(transform.AppendTitle(nil, e.Action))
-	}
+	words := transform.Title(e.Action, a)
 	switch {
 	case e.Problem != "":
 		return "Incomplete: " + words
