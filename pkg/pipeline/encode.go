@@ -30,6 +30,9 @@ func (e *encoding) run(ctx context.Context, in, out *queue) error {
 		if p == nil {
 			return err
 		}
+		if e.lane.Observe != nil && len(p.events) > 0 {
+			e.lane.Observe(p.events, p.caughtUp)
+		}
 		encoded := e.encoder.encode(p, blank())
 		e.lane.state.encoded(encoded)
 		if encoded.unprepared > 0 && e.told.due("unprepared") {

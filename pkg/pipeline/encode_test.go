@@ -147,6 +147,43 @@ func BenchmarkLane(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }
 
+// Whoever looks on sees each event that was read, before where, enrich and redact.
+func TestObserveSeesEveryPageBeforeItIsPrepared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 60, page: 25}, &fakeSink{})
+		prepared := 0
+		b.Prepare = func(*source.Event) (*source.Event, error) {
+			prepared++
+			return nil, nil
+		}
+		var seen []string
+		caughtUp := 0
+		b.Observe = func(events []source.Event, last bool) {
+			if last {
+				caughtUp++
+			}
+			if len(events) == 0 {
+				t.Error("a page without events is observed")
+			}
+			if prepared != len(seen) {
+				t.Errorf("%d events are prepared and %d observed, want a page to be observed first", prepared, len(seen))
+			}
+			for i := range events {
+				seen = append(seen, events[i].ID)
+			}
+		}
+		b.catchUp(t)
+		if len(seen) != 60 || caughtUp != 1 {
+			t.Fatalf("%d events are observed, and %d pages after which the lane has caught up; want 60 and 1", len(seen), caughtUp)
+		}
+		for i := range seen {
+			if seen[i] != id(i) {
+				t.Errorf("event %d is %s, want %s", i, seen[i], id(i))
+			}
+		}
+	})
+}
+
 // An event that the source marks as a reject is not encoded. It becomes a dead letter,
 // and the events around it are delivered.
 func TestRejectOfTheSourceIsBuried(t *testing.T) {

@@ -106,6 +106,12 @@ type Lane struct {
 	// stay as they were read. See package prepare.
 	Prepare func(*source.Event) (*source.Event, error)
 
+	// Observe is called with the events of each page that has some, in their order, before
+	// they are prepared. caughtUp is that of the page. One goroutine calls it. It must be quick, since the lane waits for it, and
+	// must keep nothing of the events, since later pages may reuse their memory. If it is
+	// nil, nobody looks on.
+	Observe func(events []source.Event, caughtUp bool)
+
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	Memory          source.Memory  // what the lane may hold of the process's memory; default source.Unbounded
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
