@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -291,11 +292,26 @@ func TestFullDeadLettersStopTheLaneAndNotTheRule(t *testing.T) {
 			!strings.HasSuffix(s.Reason, "; hint: redrive or remove some") {
 			t.Errorf("ready %t, reason %q", s.Ready, s.Reason)
 		}
+		if len(s.Troubles) != 1 || s.Troubles[0].String() != s.Reason {
+			t.Fatalf("troubles %+v, want one that says %q", s.Troubles, s.Reason)
+		}
+		got := s.Troubles[0]
+		if want := (pipeline.Trouble{
+			Operation: "bury", Err: "dead letters take 1 GiB, which is full", Hint: "redrive or remove some",
+			Since: got.Since, Next: got.Next, Attempts: got.Attempts,
+		}); got != want {
+			t.Errorf("trouble %+v, want %+v", got, want)
+		}
+		if since, next := time.Since(got.Since), time.Until(got.Next); since < 23*time.Hour || next < 0 || next > time.Minute || got.Attempts < 1000 {
+			t.Errorf("%d attempts in %s and the next in %s, want many in a day and the next within a minute", got.Attempts, since, next)
+		}
 		full.Store(false)
 		pass(time.Minute)
 		synctest.Wait()
 		if s := b.Status(); !s.Ready {
 			t.Errorf("not ready once there is room: %s", s.Reason)
+		} else if s.Troubles != nil {
+			t.Errorf("ready with troubles %+v", s.Troubles)
 		}
 		if err := stop(); err != nil {
 			t.Fatal(err)

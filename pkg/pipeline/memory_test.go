@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,6 +235,8 @@ func TestALaneThatWaitsForMemoryIsNotReady(t *testing.T) {
 		want := "read: nothing was read yet; it has been waiting for memory for 1m0s: raise memory in the configuration"
 		if got := b.Status(); got.Ready || got.Reason != want {
 			t.Errorf("got ready %t, %q, want %q", got.Ready, got.Reason, want)
+		} else if len(got.Troubles) != 1 || !strings.HasPrefix(got.Troubles[0].Note, "it has been waiting for memory") {
+			t.Errorf("troubles %+v, want one with a note about memory", got.Troubles)
 		}
 		other.Leave()
 		pass(time.Minute)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -34,6 +33,7 @@ type operation struct {
 	mu       sync.Mutex
 	err      error     // of the last attempt; nil if it succeeded
 	since    time.Time // the first failure in a row
+	next     time.Time // when the next attempt is due
 	failures int       // in a row
 	retries  map[string]uint64
 }
@@ -94,7 +94,7 @@ func (o *operation) failed(err error) time.Duration {
 	if o.err == nil {
 		o.since = time.Now()
 	}
-	o.err = err
+	o.err, o.next = err, time.Now().Add(wait)
 	o.failures++
 	o.retries[class]++
 	if o.told.due(class) {
@@ -119,18 +119,17 @@ func (o *operation) succeeded() {
 	o.wait.Reset()
 }
 
-// trouble returns what fails, for people. It is empty if nothing does.
-func (o *operation) trouble() string {
+// trouble returns what fails, if it does.
+func (o *operation) trouble() (t Trouble, failing bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
-		return ""
+		return t, false
 	}
-	text := fmt.Sprintf("%s: %v (retrying since %s, %d attempts)", o.name, o.err, o.since.UTC().Format(time.RFC3339), o.failures)
-	if hint := failure.Hint(o.err); hint != "" {
-		text += "; hint: " + hint
-	}
-	return text
+	return Trouble{
+		Operation: o.name, Err: o.err.Error(), Hint: failure.Hint(o.err),
+		Since: o.since, Next: o.next, Attempts: o.failures,
+	}, true
 }
 
 func (o *operation) addRetries(to map[string]uint64) {

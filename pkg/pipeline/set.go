@@ -222,24 +222,21 @@ func (r *running) status() Status {
 	r.mu.Lock()
 	lane, rest, due, failed := r.lane, r.rest, r.due, r.err
 	r.mu.Unlock()
-	s := Status{Lane: r.Lane, Source: r.Source, Sink: r.Sink, Format: r.Format, Reason: "not running"}
+	s := Status{Lane: r.Lane, Source: r.Source, Sink: r.Sink, Format: r.Format}
 	if lane != nil {
 		s = lane.Status()
 	}
 	switch {
 	case rest != nil:
-		s.Ready, s.Resting = false, true
-		s.Reason = fmt.Sprintf("resting until %s: %s", due.UTC().Format(time.RFC3339), withHint(rest))
+		s.Resting = true
+		s.trouble([]Trouble{{
+			Operation: "resting until " + due.UTC().Format(time.RFC3339), Err: rest.Error(), Hint: failure.Hint(rest),
+			Since: due.Add(-LaneRest), Next: due,
+		}})
 	case lane == nil && failed != nil:
-		s.Reason = fmt.Sprintf("not running: %s", withHint(failed))
+		s.trouble([]Trouble{{Operation: "not running", Err: failed.Error(), Hint: failure.Hint(failed)}})
+	case lane == nil:
+		s.trouble([]Trouble{{Operation: "not running"}})
 	}
 	return s
-}
-
-// withHint returns the text of an error with its hint.
-func withHint(err error) string {
-	if hint := failure.Hint(err); hint != "" {
-		return fmt.Sprintf("%v; hint: %s", err, hint)
-	}
-	return err.Error()
 }

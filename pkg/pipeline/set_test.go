@@ -90,6 +90,8 @@ func TestALaneThatCannotGoOnRests(t *testing.T) {
 				s := statusOf(t, set, "b")
 				if want := "resting until 2000-01-01T00:11:00Z: " + test.want; s.Ready || !s.Resting || s.Reason != want {
 					t.Errorf("ready %t, resting %t, reason\n%q, want\n%q", s.Ready, s.Resting, s.Reason, want)
+				} else if next := time.Until(s.Troubles[0].Next); len(s.Troubles) != 1 || s.Troubles[0].String() != want || next != 30*time.Second {
+					t.Errorf("troubles %+v, the next try in %s; want one that says %q, and a try in 30s", s.Troubles, next, want)
 				}
 				rests := 0
 				for _, line := range log.texts(t) {

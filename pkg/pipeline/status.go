@@ -13,12 +13,13 @@ import (
 type Status struct {
 	Lane, Source, Sink, Format string
 
-	Elsewhere  bool   // another replica runs the lane; set by the owner of the Set
-	Ready      bool   // the last read is fresh and the last publish was accepted
-	Done       bool   // with Once: it caught up, and all is settled
-	Resting    bool   // it cannot continue, and is started again after a rest; Reason says why
-	Reason     string // why not ready, for people; empty if ready
-	CatchingUp bool   // older events are known to wait for delivery
+	Elsewhere  bool      // another replica runs the lane; set by the owner of the Set
+	Ready      bool      // the last read is fresh and the last publish was accepted
+	Done       bool      // with Once: it caught up, and all is settled
+	Resting    bool      // it cannot continue, and is started again after a rest; Reason says why
+	Reason     string    // why not ready, for people; empty if ready
+	Troubles   []Trouble // what Reason says, one by one
+	CatchingUp bool      // older events are known to wait for delivery
 
 	Reader   source.Progress
 	Position source.Description // of the last saved checkpoint
@@ -31,6 +32,44 @@ type Status struct {
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
 	LastPublished time.Time // zero if nothing was published since the process began
 	Publish       Histogram
+}
+
+// Trouble is a reason why a lane is not ready. Times that are not known are zero.
+type Trouble struct {
+	Operation string    // what failed: take, start, read, open, publish, bury or save; or what is wrong, such as "not running"
+	Err       string    // text of the error, or what is known of it; may be empty
+	Hint      string    // what to do; may be empty
+	Note      string    // what else delays it; may be empty
+	Since     time.Time // when it began
+	Next      time.Time // when the next attempt is due, in the past while one is under way
+	Attempts  int       // that failed in a row; 0 if they are not counted
+}
+
+// String returns the trouble as Status.Reason has it.
+func (t Trouble) String() string {
+	text := t.Operation
+	if t.Err != "" {
+		text += ": " + t.Err
+	}
+	if t.Attempts > 0 {
+		text += fmt.Sprintf(" (retrying since %s, %d attempts)", t.Since.UTC().Format(time.RFC3339), t.Attempts)
+	}
+	if t.Hint != "" {
+		text += "; hint: " + t.Hint
+	}
+	if t.Note != "" {
+		text += "; " + t.Note
+	}
+	return text
+}
+
+// trouble makes the troubles of a lane its reason not to be ready.
+func (s *Status) trouble(list []Trouble) {
+	texts := make([]string, len(list))
+	for i, t := range list {
+		texts[i] = t.String()
+	}
+	s.Troubles, s.Reason, s.Ready = list, strings.Join(texts, "; "), len(list) == 0
 }
 
 // Counters is what a lane has counted since the process began. Each settled event counts
@@ -56,14 +95,13 @@ func (l *Lane) Status() Status {
 	}
 	now := time.Now()
 	seen := l.state.snapshot(&s)
-	reasons := l.unready(&s, seen, now)
+	troubles := l.unready(&s, seen, now)
 	var err error
 	if s.Position, err = l.place.description(l.Source.Describe); err != nil {
-		reasons = append(reasons, fmt.Sprintf("describe checkpoint: %v", err))
+		troubles = append(troubles, Trouble{Operation: "describe checkpoint", Err: err.Error()})
 	}
 	s.Lag = lag(&s, seen.oldest, now)
-	s.Reason = strings.Join(reasons, "; ")
-	s.Ready = s.Reason == ""
+	s.trouble(troubles)
 	return s
 }
 
@@ -81,46 +119,59 @@ const gapAlarm = 15 * time.Minute
 // read is fresh. While the reader waits for space in the queue, a read that is not fresh
 // is no reason either: then only the sink decides. Space for which the lane waits because
 // other lanes have the memory is a reason.
-func (l *Lane) unready(s *Status, seen view, now time.Time) []string {
-	var reasons []string
+func (l *Lane) unready(s *Status, seen view, now time.Time) []Trouble {
+	var list []Trouble
 	for _, op := range []*operation{&l.publishing, &l.burying, &l.saving, &l.opening, &l.taking, &l.starting} {
-		if trouble := op.trouble(); trouble != "" {
-			reasons = append(reasons, trouble)
+		if t, failing := op.trouble(); failing {
+			list = append(list, t)
 		}
 	}
 	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && waits >= maxSilence {
-		reasons = append(reasons, fmt.Sprintf("publish: the sink has not accepted anything yet, nor answered for %s", waits.Round(time.Second)))
+		list = append(list, Trouble{Operation: "publish", Since: seen.asked,
+			Err: fmt.Sprintf("the sink has not accepted anything yet, nor answered for %s", waits.Round(time.Second))})
 	}
 	if found := s.Reader.LastGap; !found.IsZero() && now.Sub(found) < gapAlarm {
-		reasons = append(reasons, fmt.Sprintf("events are missing: at %s the log no longer reached back to where the lane had stopped (the sluice.gap event has the interval); the lane continues, and is ready again at %s",
-			found.UTC().Format(time.RFC3339), found.Add(gapAlarm).UTC().Format(time.RFC3339)))
+		list = append(list, Trouble{Operation: "events are missing", Since: found,
+			Err: fmt.Sprintf("at %s the log no longer reached back to where the lane had stopped (the sluice.gap event has the interval); the lane continues, and is ready again at %s",
+				found.UTC().Format(time.RFC3339), found.Add(gapAlarm).UTC().Format(time.RFC3339))})
 	}
 	if !seen.running {
+		t := Trouble{Operation: "not running"}
 		if seen.ended != nil {
-			return append(reasons, fmt.Sprintf("not running: %v", seen.ended))
+			t.Err = seen.ended.Error()
 		}
-		return append(reasons, "not running")
+		return append(list, t)
 	}
+	if t, stale := l.stale(seen, now); stale {
+		list = append(list, t)
+	}
+	return list
+}
+
+// stale returns why the last read is not fresh, if that is a reason not to be ready.
+func (l *Lane) stale(seen view, now time.Time) (t Trouble, stale bool) {
 	age, fresh, waits := now.Sub(seen.fresh), l.Source.Freshness(), l.Memory.Waiting()
 	if seen.blocked && waits == 0 || age < fresh.Age {
-		return reasons
+		return t, false
 	}
-	stale := l.reading.trouble()
+	t, failing := l.reading.trouble()
 	switch {
-	case stale != "":
+	case failing:
 	case seen.fresh.IsZero():
-		stale = "read: nothing was read yet"
+		t = Trouble{Operation: "read", Err: "nothing was read yet"}
 	default:
-		stale = fmt.Sprintf("read: the last read was %s ago", age.Round(time.Second))
+		t = Trouble{Operation: "read", Err: fmt.Sprintf("the last read was %s ago", age.Round(time.Second)), Since: seen.fresh}
 	}
+	var notes []string
 	if waits > 0 {
-		stale += fmt.Sprintf("; it has been waiting for memory for %s: raise memory in the configuration", waits.Round(time.Second))
+		notes = append(notes, fmt.Sprintf("it has been waiting for memory for %s: raise memory in the configuration", waits.Round(time.Second)))
 	}
 	// Another lane may have met the cause of the delay.
-	if !strings.Contains(stale, fresh.Reason) {
-		stale += "; " + fresh.Reason
+	if !strings.Contains(t.String(), fresh.Reason) {
+		notes = append(notes, fresh.Reason)
 	}
-	return append(reasons, stale)
+	t.Note = strings.Join(notes, "; ")
+	return t, true
 }
 
 // lag returns the age of the oldest event that waits in the lane. If none does, it
