@@ -126,3 +126,6 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 func (s *Settings) Questions() []setting.Question {
 	return []setting.Question{{Key: "path", Text: "File", Default: "audit.ndjson"}}
 }
+
+// Destination implements setting.Destination.
+func (s *Settings) Destination() string { return s.Path }

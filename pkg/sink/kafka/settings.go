@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -123,4 +124,13 @@ func (s *Settings) Questions() []setting.Question {
 		{Key: "brokers", Text: "Brokers, as host:port with commas between them", List: true},
 		{Key: "topic", Text: "Topic, which must exist"},
 	}
+}
+
+// Destination implements setting.Destination.
+func (s *Settings) Destination() string {
+	brokers := make([]string, len(s.Cluster.Brokers))
+	for i, b := range s.Cluster.Brokers {
+		brokers[i] = b[strings.LastIndexByte(b, '@')+1:]
+	}
+	return fmt.Sprintf("%s, topic %s", strings.Join(brokers, ", "), s.Topic)
 }

@@ -123,3 +123,12 @@ func (s *Settings) Questions() []setting.Question {
 		{Key: "token", Text: "Its token", Secret: true},
 	}
 }
+
+// Destination implements setting.Destination.
+func (s *Settings) Destination() string {
+	shown := addressesOf(s.URL).shown
+	if s.Index != "" {
+		shown += ", index " + s.Index
+	}
+	return shown
+}

@@ -54,6 +54,9 @@ func (s *Settings) DefaultFormat() string {
 	return "ecs"
 }
 
+// Destination implements setting.Destination.
+func (s *Settings) Destination() string { return "standard output" }
+
 // To returns a Type that writes to w instead. All sinks opened from it share w, and
 // nothing else should write to it. To does not close w.
 //

@@ -186,3 +186,12 @@ func (s *Settings) hostname() (string, error) {
 func (s *Settings) Questions() []setting.Question {
 	return []setting.Question{{Key: "address", Text: "Receiver, such as relp://siem:2514, tls://siem:6514 or tcp://siem:601"}}
 }
+
+// Destination implements setting.Destination.
+func (s *Settings) Destination() string {
+	list := make([]string, len(s.Address))
+	for i, a := range s.Address {
+		list[i] = a.String()
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,7 @@
+package setting
+
+// Destination may be implemented by the settings of a sink. It returns where the sink
+// delivers to, for people, such as "kafka:9092, topic audit". It must not hold a secret,
+// also where settings are wrong: no user information of a URL, and no part of a path that
+// may be a credential.
+type Destination interface{ Destination() string }
