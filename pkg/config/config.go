@@ -59,6 +59,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/internal/glyph"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -139,10 +140,19 @@ type Sink struct {
 	Settings       any              // what Type.Open takes
 }
 
-// Admin is the HTTP server for metrics, health and status.
+// Admin is the HTTP server for metrics, health and the console.
 type Admin struct {
 	Listen string   // host:port; default 127.0.0.1:9876
 	Hosts  []string // names it answers to besides localhost, IP addresses and the host of Listen; default none
+
+	// Token is what the console asks for: as the password of HTTP Basic, with any user
+	// name, or as a bearer token. At least 16 characters. /metrics, /healthz and /readyz
+	// never ask for it, since monitoring needs them. Default none: then only a server
+	// that listens on loopback shows events. A proxy on the same machine makes every
+	// client look like one on loopback, so a server behind one needs a token.
+	Token setting.Secret
+
+	TLS *setting.ServerTLS // for all of the server; default none: plain HTTP
 }
 
 // Log configures the log, which goes to stderr.
@@ -190,8 +200,8 @@ func Load(path string, kinds Kinds) (*Config, error) {
 	return c, err
 }
 
-// LoadAdmin reads nothing of a file but the settings of the admin server. So it works
-// without secrets and other settings, as in a health check.
+// LoadAdmin reads nothing of a file but the settings of the admin server, without its
+// token. So it works without secrets and other settings, as in a health check.
 func LoadAdmin(path string) (Admin, error) {
 	data, err := read(path)
 	if err != nil {
@@ -199,7 +209,7 @@ func LoadAdmin(path string) (Admin, error) {
 	}
 	found := newReport(path)
 	d := newDecoder(found, os.LookupEnv)
-	admin := (&resolver{report: found, decoder: d}).admin(d.adminAlone(data))
+	admin := (&resolver{report: found, decoder: d}).adminServer(d.adminAlone(data))
 	if problems := found.all(); len(problems) > 0 {
 		return Admin{}, problems
 	}

@@ -59,8 +59,23 @@ type sinkEntry struct {
 }
 
 type adminEntry struct {
-	Listen string   `yaml:"listen"`
-	Hosts  []string `yaml:"hosts"`
+	Server adminServer    `yaml:",inline"`
+	Token  setting.Secret `yaml:"token"`
+}
+
+// adminServer is where the admin server can be reached.
+type adminServer struct {
+	Listen string             `yaml:"listen"`
+	Hosts  []string           `yaml:"hosts"`
+	TLS    *setting.ServerTLS `yaml:"tls"`
+}
+
+// adminAlone reads the admin server without its token, which a health check may not be
+// able to read.
+type adminAlone struct {
+	Server    adminServer `yaml:",inline"`
+	Token     deferred    `yaml:"token"`
+	TokenFile deferred    `yaml:"token_file"`
 }
 
 type logEntry struct {
@@ -71,6 +86,7 @@ type logEntry struct {
 var (
 	defaultShutdown = setting.Duration(8 * time.Second)
 	defaultState    = fileState{Dir: "/var/lib/sluice"}
+	defaultAdmin    = adminServer{Listen: "127.0.0.1:9876"}
 	defaultSink     = sinkEntry{
 		Format:         "ecs",
 		Start:          "beginning",
@@ -84,7 +100,7 @@ func defaultDocument() document {
 	return document{
 		State:           stateEntry{Type: "file"},
 		DeadLetters:     deadLettersEntry{MaxBytes: 1 << 30},
-		Admin:           adminEntry{Listen: "127.0.0.1:9876"},
+		Admin:           adminEntry{Server: defaultAdmin},
 		Log:             logEntry{Level: "info", Format: "auto"},
 		ShutdownTimeout: defaultShutdown,
 	}
@@ -105,18 +121,18 @@ func (d *decoder) document(data []byte) document {
 
 // adminAlone reads the key admin and nothing else. The result is valid only if there is
 // no problem.
-func (d *decoder) adminAlone(data []byte) adminEntry {
-	entry := defaultDocument().Admin
+func (d *decoder) adminAlone(data []byte) adminServer {
+	alone := adminAlone{Server: defaultAdmin}
 	root := d.report.parse(data, leastDocument)
 	if root == nil {
-		return entry
+		return alone.Server
 	}
 	pairs, _ := d.mapping("", root, func(string, ast.Node) bool { return false })
 	for _, p := range pairs {
 		if p.key == "admin" {
 			delete(d.report.hidden, p.path)
-			d.decode(p.path, p.value, reflect.ValueOf(&entry).Elem())
+			d.decode(p.path, p.value, reflect.ValueOf(&alone).Elem())
 		}
 	}
-	return entry
+	return alone.Server
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -123,6 +124,17 @@ func (r *resolver) deadLetters(e deadLettersEntry, state State) DeadLetters {
 }
 
 func (r *resolver) admin(e adminEntry) Admin {
+	a := r.adminServer(e.Server)
+	a.Token = e.Token
+	err := e.Token.CheckToken()
+	if token, missing := e.Token.Value(); err == nil && missing == nil && len(token) < leastToken {
+		err = fmt.Errorf("has fewer than %d characters, so it could be guessed; write a random one, such as openssl rand -hex 16 prints", leastToken)
+	}
+	r.report.judged("admin", setting.Invalid("token", err))
+	return a
+}
+
+func (r *resolver) adminServer(e adminServer) Admin {
 	_, port, err := hostport.Split(e.Listen)
 	if err == nil && port == "" {
 		err = errors.New("has no port")
@@ -133,8 +145,14 @@ func (r *resolver) admin(e adminEntry) Admin {
 		r.report.check(host != "" && !strings.ContainsAny(host, ":/*@ "), "admin.hosts["+strconv.Itoa(i)+"]",
 			"is not a name; write one without scheme and port, such as sluice.example.com")
 	}
-	return Admin(e)
+	if e.TLS != nil {
+		r.report.validate("admin.tls", reflect.ValueOf(e.TLS).Elem())
+	}
+	return Admin{Listen: e.Listen, Hosts: e.Hosts, TLS: e.TLS}
 }
+
+// leastToken is the least length of the admin server's token: 64 bits in hexadecimal.
+const leastToken = 16
 
 func (r *resolver) log(e logEntry) Log {
 	levels := []zerolog.Level{zerolog.TraceLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel}
