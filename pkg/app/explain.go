@@ -7,21 +7,20 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 // explainer prints the records of a lane field by field, with the rule that made each.
 type explainer struct {
-	lane config.Lane
-	out  io.Writer
+	*mapper
+	out io.Writer
 }
 
 // publish escapes control characters wherever it writes, since people read the output.
 func (x explainer) publish(_ context.Context, records []sink.Record) error {
 	for i := range records {
-		text, err := x.explain(&records[i])
+		text, err := x.text(&records[i])
 		if err != nil {
 			return err
 		}
@@ -32,10 +31,10 @@ func (x explainer) publish(_ context.Context, records []sink.Record) error {
 	return nil
 }
 
-func (x explainer) explain(r *sink.Record) (string, error) {
-	fields, err := x.lane.Sink.Format.Explain(&x.lane.Source.Type.Product, r.Body)
+func (x explainer) text(r *sink.Record) (string, error) {
+	fields, err := x.explain(r)
 	if err != nil {
-		return "", fmt.Errorf("explaining event %s: %w", r.ID, err)
+		return "", err
 	}
 	a := x.lane.Source.Catalogue.Lookup(r.Action)
 	var text strings.Builder

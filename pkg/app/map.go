@@ -139,25 +139,20 @@ type mapping struct {
 	organization string
 	explain      bool
 	kind         source.Type
-	prepare      func(*source.Event) (*source.Event, error) // nil: events stay as they are
-	encoder      transform.Transformer
-	publish      func(context.Context, []sink.Record) error
+	*mapper
+	publish func(context.Context, []sink.Record) error
 }
 
 func (c *command) mapFor(cmd *cobra.Command, l config.Lane, m mapping) (err error) {
 	m.kind = l.Source.Type
-	if m.encoder, err = newTransformer(l, nil); err != nil {
-		return err
-	}
-	var stock prepare.Stock
-	if m.prepare, err = newPreparation(l, &stock); err != nil {
+	if m.mapper, err = newMapper(l, &prepare.Stock{}); err != nil {
 		return err
 	}
 	if m.explain {
 		if l.Sink.Format.Explain == nil {
 			return usageError{fmt.Errorf("format %s cannot explain its records", l.Sink.Format.Name), ""}
 		}
-		m.publish = explainer{l, c.stdout}.publish
+		m.publish = explainer{m.mapper, c.stdout}.publish
 		return m.all(cmd.Context(), interruptible(cmd.Context(), c.stdin))
 	}
 	// Events must not control the terminal, so the sink stdout writes the records.
@@ -182,20 +177,16 @@ func (m *mapping) all(ctx context.Context, in io.Reader) error {
 		}
 		var records []sink.Record
 		for i := range events {
-			e := &events[i]
-			if m.prepare != nil {
-				if e, err = m.prepare(e); err != nil {
-					unprepared.add(fmt.Errorf("line %d of the input: event %s: %w", line, events[i].ID, err))
-				}
+			r, err := m.record(&events[i])
+			if r.unprepared != nil {
+				unprepared.add(fmt.Errorf("line %d of the input: event %s: %w", line, events[i].ID, r.unprepared))
 			}
-			if e == nil {
-				continue // The sink filters it.
-			}
-			r, err := m.encoder.Transform(nil, e)
 			if err != nil {
-				return fmt.Errorf("line %d of the input: event %s: %w", line, e.ID, err)
+				return fmt.Errorf("line %d of the input: event %s: %w", line, events[i].ID, err)
 			}
-			records = append(records, r)
+			if !r.filtered {
+				records = append(records, r.Record)
+			}
 		}
 		return m.publish(ctx, records)
 	})
