@@ -1,9 +1,10 @@
 // Package admin is the HTTP server for operators and monitoring: /metrics for
-// Prometheus, /healthz, /readyz, and a status page.
+// Prometheus, /healthz, /readyz, and at every other path the console (package console).
 //
-// It takes snapshots at each request, and does nothing between requests. It changes
-// nothing, so it answers only GET. It shows no secrets, but it does show lane names,
-// times and the reasons of failures, so it belongs on loopback or a private network.
+// Its own paths take snapshots at each request, and do nothing between requests. It
+// changes nothing, so it answers only GET. It shows no secrets, but it does show lane
+// names, times and the reasons of failures, so it belongs on loopback or a private network.
+// Only the console asks for a token: monitoring needs the other paths.
 //
 // /healthz decides about restarts: it reports that the process runs, even if a sink
 // cannot be reached. /readyz is for people and alerts.
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -32,6 +34,8 @@ type Deps struct {
 	Memory      func() source.MemoryUsage      // of all lanes
 	DeadLetters DeadLetters                    // nil: they are not stored in files
 	Group       func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
+	Console     http.Handler                   // the pages for people; its requests end when the server does
+	Token       setting.Secret                 // that the console asks for; unset: none
 	Hosts       []string                       // host names that the server accepts besides localhost and IP addresses
 	Version     string                         // of Sluice
 	Log         zerolog.Logger
@@ -80,6 +84,8 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 		ErrorLog:          errorLog(deps.Log),
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	// A stream of the console lasts until its request ends.
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	group.Go(func() error {
 		if err := server.Serve(limit(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -111,7 +117,7 @@ func Handler(deps Deps) http.Handler {
 		deps.answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", deps.serveReady)
-	mux.HandleFunc("GET /{$}", deps.servePage)
+	mux.Handle("GET /", newAccess(deps.Console, deps.Token, deps.Log))
 	return guard(mux, deps.Hosts)
 }
 

@@ -53,9 +53,19 @@ func deps(lanes ...pipeline.Status) admin.Deps {
 			}
 		},
 		DeadLetters: letters{counts: map[string]int{"acme/siem": 3}},
+		Console:     http.HandlerFunc(page),
 		Version:     "1.2.3",
 		Log:         zerolog.Nop(),
 	}
+}
+
+// page stands for the console.
+func page(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	io.WriteString(w, "the console")
 }
 
 // busy is a lane with a different number in each field.
@@ -231,37 +241,6 @@ func TestReady(t *testing.T) {
 			}
 			golden.Check(t, "readyz.golden", answer.Body.String())
 		})
-	})
-}
-
-func TestPage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hostile := fresh()
-		hostile.Lane = `<script>alert("x")</script>`
-		hostile.Reason = "publish: </td><img src=x onerror=alert(1)>"
-		answer := get(deps(busy(time.Now()), hostile), "/")
-		if answer.Code != http.StatusOK {
-			t.Fatalf("got status %d: %s", answer.Code, answer.Body)
-		}
-		body := answer.Body.String()
-		for _, forged := range []string{"<script", "<img"} {
-			if strings.Contains(body, forged) {
-				t.Errorf("the page has %s", forged)
-			}
-		}
-		golden.Check(t, "page.golden", body)
-	})
-	t.Run("shows why dead letters cannot be counted", func(t *testing.T) {
-		d := deps(fresh())
-		d.DeadLetters = letters{err: errors.New("the disk is gone")}
-		if got := get(d, "/").Body.String(); !strings.Contains(got, "the disk is gone") {
-			t.Error("got no reason on the page")
-		}
-	})
-	t.Run("without lanes is not ready", func(t *testing.T) {
-		if got := get(deps(), "/").Body.String(); !strings.Contains(got, "no lane runs") {
-			t.Errorf("got page %s", got)
-		}
 	})
 }
 
@@ -442,6 +421,34 @@ func TestServe(t *testing.T) {
 				t.Errorf("stopped after %v, want at most %v", got, want)
 			}
 			close(finish)
+		})
+	})
+	t.Run("ends a stream of the console at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			streams := make(chan struct{})
+			d := deps()
+			d.Console = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(streams)
+				<-r.Context().Done()
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			go func() { served <- admin.Serve(ctx, newPipeListener(server), d) }()
+			go func() { _, _ = io.Copy(io.Discard, client) }()
+			if _, err := io.WriteString(client, "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			<-streams
+			begin := time.Now()
+			stop()
+			if err := <-served; err != nil {
+				t.Errorf("got error %v, want nil", err)
+			}
+			// Shutdown looks every few milliseconds.
+			if got, want := time.Since(begin), time.Second; got > want {
+				t.Errorf("stopped after %v, want less than %v", got, want)
+			}
 		})
 	})
 	t.Run("cuts off a client that does not finish its request", func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/admin/console"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -22,6 +23,8 @@ type builder struct {
 	log   zerolog.Logger
 	stock prepare.Stock
 
+	activity *console.Activity // of the events that the lanes read; nil: nobody looks on
+
 	mu     sync.Mutex
 	opened sources
 	memory memoryLimit
@@ -32,6 +35,14 @@ func newBuilder(ctx context.Context, cfg *config.Config, store state, log zerolo
 		ctx: ctx, cfg: cfg, state: store, log: log, opened: sources{},
 		memory: newMemoryLimit(memoryOf(cfg), len(cfg.Lanes())),
 	}
+}
+
+// remember lets the console remember the events of lanes that are built from then on.
+func (b *builder) remember() *console.Activity {
+	bytes := activityOf(b.memory.budget.Usage().Size)
+	b.memory.reserve(bytes)
+	b.activity = console.NewActivity(bytes)
+	return b.activity
 }
 
 // lanes returns the lanes of the configuration and their names. None of them runs yet.
@@ -58,6 +69,9 @@ func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, err
 		return nil, err
 	}
 	lane.Config = quoted(b.cfg.Path)
+	if b.activity != nil {
+		lane.Observe = b.activity.Observer(l.Source.Name, l.Source.Catalogue)
+	}
 	lane.Memory = b.memory.budget.Share()
 	lane.Positions, lane.DeadLetters = b.state, b.state
 	lane.Once, lane.ShutdownTimeout = b.once, b.state.patience(b.cfg.ShutdownTimeout)

@@ -25,18 +25,23 @@ func (c *command) health() *cobra.Command {
 		Short: "Ask a running sluice whether it is alive, as containers do",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			transport := adminTransport(config.Admin{})
 			if cmd.Flags().Changed("config") {
 				if cmd.Flags().Changed("url") {
 					return usageError{errors.New("-c and --url exclude each other; write one of them"), cmd.CommandPath()}
 				}
-				var err error
-				if address, err = healthURL(file); err != nil {
+				a, err := config.LoadAdmin(file)
+				if err != nil {
 					return err
 				}
+				if address, err = healthURL(a); err != nil {
+					return err
+				}
+				transport = adminTransport(a)
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
-			return c.askHealth(ctx, address)
+			return c.askHealth(ctx, address, transport)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`: ask at its admin.listen")
@@ -44,21 +49,16 @@ func (c *command) health() *cobra.Command {
 	return cmd
 }
 
-// healthURL is the address at which a sluice with this configuration answers. It reads
-// the key admin alone, so it needs no secret and no other setting.
-func healthURL(file string) (string, error) {
-	admin, err := config.LoadAdmin(file)
-	if err != nil {
-		return "", err
-	}
-	host, port, err := net.SplitHostPort(admin.Listen)
+// healthURL is the address at which a sluice with this configuration answers.
+func healthURL(a config.Admin) (string, error) {
+	host, port, err := net.SplitHostPort(a.Listen)
 	if err != nil {
 		return "", fmt.Errorf("admin.listen: %w", err)
 	}
 	if port == "0" {
 		return "", healthError{errors.New("admin.listen has port 0: the system chooses the port"), "write a port under admin.listen, or ask with --url"}
 	}
-	u := url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), port), Path: "/healthz"}
+	u := url.URL{Scheme: scheme(a), Host: net.JoinHostPort(reachable(host), port), Path: "/healthz"}
 	return u.String(), nil
 }
 
@@ -74,13 +74,12 @@ func reachable(host string) string {
 	return host
 }
 
-func (c *command) askHealth(ctx context.Context, address string) error {
+func (c *command) askHealth(ctx context.Context, address string, transport *http.Transport) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil || r.URL.Host == "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 		return usageError{errors.New("--url is not an address; write one such as http://127.0.0.1:9876/healthz"), ""}
 	}
-	// The server is on this machine or near it, so the transport uses no proxy.
-	answer, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+	answer, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
 		return healthError{err, "is sluice running there? health -c FILE asks at the admin.listen of that file"}
 	}

@@ -116,7 +116,7 @@ var permitted = map[string][]string{
 		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest",
 	},
-	"pkg/admin": {"pkg/source", "pkg/pipeline"},
+	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console"},
 	// It shows events in the words of the catalogue, and what each sink gets.
 	"pkg/admin/console": {"pkg/source", "pkg/pipeline", "pkg/transform", "pkg/internal/glyph"},
 	// The preparation of an event consists of these parts.

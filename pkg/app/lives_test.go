@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/config"
 )
 
 // systemd must not be told that a process lives whose admin server answers with an error.
@@ -19,11 +21,11 @@ func TestLivesOnlyWithStatus200(t *testing.T) {
 	}))
 	defer server.Close()
 	at := server.Listener.Addr().String()
-	if err := lives(t.Context(), at, time.Minute); err != nil {
+	if err := lives(t.Context(), config.Admin{}, at, time.Minute); err != nil {
 		t.Errorf("status 200: got %v", err)
 	}
 	for _, status = range []int{http.StatusNoContent, http.StatusMisdirectedRequest, http.StatusServiceUnavailable} {
-		if err := lives(t.Context(), at, time.Minute); err == nil || !strings.Contains(err.Error(), http.StatusText(status)) {
+		if err := lives(t.Context(), config.Admin{}, at, time.Minute); err == nil || !strings.Contains(err.Error(), http.StatusText(status)) {
 			t.Errorf("status %d: got error %v, want one that names the status", status, err)
 		}
 	}

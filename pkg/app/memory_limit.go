@@ -44,8 +44,8 @@ func memoryOf(cfg *config.Config) int64 {
 type memoryLimit struct {
 	budget *memory.Budget
 	lanes  map[string]int64 // by name, what a lane could hold if there was no budget
-	most   int64            // the sum, and what idle lanes need
-	idle   int64            // bytes of the budget that idle lanes need
+	most   int64            // the sum, and what idle lanes and the console need
+	idle   int64            // bytes of the budget that idle lanes and the console need
 	beyond int64            // bytes that they need and that the budget has no room for
 
 	databases int64 // bytes of all databases
@@ -56,16 +56,21 @@ type memoryLimit struct {
 // newMemoryLimit takes what so many idle lanes need from the budget, before any lane runs.
 // So many lanes leave less for a burst. Half of the budget is turns, which stay.
 func newMemoryLimit(size int64, lanes int) memoryLimit {
-	m := memoryLimit{budget: memory.New(size), lanes: map[string]int64{}, most: int64(lanes) * idleMemory}
-	share := m.budget.Share()
+	m := memoryLimit{budget: memory.New(size), lanes: map[string]int64{}}
 	for range lanes {
-		if share.Grow(idleMemory) {
-			m.idle += idleMemory
-		} else {
-			m.beyond += idleMemory
-		}
+		m.reserve(idleMemory)
 	}
 	return m
+}
+
+// reserve takes bytes from the budget for good, as far as it has room for them.
+func (m *memoryLimit) reserve(bytes int64) {
+	m.most += bytes
+	if m.budget.Share().Grow(bytes) {
+		m.idle += bytes
+	} else {
+		m.beyond += bytes
+	}
 }
 
 // add counts a lane, once however often it is built.

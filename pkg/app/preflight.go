@@ -38,7 +38,7 @@ func preflight(ctx context.Context, cfg *config.Config) []finding {
 		list = append(list, formerInFiles(cfg)...)
 		list = append(list, lettersOfFormer(cfg)...)
 	}
-	return append(list, adminListen(ctx, cfg, runs))
+	return append(append(list, adminListen(ctx, cfg, runs)), adminToken(cfg.Admin)...)
 }
 
 // sourceFiles describes the files that sources names.
@@ -131,11 +131,24 @@ func adminListen(ctx context.Context, cfg *config.Config, runs func() bool) find
 	return found("admin.listen", cfg.Admin.Listen, nil)
 }
 
+// adminToken warns of a token that others on the network can read.
+func adminToken(a config.Admin) []finding {
+	addr, err := net.ResolveTCPAddr("tcp", a.Listen) // As net.Listen does.
+	if err != nil || !a.Token.IsSet() || a.TLS != nil || addr.IP.IsLoopback() {
+		return nil
+	}
+	return []finding{{
+		about: "admin.token", mark: warning,
+		text: a.Listen + " is not loopback and has no TLS, so whoever sees the traffic gets the token and the events",
+		hint: "set admin.tls, or listen on loopback behind a proxy that speaks TLS",
+	}}
+}
+
 // alreadyRuns reports whether a sluice runs one of the lanes. It answers at admin.listen, or
 // it holds a state directory in which one of the lanes has a position.
 func alreadyRuns(ctx context.Context, cfg *config.Config) bool {
 	lanes := configured(cfg)
-	for _, l := range lanesAt(ctx, cfg.Admin.Listen) {
+	for _, l := range lanesAt(ctx, cfg.Admin) {
 		if lanes[l] {
 			return true
 		}
@@ -154,20 +167,19 @@ const (
 
 // lanesAt asks the sluice that listens there for its lanes. There are none if something else
 // listens.
-func lanesAt(ctx context.Context, listen string) (names []string) {
+func lanesAt(ctx context.Context, a config.Admin) (names []string) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	host, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(a.Listen)
 	if err != nil {
 		return nil // config has checked it
 	}
-	u := url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), port), Path: "/readyz"}
+	u := url.URL{Scheme: scheme(a), Host: net.JoinHostPort(reachable(host), port), Path: "/readyz"}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	answer, err := transport.RoundTrip(r)
+	answer, err := adminTransport(a).RoundTrip(r)
 	if err != nil {
 		return nil
 	}

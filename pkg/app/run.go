@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
+	"github.com/sluice-siem/sluice/pkg/admin/console"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
@@ -99,19 +100,26 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	b := newBuilder(ctx, cfg, store, log)
 	b.once = once
 	defer func() { err = errors.Join(err, b.close()) }()
+	activity := b.remember()
 	lanes, names := b.lanes()
 	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(names)).
 		Stringer("memory", setting.Size(b.memory.budget.Usage().Size)).Msg("sluice started")
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: b.usage, Memory: b.memory.budget.Usage, Version: buildVersion(), Log: log}
-	deps.Hosts = adminHosts(cfg.Admin)
+	deps.Hosts, deps.Token = adminHosts(cfg.Admin), cfg.Admin.Token
 	store.fillAdmin(&deps)
+	history := console.NewHistory(deps.Lanes)
+	deps.Console = consoleOf(deps, cfg.Lanes(), &b.stock, private(cfg.Admin, listener), history, activity)
+	served := secured(cfg.Admin, listener, func(err error) {
+		log.Error().Err(err).Msg("admin.tls: the files cannot be read; the former certificate is used")
+	})
 	return runBeside(ctx, func(ctx context.Context) error {
 		return endBy(ctx, limit, lanes, func(ctx context.Context) error { return store.run(ctx, lanes, names) })
 	},
-		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
+		func(ctx context.Context) error { return admin.Serve(ctx, served, deps) },
+		history.Run,
 		func(ctx context.Context) error { return c.progress(ctx, log, live, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
-		func(ctx context.Context) error { return supervise(ctx, listener.Addr().String(), log) },
+		func(ctx context.Context) error { return supervise(ctx, cfg.Admin, listener.Addr().String(), log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },
 		func(ctx context.Context) error { return logFormerInKafka(ctx, cfg, log) },
 		func(ctx context.Context) error { return b.stock.Watch(ctx, log) })

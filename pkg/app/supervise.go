@@ -10,12 +10,14 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/config"
 )
 
 // supervise tells systemd that the daemon is ready, that it lives, and that it stops
 // (sd_notify(3)). It lives if its admin server answers, which needs memory, descriptors
 // and a scheduler, but no destination. Without systemd it only waits for ctx.
-func supervise(ctx context.Context, admin string, log zerolog.Logger) error {
+func supervise(ctx context.Context, a config.Admin, address string, log zerolog.Logger) error {
 	notify := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn().Err(err).Msg("notifying systemd failed")
@@ -34,7 +36,7 @@ func supervise(ctx context.Context, admin string, log zerolog.Logger) error {
 	tick := time.NewTicker(every / 2) // as sd_watchdog_enabled(3) recommends
 	defer tick.Stop()
 	for {
-		if err := lives(ctx, admin, every/2); err == nil {
+		if err := lives(ctx, a, address, every/2); err == nil {
 			notify(daemon.SdNotifyWatchdog)
 		} else if ctx.Err() == nil {
 			log.Warn().Err(err).Msg("the admin server does not answer; systemd will restart sluice if this lasts")
@@ -48,15 +50,15 @@ func supervise(ctx context.Context, admin string, log zerolog.Logger) error {
 }
 
 // lives asks this process's own /healthz, which answers 200 and nothing else.
-func lives(ctx context.Context, admin string, limit time.Duration) error {
+func lives(ctx context.Context, a config.Admin, address string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	u := url.URL{Scheme: "http", Host: admin, Path: "/healthz"}
+	u := url.URL{Scheme: scheme(a), Host: address, Path: "/healthz"}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	answer, err := (&http.Client{Transport: adminTransport(a)}).Do(r)
 	if err != nil {
 		return err
 	}

@@ -54,4 +54,5 @@ type Rendering struct {
 	Body         string            // of the record; empty if there is none
 	Fields       []transform.Field // with the rule of each; nil if the format cannot explain
 	Withheld     string            // why there is no record: filtered by where, or what failed
+	Note         string            // what failed although there is a record; may be empty
 }

@@ -1,0 +1,188 @@
+package admin_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/admin"
+	"github.com/sluice-siem/sluice/pkg/admin/console"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/setting"
+)
+
+const token = "correct-horse-battery"
+
+// asked returns the answer to a GET with headers, in pairs.
+func asked(h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
+	r := ask(http.MethodGet, path)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, r)
+	return answer
+}
+
+func basic(user, password string) string {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.SetBasicAuth(user, password)
+	return r.Header.Get("Authorization")
+}
+
+func TestTheConsoleAsksForTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deps(pipeline.Status{Lane: "a/b", Ready: true})
+		d.Token = setting.NewSecret(token)
+		h := admin.Handler(d)
+		for header, want := range map[string]int{
+			"":                        401,
+			basic("", token):          200,
+			basic("anybody", token):   200,
+			"Bearer " + token:         200,
+			"bearer " + token:         200,
+			basic(token, ""):          401,
+			basic("", token+"x"):      401,
+			basic("", token[1:]):      401,
+			"Bearer":                  401,
+			"Bearer wrong":            401,
+			"Basic !":                 401,
+			"Digest " + token:         401,
+			token:                     401,
+			basic("", "\x00"):         401,
+			"Bearer " + token + ", x": 401,
+		} {
+			for _, path := range []string{"/", "/events", "/live"} {
+				var headers []string
+				if header != "" {
+					headers = []string{"Authorization", header}
+				}
+				want := want
+				if want == 200 && path != "/" {
+					want = 404 // page has only one path
+				}
+				answer := asked(h, path, headers...)
+				if answer.Code != want {
+					t.Errorf("%s with %q: got status %d, want %d", path, header, answer.Code, want)
+				}
+				if refused := answer.Code == 401; refused != strings.HasPrefix(answer.Header().Get("WWW-Authenticate"), "Basic ") {
+					t.Errorf("%s with %q: got WWW-Authenticate %q", path, header, answer.Header().Get("WWW-Authenticate"))
+				}
+				if strings.Contains(answer.Body.String(), token) {
+					t.Error("the answer has the token")
+				}
+			}
+		}
+		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+			if got := asked(h, path).Code; got != 200 {
+				t.Errorf("%s, which monitoring needs: got status %d, want 200", path, got)
+			}
+		}
+	})
+}
+
+func TestARotatedTokenIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		write := func(text string) {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(token)
+		d := deps()
+		d.Token = setting.SecretFile(path)
+		h := admin.Handler(d)
+		if got := asked(h, "/", "Authorization", "Bearer "+token).Code; got != 200 {
+			t.Errorf("got status %d, want 200", got)
+		}
+		write("another-" + token)
+		if got := asked(h, "/", "Authorization", "Bearer "+token).Code; got != 401 {
+			t.Errorf("with the former token got status %d, want 401", got)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := asked(h, "/", "Authorization", "Bearer "+token).Code; got != 503 {
+			t.Errorf("without the file got status %d, want 503", got)
+		}
+	})
+}
+
+func TestWrongTokensAreSlowAndLockNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deps()
+		d.Token = setting.NewSecret(token)
+		h := admin.Handler(d)
+		began := time.Now()
+		if asked(h, "/", "Authorization", "Bearer wrong"); time.Since(began) < time.Second {
+			t.Errorf("a wrong token is answered after %s, want a second", time.Since(began))
+		}
+		const guesses = 100
+		codes := make(chan int, guesses)
+		for range guesses {
+			go func() { codes <- asked(h, "/", "Authorization", "Bearer wrong").Code }()
+		}
+		synctest.Wait() // Some wait, and the others are refused.
+		began = time.Now()
+		if got := asked(h, "/", "Authorization", "Bearer "+token).Code; got != 200 || time.Since(began) != 0 {
+			t.Errorf("the right token got status %d after %s, want 200 at once", got, time.Since(began))
+		}
+		count := map[int]int{}
+		for range guesses {
+			count[<-codes]++
+		}
+		if count[401] != 16 || count[429] != guesses-16 {
+			t.Errorf("got %v, want 16 times 401 and else 429", count)
+		}
+	})
+}
+
+// A page of another site must not make requests, since a browser adds the token to them.
+func TestPagesOfOtherSitesAreRefused(t *testing.T) {
+	h := admin.Handler(deps(pipeline.Status{Lane: "a/b", Ready: true}))
+	for _, c := range []struct {
+		headers []string
+		want    int
+	}{
+		{nil, 200},
+		{[]string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
+		{[]string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, 200},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200}, // a link
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
+		{[]string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, 403},
+		{[]string{"Origin", "http://localhost"}, 200},
+		{[]string{"Origin", "https://evil.example"}, 403},
+		{[]string{"Origin", "null"}, 403},
+		{[]string{"Origin", "http://localhost:1"}, 403},
+	} {
+		if got := asked(h, "/", c.headers...).Code; got != c.want {
+			t.Errorf("%q: got status %d, want %d", c.headers, got, c.want)
+		}
+	}
+}
+
+func TestEveryAnswerRestrictsTheBrowser(t *testing.T) {
+	h := admin.Handler(deps())
+	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/nothing"} {
+		header := asked(h, path).Header()
+		for name, want := range map[string]string{
+			"Content-Security-Policy":      console.Policy,
+			"Cross-Origin-Opener-Policy":   "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Referrer-Policy":              "no-referrer",
+			"X-Content-Type-Options":       "nosniff",
+			"Cache-Control":                "no-store",
+		} {
+			if got := header.Get(name); got != want {
+				t.Errorf("%s: got %s %q, want %q", path, name, got, want)
+			}
+		}
+	}
+}
