@@ -85,12 +85,13 @@ func only[T runtime.Object](t *testing.T, objects []runtime.Object) T {
 }
 
 // render renders the chart with a file of values, after helm lint accepted it.
-func render(t *testing.T, values string) []runtime.Object {
+func render(t *testing.T, values string, more ...string) []runtime.Object {
 	t.Helper()
-	if out, err := helm("lint", "--strict", chart, "-f", values); err != nil {
+	args := append([]string{chart, "-f", values}, more...)
+	if out, err := helm(append([]string{"lint", "--strict"}, args...)...); err != nil {
 		t.Fatalf("helm lint: %v\n%s", err, out)
 	}
-	out, err := helm("template", "sluice", chart, "-f", values)
+	out, err := helm(append([]string{"template", "sluice"}, args...)...)
 	if err != nil {
 		t.Fatalf("helm template: %v\n%s", err, out)
 	}
@@ -183,6 +184,26 @@ func TestStateInFilesIsAStatefulSetOfOne(t *testing.T) {
 	}
 	if got := only[*networking.NetworkPolicy](t, objects).Spec.Egress; len(got) != 1 {
 		t.Errorf("got %v, want the rule for outgoing connections", got)
+	}
+}
+
+// TestTLSOfTheAdminServer checks that probes and Prometheus speak what the server speaks.
+func TestTLSOfTheAdminServer(t *testing.T) {
+	objects := render(t, filepath.Join(chart, "ci/kafka-values.yaml"),
+		"--set", "config.admin.tls.cert_file=/run/secrets/sluice/tls.crt", "--set", "config.admin.tls.key_file=/run/secrets/sluice/tls.key",
+		"--set", "podMonitor.tlsConfig.serverName=sluice.example.com")
+	container := only[*apps.Deployment](t, objects).Spec.Template.Spec.Containers[0]
+	for _, probe := range []*core.Probe{container.LivenessProbe, container.ReadinessProbe} {
+		if got := probe.HTTPGet.Scheme; got != core.URISchemeHTTPS {
+			t.Errorf("%s is asked with %q, want HTTPS", probe.HTTPGet.Path, got)
+		}
+	}
+	endpoint := only[*monitoring.PodMonitor](t, objects).Spec.PodMetricsEndpoints[0]
+	if endpoint.Scheme == nil || *endpoint.Scheme != "https" {
+		t.Errorf("got scheme %v, want https", endpoint.Scheme)
+	}
+	if endpoint.TLSConfig == nil || *endpoint.TLSConfig.ServerName != "sluice.example.com" {
+		t.Errorf("got %v, want the server's name", endpoint.TLSConfig)
 	}
 }
 
