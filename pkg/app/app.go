@@ -11,7 +11,7 @@
 //
 //   - app.go: Main, the options, the list of sources, sinks and formats
 //   - one file for each command, named after it: demo, run, check, tail, map,
-//     checkpoint, deadletter, simulate, health, version. checkpoint_rename.go,
+//     checkpoint, deadletter, simulate, schema, health, version. checkpoint_rename.go,
 //     deadletter_redrive.go and explain.go (map --explain) hold a part of a command.
 //   - what check and run agree on: finding.go says what a finding is, preflight.go lists
 //     those of this machine, check.go those of sources and destinations
@@ -100,9 +100,11 @@ func Main(opts ...Option) {
 	os.Exit(code)
 }
 
-// Command returns the command line of a build, to generate documentation from.
-func Command(opts ...Option) *cobra.Command {
-	return newCommand(nil, nil, nil, opts).root()
+// Documentation returns the command line of a build, and what its configuration may hold.
+// Man pages are made of them.
+func Documentation(opts ...Option) (*cobra.Command, config.Reference) {
+	c := newCommand(nil, nil, nil, opts)
+	return c.root(), config.Describe(c.kinds)
 }
 
 // command holds what the subcommands share.
@@ -188,7 +190,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.simulate(), c.initialize(), c.example(), c.health(), c.version())
+		c.deadLetter(), c.simulate(), c.initialize(), c.example(), c.schema(), c.health(), c.version())
 	return root
 }
 

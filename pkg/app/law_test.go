@@ -125,8 +125,8 @@ var permitted = map[string][]string{
 	"pkg/internal/baseline": {"pkg/source", "pkg/source/planetscale", "pkg/transform"},
 	// A command that measures many lanes needs counterparts for them.
 	"pkg/internal/scale": {"pkg/admin", "pkg/internal/freeport", "pkg/source/planetscale/simulator"},
-	// Man pages are made of the command line.
-	"pkg/internal/manpages": {"pkg/app"},
+	// Man pages are made of the command line and of the settings.
+	"pkg/internal/manpages": {"pkg/app", "pkg/config"},
 	// The events that tests of the formats share.
 	"pkg/transform/internal/corpus": {"pkg/sink", "pkg/source", "pkg/source/planetscale", "pkg/source/planetscale/simulator", "pkg/transform"},
 }

@@ -21,11 +21,11 @@ import (
 // TopicSettings are the settings of positions that replicas share in Kafka.
 type TopicSettings struct {
 	Cluster     kafkaclient.Settings `yaml:",inline"`
-	Namespace   string               `yaml:"namespace"`          // first part of the lanes' transactional.id; default "sluice"
-	Positions   string               `yaml:"positions_topic"`    // default "sluice.positions"; created if missing
-	DeadLetters string               `yaml:"dead_letters_topic"` // default "sluice.dead-letters"; created if missing
-	Group       string               `yaml:"group"`              // consumer group of the replicas; default "sluice"
-	InstanceID  string               `yaml:"instance_id"`        // of this replica, for static membership; default none
+	Namespace   string               `yaml:"namespace" least:"1" doc:"First part of each lane's transactional.id."`
+	Positions   string               `yaml:"positions_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for the positions of lanes. It is created if it is missing."`
+	DeadLetters string               `yaml:"dead_letters_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for dead letters. It is created if it is missing."`
+	Group       string               `yaml:"group" least:"1" doc:"Consumer group of the replicas."`
+	InstanceID  string               `yaml:"instance_id" default:"none" doc:"Name of this replica, for static membership in the group. No two replicas may have the same."`
 }
 
 // DefaultTopic are the defaults.

@@ -46,6 +46,10 @@
 // All three share a report (report.go, problem.go, path.go). message.go keeps values
 // out of messages, and suggest.go finds the word that was meant. The steps share these
 // unexported types, so they are in one package.
+//
+// describe.go describes every key for documentation, from the same structs; tags.go
+// refuses wrong tags. schema.go makes the JSON Schema of that, and table.go what pages
+// show.
 package config
 
 import (

@@ -137,6 +137,7 @@ type field struct {
 	key    string
 	value  reflect.Value
 	inline bool // its own fields are keys of the outer struct
+	tag    reflect.StructTag
 }
 
 // fieldsOf reads the yaml tags of a struct: `yaml:"key"`, `yaml:"-"` for a field
@@ -154,7 +155,7 @@ func fieldsOf(v reflect.Value) []field {
 		if key == "" {
 			key = strings.ToLower(f.Name)
 		}
-		fields = append(fields, field{key: key, value: v.Field(i), inline: inline})
+		fields = append(fields, field{key: key, value: v.Field(i), inline: inline, tag: f.Tag})
 	}
 	return fields
 }

@@ -32,6 +32,11 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Form implements Formed.
+func (Duration) Form() Form {
+	return Form{Name: "duration", Pattern: `^(0|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$`}
+}
+
 // span is a duration in the form that time.ParseDuration takes.
 var span = regexp.MustCompile(`^[+-]?([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
 
@@ -92,6 +97,11 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	*s = Size(int64(n) * per)
 	return nil
+}
+
+// Form implements Formed.
+func (Size) Form() Form {
+	return Form{Name: "size", Pattern: `^[0-9]+ *([KkMmGgTt][Ii]?)?[Bb]$|^[0-9]+$`, Number: true}
 }
 
 // notASize also takes the text without a known unit.

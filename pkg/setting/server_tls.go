@@ -14,8 +14,8 @@ import (
 // ServerTLS is the certificate of a server. Its files are read again for each connection,
 // so that a rotated certificate is used without a restart.
 type ServerTLS struct {
-	CertFile string `yaml:"cert_file"` // PEM of the certificate, with the intermediate ones behind it
-	KeyFile  string `yaml:"key_file"`  // PEM of its key
+	CertFile string `yaml:"cert_file" required:"true" doc:"Path of a PEM file with the certificate, and the intermediate ones behind it. It is read again for each connection."`
+	KeyFile  string `yaml:"key_file" required:"true" doc:"Path of a PEM file with the key of the certificate."`
 }
 
 // Validate reports files that are missing or cannot be used.

@@ -6,10 +6,11 @@
 // source.NewType holds the defaults:
 //
 //	type Settings struct {
-//		URL     string           `yaml:"url"`
-//		Token   setting.Secret   `yaml:"token"` // accepts token or token_file
-//		Timeout setting.Duration `yaml:"timeout"`
-//		TLS     setting.TLS      `yaml:"tls"`
+//		URL     string           `yaml:"url" required:"true" doc:"Address of the server, which begins with https://."`
+//		Token   setting.Secret   `yaml:"token" required:"true" doc:"Its token."` // accepts token or token_file
+//		Timeout setting.Duration `yaml:"timeout" doc:"How long a request may take."`
+//		Mode    string           `yaml:"mode" values:"fast|safe" doc:"safe waits until the server has written an event to its disk."`
+//		TLS     setting.TLS      `yaml:"tls" doc:"How TLS verifies the server."`
 //	}
 //
 // A field may be a string, a bool, a number, a struct, a pointer, a slice, a
@@ -17,6 +18,28 @@
 // embedded struct, or of one tagged ",inline", are keys of the outer one. A
 // list or a map in the configuration replaces its default; a struct replaces its
 // default key by key.
+//
+// # Documentation
+//
+// The tags of a field are the documentation of its key. sluice schema, which editors and
+// pipelines use, and the generated pages are made of them:
+//
+//	doc       what the key means, with its unit and limits, in whole sentences
+//	default   the default in words, if the literal with the defaults does not show it
+//	required  when the key must be there (below)
+//	values    all values that a text or a number may have, with | between them
+//	pattern   a regular expression of each text, or of each text of a list
+//	least     the least number, or the least number of characters or of items
+//
+// required is "true", or one of:
+//
+//	with KEY             if KEY is given
+//	unless KEY           if KEY is not given; both together are wrong
+//	if KEY=VALUE|VALUE   if KEY has one of the values; with any other value it is wrong
+//
+// The tags check nothing when Sluice runs. Validate does.
+//
+// # Validation
 //
 // Settings that can be wrong have a method Validate. It is called once the fields
 // are set, and its errors name their keys with Invalid:
@@ -60,3 +83,15 @@ func Invalid(key string, err error) error {
 	}
 	return &KeyError{Key: key, Err: err}
 }
+
+// Form says which texts are values of a type.
+type Form struct {
+	Name    string   // what documentation calls it, such as "duration"
+	Pattern string   // a regular expression of Go and of JSON Schema alike; empty: any text
+	Values  []string // all values, if they can be listed; then Name and Pattern are empty
+	Number  bool     // a whole number without quotes is a value, too
+}
+
+// Formed may be implemented by types with a method UnmarshalText, to say in documentation
+// and in the JSON Schema what that method accepts. Form is called on the zero value.
+type Formed interface{ Form() Form }

@@ -24,11 +24,11 @@ import (
 // call of Config, which Dial makes for every connection and Transport when ca_file
 // has changed. New files apply to new connections; open connections stay open.
 type TLS struct {
-	CAFile             string `yaml:"ca_file"`              // PEM; replaces the system's roots; default: the system's roots
-	CertFile           string `yaml:"cert_file"`            // PEM, leaf first; default: no client certificate
-	KeyFile            string `yaml:"key_file"`             // PEM; required with cert_file
-	ServerName         string `yaml:"server_name"`          // the name in the server's certificate; default: the host dialled
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // accept any certificate; default false; warn about it at every start
+	CAFile             string `yaml:"ca_file" default:"the authorities of the system" doc:"Path of a PEM file with the authorities that verify the server, in place of the system's. It is read again when it changes."`
+	CertFile           string `yaml:"cert_file" required:"with key_file" default:"no client certificate" doc:"Path of a PEM file with the client's certificate, leaf first. It is read again for each connection."`
+	KeyFile            string `yaml:"key_file" required:"with cert_file" doc:"Path of a PEM file with the key of the client's certificate."`
+	ServerName         string `yaml:"server_name" default:"the host of the address" doc:"Name that the server's certificate must have."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"Accept any certificate, so that anyone on the network path can pose as the server. Sluice warns about it at every start."`
 }
 
 // Enabled reports whether settings with a *TLS have TLS turned on.

@@ -18,8 +18,8 @@ func main() { app.Main(app.WithSink(Type)) }
 var Type = sink.NewType("webhook", Webhook{}, func(_ context.Context, _ sink.Env, w Webhook) (sink.Sink, error) { return w, nil })
 
 type Webhook struct {
-	URL   string         `yaml:"url"`
-	Token setting.Secret `yaml:"token"` // or token_file, which is read again for each record
+	URL   string         `yaml:"url" required:"true" doc:"Address that takes one record a request."`
+	Token setting.Secret `yaml:"token" required:"true" doc:"Token for the address."` // or token_file, which is read again for each record
 }
 
 // Without pings, HTTP/2 keeps using a connection whose other side is gone.

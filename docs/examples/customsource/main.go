@@ -36,9 +36,9 @@ func Type() source.Type {
 }
 
 type Settings struct {
-	URL                string         `yaml:"url"`
-	Organization       string         `yaml:"organization"`
-	Token              setting.Secret `yaml:"token"` // or token_file, which is read again for each request
+	URL                string         `yaml:"url" required:"true" doc:"Scheme and host of the API."`
+	Organization       string         `yaml:"organization" required:"true" doc:"Name of the organization."`
+	Token              setting.Secret `yaml:"token" required:"true" doc:"Token of the API."` // or token_file, which is read again for each request
 	cursorlog.Settings `yaml:",inline"`
 }
 

@@ -20,10 +20,10 @@ import (
 
 // Settings say how to reach a cluster, and as whom.
 type Settings struct {
-	Brokers  []string     `yaml:"brokers"`   // host:port of some brokers; the client learns the others; default port 9092
-	ClientID string       `yaml:"client_id"` // name in the brokers' logs and quotas; default "sluice"
-	TLS      *setting.TLS `yaml:"tls"`       // default: none; "tls: {}" speaks TLS with the system's roots
-	SASL     *SASL        `yaml:"sasl"`      // default: none
+	Brokers  []string     `yaml:"brokers" required:"true" least:"1" pattern:"^([^\\[\\]/?#@:, ]+|\\[[^\\[\\]/?#@, ]+\\])(:[0-9]{1,5})?$" doc:"Some brokers of the cluster, each as host:port. The client learns the others. The default port is 9092."`
+	ClientID string       `yaml:"client_id" doc:"Name of the client in the brokers' logs and quotas."`
+	TLS      *setting.TLS `yaml:"tls" default:"no TLS" doc:"Use TLS. With {} the system's authorities verify the brokers."`
+	SASL     *SASL        `yaml:"sasl" default:"none" doc:"How the client authenticates."`
 }
 
 // DefaultClientID is the client_id of settings without one.
@@ -31,10 +31,10 @@ const DefaultClientID = "sluice"
 
 // SASL says how the client authenticates.
 type SASL struct {
-	Mechanism string         `yaml:"mechanism"` // PLAIN | SCRAM-SHA-256 | SCRAM-SHA-512 | OAUTHBEARER
-	Username  string         `yaml:"username"`  // for all but OAUTHBEARER
-	Password  setting.Secret `yaml:"password"`  // for all but OAUTHBEARER
-	Token     setting.Secret `yaml:"token"`     // for OAUTHBEARER
+	Mechanism string         `yaml:"mechanism" required:"true" values:"PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER" doc:"Mechanism of SASL."`
+	Username  string         `yaml:"username" required:"if mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512" doc:"User name."`
+	Password  setting.Secret `yaml:"password" required:"if mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512" doc:"Password of the user. It is read again for each connection."`
+	Token     setting.Secret `yaml:"token" required:"if mechanism=OAUTHBEARER" pattern:"^[!-~]+$" doc:"Token. It is read again for each connection."`
 }
 
 // The mechanisms have the names of IANA's registry and of Kafka's

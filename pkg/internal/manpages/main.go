@@ -1,4 +1,5 @@
-// Command manpages writes the man pages of sluice, one for each command. Packages of a
+// Command manpages writes the man pages of sluice, one for each command and one for the
+// configuration. Packages of a
 // release have them; the binary of sluice does not have the libraries that write them.
 //
 //	go run ./pkg/internal/manpages DIR
@@ -9,6 +10,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra/doc"
 
@@ -31,12 +34,29 @@ func write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	root := app.Command()
+	date, err := now()
+	if err != nil {
+		return err
+	}
+	root, settings := app.Documentation()
 	root.DisableAutoGenTag = true
 	root.InitDefaultCompletionCmd()
-	return doc.GenManTree(root, &doc.GenManHeader{
-		Section: "1",
-		Source:  "sluice " + root.Version,
-		Manual:  "Sluice",
-	}, dir)
+	source := "sluice " + root.Version
+	if err := writeSettings(dir, source, date, settings); err != nil {
+		return err
+	}
+	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: source, Manual: "Sluice", Date: &date}, dir)
+}
+
+// now is the date of the pages.
+func now() (time.Time, error) {
+	epoch := os.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		return time.Now().UTC(), nil
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q; write seconds since 1970", epoch)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
 }

@@ -53,7 +53,8 @@ func TestEachCommandHasAPage(t *testing.T) {
 			visit(sub)
 		}
 	}
-	visit(app.Command())
+	root, _ := app.Documentation()
+	visit(root)
 }
 
 var section = regexp.MustCompile(`(?m)^\.SH (.*)\n`)
@@ -69,10 +70,23 @@ func TestNoSectionIsEmpty(t *testing.T) {
 			if i+1 < len(sections) {
 				end = sections[i+1][0]
 			}
-			text := strings.NewReplacer(".PP", "", ".SH", "").Replace(page[s[1]:end])
+			text := strings.NewReplacer(".PP", "", ".SH", "", ".TP", "").Replace(page[s[1]:end])
 			if strings.TrimSpace(text) == "" {
 				t.Errorf("%s has nothing in section %s", name, page[s[2]:s[3]])
 			}
+		}
+	}
+}
+
+func TestTheConfigurationHasAPage(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1767225600")
+	page := strings.ReplaceAll(written(t)["sluice.yaml.5"], `\-`, "-")
+	for _, want := range []string{
+		`.TH SLUICE.YAML 5 "Jan 2026" "sluice `, "sluice.yaml - configuration of sluice",
+		"SETTINGS OF A SINK OF TYPE kafka", `"sasl.password, sasl.password_file" " (secret)"`, "Default: exactly_once.", "It is required with cert_file.",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("sluice.yaml.5 has no %q", want)
 		}
 	}
 }

@@ -14,30 +14,17 @@ import (
 
 // Settings are the keys of a file sink.
 type Settings struct {
-	// Path of the file. {source} in it stands for the name of the source, so that
-	// each lane of a sink has its own file. The directory must exist.
-	Path string `yaml:"path"`
+	Path string `yaml:"path" required:"true" pattern:"^([^{}]|\\{source\\})*([^{}/]|\\{source\\})$" doc:"Path of the file; {source} in it stands for the name of the source, so that each lane has a file of its own. The directory must exist."`
 
-	// MaxBytes rotates the file before a Publish that would make it larger. A
-	// Publish (up to 4 MiB) is never split, so a file can exceed a smaller MaxBytes.
-	// At least 1MiB; default 0: no rotation by size, so that programs which follow
-	// the file have only one to read.
-	MaxBytes setting.Size `yaml:"max_bytes"`
+	// A Publish (up to 4 MiB) is never split.
+	MaxBytes setting.Size `yaml:"max_bytes" default:"no rotation by size" doc:"Rotate the file before it exceeds this size. At least 1MiB; a single Publish of up to 4MiB may exceed it."`
 
-	// MaxAge rotates the file before the first Publish of a new period of this
-	// length. Periods start in UTC, counted from a Monday, 00:00: 24h gives one file
-	// a day, whenever the process restarts. At least 1m; default 0: no rotation by
-	// age.
-	MaxAge setting.Duration `yaml:"max_age"`
+	MaxAge setting.Duration `yaml:"max_age" default:"no rotation by age" doc:"Rotate the file when a period of this length begins. Periods start in UTC, counted from a Monday, 00:00: 24h gives one file a day. At least 1m."`
 
-	// Keep is the number of rotated files to keep. Beyond it the oldest are deleted
-	// and logged. Files that other programs renamed or compressed do not count.
-	// Default 0: all, since evidence is not deleted unless asked for.
-	Keep int `yaml:"keep"`
+	// Files that other programs renamed or compressed do not count.
+	Keep int `yaml:"keep" least:"0" default:"all" doc:"Number of rotated files to keep. Older ones are deleted."`
 
-	// Mode of a new file, whatever the umask. An existing file keeps its mode.
-	// Default 0600.
-	Mode Mode `yaml:"mode"`
+	Mode Mode `yaml:"mode" doc:"Mode of a new file, in octal and whatever the umask. An existing file keeps its mode."`
 }
 
 var defaults = Settings{Mode: 0o600}
@@ -99,6 +86,11 @@ func borrowed(path string) bool {
 type Mode os.FileMode
 
 func (m Mode) String() string { return fmt.Sprintf("%#o", os.FileMode(m)) }
+
+// Form implements setting.Formed.
+func (Mode) Form() setting.Form {
+	return setting.Form{Name: "file mode", Pattern: "^(0o)?0*6[0246][04]$", Number: true}
+}
 
 // UnmarshalText accepts modes under which the owner can read and write, nobody
 // can execute, and not everybody can write.

@@ -25,12 +25,12 @@ var Type = sink.NewType("kafka", Settings{
 // Settings are the keys of a kafka sink.
 type Settings struct {
 	Cluster        kafkaclient.Settings `yaml:",inline"`
-	Topic          string               `yaml:"topic"`            // must exist; the sink never creates it
-	Delivery       string               `yaml:"delivery"`         // exactly_once (default) | at_least_once
-	Namespace      string               `yaml:"namespace"`        // first part of the lanes' transactional.id; default "sluice"
-	Positions      string               `yaml:"positions_topic"`  // holds the lanes' positions; default "sluice.positions"; created if missing
-	Compression    string               `yaml:"compression"`      // none | gzip | snappy | lz4 | zstd (default)
-	MaxRecordBytes setting.Size         `yaml:"max_record_bytes"` // largest body; default 1 MiB less 4 KiB; needs a topic whose max.message.bytes is 4 KiB more
+	Topic          string               `yaml:"topic" required:"true" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for the records. It must exist: the sink never creates it."`
+	Delivery       string               `yaml:"delivery" values:"exactly_once|at_least_once" doc:"exactly_once commits records and position in one transaction. at_least_once is for a cluster without transactions."`
+	Namespace      string               `yaml:"namespace" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"First part of each lane's transactional.id, with exactly_once."`
+	Positions      string               `yaml:"positions_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for the positions of lanes, with exactly_once. It is created if it is missing."`
+	Compression    string               `yaml:"compression" values:"none|gzip|snappy|lz4|zstd" doc:"Compression of batches."`
+	MaxRecordBytes setting.Size         `yaml:"max_record_bytes" least:"1024" doc:"Largest body of a record, from 1KiB to 64MiB. The topic's max.message.bytes must be 4KiB more."`
 }
 
 // ExactlyOnce and AtLeastOnce are values of delivery.

@@ -22,24 +22,24 @@ var Type = sink.NewType("splunk_hec", Settings{
 
 // Settings are the keys of a splunk_hec sink.
 type Settings struct {
-	URL        string         `yaml:"url"`         // scheme, host and port of HEC, such as https://splunk:8088; with a path: where the receiver takes events, such as https://siem/services/collector
-	Token      setting.Secret `yaml:"token"`       // of an HTTP Event Collector input; read again for each request
-	AuthScheme string         `yaml:"auth_scheme"` // of the header Authorization: Splunk (default) | Bearer, as CrowdStrike wants it
+	URL        string         `yaml:"url" required:"true" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://([^\\[\\]/?#@:, ]+|\\[[^\\[\\]/?#@, ]+\\])(:[0-9]{1,5})?(/[^?# ]*)?$" doc:"Address of HTTP Event Collector (HEC): scheme, host and port, such as https://splunk:8088. With a path it is where the receiver takes events, such as https://siem/services/collector."`
+	Token      setting.Secret `yaml:"token" required:"true" pattern:"^[!-~]+$" doc:"Token of an HTTP Event Collector input. It is read again for each request."`
+	AuthScheme string         `yaml:"auth_scheme" values:"Splunk|Bearer" doc:"Scheme of the header Authorization. CrowdStrike needs Bearer."`
 
-	Index      string `yaml:"index"`      // default: the token's index
-	Host       string `yaml:"host"`       // default: the name of this machine
-	Source     string `yaml:"source"`     // default sluice
-	Sourcetype string `yaml:"sourcetype"` // default: the dataset of the source with a colon, such as acme:audit
+	Index      string `yaml:"index" default:"the index of the token" doc:"Index for the events."`
+	Host       string `yaml:"host" default:"the name of this machine" doc:"Field host of the events."`
+	Source     string `yaml:"source" doc:"Field source of the events."`
+	Sourcetype string `yaml:"sourcetype" default:"the dataset of the source with a colon, such as acme:audit" doc:"Field sourcetype of the events."`
 
-	Ack        string           `yaml:"ack"`         // indexer acknowledgement: auto (default) | required | off
-	AckTimeout setting.Duration `yaml:"ack_timeout"` // events that are not acknowledged for this long are sent again; default 5m, at least 3m
+	Ack        string           `yaml:"ack" values:"auto|required|off" doc:"Indexer acknowledgement. auto uses it if the token has it. With off, events count as delivered once they are in Splunk's memory."`
+	AckTimeout setting.Duration `yaml:"ack_timeout" doc:"Events that are not acknowledged for this long are sent again. At least 3m."`
 
-	Compression      string       `yaml:"compression"`        // gzip (default) | none
-	MaxRequestBytes  setting.Size `yaml:"max_request_bytes"`  // of a request, before compression; default 1MB
-	MaxRequestEvents int          `yaml:"max_request_events"` // default 500
+	Compression      string       `yaml:"compression" values:"gzip|none" doc:"Compression of requests."`
+	MaxRequestBytes  setting.Size `yaml:"max_request_bytes" least:"65536" doc:"Largest request before compression, from 64KiB to 800MiB."`
+	MaxRequestEvents int          `yaml:"max_request_events" least:"1" doc:"Most events in a request."`
 
-	AllowHTTP bool        `yaml:"allow_http"` // send the token in clear text to a host that is not loopback; default false
-	TLS       setting.TLS `yaml:"tls"`
+	AllowHTTP bool        `yaml:"allow_http" doc:"Send the token in clear text to a host that is not loopback, with an address that begins with http://."`
+	TLS       setting.TLS `yaml:"tls" default:"the system's authorities" doc:"How TLS verifies the server, with an address that begins with https://."`
 }
 
 const exampleURL = "https://splunk.example.com:8088"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/internal/hostport"
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // Address is where a receiver listens.
@@ -59,6 +60,12 @@ func (a Address) stream() bool { return a.Scheme == tcp || a.Scheme == tcpTLS }
 // Addresses are tried in their order. They share a scheme, since the sink's guarantee
 // depends on it.
 type Addresses []Address
+
+// Form implements setting.Formed.
+func (Addresses) Form() setting.Form {
+	const address = `([Uu][Dd][Pp]|[Tt][Cc][Pp]|[Tt][Ll][Ss]|[Rr][Ee][Ll][Pp](\+[Tt][Ll][Ss])?)://([^\[\]/?#@:, ]+|\[[^\[\]/?#@, ]+\]):[0-9]{1,5}`
+	return setting.Form{Name: "addresses", Pattern: "^ *" + address + "( *, *" + address + ")* *$"}
+}
 
 // UnmarshalText parses one address, or several separated by commas.
 func (l *Addresses) UnmarshalText(text []byte) error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // Facility is the part of a system that messages come from; receivers route by it. It
@@ -20,6 +22,9 @@ var facilities = []string{
 }
 
 func (f Facility) String() string { return facilities[f] }
+
+// Form implements setting.Formed.
+func (Facility) Form() setting.Form { return setting.Form{Values: facilities} }
 
 // UnmarshalText parses a name.
 func (f *Facility) UnmarshalText(text []byte) error {

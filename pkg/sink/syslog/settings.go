@@ -25,40 +25,27 @@ var Type = sink.NewType("syslog", Settings{
 
 // Settings are the keys of a syslog sink.
 type Settings struct {
-	Address  Addresses `yaml:"address"`  // scheme://host:port, or several separated by commas; udp, tcp, tls, relp, relp+tls
-	Protocol string    `yaml:"protocol"` // rfc5424 (default) | rfc3164
-	Framing  string    `yaml:"framing"`  // of tcp and tls: octet-counting (default) | newline
-	Facility Facility  `yaml:"facility"` // default audit
-	Hostname string    `yaml:"hostname"` // in the header; default: the name of this machine, with rfc3164 up to its first dot
-	AppName  string    `yaml:"app_name"` // in the header; default sluice
+	Address  Addresses `yaml:"address" required:"true" doc:"Receiver, as scheme://host:port, or several with commas between them, which are tried in their order. The scheme is udp, tcp, tls, relp or relp+tls, and the same for all."`
+	Protocol string    `yaml:"protocol" values:"rfc5424|rfc3164" doc:"Form of the header."`
+	Framing  string    `yaml:"framing" values:"octet-counting|newline" doc:"How messages are separated, with tcp and tls."`
+	Facility Facility  `yaml:"facility" doc:"Facility of the messages, by which receivers route."`
+	Hostname string    `yaml:"hostname" pattern:"^[!-~]{1,255}$" default:"the name of this machine, with rfc3164 up to its first dot" doc:"Host name in the header."`
+	AppName  string    `yaml:"app_name" pattern:"^[!-9;-Z\\\\-~]{1,48}$" doc:"Name of the application in the header: 1 to 48 printable ASCII characters without spaces, : and [."`
 
-	// SDID names the structured data of RFC 5424: a name, @ and a private enterprise
-	// number, together up to 32 characters. Default: the first word of the source's
-	// dataset, with 32473, such as acme@32473; the number is the one reserved for
-	// documentation (RFC 5612).
-	SDID string `yaml:"sd_id"`
+	// 32473 is the number reserved for documentation (RFC 5612).
+	SDID string `yaml:"sd_id" pattern:"^[!#-<>-?A-\\\\^-~]+@[0-9.]+$" default:"the first word of the source's dataset with 32473, such as acme@32473" doc:"Name of the structured data, with rfc5424: a name, @ and a private enterprise number, together up to 32 characters."`
 
-	// BOM puts a byte order mark before the text of RFC 5424 (section 6.4), as a sign
-	// of UTF-8. Default false: receivers keep the mark as a part of the text, which then
-	// does not start with "CEF:" or "{".
-	BOM bool `yaml:"bom"`
+	// Section 6.4 of RFC 5424 asks for a byte order mark. Receivers keep it as a part of
+	// the text, so it is not the default.
+	BOM bool `yaml:"bom" doc:"Put a byte order mark before the text as a sign of UTF-8, with rfc5424. Most receivers keep it, so that the text does not begin with CEF: or {."`
 
-	// MaxMessageBytes is the largest message with its header. The format shortens
-	// records that do not fit. Default 8000: rsyslog's default limit is 8 KiB, and it
-	// splits longer messages. At least 1 KiB, with rfc5424 2 KiB.
-	MaxMessageBytes setting.Size `yaml:"max_message_bytes"`
+	// rsyslog's default limit is 8 KiB. It splits longer messages.
+	MaxMessageBytes setting.Size `yaml:"max_message_bytes" least:"1024" doc:"Largest message with its header; the format shortens records that do not fit. At least 2KiB with rfc5424 and 1KiB with rfc3164. At most 65507 with udp, 128KiB with relp and relp+tls, 1MiB with tcp and tls."`
 
-	// Settle is how long a connection must last after the last byte of a batch before
-	// the batch counts as delivered, with tcp and tls. Default 1s, at most 1m; 0s
-	// waits only for the receiver's kernel. With udp: how long to wait for an ICMP
-	// error after the first batch on a new socket.
-	Settle setting.Duration `yaml:"settle"`
+	Settle setting.Duration `yaml:"settle" doc:"How long a connection must last after a batch before the batch counts as delivered, with tcp and tls; 0s waits only for the receiver's kernel. With udp, how long to wait for an error of the network after the first batch. At most 1m."`
+	Rate   int              `yaml:"rate" least:"0" doc:"Most datagrams that a lane sends in a second, with udp; 0 is no limit."`
 
-	// Rate is the most datagrams that a lane sends in a second, with udp. Default 500;
-	// 0 is no limit.
-	Rate int `yaml:"rate"`
-
-	TLS setting.TLS `yaml:"tls"` // with tls and relp+tls
+	TLS setting.TLS `yaml:"tls" default:"the system's authorities" doc:"How TLS verifies the receiver, with tls and relp+tls."`
 }
 
 // Values of protocol and framing.

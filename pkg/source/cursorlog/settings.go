@@ -10,11 +10,11 @@ import (
 // Settings are the settings of any log that is read this way. A source's own settings
 // embed them, and thereby have their keys.
 type Settings struct {
-	PollInterval      setting.Duration `yaml:"poll_interval"`       // default 5s
-	Overlap           setting.Duration `yaml:"overlap"`             // how late an event may become visible; default 10m
-	RequestsPerMinute int              `yaml:"requests_per_minute"` // default 500, 0 is no limit; sources that share a Budget share the slowest of their rates
-	Retention         setting.Duration `yaml:"retention"`           // how far back the log reaches; default 360h (15 days)
-	WalkBuffer        setting.Size     `yaml:"walk_buffer"`         // pages that a long walk of one lane keeps in memory; default 44MiB
+	PollInterval      setting.Duration `yaml:"poll_interval" doc:"Time between two polls. An idle source makes one request a poll, for all sinks together. At least 100ms."`
+	Overlap           setting.Duration `yaml:"overlap" doc:"How late an event may become visible in the log and still be delivered. At least 1s."`
+	RequestsPerMinute int              `yaml:"requests_per_minute" least:"0" doc:"Most requests in a minute; 0 is no limit. Sources with the same credential share one rate, the slowest of theirs. Polls go first. If polls alone would use the whole rate, every fifth request still goes to a catch-up."`
+	Retention         setting.Duration `yaml:"retention" doc:"How far back the log reaches. Sluice uses it to detect gaps and for alarms. It must be longer than overlap."`
+	WalkBuffer        setting.Size     `yaml:"walk_buffer" doc:"Pages that a long walk of one lane keeps in memory, as far as memory allows. They are compressed if they do not fit otherwise. Beyond it the newest pages are read twice."`
 }
 
 // Defaults suit a log whose limits are not known.

@@ -12,20 +12,15 @@ import (
 
 // Settings are those of a source of type planetscale.
 type Settings struct {
-	Organization string `yaml:"organization"` // its name in the API's paths; required
+	Organization   string         `yaml:"organization" required:"true" pattern:"^[A-Za-z0-9._~-]+$" doc:"Name of the organization, as in the address of its dashboard: app.planetscale.com/NAME."`
+	ServiceTokenID string         `yaml:"service_token_id" required:"with service_token" pattern:"^[!-9;-~]+$" doc:"ID of a service token. The token needs the organization access read_audit_logs."`
+	ServiceToken   setting.Secret `yaml:"service_token" required:"unless access_token" pattern:"^[!-~]+$" doc:"The service token. It is read again for each request."`
+	AccessToken    setting.Secret `yaml:"access_token" required:"unless service_token" pattern:"^[!-~]+$" doc:"Access token of an administrator, in place of a service token. It is read again for each request."`
+	URL            string         `yaml:"url" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://([^\\[\\]/?#@:, ]+|\\[[^\\[\\]/?#@, ]+\\])(:[0-9]{1,5})?/?$" doc:"Scheme and host of the API."`
+	AllowHTTP      bool           `yaml:"allow_http" doc:"Send the token in clear text to a host that is not loopback, with an address that begins with http://."`
+	TLS            *setting.TLS   `yaml:"tls" default:"the system's authorities" doc:"How TLS verifies the API, with an address that begins with https://."`
 
-	// Either a service token, which needs the organization access
-	// read_audit_logs, or an access token of an administrator.
-	ServiceTokenID string         `yaml:"service_token_id"`
-	ServiceToken   setting.Secret `yaml:"service_token"`
-	AccessToken    setting.Secret `yaml:"access_token"`
-
-	URL       string       `yaml:"url"`        // scheme and host; default https://api.planetscale.com
-	AllowHTTP bool         `yaml:"allow_http"` // send the token in clear text to a host that is not loopback; default false
-	TLS       *setting.TLS `yaml:"tls"`
-
-	// Sources that share a credential share its slowest rate. The API's own limit is
-	// 600 requests a minute.
+	// The API's own limit is 600 requests a minute.
 	cursorlog.Settings `yaml:",inline"`
 }
 

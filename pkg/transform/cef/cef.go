@@ -66,8 +66,8 @@ var Format = transform.NewFormat(name, mediaType, Settings{}, open).ExplainedBy(
 
 // Settings are the format_settings of a sink.
 type Settings struct {
-	Version   int  `yaml:"version"`     // of CEF: 0 (default) or 1, which has keys of its own for the object
-	IPv6InSrc bool `yaml:"ipv6_in_src"` // write an IPv6 address to src as well, which the standard does not allow
+	Version   int  `yaml:"version" values:"0|1" doc:"Version of CEF. 1 has keys of its own for the object."`
+	IPv6InSrc bool `yaml:"ipv6_in_src" doc:"Write an IPv6 address to src, too, which the standard does not allow."`
 }
 
 // Validate reports an unknown version.

@@ -23,8 +23,8 @@ import (
 
 // Settings are the paths of the databases. The zero value enriches nothing.
 type Settings struct {
-	City string `yaml:"city"` // path of a database of cities or countries; default none
-	ASN  string `yaml:"asn"`  // path of a database of autonomous systems; default none
+	City string `yaml:"city" default:"none" doc:"Path of a database of cities or countries. It is read again when it changes."`
+	ASN  string `yaml:"asn" default:"none" doc:"Path of a database of autonomous systems. It is read again when it changes."`
 }
 
 // Enricher finds the origins of addresses for a lane. It is not safe for

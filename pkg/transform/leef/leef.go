@@ -55,9 +55,7 @@ var Format = transform.NewFormat(name, mediaType, Settings{Delimiter: "x09"}, op
 
 // Settings are the format_settings of a sink.
 type Settings struct {
-	// Delimiter separates attributes: one character such as ^, or x or 0x and its code
-	// in one to four hexadecimal digits. Default x09, the tab.
-	Delimiter string `yaml:"delimiter"`
+	Delimiter string `yaml:"delimiter" pattern:"^([^A-Za-z0-9_ ]|0?x[0-9A-Fa-f]{1,4})$" doc:"What separates attributes: one character such as ^, or x and its code in hexadecimal digits. x09 is the tab."`
 }
 
 // Validate reports a delimiter that could be a part of a key or a value.

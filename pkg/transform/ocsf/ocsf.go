@@ -70,9 +70,7 @@ const (
 
 // Settings are the keys of format_settings.
 type Settings struct {
-	// Classes are the classes that events may have: "api", API Activity for all, or
-	// "iam", those of Identity & Access Management if they fit. Default "api".
-	Classes string `yaml:"classes"`
+	Classes string `yaml:"classes" values:"api|iam" doc:"Classes of events: api is API Activity for all, iam is a class of Identity & Access Management where one fits."`
 }
 
 // Validate reports an unknown value of Classes.

@@ -25,9 +25,9 @@ import (
 // Settings are the options of a sink for its events. The zero value has none. Where uses
 // the names of a product, so call For before it is decoded.
 type Settings struct {
-	Where  where.Expression `yaml:"-"`      // default all events
-	Enrich enrich.Settings  `yaml:"enrich"` // default nothing
-	Redact redact.Settings  `yaml:"redact"` // default nothing
+	Where  where.Expression `yaml:"-"` // default all events
+	Enrich enrich.Settings  `yaml:"enrich" default:"nothing" doc:"Add the place and the network of the event's IP address, from databases in MaxMind's format."`
+	Redact redact.Settings  `yaml:"redact" default:"nothing" doc:"What the sink must not have."`
 }
 
 // For lets Where use the names of a product.

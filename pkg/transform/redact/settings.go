@@ -12,14 +12,14 @@ import (
 
 // Settings are what is redacted. The zero value redacts nothing.
 type Settings struct {
-	Key    setting.Secret `yaml:"key"`    // for hash; at least 32 bytes; a file is reloaded when it changes
-	Fields []Field        `yaml:"fields"` // default none
+	Key    setting.Secret `yaml:"key" least:"32" doc:"Key of the hash, at least 32 bytes. It is required if a field has how: hash. A file is read again when it changes."`
+	Fields []Field        `yaml:"fields" default:"none" doc:"What is redacted, wherever it appears in the record."`
 }
 
 // Field is a field to redact.
 type Field struct {
-	Name string `yaml:"field"` // one of those named below, "metadata", or "metadata.a.b" for a member of it
-	How  string `yaml:"how"`   // hash, mask or remove
+	Name string `yaml:"field" required:"true" doc:"Field of the event, such as actor.name, remote_ip or location; metadata; or metadata.NAME for a member of it."`
+	How  string `yaml:"how" required:"true" values:"hash|mask|remove" doc:"hash writes a keyed hash, so that equal values stay equal; mask writes [masked]; remove leaves nothing."`
 }
 
 const (
