@@ -59,10 +59,22 @@ func (d *destination) use(s sink.Sink) {
 
 // publish hands a batch to the sink once.
 func (d *destination) publish(ctx context.Context, batch []sink.Record) error {
-	defer d.lane.state.asking()()
+	what := fmt.Sprintf("publish of %d records", len(batch))
+	defer d.asking(what)()
 	s := d.sink
-	return d.attempt(ctx, fmt.Sprintf("publish of %d records", len(batch)),
+	return d.attempt(ctx, what,
 		func(ctx context.Context) error { return s.Publish(ctx, batch) })
+}
+
+// asking records that a Publish begins. The log tells of one that takes long only as long
+// as the sink has accepted nothing: after that it may be slow.
+func (d *destination) asking(what string) (answered func()) {
+	begun := d.lane.state.asking()
+	if d.lane.state.accepted() {
+		return begun
+	}
+	told := d.lane.publishing.asking(what)
+	return func() { told(); begun() }
 }
 
 // attempt calls f, which calls the sink. If f returns neither within its time nor soon

@@ -52,9 +52,10 @@ func (d *destination) readPosition(ctx context.Context, what string, read func(c
 
 // publishAt calls the PublishAt of a sink that keeps the position, once.
 func (d *destination) publishAt(ctx context.Context, t transaction) error {
-	defer d.lane.state.asking()()
+	what := fmt.Sprintf("commit of %d records", t.rest.len())
+	defer d.asking(what)()
 	ledger := d.sink.(sink.Ledger)
-	return d.attempt(ctx, fmt.Sprintf("commit of %d records", t.rest.len()), func(ctx context.Context) error {
+	return d.attempt(ctx, what, func(ctx context.Context) error {
 		return ledger.PublishAt(ctx, t.rest.records, t.rejects(), t.next)
 	})
 }

@@ -35,6 +35,8 @@ type operation struct {
 	since    time.Time // the first failure in a row
 	next     time.Time // when the next attempt is due
 	failures int       // in a row
+	asked    time.Time // when the attempt under way began; zero if none is
+	slow     cadence
 	retries  map[string]uint64
 }
 
@@ -48,7 +50,7 @@ func (o *operation) prepare(name string, log zerolog.Logger, memory source.Memor
 // between attempts, or sink.ErrMoved, after which no attempt can succeed.
 func (o *operation) until(ctx context.Context, f func() error) error {
 	for {
-		err := f()
+		err := o.attempt(f)
 		switch {
 		case err == nil:
 			o.succeeded()
@@ -117,6 +119,49 @@ func (o *operation) succeeded() {
 	o.log.Info().Msgf("%s recovered after %d failures and %s", o.name, o.failures, time.Since(o.since).Round(time.Second))
 	o.err, o.failures, o.told = nil, 0, cadence{}
 	o.wait.Reset()
+}
+
+// attempt calls f once. An attempt to read waits for events, which is no silence.
+func (o *operation) attempt(f func() error) error {
+	if o.name != "read" {
+		defer o.asking(o.name)()
+	}
+	return f()
+}
+
+// silence is after how long without an answer the log says what is waited for.
+const silence = 10 * time.Second
+
+// asking records that an attempt begins: what is attempted, for people. The function that
+// it returns records the end. Clients of some destinations retry by themselves for a
+// minute, so no error would tell meanwhile that nobody is there.
+func (o *operation) asking(what string) (answered func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked = time.Now()
+	tell := time.AfterFunc(silence, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.err == nil && o.slow.due(what) { // What failed before was told.
+			o.log.Info().Msgf("%s: no answer for %s; still waiting", what, silence)
+		}
+	})
+	return func() {
+		tell.Stop()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.asked = time.Time{}
+	}
+}
+
+// waits returns how long the attempt under way has had no answer; 0 if none is.
+func (o *operation) waits(now time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asked.IsZero() {
+		return 0
+	}
+	return now.Sub(o.asked)
 }
 
 // trouble returns what fails, if it does.

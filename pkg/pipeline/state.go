@@ -18,9 +18,10 @@ type state struct {
 	last    source.Progress // progress of the reader before
 	queues  []*queue
 
-	moved   time.Time   // when a page of the reader last found space in the queue
-	blocked bool        // the reader waits for space in the queue
-	waiting []time.Time // for each page that was read and is not settled, the time of its oldest event
+	moved      time.Time   // when a page of the reader last found space in the queue
+	blocked    bool        // the reader waits for space in the queue
+	anySettled bool        // a page was settled since the process began
+	waiting    []time.Time // for each page that was read and is not settled, the time of its oldest event
 
 	count     Counters
 	lastTaken time.Time
@@ -94,6 +95,7 @@ func (s *state) handed() {
 func (s *state) settled(pages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.anySettled = true
 	if s.waiting = s.waiting[pages:]; len(s.waiting) == 0 {
 		s.waiting = nil
 	}
@@ -140,6 +142,13 @@ func (s *state) asking() (answered func()) {
 	}
 }
 
+// accepted reports whether the sink has accepted a record since the process began.
+func (s *state) accepted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count.Published > 0
+}
+
 // view is what Status needs of the state without reporting it.
 type view struct {
 	running, blocked bool
@@ -147,12 +156,13 @@ type view struct {
 	fresh            time.Time // the last sign that the source can be read
 	oldest           time.Time // of the events that were read and are not settled
 	asked            time.Time // when the Publish under way began; zero if none is
+	settled          bool      // a page was settled since the process began
 }
 
 func (s *state) snapshot(to *Status) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{running: s.running, ended: s.ended, blocked: s.blocked, fresh: s.moved, asked: s.asked}
+	v := view{running: s.running, ended: s.ended, blocked: s.blocked, fresh: s.moved, asked: s.asked, settled: s.anySettled}
 	to.Reader = s.last
 	if s.reader != nil {
 		to.Reader = s.reader.Progress()

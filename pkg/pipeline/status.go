@@ -106,9 +106,10 @@ func (l *Lane) Status() Status {
 }
 
 // maxSilence limits how long a sink that has taken nothing yet may leave a Publish
-// unanswered. After that the lane is not ready. Clients of some destinations retry by
-// themselves until publish_timeout, so no error would tell meanwhile that nobody is
-// there. A sink that has taken records before may be slow.
+// unanswered, and anybody a lane that begins. After that the lane is not ready. Clients of
+// some destinations retry by themselves until publish_timeout, so no error would tell
+// meanwhile that nobody is there. A sink that has taken records before may be slow. A lane
+// that has settled nothing since the process began is not ready before the first answer.
 const maxSilence = 15 * time.Second
 
 // gapAlarm is how long a lane is not ready after a gap, although it continues: long
@@ -126,7 +127,7 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []Trouble {
 			list = append(list, t)
 		}
 	}
-	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && waits >= maxSilence {
+	if waits := now.Sub(seen.asked); !seen.asked.IsZero() && s.LastPublished.IsZero() && (!seen.settled || waits >= maxSilence) {
 		list = append(list, Trouble{Operation: "publish", Since: seen.asked,
 			Err: fmt.Sprintf("the sink has not accepted anything yet, nor answered for %s", waits.Round(time.Second))})
 	}
@@ -142,10 +143,23 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []Trouble {
 		}
 		return append(list, t)
 	}
-	if t, stale := l.stale(seen, now); stale {
+	if t, silent := l.silent(seen, now); silent {
+		list = append(list, t)
+	} else if t, stale := l.stale(seen, now); stale {
 		list = append(list, t)
 	}
 	return list
+}
+
+// silent returns what a lane that begins has waited for too long.
+func (l *Lane) silent(seen view, now time.Time) (t Trouble, silent bool) {
+	for _, op := range []*operation{&l.opening, &l.taking, &l.starting, &l.saving} {
+		_, failing := op.trouble()
+		if waits := op.waits(now); seen.fresh.IsZero() && waits >= maxSilence && !failing {
+			return Trouble{Operation: op.name, Since: now.Add(-waits), Err: fmt.Sprintf("no answer for %s; nothing was read yet", waits.Round(time.Second))}, true
+		}
+	}
+	return t, false
 }
 
 // stale returns why the last read is not fresh, if that is a reason not to be ready.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -258,9 +259,11 @@ func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := rigged(&eventLog{total: 1, quiet: 5 * time.Second})
+				// The second event comes after five quiet minutes, in which the lane was ready.
+				b := rigged(&eventLog{total: 2, every: 5 * time.Minute})
+				b.Start = source.Start{Now: true}
 				stop := start(b.Lane)
-				pass(14 * time.Second)
+				pass(5*time.Minute + 14*time.Second)
 				synctest.Wait()
 				if s := b.Status(); !s.Ready {
 					t.Errorf("after 14s: not ready: %s", s.Reason)
@@ -274,6 +277,66 @@ func TestNotReadyWhileTheSinkDoesNotAnswer(t *testing.T) {
 				synctest.Wait()
 				if s := b.Status(); !s.Ready {
 					t.Errorf("once it has answered: not ready: %s", s.Reason)
+				}
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// A lane that begins is not ready before somebody has answered, and the log soon says what
+// it waits for. A sink that has accepted records may be slow.
+func TestALaneThatBeginsWaitsForAnAnswer(t *testing.T) {
+	slow := func(context.Context, int, []sink.Record) error { pass(20 * time.Second); return nil }
+	for name, c := range map[string]struct {
+		rig          func() *rig
+		after        time.Duration
+		reason, told string
+	}{
+		"publish": {
+			func() *rig { return newRig(&eventLog{total: 2, every: time.Minute}, &fakeSink{answer: slow}) }, time.Second,
+			"publish: the sink has not accepted anything yet, nor answered for 1s", "info publish of 1 records: no answer for 10s; still waiting",
+		},
+		"commit": {
+			func() *rig { return newExactRig(&eventLog{total: 2, every: time.Minute}, &ledger{answer: slow}) }, time.Second,
+			"publish: the sink has not accepted anything yet, nor answered for 1s; read: nothing was read yet", "info commit of 0 records: no answer for 10s; still waiting",
+		},
+		"start": {
+			func() *rig {
+				return newRig(&eventLog{total: 2, every: time.Minute, start: func() error { pass(20 * time.Second); return nil }}, &fakeSink{})
+			}, 16 * time.Second,
+			"start: no answer for 16s; nothing was read yet", "info start: no answer for 10s; still waiting",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := c.rig()
+				stop := start(b.Lane)
+				pass(c.after)
+				synctest.Wait()
+				if s := b.Status(); s.Ready || s.Reason != c.reason {
+					t.Errorf("after %s: ready %t, reason %q, want %q", c.after, s.Ready, s.Reason, c.reason)
+				}
+				pass(11*time.Second - min(c.after, 10*time.Second))
+				synctest.Wait()
+				if all := b.lines.texts(t); !slices.Contains(all, c.told) {
+					t.Errorf("after 11s: got %q, want %q", all, c.told)
+				}
+				pass(5 * time.Minute)
+				synctest.Wait()
+				if s := b.Status(); !s.Ready {
+					t.Errorf("a slow sink that answers: not ready: %s", s.Reason)
+				}
+				told := 0
+				for _, text := range b.lines.texts(t) {
+					if strings.Contains(text, "still waiting") {
+						told++
+					}
+				}
+				if told > 2 { // A commit of the beginning is one, that of the first events another.
+					t.Errorf("told %d times of a slow sink that answers", told)
 				}
 				if err := stop(); err != nil {
 					t.Fatal(err)
