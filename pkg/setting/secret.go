@@ -147,6 +147,21 @@ func inQuotes(value string) bool {
 	return last > 0 && value[0] == value[last] && (value[0] == '"' || value[0] == '\'')
 }
 
+// LeastSecret is the least length, in bytes, of a secret that is taken out of messages in
+// which a server repeats it. A shorter one would take ordinary words out of them.
+const LeastSecret = 6
+
+// Short reports whether the secret has a value, and fewer bytes than LeastSecret.
+func (s Secret) Short() bool {
+	value, err := s.Value()
+	return err == nil && len(value) < LeastSecret
+}
+
+// ShortWarning says what is bad about a Short secret under a key.
+func ShortWarning(key string) string {
+	return fmt.Sprintf("%s has fewer than %d characters: it is easily guessed, and if a server repeats it in an answer, messages show it; use a longer one", key, LeastSecret)
+}
+
 // Equal reports whether both secrets are configured alike: with the same value, or
 // the same path. It reads no file.
 func (s Secret) Equal(other Secret) bool {

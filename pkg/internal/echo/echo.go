@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // Filter removes the secrets that were sent. The zero Filter is ready to use. A Filter is
@@ -37,14 +39,16 @@ const remembered = 16
 
 const redacted = "[redacted]"
 
-// Sent adds secrets. Call it before they are sent.
+// Sent adds secrets. Call it before they are sent. It leaves out those with fewer than
+// setting.LeastSecret bytes: a token such as "a" or "acme" would take words out of every
+// message, and anybody can guess it. Whoever configures one is warned (setting.Secret.Short).
 func (f *Filter) Sent(values ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, value := range values {
 		known := slices.IndexFunc(f.sent, func(s secret) bool { return s.value == value })
 		switch {
-		case value == "":
+		case len(value) < setting.LeastSecret:
 			continue
 		case known >= 0:
 			again := f.sent[known]

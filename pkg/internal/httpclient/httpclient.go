@@ -72,6 +72,12 @@ func checkHost(text string) error {
 	return nil
 }
 
+// Loopback reports whether a URL leads to this machine, where simulators are.
+func Loopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && loopback(u.Hostname())
+}
+
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true

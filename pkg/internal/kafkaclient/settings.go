@@ -147,6 +147,9 @@ func (s *Settings) Warnings() []string {
 	if s.TLS.Enabled() && s.TLS.InsecureSkipVerify {
 		w = append(w, "tls.insecure_skip_verify: anyone on the network path can pose as a broker")
 	}
+	if s.SASL != nil && s.SASL.Password.Short() {
+		w = append(w, setting.ShortWarning("sasl.password"))
+	}
 	return w
 }
 

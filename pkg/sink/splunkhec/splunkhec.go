@@ -79,6 +79,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -130,6 +131,9 @@ func warnings(s *Settings) (list []string) {
 	}
 	if s.AllowHTTP && strings.HasPrefix(s.URL, "http:") {
 		list = append(list, "allow_http: the token and the events are sent in clear text")
+	}
+	if s.Token.Short() && !httpclient.Loopback(s.URL) {
+		list = append(list, setting.ShortWarning("token"))
 	}
 	return list
 }

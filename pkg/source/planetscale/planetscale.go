@@ -19,6 +19,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
@@ -63,6 +65,11 @@ func New(settings Settings, o Options) (*Source, error) {
 	}
 	if o.Budgets == nil {
 		o.Budgets = &Budgets{}
+	}
+	for key, token := range map[string]setting.Secret{"service_token": settings.ServiceToken, "access_token": settings.AccessToken} {
+		if token.Short() && !httpclient.Loopback(settings.URL) {
+			o.Log.Warn().Msg(setting.ShortWarning(key))
+		}
 	}
 	s := &Source{client: newClient(&settings, u, o.Transport)}
 	budget, leave := o.Budgets.of(&settings, u)
