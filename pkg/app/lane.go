@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/enrich"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -123,6 +124,9 @@ func newPreparation(l config.Lane, stock *prepare.Stock) (func(*source.Event) (*
 	}
 	p, err := stock.New(s.Prepare, &l.Source.Type.Product, l.Source.Catalogue)
 	if err != nil {
+		if errors.As(err, new(*enrich.OpenError)) {
+			err = fmt.Errorf("%s: %w", s.EnrichAt, err)
+		}
 		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
 	}
 	return p.Prepare, nil

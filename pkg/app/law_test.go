@@ -115,6 +115,7 @@ var permitted = map[string][]string{
 	"pkg/config": {
 		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest",
+		"pkg/internal/statedir", // It explains why a file may not be read.
 	},
 	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console"},
 	// It shows events in the words of the catalogue, and what each sink gets.

@@ -139,6 +139,7 @@ type Sink struct {
 	Start          source.Start     // for a lane without a checkpoint; default the beginning
 	Original       bool             // the raw event in the record; default true
 	Prepare        prepare.Settings // where, enrich and redact; default none
+	EnrichAt       string           // where the file sets enrich, such as sluice.yaml:12:5
 	PublishTimeout time.Duration    // default 1m
 	MaxRejects     int              // in a row without a delivery; default 100
 	Settings       any              // what Type.Open takes

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"encoding"
+	"errors"
+	"io/fs"
 	"maps"
 	"reflect"
 	"slices"
@@ -12,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/sluice-siem/sluice/pkg/internal/nearest"
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -170,9 +174,17 @@ func (d *decoder) readable(path string, n ast.Node, secret setting.Secret, hint 
 	}
 	problem := withoutQuotations(err)
 	if !strings.Contains(problem, "; ") {
-		problem += "; " + hint
+		problem += "; " + cmp.Or(permit(err), hint)
 	}
 	d.report.blame(at(n), path, "%s", problem)
+}
+
+// permit says how to let sluice read a file; empty if that is not what it lacks.
+func permit(err error) string {
+	if file := new(fs.PathError); errors.Is(err, fs.ErrPermission) && errors.As(err, &file) {
+		return statedir.Explain(err, file.Path).Hint
+	}
+	return ""
 }
 
 func (d *decoder) decodeText(path string, n ast.Node, target encoding.TextUnmarshaler) {

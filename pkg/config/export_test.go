@@ -2,5 +2,6 @@ package config
 
 var (
 	WithoutQuotations = withoutQuotations
+	Permit            = permit
 	Explain           = explain
 )

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/config"
@@ -32,6 +35,21 @@ func TestWithoutQuotations(t *testing.T) {
 		if got := config.WithoutQuotations(tt.err); got != tt.want {
 			t.Errorf("%v: got %s, want %s", tt.err, got, tt.want)
 		}
+	}
+}
+
+// The hint is that of the state's files: who runs sluice, and whose the file is.
+func TestASecretThatMayNotBeRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("uid %d, which runs sluice, owns %s with mode 0600", os.Geteuid(), file)
+	if got := config.Permit(fmt.Errorf("reading secret: %w", &fs.PathError{Op: "open", Path: file, Err: syscall.EACCES})); !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := config.Permit(&fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}); got != "" {
+		t.Errorf("got %q for a file that is missing, want none", got)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sluice-siem/sluice/pkg/internal/glyph"
 )
 
 // report collects the problems of one file, and holds the reports of the files that it
@@ -76,6 +78,12 @@ func (r *report) shown(path string) string {
 		}
 	}
 	return path
+}
+
+// where returns the place of a key with the name of the file.
+func (r *report) where(path string) string {
+	at := r.near(path)
+	return fmt.Sprintf("%s:%d:%d", glyph.Visible(r.file), at.line, at.column)
 }
 
 // near returns the place of a key. If the key is absent, it returns that of the nearest

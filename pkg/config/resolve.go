@@ -186,6 +186,7 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 		Prepare:        e.Prepare,
 		PublishTimeout: e.PublishTimeout.Std(),
 		MaxRejects:     e.MaxRejects,
+		EnrichAt:       r.report.where(join(path, "enrich")),
 	}
 	r.report.check(s.PublishTimeout >= leastPublishTimeout, join(path, "publish_timeout"), "is less than %s, so most Publishes would be abandoned; write a duration such as 1m", leastPublishTimeout)
 	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
