@@ -80,8 +80,11 @@ func (r *report) shown(path string) string {
 	return path
 }
 
-// where returns the place of a key with the name of the file.
+// where returns the place of a key with the name of the file; empty if the key is absent.
 func (r *report) where(path string) string {
+	if !r.given(path) {
+		return ""
+	}
 	at := r.near(path)
 	return fmt.Sprintf("%s:%d:%d", glyph.Visible(r.file), at.line, at.column)
 }

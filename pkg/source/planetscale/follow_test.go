@@ -46,7 +46,7 @@ type follower struct {
 var defaults = func() planetscale.Settings {
 	s := planetscale.Defaults
 	s.Organization = "acme"
-	s.AccessToken = setting.NewSecret("token")
+	s.AccessToken = setting.NewSecret("access-token")
 	s.RequestsPerMinute = 0
 	return s
 }()
