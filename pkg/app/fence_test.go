@@ -31,7 +31,7 @@ var (
 	// meant matches a mark that may be wrong.
 	meant = regexp.MustCompile(`(?m)^\s*<!-- *(` + notRun + `|` + inTheGate + `)`)
 	// typed matches a line that a person types.
-	typed = regexp.MustCompile(`(?m)^(sudo |\./)?(sluice|go|git|docker|docker-compose|kubectl|helm|systemctl|curl|tar|apt|rpm|dpkg|\S+/\.?ci/\S+|\.ci/\S+|kafka-\S+\.sh) `)
+	typed = regexp.MustCompile(`(?m)^(sudo |\./)?(sluice|go|git|docker|docker-compose|kubectl|helm|systemctl|curl|tar|apt|rpm|dpkg|\.ci/\S+|kafka-\S+\.sh) `)
 )
 
 func fences(doc string) (all []fence) {

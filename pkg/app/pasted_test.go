@@ -197,7 +197,7 @@ func newShell(t *testing.T, dir string, replacer *strings.Replacer) *shell {
 
 // blockTimeout is much more than a block takes. One that does not end needs a mark, or
 // an & at its end.
-const blockTimeout = 3 * time.Minute
+const blockTimeout = 8 * time.Minute
 
 // paste runs a block to its end, and waits until what it started in the background
 // answers: a reader goes on only then.
