@@ -26,6 +26,9 @@ const (
 	inTheGate = "run in the gate"
 )
 
+// pastedInTheGate are the documents whose blocks TestDocumentsInAFreshClone pastes.
+var pastedInTheGate = []string{"README.md", "CONTRIBUTING.md", "docs/extending.md"}
+
 var (
 	marks = regexp.MustCompile(`(?m)^<!-- (` + notRun + `|` + inTheGate + `): \S+ \S.* -->$`)
 	// meant matches a mark that may be wrong.
@@ -64,6 +67,8 @@ func TestEveryCommandInDocumentsIsRunOrSaysWhyNot(t *testing.T) {
 		marked := 0
 		for _, f := range fences(doc) {
 			switch {
+			case f.mark == inTheGate && !slices.Contains(pastedInTheGate, name):
+				t.Errorf("%s:%d: no test of the gate pastes the blocks of this document", name, f.line)
 			case f.language == "sh" && f.mark != "":
 				marked++
 			case f.language != "sh" && typed.MatchString(f.text):
