@@ -28,19 +28,34 @@ type charts struct {
 	End          time.Time
 }
 
+// lastHour returns how many events a lane settled in the last hour or, since points are of
+// ten minutes, up to ten minutes less.
+func (c *console) lastHour(lane string) (settled uint64, known bool) {
+	points, _ := c.history.Lane(lane)
+	for _, p := range points[Points-int(time.Hour/Every):] {
+		settled += uint64(p.Settled)
+		known = known || p.Known
+	}
+	return settled, known
+}
+
 func (c *console) charts(l laneView) charts {
 	points, end := c.history.Lane(l.Lane)
-	settled := chartOf("Events", &points, func(p Point) float64 { return float64(p.Settled) })
-	lag := chartOf("Lag", &points, func(p Point) float64 { return p.Lag.Seconds() })
+	settled := chartOf("Events in 10 min", &points, 1, func(p Point) float64 { return float64(p.Settled) })
+	lag := chartOf("Lag", &points, usualLag.Seconds(), func(p Point) float64 { return p.Lag.Seconds() })
 	lag.Lag = true
 	settled.describe("settled events in ten minutes", &points, end, func(p Point) string { return digits(p.Settled) })
 	lag.describe("lag", &points, end, func(p Point) string { return duration(p.Lag) })
 	return charts{settled, lag, end}
 }
 
-func chartOf(title string, points *[Points]Point, value func(Point) float64) chart {
+// usualLag is nothing to look at, so its bars stay low.
+const usualLag = time.Minute
+
+// chartOf returns a chart that is as high as the highest value, but at least as least.
+func chartOf(title string, points *[Points]Point, least float64, value func(Point) float64) chart {
 	c := chart{Title: title, Empty: true}
-	highest := 0.0
+	highest := least
 	for _, p := range points {
 		if p.Known {
 			highest = max(highest, value(p))

@@ -72,9 +72,6 @@ type topsData struct {
 	Now time.Time
 }
 
-// Whole reports whether the numbers are of a whole day.
-func (d topsData) Whole() bool { return d.Now.Sub(d.Since) > 24*time.Hour-time.Minute }
-
 func (c *console) eventsPage(p *page, s *snapshot, query url.Values) (*page, error) {
 	c.head(p, s, "events", "Recent events")
 	if !c.deps.Private {
@@ -160,7 +157,7 @@ func alike(all []Rendering) []sameRendering {
 	var joined []sameRendering
 	for _, r := range all {
 		i := slices.IndexFunc(joined, func(j sameRendering) bool {
-			return j.Format == r.Format && j.Body == r.Body && j.Withheld == r.Withheld
+			return j.Format == r.Format && j.Body == r.Body && j.Withheld == r.Withheld && j.Note == r.Note
 		})
 		if i < 0 {
 			i = len(joined)

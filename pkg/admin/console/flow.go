@@ -58,7 +58,7 @@ func flowOf(s *snapshot) *flow {
 		f.sink(l)
 	}
 	slices.SortFunc(f.Sources, func(a, b flowSource) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(f.Sinks, func(a, b flowSink) int { return cmp.Compare(a.Name, b.Name) })
+	f.sortSinks(s)
 	rows := max(len(f.Sources), len(f.Sinks))
 	f.Height = rows * flowRow
 	middle := func(i, n int) int { return (rows-n)*flowRow/2 + i*flowRow + flowRow/2 }
@@ -72,6 +72,21 @@ func flowOf(s *snapshot) *flow {
 		})
 	}
 	return f
+}
+
+// sortSinks puts each sink opposite its sources, so that few curves cross.
+func (f *flow) sortSinks(s *snapshot) {
+	place := map[string]float64{}
+	for i, src := range f.Sources {
+		for _, l := range s.Lanes {
+			if l.Source == src.Name {
+				place[l.Sink] += float64(i)
+			}
+		}
+	}
+	slices.SortFunc(f.Sinks, func(a, b flowSink) int {
+		return cmp.Or(cmp.Compare(place[a.Name]/float64(a.Lanes), place[b.Name]/float64(b.Lanes)), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 func (f *flow) source(l laneView, usage source.Usage) {

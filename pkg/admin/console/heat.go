@@ -1,7 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -102,6 +104,11 @@ type topItem struct {
 // shownTops is how many of each the page shows.
 const shownTops = 8
 
+// Any reports whether there is a name at all.
+func (t tops) Any() bool {
+	return slices.ContainsFunc(t.Lists, func(l topList) bool { return len(l.Items) > 0 })
+}
+
 func topsOf(t Tops) tops {
 	return tops{t.Since, []topList{
 		listOf("Actors", "No actor", t.Actors), listOf("Actions", "No action", t.Actions), listOf("Addresses", "No address", t.Addresses),
@@ -125,4 +132,4 @@ func (i topItem) Risky() bool      { return risky(i.Highest) }
 func (i topItem) Severity() string { return severity(i.Highest) }
 
 // Label is what the list calls it.
-func (i topItem) Label() string { return i.Name }
+func (i topItem) Label() string { return cmp.Or(i.Title, i.Name) }

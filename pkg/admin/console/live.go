@@ -65,8 +65,7 @@ type stream struct {
 	control *http.ResponseController
 	address *url.URL
 	have    map[string]bool // hashes of the client's fragments
-	title   string
-	beat    time.Time // when it was last sent to
+	beat    time.Time       // when it was last sent to
 }
 
 // run ends with the request, or when the client takes nothing for too long.
@@ -105,8 +104,7 @@ func (s *stream) look(r *http.Request) error {
 	}
 	s.have = now
 	switch {
-	case len(u.Fragments) > 0 || s.title != p.Title:
-		s.title = p.Title
+	case len(u.Fragments) > 0:
 		body, err := json.Marshal(u)
 		if err != nil {
 			return err

@@ -54,6 +54,8 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 	broken.Sink, broken.Lane, broken.Ready, broken.Reason = "kafka", "acme/kafka", false, "publish: connection refused"
 	gap := fine
 	gap.Reader.Gaps = 1
+	alarm := gap
+	alarm.Ready, alarm.Troubles = false, []pipeline.Trouble{{Operation: "events are missing", Err: "at 15:09 the log no longer reached back"}}
 	catching := fine
 	catching.CatchingUp, catching.Reader = true, source.Progress{WalkEvents: 12_000, WalkDone: true, Handed: 2_000}
 	other := pipeline.Status{Lane: "acme/siem", Source: "acme", Sink: "siem", Elsewhere: true}
@@ -71,6 +73,7 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 		{"one lane, down", deps(broken), "The lane does not deliver"},
 		{"two lanes, both down", deps(broken, broken), "None of the 2 lanes delivers"},
 		{"gap", deps(gap), "Everything arrives now, but earlier events are missing"},
+		{"a gap just now", deps(alarm), "Everything arrives now, but earlier events are missing"},
 		{"catch-up", deps(catching), "The lane catches up: 10,000 events to go"},
 		{"dead letters", letters, "Everything arrives, except 1,203 dead letters"},
 		{"no lane", deps(), "No lane runs"},

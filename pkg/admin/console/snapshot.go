@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/pipeline"
@@ -33,11 +32,7 @@ func (s state) Class() string {
 }
 
 // trouble is why a lane is not ready.
-type trouble struct {
-	Operation, Err, Hint string
-	Since, Next          time.Time
-	Attempts             int
-}
+type trouble struct{ pipeline.Trouble }
 
 // What says what the lane cannot do.
 func (t trouble) What() string {
@@ -56,23 +51,23 @@ func (t trouble) What() string {
 		return "cannot save the position"
 	case "bury":
 		return "cannot store dead letters"
-	case "gap":
-		return "missed events"
 	}
-	return "not ready"
+	return t.Operation
 }
 
 // laneView is a lane as the page shows it.
 type laneView struct {
 	pipeline.Status
-	State    state
-	Since    time.Time // of the state; zero if it is not known
-	Target   string
-	Rate     float64
-	Rated    bool // Rate is known
-	Letters  letters
-	Troubles []trouble
-	Now      time.Time
+	State     state
+	Since     time.Time // of the state; zero if it is not known
+	Target    string
+	Rate      float64
+	Rated     bool   // Rate is known
+	Hour      uint64 // events that it settled in the last hour
+	HourKnown bool
+	Letters   letters
+	Troubles  []trouble
+	Now       time.Time
 }
 
 // letters are the dead letters of a lane.
@@ -153,7 +148,7 @@ func (l laneView) Progress() *progress {
 	}
 	text := fmt.Sprintf("Delivering, oldest first: %s of %s events", digits(r.Handed), digits(r.WalkEvents))
 	if left := r.WalkEvents - r.Handed; l.Rated && l.Rate > 0 && left > 0 {
-		text += ", about " + duration(time.Duration(float64(left)/l.Rate*float64(time.Second))) + " left"
+		text += ", " + rate(l.Rate) + ", about " + duration(time.Duration(float64(left)/l.Rate*float64(time.Second))) + " left"
 	}
 	return &progress{Text: text + ".", Done: r.Handed, Size: r.WalkEvents}
 }
@@ -215,21 +210,29 @@ func (c *console) laneView(status pipeline.Status, now time.Time) laneView {
 	}
 	l.Since = c.history.State(&status)
 	l.Rate, l.Rated = c.history.Rate(l.Lane)
+	l.Hour, l.HourKnown = c.lastHour(l.Lane)
 	if c.deps.DeadLetters != nil {
 		l.Letters.Kept = true
 		l.Letters.Count, l.Letters.Err = c.deps.DeadLetters(l.Lane)
 	}
-	l.Troubles = troublesOf(&status)
+	for _, t := range status.Troubles {
+		l.Troubles = append(l.Troubles, trouble{t})
+	}
 	return l
 }
 
+// afterGap is the Operation of the trouble that a lane has for some minutes after a gap. It
+// delivers meanwhile.
+const afterGap = "events are missing"
+
 func stateOf(s *pipeline.Status) state {
+	stopped := func(t pipeline.Trouble) bool { return t.Operation != afterGap }
 	switch {
 	case s.Elsewhere:
 		return elsewhere
 	case s.Done:
 		return done
-	case !s.Ready:
+	case !s.Ready && (len(s.Troubles) == 0 || slices.ContainsFunc(s.Troubles, stopped)):
 		return down
 	case catchesUp(s):
 		return catching
@@ -239,27 +242,19 @@ func stateOf(s *pipeline.Status) state {
 	return ready
 }
 
-func troublesOf(s *pipeline.Status) []trouble {
-	if s.Ready || s.Done || s.Reason == "" {
-		return nil
-	}
-	err, hint, _ := strings.Cut(s.Reason, "; hint: ")
-	return []trouble{{Err: err, Hint: hint}}
-}
-
 // grouped puts the same trouble of several lanes together, that of most lanes first.
 func grouped(lanes []laneView) []troubleGroup {
-	type key struct{ operation, err, hint string }
+	type key struct{ operation, err, hint, note string }
 	at := map[key]int{}
 	var groups []troubleGroup
 	for _, l := range lanes {
 		for _, t := range l.Troubles {
-			k := key{t.Operation, t.Err, t.Hint}
+			k := key{t.Operation, t.Err, t.Hint, t.Note}
 			i, known := at[k]
 			if !known {
 				i = len(groups)
 				at[k] = i
-				groups = append(groups, troubleGroup{trouble: t, ID: "trouble/" + hash(k.operation, k.err, k.hint)})
+				groups = append(groups, troubleGroup{trouble: t, ID: "trouble/" + hash(k.operation, k.err, k.hint, k.note)})
 			}
 			groups[i].add(l, t)
 		}

@@ -21,10 +21,11 @@ type totals struct {
 	Forgets      bool          // Left is known
 	Since        time.Time     // of the state that the summary tells
 	Gaps         uint64
+	GapLanes     []string // which lanes have them
 	Letters      int
 	LettersKnown bool
-	Rate         float64
-	Rated        bool
+	Hour         uint64 // events settled in the last hour
+	HourKnown    bool
 	Queued       int // events of catch-ups that are not delivered yet
 }
 
@@ -53,14 +54,16 @@ func (s *snapshot) totals() totals {
 
 func (t *totals) add(l laneView) {
 	t.Lag = max(t.Lag, l.Lag)
-	t.Gaps += l.Reader.Gaps
+	if t.Gaps += l.Reader.Gaps; l.Reader.Gaps > 0 {
+		t.GapLanes = append(t.GapLanes, l.Source+" → "+l.Sink)
+	}
 	t.Letters += l.Letters.Count
 	t.LettersKnown = t.LettersKnown && l.Letters.Kept && l.Letters.Err == nil
 	if r := l.Retention(); r != nil && (!t.Forgets || r.Left < t.Left) {
 		t.Left, t.Forgets = r.Left, true
 	}
-	if l.Rated {
-		t.Rate, t.Rated = t.Rate+l.Rate, true
+	if l.HourKnown {
+		t.Hour, t.HourKnown = t.Hour+l.Hour, true
 	}
 	if l.State == catching && l.Reader.WalkDone {
 		t.Queued += l.Reader.WalkEvents - l.Reader.Handed
@@ -128,7 +131,7 @@ func (t totals) catchingHead() string {
 	head := "The lane catches up"
 	switch {
 	case t.Own > 1 && t.Catching == t.Own:
-		head = fmt.Sprintf("All %s catch up", lanes(t.Own))
+		head = t.all() + " catch up"
 	case t.Own > 1 && t.Catching == 1:
 		head = fmt.Sprintf("1 of %s catches up", lanes(t.Own))
 	case t.Own > 1:
@@ -140,10 +143,18 @@ func (t totals) catchingHead() string {
 	return head + "."
 }
 
+// all names all lanes that run here. There are at least two.
+func (t totals) all() string {
+	if t.Own == 2 {
+		return "Both lanes"
+	}
+	return fmt.Sprintf("All %s", lanes(t.Own))
+}
+
 func (t totals) readySince(now time.Time) string {
 	who := "The lane has"
 	if t.Own > 1 {
-		who = fmt.Sprintf("All %s have", lanes(t.Own))
+		who = t.all() + " have"
 	}
 	if t.Since.IsZero() {
 		return ""
@@ -170,7 +181,11 @@ func (t totals) rest(s *snapshot, first string) []string {
 func (t totals) missing() string {
 	var parts []string
 	if t.Gaps > 0 {
-		parts = append(parts, several(t.Gaps, "gap", "gaps")+" in what was read")
+		where := joined(t.GapLanes)
+		if len(t.GapLanes) > 3 {
+			where = lanes(len(t.GapLanes))
+		}
+		parts = append(parts, several(t.Gaps, "gap", "gaps")+" in "+where+" (the sluice.gap event at the destination has the interval)")
 	}
 	if t.Letters > 0 {
 		parts = append(parts, several(t.Letters, "dead letter", "dead letters"))
@@ -189,7 +204,9 @@ func (t totals) forgets() string {
 	case t.Left <= 0:
 		return "The log may already have forgotten events that were not delivered."
 	case t.Down > 0:
-		return fmt.Sprintf("Nothing is lost yet: the log keeps what was not delivered for another %s.", duration(t.Left))
+		return fmt.Sprintf("The log keeps what was not delivered for another %s: until then nothing is lost.", duration(t.Left))
+	case t.Catching > 0:
+		return fmt.Sprintf("The log keeps what is not delivered yet for another %s.", duration(t.Left))
 	}
-	return fmt.Sprintf("Whatever stops now, the log keeps for another %s.", duration(t.Left))
+	return fmt.Sprintf("If a lane stops now, the log keeps its events for another %s.", duration(t.Left))
 }
