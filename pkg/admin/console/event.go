@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func (c *console) activityFragment(s *snapshot) fragment {
 	}
 	t := c.activity.Top("", shownTops, s.Now)
 	return fragment{id: "activity", template: "activity", parts: []fragment{
-		{id: "heat", template: "heat", data: s.heat(c.activity.Hours("", s.Now))},
+		s.heat(c.activity.Hours("", s.Now)).fragment(),
 		{id: "tops", template: "tops", data: topsData{topsOf(t), s.Now}},
 	}}
 }
@@ -55,6 +56,17 @@ type heatData struct {
 	Began, Now time.Time
 	Reading    bool      // a lane catches up
 	Through    time.Time // the hours until then are read
+}
+
+// fragment has a part for each day, since only the last one changes often.
+func (d heatData) fragment() fragment {
+	f := fragment{id: "heat", template: "heat", data: d}
+	for i, day := range d.Days {
+		if d.Known {
+			f.parts = append(f.parts, fragment{id: fmt.Sprint("day/", i), template: "heat-day", data: day})
+		}
+	}
+	return f
 }
 
 func (s *snapshot) heat(hours []Hour) heatData {

@@ -105,11 +105,14 @@ func (s *stream) look(r *http.Request) error {
 	s.have = now
 	switch {
 	case len(u.Fragments) > 0:
-		body, err := json.Marshal(u)
-		if err != nil {
+		var body strings.Builder
+		body.WriteString("data: ")
+		encoder := json.NewEncoder(&body) // ends with the end of a line
+		encoder.SetEscapeHTML(false)      // it is no part of a page
+		if err := encoder.Encode(u); err != nil {
 			return err
 		}
-		return s.send("data: " + string(body) + "\n\n")
+		return s.send(body.String() + "\n")
 	case time.Since(s.beat) >= everyBeat:
 		return s.send(": nothing changed\n\n")
 	}
