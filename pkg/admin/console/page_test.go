@@ -104,3 +104,30 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestEventsAreShownOnlyInPrivate asks every address for an event by its name.
+func TestEventsAreShownOnlyInPrivate(t *testing.T) {
+	const secret = "Grace Hopper"
+	s := hostileScene(t, secret)
+	s.deps.Target = func(string) string { return "" }
+	lanes := []pipeline.Status{caughtUp("acme", "siem")}
+	s.deps.Lanes = func() []pipeline.Status { return lanes }
+	for _, private := range []bool{true, false} {
+		s.deps.Private = private
+		h := s.handler()
+		for _, path := range []string{"/", "/events", "/events?q=grace", "/events/" + s.key, "/live?page=/", "/live?page=/events", "/live?page=/events/" + s.key} {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // a stream ends after its first look
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+			if got := strings.Contains(answer.Body.String(), secret); got != private {
+				t.Errorf("%s with Private %t: the event is shown: %t", path, private, got)
+			}
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/events", nil))
+		if got := strings.Contains(answer.Body.String(), "admin.token_file"); got == private {
+			t.Errorf("with Private %t the page says what to do: %t", private, got)
+		}
+	}
+}
