@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test waits for a browser on a busy machine.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // site is a scene at an address, as the admin server serves it.
 type site struct {
