@@ -112,6 +112,10 @@ func (l *Lane) Status() Status {
 // that has settled nothing since the process began is not ready before the first answer.
 const maxSilence = 15 * time.Second
 
+// AfterGap is the Operation of the trouble that a lane has for some minutes after a gap. It
+// delivers meanwhile.
+const AfterGap = "events are missing"
+
 // gapAlarm is how long a lane is not ready after a gap, although it continues: long
 // enough for an alert that watches only readiness.
 const gapAlarm = 15 * time.Minute
@@ -132,7 +136,7 @@ func (l *Lane) unready(s *Status, seen view, now time.Time) []Trouble {
 			Err: fmt.Sprintf("the sink has not accepted anything yet, nor answered for %s", waits.Round(time.Second))})
 	}
 	if found := s.Reader.LastGap; !found.IsZero() && now.Sub(found) < gapAlarm {
-		list = append(list, Trouble{Operation: "events are missing", Since: found,
+		list = append(list, Trouble{Operation: AfterGap, Since: found,
 			Err: fmt.Sprintf("at %s the log no longer reached back to where the lane had stopped (the sluice.gap event has the interval); the lane continues, and is ready again at %s",
 				found.UTC().Format(time.RFC3339), found.Add(gapAlarm).UTC().Format(time.RFC3339))})
 	}

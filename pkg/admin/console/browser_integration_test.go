@@ -245,7 +245,7 @@ func TestWithoutScript(t *testing.T) {
 	at := serveScene(t, newScene(t, "fine", past{fine, 20 * time.Hour, true}))
 	p := openTab(t, startBrowser(t), look{width: 1280, height: 900, still: true}, at.URL+"/")
 	text := eval[string](p, "document.querySelector('main').innerText")
-	for _, want := range []string{"Everything arrives.", "acme → kafka", "Events by hour", "Recent events"} {
+	for _, want := range []string{"Every lane delivers.", "acme → kafka", "Events by hour", "Recent events"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}

@@ -34,7 +34,7 @@ func caughtUp(src, sink string) pipeline.Status {
 	return pipeline.Status{
 		Lane: src + "/" + sink, Source: src, Sink: sink, Format: "ecs", Ready: true,
 		Reader:        source.Progress{LastRead: now, CaughtUp: true},
-		Position:      source.Description{Event: now, Through: now, Expires: now.Add(90 * 24 * time.Hour)},
+		Position:      source.Description{Event: now, Through: now, Expires: now.Add(15 * 24 * time.Hour)},
 		LastPublished: now,
 	}
 }
@@ -68,14 +68,14 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 		deps console.Deps
 		want string
 	}{
-		{"fine", deps(fine), "Everything arrives"},
+		{"fine", deps(fine), "Every lane delivers"},
 		{"one of two down", deps(fine, broken), "1 of 2 lanes does not deliver"},
 		{"one lane, down", deps(broken), "The lane does not deliver"},
 		{"two lanes, both down", deps(broken, broken), "None of the 2 lanes delivers"},
-		{"gap", deps(gap), "Everything arrives now, but earlier events are missing"},
-		{"a gap just now", deps(alarm), "Everything arrives now, but earlier events are missing"},
+		{"gap", deps(gap), "Every lane delivers, but earlier events are missing"},
+		{"a gap just now", deps(alarm), "Every lane delivers, but earlier events are missing"},
 		{"catch-up", deps(catching), "The lane catches up: 10,000 events to go"},
-		{"dead letters", letters, "Everything arrives, except 1,203 dead letters"},
+		{"dead letters", letters, "Every lane delivers, except 1,203 dead letters"},
 		{"no lane", deps(), "No lane runs"},
 		{"other replicas run all", deps(other), "This replica stands by"},
 		{"group unknown", unknown, "It is unknown which lanes run here"},

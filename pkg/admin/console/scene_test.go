@@ -171,7 +171,7 @@ func working(now time.Time, src, sink, format string, perDay float64) pipeline.S
 	return pipeline.Status{
 		Lane: src + "/" + sink, Source: src, Sink: sink, Format: format, Ready: true,
 		Reader:        source.Progress{LastRead: now.Add(-3 * time.Second), CaughtUp: true, Overlap: 5 * time.Minute},
-		Position:      source.Description{Event: last, Through: now.Add(-3 * time.Second), Expires: now.Add(90*day - 3*time.Second)},
+		Position:      source.Description{Event: last, Through: now.Add(-3 * time.Second), Expires: now.Add(15*day - 3*time.Second)},
 		Lag:           time.Duration(4*chance(fmt.Sprint(sink, now.Unix()/60))) * time.Second,
 		LastPublished: last.Add(time.Second),
 		Counters:      pipeline.Counters{Read: published, Published: published},
@@ -208,7 +208,7 @@ func stopped(s pipeline.Status, now time.Time, perDay float64, ago time.Duration
 	s.Counters = working(was, s.Source, s.Sink, s.Format, perDay).Counters
 	because.Since = was
 	s.Ready, s.Troubles, s.Lag, s.LastPublished = false, []pipeline.Trouble{because}, ago, was
-	s.Position.Event, s.Position.Through, s.Position.Expires = was, was, was.Add(90*24*time.Hour)
+	s.Position.Event, s.Position.Through, s.Position.Expires = was, was, was.Add(15*24*time.Hour)
 	return s
 }
 
@@ -275,7 +275,7 @@ func catchUp(now time.Time) []pipeline.Status {
 	done := uint64(max(0, 31_200+int(300*now.Sub(began).Seconds())))
 	all[0].Reader.WalkDone, all[0].Reader.Handed, all[0].Reader.WalkPages, all[0].Reader.WalkEvents = true, int(done), 1_871, 187_064
 	all[0].Published, all[0].Read, all[0].LastPublished = done, done, now
-	all[0].Position = source.Description{Event: now.Add(-s0), Through: now.Add(-s0), Expires: now.Add(90*24*time.Hour - s0)}
+	all[0].Position = source.Description{Event: now.Add(-s0), Through: now.Add(-s0), Expires: now.Add(15*24*time.Hour - s0)}
 	all[0].Lag = s0
 	return all
 }

@@ -221,12 +221,8 @@ func (c *console) laneView(status pipeline.Status, now time.Time) laneView {
 	return l
 }
 
-// afterGap is the Operation of the trouble that a lane has for some minutes after a gap. It
-// delivers meanwhile.
-const afterGap = "events are missing"
-
 func stateOf(s *pipeline.Status) state {
-	stopped := func(t pipeline.Trouble) bool { return t.Operation != afterGap }
+	stopped := func(t pipeline.Trouble) bool { return t.Operation != pipeline.AfterGap }
 	switch {
 	case s.Elsewhere:
 		return elsewhere

@@ -97,13 +97,13 @@ func (s *snapshot) summary() summary {
 	case t.Catching > 0:
 		return summary{"busy", t.catchingHead(), t.rest(s, "New events follow as soon as the older ones are delivered. Nothing is wrong.")}
 	case t.Gaps > 0:
-		return summary{"warn", "Everything arrives now, but earlier events are missing.", t.rest(s, t.readySince(s.Now))}
+		return summary{"warn", "Every lane delivers, but earlier events are missing.", t.rest(s, t.readySince(s.Now))}
 	case t.Letters > 0:
-		return summary{"warn", fmt.Sprintf("Everything arrives, except %s.", several(t.Letters, "dead letter", "dead letters")), t.rest(s, t.readySince(s.Now))}
+		return summary{"warn", fmt.Sprintf("Every lane delivers, except %s.", several(t.Letters, "dead letter", "dead letters")), t.rest(s, t.readySince(s.Now))}
 	case t.Done == t.Own:
-		return summary{"good", "Everything has arrived.", t.rest(s, "")}
+		return summary{"good", "Every lane has delivered all there was.", t.rest(s, "")}
 	}
-	return summary{"good", "Everything arrives.", t.rest(s, t.readySince(s.Now))}
+	return summary{"good", "Every lane delivers.", t.rest(s, t.readySince(s.Now))}
 }
 
 func lanes(n int) string { return several(n, "lane", "lanes") }
@@ -168,7 +168,7 @@ func (t totals) rest(s *snapshot, first string) []string {
 	if first != "" {
 		rest = append(rest, first)
 	}
-	rest = append(rest, t.missing())
+	rest = append(rest, t.missing(s))
 	if t.Forgets {
 		rest = append(rest, t.forgets())
 	}
@@ -178,7 +178,9 @@ func (t totals) rest(s *snapshot, first string) []string {
 	return rest
 }
 
-func (t totals) missing() string {
+// missing says what is known to be missing. Nobody counts gaps over a restart, so it says
+// since when.
+func (t totals) missing(s *snapshot) string {
 	var parts []string
 	if t.Gaps > 0 {
 		where := joined(t.GapLanes)
@@ -194,9 +196,9 @@ func (t totals) missing() string {
 	case len(parts) > 0:
 		return "Missing: " + joined(parts) + "."
 	case t.LettersKnown:
-		return "Nothing is missing: no gap, no dead letter."
+		return fmt.Sprintf("Since %s, when Sluice started, no gap was found. There is no dead letter.", minute(s.Began, s.Now))
 	}
-	return "No event is missing: no gap."
+	return fmt.Sprintf("Since %s, when Sluice started, no gap was found.", minute(s.Began, s.Now))
 }
 
 func (t totals) forgets() string {
