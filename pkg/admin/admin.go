@@ -12,6 +12,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -36,6 +37,7 @@ type Deps struct {
 	Group       func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
 	Console     http.Handler                   // the pages for people; its requests end when the server does
 	Token       setting.Secret                 // that the console asks for; unset: none
+	TLS         *setting.ServerTLS             // certificate of the server; nil: it speaks plain HTTP
 	Hosts       []string                       // host names that the server accepts besides localhost and IP addresses
 	Version     string                         // of Sluice
 	Log         zerolog.Logger
@@ -71,11 +73,13 @@ const (
 
 // Serve answers requests on listener until ctx ends, and then gives unfinished
 // answers up to three seconds. It closes listener. It returns an error only if
-// listener failed. At most 64 connections are open at once; further ones wait. A
-// connection without a request is closed after at most ten seconds.
+// listener failed. At most 64 connections are open at once; a further one takes the place
+// of one that says nothing, or else waits. A connection without a request is closed after
+// at most ten seconds.
 func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 	server := &http.Server{
-		Handler:           Handler(deps),
+		Handler:           answering(Handler(deps)),
+		ConnContext:       withPlaced,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      answerTimeout,
@@ -83,11 +87,16 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog(deps.Log),
 	}
+	served := limit(listener, maxConnections)
+	if deps.TLS != nil {
+		// Outside the limit, so that net/http sees TLS and can tell a client that speaks none.
+		served = tls.NewListener(served, deps.TLS.Config(deps.certificateFailed()))
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	// A stream of the console lasts until its request ends.
 	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	group.Go(func() error {
-		if err := server.Serve(limit(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(served); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
@@ -102,6 +111,17 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// certificateFailed returns a function that logs that the certificate cannot be read. Each
+// connection reads it.
+func (d Deps) certificateFailed() func(error) {
+	var told cadence
+	return func(err error) {
+		if told.due() {
+			d.Log.Error().Err(err).Msg("admin.tls: the files cannot be read; the former certificate is used")
+		}
+	}
 }
 
 // Handler returns the handler that Serve uses.

@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -473,132 +473,92 @@ func TestServe(t *testing.T) {
 			}
 		})
 	})
-	t.Run("serves at most 64 connections at once, and serves waiting ones later", func(t *testing.T) {
-		listener := listen(t)
-		ctx, stop := context.WithCancel(t.Context())
-		served := make(chan error, 1)
-		go func() { served <- admin.Serve(ctx, listener, deps()) }()
-		ask := func() (net.Conn, error) {
-			conn, err := net.Dial("tcp", listener.Addr().String())
-			if err != nil {
-				t.Fatal(err)
+	t.Run("answers at most 64 connections at once, and closes none that it answers", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			finish := make(chan struct{})
+			d := deps()
+			d.Console = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				<-finish
+				_, _ = io.WriteString(w, "done")
+			})
+			s := serve(t, d)
+			replies := make(chan error, 64)
+			for range 64 {
+				client := s.dial()
+				go func() { replies <- s.ask(client, "/") }()
 			}
-			if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-				t.Fatal(err)
+			synctest.Wait()
+			waited := make(chan error, 1)
+			go func() { waited <- s.ask(s.dial(), "/healthz") }()
+			time.Sleep(10 * time.Second) // of synctest's clock
+			select {
+			case err := <-waited:
+				t.Errorf("a 65th connection got an answer, or error %v; want it to wait", err)
+			default:
 			}
-			if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
-				t.Fatal(err)
+			close(finish)
+			for range 64 {
+				if err := <-replies; err != nil {
+					t.Errorf("a connection that was being answered: got error %v", err)
+				}
 			}
-			_, err = conn.Read(make([]byte, 1))
-			return conn, err
-		}
-		var open []net.Conn
-		for {
-			conn, err := ask()
-			open = append(open, conn)
-			if errors.Is(err, os.ErrDeadlineExceeded) || len(open) > 100 {
-				break
+			if err := <-waited; err != nil {
+				t.Errorf("the connection that waited: got error %v, want an answer", err)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, want := len(open)-1, 64; got != want {
-			t.Errorf("got %d connections served at once, want %d", got, want)
-		}
-		waiting := open[len(open)-1]
-		for _, conn := range open[:len(open)-1] {
-			if err := conn.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := waiting.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := waiting.Read(make([]byte, 1)); err != nil {
-			t.Errorf("the connection that waited: got error %v, want an answer", err)
-		}
-		if err := waiting.Close(); err != nil {
-			t.Error(err)
-		}
-		stop()
-		if err := <-served; err != nil {
-			t.Errorf("got error %v, want nil", err)
-		}
+			s.end()
+		})
 	})
-	t.Run("frees the places of idle, silent and slow connections", func(t *testing.T) {
+	t.Run("lets nobody who sends no request keep others out", func(t *testing.T) {
 		const request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-		for name, sent := range map[string]struct {
-			request string
-			within  time.Duration
-		}{"idle": {request, 10 * time.Second}, "silent": {"", 5 * time.Second}, "slow": {request[:9], 5 * time.Second}} {
+		for name, sent := range map[string]string{"idle": request, "silent": "", "slow": request[:9]} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					listener := newPipeListener(nil)
-					listener.conns = make(chan net.Conn, 65)
-					var held []net.Conn
-					for range 64 {
-						client, server := net.Pipe()
-						listener.conns <- server
-						held = append(held, client)
+					s := serve(t, deps())
+					const strangers = 200
+					over := make(chan struct{})
+					var gone sync.WaitGroup
+					for range strangers {
+						gone.Go(func() {
+							for { // Whoever is cut off comes again.
+								select {
+								case <-over:
+									return
+								default:
+								}
+								client := s.dial()
+								go func() { _, _ = io.WriteString(client, sent) }()
+								_, _ = io.Copy(io.Discard, client)
+							}
+						})
 					}
-					ctx, stop := context.WithCancel(t.Context())
-					served := make(chan error, 1)
-					go func() { served <- admin.Serve(ctx, listener, deps()) }()
-					for _, client := range held {
-						go io.Copy(io.Discard, client)
-						if _, err := io.WriteString(client, sent.request); err != nil {
-							t.Fatal(err)
+					time.Sleep(time.Second)
+					for range 3 {
+						begin := time.Now()
+						if err := s.ask(s.dial(), "/healthz"); err != nil {
+							t.Errorf("got error %v, want an answer", err)
+						}
+						if got, want := time.Since(begin), 500*time.Millisecond; got > want {
+							t.Errorf("answered after %v, want at most %v", got, want)
 						}
 					}
-					synctest.Wait()
-					begin := time.Now()
-					client, server := net.Pipe()
-					listener.conns <- server
-					if _, err := io.WriteString(client, request); err != nil {
-						t.Fatal(err)
-					}
-					if _, err := client.Read(make([]byte, 12)); err != nil {
-						t.Errorf("got error %v, want an answer", err)
-					}
-					if got := time.Since(begin); got == 0 || got > sent.within {
-						t.Errorf("answered after %v, want a wait of at most %v", got, sent.within)
-					}
-					if err := client.Close(); err != nil {
-						t.Error(err)
-					}
-					stop()
-					if err := <-served; err != nil {
-						t.Errorf("got error %v, want nil", err)
-					}
+					close(over)
+					s.end()
+					gone.Wait()
 				})
 			})
 		}
 	})
 	t.Run("stops while all places are taken", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			conns := make([]net.Conn, 65)
-			listener := newPipeListener(nil)
-			listener.conns = make(chan net.Conn, len(conns))
-			for i := range conns {
-				client, server := net.Pipe()
-				listener.conns <- server
-				conns[i] = client
+			d := deps()
+			d.Console = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+			s := serve(t, d)
+			for range 65 {
+				client := s.dial()
+				go func() { _ = s.ask(client, "/") }()
 			}
-			ctx, stop := context.WithCancel(t.Context())
-			served := make(chan error, 1)
-			go func() { served <- admin.Serve(ctx, listener, deps()) }()
 			synctest.Wait()
-			if got := len(listener.conns); got != 1 {
-				t.Errorf("got %d connections waiting, want 1", got)
-			}
-			stop()
-			if err := <-served; err != nil {
-				t.Errorf("got error %v, want nil", err)
-			}
-			if err := (<-listener.conns).Close(); err != nil {
-				t.Error(err)
-			}
+			s.end()
 		})
 	})
 	t.Run("returns the error of a listener that failed", func(t *testing.T) {
@@ -610,6 +570,53 @@ func TestServe(t *testing.T) {
 			t.Errorf("got error %v, want net.ErrClosed", err)
 		}
 	})
+}
+
+// server is an admin server whose clients are in memory, which do not freeze synctest's
+// clock.
+type server struct {
+	t        *testing.T
+	listener *pipeListener
+	stop     context.CancelFunc
+	served   chan error
+}
+
+func serve(t *testing.T, d admin.Deps) *server {
+	ctx, stop := context.WithCancel(t.Context())
+	s := &server{t, newPipeListener(nil), stop, make(chan error, 1)}
+	s.listener.conns = make(chan net.Conn)
+	go func() { s.served <- admin.Serve(ctx, s.listener, d) }()
+	return s
+}
+
+// dial returns a connection once the server has accepted it. After the end it is closed.
+func (s *server) dial() net.Conn {
+	client, server := net.Pipe()
+	select {
+	case s.listener.conns <- server:
+	case <-s.listener.closed:
+		client.Close()
+	}
+	return client
+}
+
+// ask returns nil if path is answered with status 200.
+func (s *server) ask(client net.Conn, path string) error {
+	if _, err := io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(client)
+	if err == nil && !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+		err = fmt.Errorf("got the answer %q", answer)
+	}
+	return err
+}
+
+func (s *server) end() {
+	s.stop()
+	if err := <-s.served; err != nil {
+		s.t.Errorf("got error %v, want nil", err)
+	}
 }
 
 // pipeListener accepts in-memory connections, which do not freeze synctest's clock.

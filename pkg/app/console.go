@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -54,14 +53,6 @@ func private(a config.Admin, listener net.Listener) bool {
 	}
 	addr, ok := listener.Addr().(*net.TCPAddr)
 	return ok && addr.IP.IsLoopback()
-}
-
-// secured returns the listener with the TLS of the configuration, if there is one.
-func secured(a config.Admin, listener net.Listener, failed func(error)) net.Listener {
-	if a.TLS == nil {
-		return listener
-	}
-	return tls.NewListener(listener, a.TLS.Config(failed))
 }
 
 // scheme is how the admin server is spoken to.

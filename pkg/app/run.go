@@ -105,17 +105,14 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(names)).
 		Stringer("memory", setting.Size(b.memory.budget.Usage().Size)).Msg("sluice started")
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: b.usage, Memory: b.memory.budget.Usage, Version: buildVersion(), Log: log}
-	deps.Hosts, deps.Token = adminHosts(cfg.Admin), cfg.Admin.Token
+	deps.Hosts, deps.Token, deps.TLS = adminHosts(cfg.Admin), cfg.Admin.Token, cfg.Admin.TLS
 	store.fillAdmin(&deps)
 	history := console.NewHistory(deps.Lanes)
 	deps.Console = consoleOf(deps, cfg.Lanes(), &b.stock, private(cfg.Admin, listener), history, activity)
-	served := secured(cfg.Admin, listener, func(err error) {
-		log.Error().Err(err).Msg("admin.tls: the files cannot be read; the former certificate is used")
-	})
 	return runBeside(ctx, func(ctx context.Context) error {
 		return endBy(ctx, limit, lanes, func(ctx context.Context) error { return store.run(ctx, lanes, names) })
 	},
-		func(ctx context.Context) error { return admin.Serve(ctx, served, deps) },
+		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		history.Run,
 		func(ctx context.Context) error { return c.progress(ctx, log, live, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
