@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,16 +17,17 @@ import (
 
 // Wrong tokens are answered late, so that guessing is slow. So many may wait at a time, and
 // further ones are refused at once, so that they take no connections from others. The right
-// token is never delayed: a stranger cannot lock anybody out. A token has at least 16
-// characters, which no rate of guesses finds.
+// token is never delayed: a stranger cannot lock anybody out. A token has at least
+// setting.LeastToken characters, which no rate of guesses finds.
 const (
 	wrongToken    = time.Second
 	wrongTokens   = 16
+	tokenCheck    = 5 * time.Second // how often a request under way is checked against a rotated token
 	authenticate  = `Basic realm="Sluice: any user name, and admin.token as the password", charset="UTF-8"`
 	noTokenHelp   = "this page needs the token of admin.token in Sluice's configuration: write it as the password, with any user name\n"
 	wrongHelp     = "the token is not that of admin.token in Sluice's configuration\n"
 	tooManyHelp   = "too many wrong tokens at a time; wait a second\n"
-	unreadable    = "the token of this server cannot be read; see Sluice's log\n"
+	unreadable    = "the token of this server cannot be used; see Sluice's log\n"
 	crossSiteHelp = "this page answers requests of its own pages only; open it in a tab of its own\n"
 )
 
@@ -34,6 +37,7 @@ type access struct {
 	token setting.Secret
 	log   zerolog.Logger
 	wrong chan struct{} // holds one element for each wrong token that waits for its answer
+	told  cadence
 }
 
 func newAccess(next http.Handler, token setting.Secret, log zerolog.Logger) *access {
@@ -50,15 +54,17 @@ func (a *access) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.next.ServeHTTP(w, r)
 		return
 	}
-	want, err := a.token.Token() // It may have been rotated.
+	want, err := a.current()
 	if err != nil {
-		a.log.Error().Err(err).Msg("admin: reading admin.token failed; nobody can open the console")
 		http.Error(w, unreadable, http.StatusServiceUnavailable)
 		return
 	}
 	got, given := tokenOf(r)
 	if given && equal(got, want) {
-		a.next.ServeHTTP(w, r)
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go a.watch(ctx, cancel, got)
+		a.next.ServeHTTP(w, r.WithContext(ctx))
 		return
 	}
 	w.Header().Set("WWW-Authenticate", authenticate)
@@ -81,6 +87,36 @@ func (a *access) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	}
 	http.Error(w, wrongHelp, http.StatusUnauthorized)
+}
+
+// current returns the token, which may have been rotated.
+func (a *access) current() (string, error) {
+	token, err := a.token.Token()
+	if err == nil && len(token) < setting.LeastToken {
+		err = fmt.Errorf("it has fewer than %d characters, so it could be guessed", setting.LeastToken)
+	}
+	if err != nil && a.told.due(err.Error()) {
+		a.log.Error().Err(err).Msg("admin: admin.token cannot be used; nobody can open the console")
+	}
+	return token, err
+}
+
+// watch ends a request when its token is no longer the right one. A stream goes on for as
+// long as a page is open.
+func (a *access) watch(ctx context.Context, end context.CancelFunc, got string) {
+	ticker := time.NewTicker(tokenCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if want, err := a.current(); err != nil || !equal(got, want) {
+			end()
+			return
+		}
+	}
 }
 
 // tokenOf returns the token of a request: the password of HTTP Basic (RFC 7617), which

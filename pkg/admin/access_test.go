@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
 	"github.com/sluice-siem/sluice/pkg/admin/console"
@@ -110,6 +113,76 @@ func TestARotatedTokenIsUsed(t *testing.T) {
 		}
 		if got := asked(h, "/", "Authorization", "Bearer "+token).Code; got != 503 {
 			t.Errorf("without the file got status %d, want 503", got)
+		}
+	})
+}
+
+// A file that was rotated may hold anything. What is wrong with it is told, but not at each
+// request.
+func TestARotatedTokenThatIsTooShortLetsNobodyIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		const short = "fifteen-letters"
+		if err := os.WriteFile(path, []byte(short), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		d := deps()
+		d.Token, d.Log = setting.SecretFile(path), zerolog.New(&log)
+		h := admin.Handler(d)
+		for range 3 {
+			if got := asked(h, "/", "Authorization", "Bearer "+short).Code; got != 503 {
+				t.Errorf("got status %d, want 503", got)
+			}
+		}
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "fewer than 16 characters") || strings.Contains(got, short) {
+			t.Errorf("got the log %s, want one line with the reason", got)
+		}
+		log.Reset()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			asked(h, "/")
+		}
+		time.Sleep(5 * time.Minute) // of synctest's clock
+		asked(h, "/")
+		if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, "no such file") != 2 {
+			t.Errorf("got the log %s, want another reason at once, and again after five minutes", got)
+		}
+	})
+}
+
+// A stream lasts for as long as a page is open, but not longer than its token.
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		write := func(text string) {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(token)
+		d := deps()
+		d.Token = setting.SecretFile(path)
+		d.Console = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		h := admin.Handler(d)
+		ended := make(chan struct{})
+		go func() {
+			asked(h, "/live", "Authorization", "Bearer "+token)
+			close(ended)
+		}()
+		time.Sleep(time.Hour) // of synctest's clock
+		select {
+		case <-ended:
+			t.Fatal("the stream ended while its token was right")
+		default:
+		}
+		write("another-" + token)
+		rotated := time.Now()
+		<-ended
+		if got, want := time.Since(rotated), 10*time.Second; got > want {
+			t.Errorf("the stream ended %v after its token was rotated, want at most %v", got, want)
 		}
 	})
 }

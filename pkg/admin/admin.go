@@ -118,7 +118,7 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 func (d Deps) certificateFailed() func(error) {
 	var told cadence
 	return func(err error) {
-		if told.due() {
+		if told.due(err.Error()) {
 			d.Log.Error().Err(err).Msg("admin.tls: the files cannot be read; the former certificate is used")
 		}
 	}

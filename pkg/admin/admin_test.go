@@ -531,8 +531,8 @@ func TestServe(t *testing.T) {
 							}
 						})
 					}
-					time.Sleep(time.Second)
-					for range 3 {
+					time.Sleep(200 * time.Millisecond)
+					for range 2 {
 						begin := time.Now()
 						if err := s.ask(s.dial(), "/healthz"); err != nil {
 							t.Errorf("got error %v, want an answer", err)

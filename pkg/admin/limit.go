@@ -52,7 +52,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &placed{Conn: conn, of: l, quiet: time.Now()}
+	c := &placed{Conn: conn, of: l}
 	for wait := l.place(c); wait > 0; wait = l.place(c) {
 		select {
 		case <-time.After(wait):
@@ -84,6 +84,7 @@ func (l *limited) place(c *placed) (wait time.Duration) {
 		delete(l.open, oldest)
 		_ = oldest.Conn.Close() // The server closes it again, and nothing was to be written.
 	}
+	c.quiet = time.Now()
 	l.open[c] = struct{}{}
 	return 0
 }

@@ -20,7 +20,7 @@ type warner struct {
 // Write logs a line. Anybody can make handshakes fail, so not each of them is logged.
 func (w *warner) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
-	if !strings.Contains(text, "TLS handshake error") || w.handshakes.due() {
+	if !strings.Contains(text, "TLS handshake error") || w.handshakes.due("") {
 		w.to.Warn().Msg("admin: " + text)
 	}
 	return len(line), nil
@@ -29,19 +29,21 @@ func (w *warner) Write(line []byte) (int, error) {
 // repeatAfter is how often the log repeats what any request can cause.
 const repeatAfter = 5 * time.Minute
 
-// cadence decides whether to log what any request can cause: the first time, and then
-// every five minutes.
+// cadence decides whether to log what any request can cause: the first time, when its
+// class changes, and then every five minutes.
 type cadence struct {
-	mu sync.Mutex
-	at time.Time
+	mu    sync.Mutex
+	class string
+	at    time.Time
 }
 
-func (c *cadence) due() bool {
+func (c *cadence) due(class string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); c.at.IsZero() || now.Sub(c.at) >= repeatAfter {
-		c.at = now
-		return true
+	now := time.Now()
+	if !c.at.IsZero() && class == c.class && now.Sub(c.at) < repeatAfter {
+		return false
 	}
-	return false
+	c.class, c.at = class, now
+	return true
 }

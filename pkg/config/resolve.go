@@ -127,8 +127,8 @@ func (r *resolver) admin(e adminEntry) Admin {
 	a := r.adminServer(e.Server)
 	a.Token = e.Token
 	err := e.Token.CheckToken()
-	if token, missing := e.Token.Value(); err == nil && missing == nil && len(token) < leastToken {
-		err = fmt.Errorf("has fewer than %d characters, so it could be guessed; write a random one, such as openssl rand -hex 16 prints", leastToken)
+	if token, missing := e.Token.Value(); err == nil && missing == nil && len(token) < setting.LeastToken {
+		err = fmt.Errorf("has fewer than %d characters, so it could be guessed; write a random one, such as openssl rand -hex 16 prints", setting.LeastToken)
 	}
 	r.report.judged("admin", setting.Invalid("token", err))
 	return a
@@ -150,9 +150,6 @@ func (r *resolver) adminServer(e adminServer) Admin {
 	}
 	return Admin{Listen: e.Listen, Hosts: e.Hosts, TLS: e.TLS}
 }
-
-// leastToken is the least length of the admin server's token: 64 bits in hexadecimal.
-const leastToken = 16
 
 func (r *resolver) log(e logEntry) Log {
 	levels := []zerolog.Level{zerolog.TraceLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel}

@@ -162,6 +162,10 @@ func ShortWarning(key string) string {
 	return fmt.Sprintf("%s has fewer than %d characters: it is easily guessed, and if a server repeats it in an answer, messages show it; use a longer one", key, LeastSecret)
 }
 
+// LeastToken is the least length, in bytes, of a token that Sluice itself asks for, and
+// that strangers may guess at: 64 bits in hexadecimal.
+const LeastToken = 16
+
 // Equal reports whether both secrets are configured alike: with the same value, or
 // the same path. It reads no file.
 func (s Secret) Equal(other Secret) bool {
