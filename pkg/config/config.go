@@ -41,7 +41,7 @@
 //   - a decoder makes a document of the nodes (document.go, decode.go, mapping.go,
 //     unknown.go for keys in the wrong place, scalar.go, expand.go for variables)
 //   - a resolver makes the Config of the document (resolve.go, sources.go, files.go,
-//     catalogue.go, validate.go)
+//     catalogue.go, validate.go, required.go)
 //
 // All three share a report (report.go, problem.go, path.go). message.go keeps values
 // out of messages, and suggest.go finds the word that was meant. The steps share these

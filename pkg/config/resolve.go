@@ -250,6 +250,7 @@ func (r *resolver) settings(path string, d deferred, settings any) any {
 		}
 	}
 	r.report.validate(path, reflect.ValueOf(settings).Elem())
+	r.report.required(path, reflect.ValueOf(settings).Elem())
 	return settings
 }
 

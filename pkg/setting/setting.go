@@ -37,7 +37,10 @@
 //	unless KEY           if KEY is not given; both together are wrong
 //	if KEY=VALUE|VALUE   if KEY has one of the values; with any other value it is wrong
 //
-// The tags check nothing when Sluice runs. Validate does.
+// Sluice enforces required before it runs: a key without a value is a problem at its line,
+// unless Validate has reported that key, which can say more. The keys of a pointer to a
+// struct, or of a struct in a list, are required where that is given. Validate checks what
+// the other tags say.
 //
 // # Validation
 //

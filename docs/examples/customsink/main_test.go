@@ -5,6 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +20,53 @@ import (
 )
 
 const token = "acme-token"
+
+// TestMain lets this test be the program, too.
+func TestMain(m *testing.M) {
+	if os.Getenv("SLUICE_ACME") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// sluice runs the program with that standard input.
+func sluice(t *testing.T, stdin string, args ...string) (output string, err error) {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), program, args...)
+	command.Env, command.Stdin = append(os.Environ(), "SLUICE_ACME=1"), strings.NewReader(stdin)
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+func TestCheckNamesMissingSettings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	const text = `sources:
+- {name: acme, type: planetscale, settings: {organization: acme, access_token: t}}
+sinks:
+- name: hook
+  type: webhook
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := sluice(t, "", "check", "-c", file)
+	if err == nil {
+		t.Error("want an error")
+	}
+	for _, want := range []string{
+		":4:3: sinks[0].settings.token: missing; write token or token_file: Token for the address\n",
+		":4:3: sinks[0].settings.url: missing; write url: Address that takes one record a request\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got:\n%s\nwant %q in it", out, want)
+		}
+	}
+}
 
 // hook is the receiver of the webhook. It can be down or hang.
 type hook struct {
