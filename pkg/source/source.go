@@ -148,7 +148,7 @@ type Description struct {
 	Event   time.Time // time of the newest event delivered; zero if none was
 	Floor   time.Time // everything before it is settled; zero at the beginning
 	Through time.Time // everything listed until then has been delivered; zero at the beginning
-	Expires time.Time // when the log's retention passes the position; zero if never
+	Expires time.Time // when the log's retention passes the position, or Awaits if nothing was delivered yet; zero if never, or if nothing was listed yet
 	Awaits  time.Time // time of the oldest event that was listed and not delivered; zero if none is known
 	Gap     Interval  // of which events may be missing, while that is not delivered; zero if none is
 }

@@ -274,8 +274,13 @@ func (p *position) describe(retention time.Duration) source.Description {
 	if p.gap != nil {
 		d.Gap, d.Through = source.Interval{From: p.gap.From, To: p.gap.To}, p.gap.From
 	}
-	if !d.Through.IsZero() {
-		d.Expires = d.Through.Add(time.Duration(p.reach(retention)) * time.Millisecond)
+	// A lane that delivered nothing yet loses the oldest event that it listed first.
+	from := d.Through
+	if from.IsZero() {
+		from = d.Awaits
+	}
+	if !from.IsZero() {
+		d.Expires = from.Add(time.Duration(p.reach(retention)) * time.Millisecond)
 	}
 	return d
 }
