@@ -112,7 +112,7 @@ type catchUp struct {
 	pages   int       // listed
 	oldest  time.Time // event listed so far; zero if unknown
 	events  int       // listed
-	handed  int       // of these
+	settled int       // of these
 	rate    float64   // pages a second while listing, then events; 0 if unknown
 }
 
@@ -129,9 +129,10 @@ const smoothing = 0.3
 
 // measure says how far a catch-up is; is is false if the lane has caught up.
 func (m *meter) measure(s pipeline.Status, now time.Time) (u catchUp, is bool) {
+	waiting, all := s.Waiting()
 	u = catchUp{
 		lane: s.Lane, listing: !s.Reader.WalkDone, pages: s.Reader.WalkPages, oldest: s.Reader.Oldest,
-		events: s.Reader.WalkEvents, handed: s.Reader.Handed,
+		events: all, settled: all - waiting,
 	}
 	done := float64(s.Published + s.Filtered)
 	if u.listing {
@@ -147,17 +148,15 @@ func (m *meter) measure(s pipeline.Status, now time.Time) (u catchUp, is bool) {
 		m.rate = 0
 	}
 	m.at, m.listing, m.done, u.rate = now, u.listing, done, m.rate
-	waiting := u.events > 100 || s.QueuedPages != [2]int{}
-	return u, s.CatchingUp && waiting
+	return u, s.CatchingUp && (u.events > 100 || s.Unsettled > 0)
 }
 
-// left estimates how long the delivery takes; zero if that is unknown. Events in the queues
-// are handed out and not delivered yet.
+// left estimates how long the delivery takes; zero if that is unknown.
 func (u catchUp) left() time.Duration {
 	if u.listing || u.rate < 0.01 {
 		return 0
 	}
-	return time.Duration(float64(u.events-u.handed) / u.rate * float64(time.Second)).Round(time.Second)
+	return time.Duration(float64(u.events-u.settled) / u.rate * float64(time.Second)).Round(time.Second)
 }
 
 // String begins with what matters most, since a terminal may cut it.
@@ -172,7 +171,7 @@ func (u catchUp) String() string {
 		}
 		return text
 	}
-	return fmt.Sprintf("%s: delivering: %s%s of %s", u.lane, remaining(u.left()), count(uint64(u.handed)), several(u.events, "event")) + pace(u.rate)
+	return fmt.Sprintf("%s: delivering: %s%s of %s", u.lane, remaining(u.left()), count(uint64(u.settled)), several(u.events, "event")) + pace(u.rate)
 }
 
 // together describes lanes in one line. With several it counts them, and adds up.
@@ -193,9 +192,9 @@ func together(all []catchUp) string {
 			continue
 		}
 		delivering++
-		sum.events, sum.handed, sum.rate = sum.events+u.events, sum.handed+u.handed, sum.rate+u.rate
+		sum.events, sum.settled, sum.rate = sum.events+u.events, sum.settled+u.settled, sum.rate+u.rate
 		slowest = max(slowest, u.left())
-		unknown = unknown || u.left() == 0 && u.handed < u.events
+		unknown = unknown || u.left() == 0 && u.settled < u.events
 	}
 	var parts []string
 	if listing > 0 {
@@ -205,7 +204,7 @@ func together(all []catchUp) string {
 		if unknown {
 			slowest = 0
 		}
-		parts = append(parts, fmt.Sprintf("%d delivering: %s%s of %s", delivering, remaining(slowest), count(uint64(sum.handed)), several(sum.events, "event"))+pace(sum.rate))
+		parts = append(parts, fmt.Sprintf("%d delivering: %s%s of %s", delivering, remaining(slowest), count(uint64(sum.settled)), several(sum.events, "event"))+pace(sum.rate))
 	}
 	return several(len(all), "lane") + " behind: " + strings.Join(parts, "; ")
 }

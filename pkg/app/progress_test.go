@@ -43,9 +43,9 @@ func TestProgressOfALane(t *testing.T) {
 // A terminal has one line for all lanes, and its begin says most.
 func TestProgressOfSeveralLanes(t *testing.T) {
 	lists := catchUp{lane: "a/x", listing: true, pages: 12, events: 1200}
-	fast := catchUp{lane: "b/x", events: 1000, handed: 500, rate: 100}
-	slow := catchUp{lane: "c/x", events: 3000, handed: 1000, rate: 10}
-	still := catchUp{lane: "d/x", events: 3000, handed: 1000}
+	fast := catchUp{lane: "b/x", events: 1000, settled: 500, rate: 100}
+	slow := catchUp{lane: "c/x", events: 3000, settled: 1000, rate: 10}
+	still := catchUp{lane: "d/x", events: 3000, settled: 1000}
 	for _, c := range []struct {
 		all  []catchUp
 		want string

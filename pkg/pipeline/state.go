@@ -21,12 +21,20 @@ type state struct {
 	moved      time.Time   // when a page of the reader last found space in the queue
 	blocked    bool        // the reader waits for space in the queue
 	anySettled bool        // a page was settled since the process began
-	waiting    []time.Time // for each page that was read and is not settled, the time of its oldest event
+	caughtUp   bool        // the page that was read last is the last one of its walk
+	waiting    []unsettled // a page each
 
 	count     Counters
 	lastTaken time.Time
 	asked     time.Time // when the Publish under way began; zero if none is
 	publishes tally
+}
+
+// unsettled is a page that was read and is not settled.
+type unsettled struct {
+	oldest time.Time // time of its oldest event; zero if it has none
+	events int
+	behind bool // the reader had not caught up before it returned the page
 }
 
 func (s *state) begin() {
@@ -45,7 +53,7 @@ func (s *state) end(err error) {
 func (s *state) open(r source.Reader, queues ...*queue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reader, s.queues, s.waiting = r, queues, nil
+	s.reader, s.queues, s.waiting, s.caughtUp = r, queues, nil, false
 }
 
 // close reads the reader's progress for the last time, so it is called before the
@@ -66,7 +74,8 @@ func (s *state) handing(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count.Read += uint64(len(p.events))
-	s.waiting = append(s.waiting, p.oldest)
+	s.waiting = append(s.waiting, unsettled{p.oldest, len(p.events), !s.caughtUp || !p.caughtUp})
+	s.caughtUp = p.caughtUp
 	s.blocked = true
 }
 
@@ -171,11 +180,12 @@ func (s *state) snapshot(to *Status) view {
 	if to.Reader.LastRead.After(v.fresh) {
 		v.fresh = to.Reader.LastRead
 	}
-	for _, t := range s.waiting {
-		if !t.IsZero() {
-			v.oldest = t
-			break
+	for _, p := range s.waiting {
+		if v.oldest.IsZero() {
+			v.oldest = p.oldest
 		}
+		to.Unsettled += p.events
+		to.CatchingUp = to.CatchingUp || p.behind && p.events > 0
 	}
 	for i, q := range s.queues {
 		to.QueuedPages[i] = q.waiting()

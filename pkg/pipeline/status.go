@@ -19,11 +19,13 @@ type Status struct {
 	Resting    bool      // it cannot continue, and is started again after a rest; Reason says why
 	Reason     string    // why not ready, for people; empty if ready
 	Troubles   []Trouble // what Reason says, one by one
-	CatchingUp bool      // older events are known to wait for delivery
+	CatchingUp bool      // the reader has not caught up, or events that it returned before it had are not settled
 
 	Reader   source.Progress
 	Position source.Description // of the last saved checkpoint
 	Lag      time.Duration      // age of the oldest event that is known to wait; if none is known, of the newest delivered one; 0 when caught up
+
+	Unsettled int // events that were read and are not settled
 
 	Counters
 	Retries map[string]uint64 // failures that were retried, by class of error; an error without a class counts under its operation: take, start, read, open, publish, bury, save
@@ -70,6 +72,14 @@ func (s *Status) trouble(list []Trouble) {
 		texts[i] = t.String()
 	}
 	s.Troubles, s.Reason, s.Ready = list, strings.Join(texts, "; "), len(list) == 0
+}
+
+// Waiting returns how many events are known to wait: those that a walk has listed and not
+// returned, and those that were returned and are not settled. all is the number of events
+// of the walk, or the same as waiting if they are of earlier walks.
+func (s *Status) Waiting() (waiting, all int) {
+	waiting = max(s.Reader.WalkEvents-s.Reader.Handed, 0) + s.Unsettled
+	return waiting, max(s.Reader.WalkEvents, waiting)
 }
 
 // Counters is what a lane has counted since the process began. Each settled event counts

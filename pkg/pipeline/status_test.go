@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -183,6 +184,52 @@ func TestReadyWhileReading(t *testing.T) {
 			}
 		})
 	})
+}
+
+// The reader has handed all out long before a slow sink has taken it. Until then the lane
+// catches up. Events that come later wait in the queue, too, and are no catch-up.
+func TestALaneCatchesUpUntilAllIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		take := make(chan struct{})
+		b := newRig(&eventLog{total: 96, every: time.Minute}, &fakeSink{limits: sink.Limits{Records: 10}, answer: func(ctx context.Context, _ int, _ []sink.Record) error {
+			select {
+			case <-take:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+		b.log.began, b.PublishTimeout = time.Now().Add(-94*time.Minute-30*time.Second), time.Hour
+		stop := start(b.Lane)
+		for settled := 0; settled <= 90; settled += 10 {
+			synctest.Wait()
+			s := b.Status()
+			if waiting, all := s.Waiting(); !s.Reader.CaughtUp || !s.CatchingUp || s.Unsettled != 95-settled || waiting != 95-settled || all != waiting {
+				t.Errorf("%d settled: reader caught up %t, catching up %t, unsettled %d, waiting %d of %d, want true, true, the others", settled, s.Reader.CaughtUp, s.CatchingUp, s.Unsettled, waiting, all)
+			}
+			take <- struct{}{}
+		}
+		synctest.Wait()
+		if s := b.Status(); s.CatchingUp || s.Unsettled != 0 {
+			t.Errorf("all is settled: catching up %t, unsettled %d", s.CatchingUp, s.Unsettled)
+		}
+		pass(time.Minute)
+		synctest.Wait()
+		if s := b.Status(); s.CatchingUp || s.Unsettled != 1 || s.Lag == 0 {
+			t.Errorf("a new event waits: catching up %t, unsettled %d, lag %s, want false, 1, some", s.CatchingUp, s.Unsettled, s.Lag)
+		}
+		close(take)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWaitingCountsWhatIsListedAndWhatIsNotSettled(t *testing.T) {
+	s := pipeline.Status{Unsettled: 300, Reader: source.Progress{WalkDone: true, WalkEvents: 1000, Handed: 900}}
+	if waiting, all := s.Waiting(); waiting != 400 || all != 1000 {
+		t.Errorf("got %d of %d, want 400 of 1000", waiting, all)
+	}
 }
 
 // TestNotReadyAfterAGap requires that a lane which lost events is not ready for a while,
