@@ -297,15 +297,23 @@ func (c *copied) kept() Kept {
 	roles := c.source.catalogue.Resolve(&k.Event, action)
 	k.Severity, k.Reason = action.Severity, action.Reason
 	k.Title = transform.Title(k.Event.Action, action)
-	k.Actor = actor(&k.Event)
+	if k.Actor = actor(&k.Event); k.Actor == "" && k.Event.Problem != "" {
+		k.Actor = unknownActor
+	}
 	k.Object = transform.Called(roles.Object, roles.Object.Type)
 	k.Place = strings.TrimSpace(k.Event.RemoteIP + " " + k.Event.Location)
 	return k
 }
 
-// actor returns who acted, for people.
+// unknownActor stands for the actor of an event that could not be decoded.
+const unknownActor = "unknown"
+
+// actor returns who acted, for people; empty if that is not known.
 func actor(e *source.Event) string {
 	if !transform.Acted(e) {
+		if e.Problem != "" {
+			return ""
+		}
 		return transform.ActorType(e)
 	}
 	return transform.Called(e.Actor, e.Actor.Type)
@@ -316,7 +324,7 @@ func (c *copied) matches(k *Kept, words []string) bool {
 	if len(words) == 0 {
 		return true
 	}
-	texts := strings.ToLower(strings.Join([]string{c.all, k.Source, k.Reason, k.Actor, k.Title, k.Object, k.Place}, "\n"))
+	texts := strings.ToLower(strings.Join([]string{c.all, k.Source, severity(k.Severity), k.Reason, k.Actor, k.Title, k.Object, k.Place}, "\n"))
 	for _, w := range words {
 		if !strings.Contains(texts, w) {
 			return false

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/pipeline"
 )
 
 // chartHeight is the height of a chart in its own units; its width is Points.
@@ -30,8 +32,9 @@ type charts struct {
 
 // lastHour returns how many events a lane settled in the last hour or, since points are of
 // ten minutes, up to ten minutes less.
-func (c *console) lastHour(lane string) (settled uint64, known bool) {
-	points, _ := c.history.Lane(lane)
+func (c *console) lastHour(s *pipeline.Status) (settled uint64, known bool) {
+	points, _ := c.history.Lane(s.Lane)
+	settled = c.history.SettledSince(s)
 	for _, p := range points[Points-int(time.Hour/Every):] {
 		settled += uint64(p.Settled)
 		known = known || p.Known

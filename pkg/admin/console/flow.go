@@ -20,11 +20,24 @@ type flow struct {
 }
 
 type flowSource struct {
-	Name     string
-	State    state // of its worst lane
-	Lanes    int
+	Name  string
+	State state // of its worst lane
+	Lanes int
+	usage
+}
+
+// usage is what a source's API still allows and how it answered, for people.
+type usage struct {
 	Left     string // requests that may be sent at once; empty if there is no limit
 	Troubled string // answers that were none
+}
+
+func usageOf(u source.Usage) usage {
+	of := usage{Troubled: troubled(u.Answers)}
+	if left := u.BudgetLeft; !math.IsInf(left, 0) && len(u.Answers) > 0 {
+		of.Left = several(int(left), "request", "requests") + " left"
+	}
+	return of
 }
 
 type flowSink struct {
@@ -89,15 +102,11 @@ func (f *flow) sortSinks(s *snapshot) {
 	})
 }
 
-func (f *flow) source(l laneView, usage source.Usage) {
+func (f *flow) source(l laneView, used source.Usage) {
 	i := slices.IndexFunc(f.Sources, func(x flowSource) bool { return x.Name == l.Source })
 	if i < 0 {
 		i = len(f.Sources)
-		added := flowSource{Name: l.Source, State: l.State, Troubled: troubled(usage.Answers)}
-		if left := usage.BudgetLeft; !math.IsInf(left, 0) && len(usage.Answers) > 0 {
-			added.Left = several(int(left), "request", "requests") + " left"
-		}
-		f.Sources = append(f.Sources, added)
+		f.Sources = append(f.Sources, flowSource{Name: l.Source, State: l.State, usage: usageOf(used)})
 	}
 	f.Sources[i].State = min(f.Sources[i].State, l.State)
 	f.Sources[i].Lanes++

@@ -30,23 +30,24 @@ type Point struct {
 // The points follow the clock. If the clock is put back by more than ten minutes, the
 // history begins anew: it cannot tell which points are still true.
 type History struct {
-	lanes func() []pipeline.Status
+	lanes   func() []pipeline.Status
+	started time.Time // the process, as the clock was then
 
 	mu     sync.Mutex
-	since  time.Time
 	now    int64 // the number of the current point, in Every since 1970
 	tracks map[string]*track
 }
 
 // track is what is remembered of a lane. It has about 1.2 kB, since there may be thousands.
 type track struct {
-	points    [Points]packed // that of number n is at n % Points
-	settled   uint64         // by the last sample
-	sampled   time.Time      // when that was; zero if another replica runs the lane
-	rate      float32        // events a second between the last two samples; below zero if it is not known
-	ready     bool           // by the last sample
-	elsewhere bool
-	since     time.Time // when the last sample began to say so
+	points  [Points]packed // that of number n is at n % Points
+	settled uint64         // by the last sample
+	sampled time.Time      // when that was; zero if another replica runs the lane
+	rate    float32        // events a second between the last two samples; below zero if it is not known
+	state   state          // by the last sample
+	since   time.Time      // when a sample first said so
+	ready   bool           // by the last sample
+	readied time.Time      // when a sample first said so
 }
 
 // packed is a Point in eight bytes.
@@ -63,14 +64,14 @@ const (
 
 // NewHistory returns an empty history that begins now. Lanes must not have run before.
 func NewHistory(lanes func() []pipeline.Status) *History {
-	h := &History{lanes: lanes}
-	h.begin(time.Now())
+	h := &History{lanes: lanes, started: time.Now().Round(0)}
+	h.begin(h.started)
 	return h
 }
 
 // begin empties the history.
 func (h *History) begin(now time.Time) {
-	h.since, h.now, h.tracks = now, number(now), map[string]*track{}
+	h.now, h.tracks = number(now), map[string]*track{}
 }
 
 // number returns the number of the point of a time.
@@ -103,7 +104,7 @@ func (h *History) sample() {
 		s := &lanes[i]
 		t := h.tracks[s.Lane]
 		if t == nil {
-			t = &track{since: now, ready: s.Ready, elsewhere: s.Elsewhere, rate: -1}
+			t = &track{state: stateOf(s), since: now, ready: s.Ready, readied: now, rate: -1}
 			h.tracks[s.Lane] = t
 		}
 		t.add(s, now, &t.points[h.now%int64(Points)])
@@ -144,14 +145,17 @@ func (h *History) forget(but []pipeline.Status) {
 
 // add takes a sample into a point.
 func (t *track) add(s *pipeline.Status, now time.Time, p *packed) {
-	if s.Ready != t.ready || s.Elsewhere != t.elsewhere {
-		t.ready, t.elsewhere, t.since = s.Ready, s.Elsewhere, now
+	if is := stateOf(s); is != t.state {
+		t.state, t.since = is, now
+	}
+	if s.Ready != t.ready {
+		t.ready, t.readied = s.Ready, now
 	}
 	if s.Elsewhere {
 		t.sampled, t.rate = time.Time{}, -1
 		return
 	}
-	total := s.Published + s.Filtered + s.Rejected
+	total := settledOf(s)
 	if total < t.settled { // The lane was built anew, and counts from 0.
 		t.settled = 0
 	}
@@ -168,11 +172,24 @@ func (t *track) add(s *pipeline.Status, now time.Time, p *packed) {
 	}
 }
 
-// Since returns when the history began.
-func (h *History) Since() time.Time {
+// Started returns when the process began, also if the history began anew after that.
+func (h *History) Started() time.Time { return h.started }
+
+func settledOf(s *pipeline.Status) uint64 { return s.Published + s.Filtered + s.Rejected }
+
+// SettledSince returns how many events a lane has settled since the last sample.
+func (h *History) SettledSince(s *pipeline.Status) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.since
+	t := h.tracks[s.Lane]
+	switch total := settledOf(s); {
+	case t == nil || t.sampled.IsZero():
+		return 0
+	case total < t.settled: // The lane was built anew, and counts from 0.
+		return total
+	default:
+		return total - t.settled
+	}
 }
 
 // Lane returns the points of a lane, the oldest first, and the time at which the last one
@@ -207,14 +224,21 @@ func (h *History) Rate(lane string) (perSecond float64, known bool) {
 	return float64(t.rate), true
 }
 
-// State returns since when a lane has been as ready as s says. It is zero if that is not
-// known: the lane was not sampled yet, or it changed after the last sample.
-func (h *History) State(s *pipeline.Status) (since time.Time) {
+// State returns since when a lane has been in its state, and since when it has been as ready
+// as it is. Each is zero if that is not known: the lane was not sampled yet, or it changed
+// after the last sample.
+func (h *History) State(s *pipeline.Status) (since, ready time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.tracks[s.Lane]
-	if t == nil || t.ready != s.Ready || t.elsewhere != s.Elsewhere {
-		return time.Time{}
+	if t == nil {
+		return since, ready
 	}
-	return t.since
+	if t.state == stateOf(s) {
+		since = t.since
+	}
+	if t.ready == s.Ready {
+		ready = t.readied
+	}
+	return since, ready
 }

@@ -79,7 +79,7 @@ func TestHistoryRemembersADay(t *testing.T) {
 				t.Errorf("point %d is %+v, want %+v", i, p, want)
 			}
 		}
-		if got := h.Since(); !got.Equal(began.Add(-30 * time.Second)) {
+		if got := h.Started(); !got.Equal(began.Add(-30 * time.Second)) {
 			t.Errorf("it remembers since %s, want since %s", got, began)
 		}
 	})
@@ -155,13 +155,48 @@ func TestHistoryState(t *testing.T) {
 		f.set(well)
 		time.Sleep(time.Hour)
 		f.set(ill)
-		if got := h.State(&ill); !got.IsZero() {
+		if got, _ := h.State(&ill); !got.IsZero() {
 			t.Errorf("a lane that changed since the last sample is so since %s, want unknown", got)
 		}
 		changed := time.Now()
 		time.Sleep(time.Hour)
-		if got := h.State(&ill); got.Before(changed) || got.After(changed.Add(time.Minute)) {
+		if got, _ := h.State(&ill); got.Before(changed) || got.After(changed.Add(time.Minute)) {
 			t.Errorf("not ready since %s, want %s or up to a minute later", got, changed)
+		}
+	})
+}
+
+// A lane that catches up is ready all the time, and its state changes when it has.
+func TestHistoryFollowsACatchUp(t *testing.T) {
+	remembering(t, func(t *testing.T, f *fleet, h *console.History) {
+		catching, well := lane("acme/siem", true, 0, 0), lane("acme/siem", true, 0, 0)
+		catching.CatchingUp, catching.Unsettled = true, 500
+		f.set(catching)
+		began := time.Now()
+		time.Sleep(time.Hour)
+		f.set(well)
+		changed := time.Now()
+		time.Sleep(time.Hour)
+		state, ready := h.State(&well)
+		if state.Before(changed) || state.After(changed.Add(time.Minute)) {
+			t.Errorf("caught up since %s, want %s or up to a minute later", state, changed)
+		}
+		if ready.After(began.Add(time.Minute)) {
+			t.Errorf("ready since %s, want since %s", ready, began)
+		}
+	})
+}
+
+func TestHistoryCountsWhatWasSettledSinceTheLastSample(t *testing.T) {
+	remembering(t, func(t *testing.T, f *fleet, h *console.History) {
+		f.set(lane("acme/siem", true, 100, 0))
+		time.Sleep(5 * time.Minute)
+		now, anew := lane("acme/siem", true, 160, 0), lane("acme/siem", true, 7, 0)
+		if got := h.SettledSince(&now); got != 60 {
+			t.Errorf("got %d events since the last sample, want 60", got)
+		}
+		if got := h.SettledSince(&anew); got != 7 {
+			t.Errorf("a lane that was built anew: got %d events, want 7", got)
 		}
 	})
 }

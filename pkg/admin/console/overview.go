@@ -66,17 +66,49 @@ func pageNumber(query url.Values) int {
 	return max(n, 1)
 }
 
-// matching returns the lanes that have every word of a search in their names, their
-// target or their reason.
+// matching returns the lanes that have every word of a search in their names, their target,
+// their state, their error or their progress. The words of a state select exactly that
+// state: "ready" does not find a lane that is not ready.
 func matching(all []laneView, q string) []laneView {
-	words := strings.Fields(strings.ToLower(q))
-	if len(words) == 0 {
+	q = strings.Join(strings.Fields(strings.ToLower(q)), " ")
+	if q == "" {
 		return all
 	}
+	rest, states := statesIn(q)
+	words := strings.Fields(rest)
 	return slices.DeleteFunc(slices.Clone(all), func(l laneView) bool {
-		text := strings.ToLower(strings.Join([]string{l.Lane, l.Source, l.Sink, l.Format, l.Target, l.State.Word(), l.Reason}, " "))
+		names := []string{l.Source, l.Sink, l.Format}
+		for _, s := range states {
+			if l.State != s && !slices.Contains(names, s.Word()) {
+				return true
+			}
+		}
+		text := l.text()
 		return slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 	})
+}
+
+// statesIn finds the states that a search names, and returns the rest of it.
+func statesIn(q string) (rest string, found []state) {
+	rest = " " + q + " "
+	for s := down; s <= elsewhere; s++ { // "not ready" goes before "ready".
+		if without := strings.ReplaceAll(rest, " "+s.Word()+" ", " "); without != rest {
+			rest, found = without, append(found, s)
+		}
+	}
+	return rest, found
+}
+
+// text is what a search looks at, in lower case.
+func (l laneView) text() string {
+	parts := []string{l.Lane, l.Source + " → " + l.Sink, l.Format, l.Target, l.State.Word(), l.Reason}
+	for _, t := range l.Troubles {
+		parts = append(parts, t.What(), t.Err, t.Note, t.Hint)
+	}
+	if p := l.Progress(); p != nil {
+		parts = append(parts, p.Text)
+	}
+	return strings.ToLower(strings.Join(parts, "\n"))
 }
 
 type lanesHead struct {
@@ -155,7 +187,7 @@ func (c *console) laneData(l laneView, above bool) laneData {
 func (c *console) laneList(s *snapshot, found []laneView, q string, n int) fragment {
 	shown := s.shownTroubles()
 	if len(s.Lanes) <= fewLanes {
-		f := fragment{id: "lanes", template: "lanes-few", data: len(found)}
+		f := fragment{id: "lanes", template: "lanes-few", data: q}
 		for _, l := range found {
 			f.parts = append(f.parts, fragment{id: l.ID(), template: "lane-card", data: c.laneData(l, shown[l.Lane])})
 		}
@@ -165,7 +197,7 @@ func (c *console) laneList(s *snapshot, found []laneView, q string, n int) fragm
 	n = min(n, pages)
 	f := fragment{id: "lanes", template: "lanes-many", data: pager{q, n, pages}}
 	part := found[(n-1)*lanesOfPage : min(n*lanesOfPage, len(found))]
-	for _, g := range bySource(part, s.Lanes) {
+	for _, g := range s.bySource(part) {
 		group := fragment{id: "source/" + g.Name, template: "lane-group", parts: []fragment{
 			{id: "head/" + g.Name, template: "lane-group-head", data: g},
 		}}
@@ -195,11 +227,12 @@ func (p pager) After() int {
 type laneGroup struct {
 	Name      string
 	All, Down int // of all its lanes
-	Shown     []laneView
+	usage
+	Shown []laneView
 }
 
 // bySource groups lanes, and keeps their order: the source of the worst lane goes first.
-func bySource(part, all []laneView) []laneGroup {
+func (s *snapshot) bySource(part []laneView) []laneGroup {
 	at := map[string]int{}
 	var groups []laneGroup
 	for _, l := range part {
@@ -207,11 +240,11 @@ func bySource(part, all []laneView) []laneGroup {
 		if !known {
 			i = len(groups)
 			at[l.Source] = i
-			groups = append(groups, laneGroup{Name: l.Source})
+			groups = append(groups, laneGroup{Name: l.Source, usage: usageOf(s.Sources[l.Source])})
 		}
 		groups[i].Shown = append(groups[i].Shown, l)
 	}
-	for _, l := range all {
+	for _, l := range s.Lanes {
 		if i, listed := at[l.Source]; listed {
 			groups[i].All++
 			if l.State == down {

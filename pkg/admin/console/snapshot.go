@@ -60,6 +60,7 @@ type laneView struct {
 	pipeline.Status
 	State     state
 	Since     time.Time // of the state; zero if it is not known
+	Readied   time.Time // since when it is as ready as it is; zero if that is not known
 	Target    string
 	Rate      float64
 	Rated     bool   // Rate is known
@@ -118,7 +119,11 @@ func (l laneView) Retention() *retention {
 	if p.Expires.IsZero() || l.State == elsewhere {
 		return nil
 	}
-	return &retention{Left: p.Expires.Sub(l.Now), Whole: p.Expires.Sub(p.Through), Expires: p.Expires}
+	from := p.Through
+	if from.IsZero() { // Nothing was delivered yet.
+		from = p.Awaits
+	}
+	return &retention{Left: p.Expires.Sub(l.Now), Whole: p.Expires.Sub(from), Expires: p.Expires}
 }
 
 // progress is how far a catch-up is.
@@ -130,8 +135,21 @@ type progress struct {
 // Percent of the events that are delivered.
 func (p progress) Percent() int { return 100 * p.Done / max(p.Size, 1) }
 
-// catchesUp reports whether a walk is under way that has more than a poll brings.
-func catchesUp(s *pipeline.Status) bool { return s.CatchingUp && s.Reader.WalkEvents > 100 }
+// catchesUp reports whether older events wait. A poll that is under way is no catch-up,
+// unless it has more than a poll brings.
+func catchesUp(s *pipeline.Status) bool {
+	return s.CatchingUp && (s.Reader.WalkEvents > 100 || s.Unsettled > 0)
+}
+
+// Unread reports whether nothing was ever read in this process, so that nothing is known
+// of what waits or is missing.
+func (l laneView) Unread() bool {
+	return l.State != elsewhere && l.State != done && l.Reader.LastRead.IsZero() && l.Read == 0
+}
+
+// LagKnown reports whether Lag is known. The lag of a lane that read nothing yet is that of
+// its position, if it has one.
+func (l laneView) LagKnown() bool { return !l.Unread() || l.Lag > 0 }
 
 // Progress returns nil if the lane has caught up.
 func (l laneView) Progress() *progress {
@@ -146,11 +164,19 @@ func (l laneView) Progress() *progress {
 		}
 		return &progress{Text: text + ". Delivery starts at the oldest event."}
 	}
-	text := fmt.Sprintf("Delivering, oldest first: %s of %s events", digits(r.Handed), digits(r.WalkEvents))
-	if left := r.WalkEvents - r.Handed; l.Rated && l.Rate > 0 && left > 0 {
-		text += ", " + rate(l.Rate) + ", about " + duration(time.Duration(float64(left)/l.Rate*float64(time.Second))) + " left"
+	left, all := l.Waiting()
+	p := &progress{Text: "Delivering, oldest first: "}
+	if all > left {
+		p.Done, p.Size = all-left, all
+		p.Text += fmt.Sprintf("%s of %s events", digits(p.Done), digits(all))
+	} else {
+		p.Text += several(left, "event", "events") + " to go"
 	}
-	return &progress{Text: text + ".", Done: r.Handed, Size: r.WalkEvents}
+	if l.Rated && l.Rate > 0 && left > 0 {
+		p.Text += ", " + rate(l.Rate) + ", about " + duration(time.Duration(float64(left)/l.Rate*float64(time.Second))) + " left"
+	}
+	p.Text += "."
+	return p
 }
 
 // troubleGroup is a trouble and the lanes that have it.
@@ -180,7 +206,7 @@ func (g troubleGroup) More() int         { return max(len(g.Lanes)-maxNamed, 0) 
 // snapshot is everything that the pages show of the lanes, at one time.
 type snapshot struct {
 	Now      time.Time
-	Began    time.Time  // of the history
+	Began    time.Time  // when the process began
 	Lanes    []laneView // the worst first
 	Troubles []troubleGroup
 	Memory   source.MemoryUsage
@@ -189,7 +215,7 @@ type snapshot struct {
 }
 
 func (c *console) snapshot() *snapshot {
-	s := &snapshot{Now: time.Now(), Began: c.history.Since(), Memory: c.deps.Memory(), Sources: c.deps.Sources()}
+	s := &snapshot{Now: time.Now(), Began: c.history.Started(), Memory: c.deps.Memory(), Sources: c.deps.Sources()}
 	if c.deps.Group != nil {
 		s.Group = c.deps.Group()
 	}
@@ -208,17 +234,34 @@ func (c *console) laneView(status pipeline.Status, now time.Time) laneView {
 	if l.State == elsewhere {
 		return l
 	}
-	l.Since = c.history.State(&status)
+	l.Since, l.Readied = c.history.State(&status)
 	l.Rate, l.Rated = c.history.Rate(l.Lane)
-	l.Hour, l.HourKnown = c.lastHour(l.Lane)
+	l.Hour, l.HourKnown = c.lastHour(&status)
 	if c.deps.DeadLetters != nil {
 		l.Letters.Kept = true
 		l.Letters.Count, l.Letters.Err = c.deps.DeadLetters(l.Lane)
 	}
+	if l.State == done { // That it no longer runs is no trouble.
+		return l
+	}
 	for _, t := range status.Troubles {
 		l.Troubles = append(l.Troubles, trouble{t})
 	}
+	if began := oldestTrouble(status.Troubles); l.State == down && !began.IsZero() {
+		l.Since = began
+	}
 	return l
+}
+
+// oldestTrouble returns when the oldest trouble began that stops a lane; zero if that is
+// not known.
+func oldestTrouble(list []pipeline.Trouble) (began time.Time) {
+	for _, t := range list {
+		if t.Operation != pipeline.AfterGap && !t.Since.IsZero() && (began.IsZero() || t.Since.Before(began)) {
+			began = t.Since
+		}
+	}
+	return began
 }
 
 func stateOf(s *pipeline.Status) state {
