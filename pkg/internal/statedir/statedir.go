@@ -46,11 +46,16 @@ func Open(dir string) error {
 // directory, missing is true. If users other than its owner may enter it, warning says so
 // and what to do; otherwise warning is empty. Probe also returns an error if this process
 // could not keep files in the directory; it may be no more than a *Forecast.
-func Probe(dir string) (missing bool, warning string, err error) {
+func Probe(dir string) (missing bool, warning string, err error) { return probe(unix.Statfs, dir) }
+
+// statfs is unix.Statfs.
+type statfs func(path string, stat *unix.Statfs_t) error
+
+func probe(ask statfs, dir string) (missing bool, warning string, err error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return true, "", probeParent(dir)
+		return true, "", probeParent(ask, dir)
 	case err != nil:
 		return false, "", err
 	case !info.IsDir():
@@ -62,12 +67,15 @@ func Probe(dir string) (missing bool, warning string, err error) {
 	if err := Sync(dir); err != nil { // some file systems cannot
 		return false, "", err
 	}
+	if err := room(ask, dir); err != nil {
+		return false, "", err
+	}
 	warning, err = loose(dir)
 	return false, warning, err
 }
 
 // probeParent returns the error of creating a directory that is missing.
-func probeParent(dir string) error {
+func probeParent(ask statfs, dir string) error {
 	// A link that leads nowhere cannot be created again.
 	if _, err := os.Lstat(dir); err == nil {
 		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("is a symbolic link that leads nowhere")}
@@ -76,7 +84,7 @@ func probeParent(dir string) error {
 	info, err := os.Stat(parent)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return probeParent(parent)
+		return probeParent(ask, parent)
 	case err != nil:
 		return err
 	case !info.IsDir():
@@ -85,7 +93,27 @@ func probeParent(dir string) error {
 	if err := Access(parent, unix.W_OK|unix.X_OK); err != nil {
 		return err
 	}
-	return Sync(parent)
+	if err := Sync(parent); err != nil {
+		return err
+	}
+	return room(ask, parent)
+}
+
+// room returns an error if the file system of dir has no block or no file left. It reports
+// nothing about a file system without such a limit: Btrfs counts no files.
+func room(ask statfs, dir string) error {
+	var s unix.Statfs_t
+	if err := ask(dir, &s); err != nil {
+		return nil // A start does not ask, so it does not fail with this.
+	}
+	blocks := int64(s.Bavail)
+	if os.Geteuid() == 0 {
+		blocks = int64(s.Bfree) // root may use what is reserved
+	}
+	if s.Blocks > 0 && blocks <= 0 || s.Files > 0 && int64(s.Ffree) <= 0 {
+		return &fs.PathError{Op: "write", Path: dir, Err: unix.ENOSPC}
+	}
+	return nil
 }
 
 // Forecast is the error of Access: what this process will not be allowed. Opening the path

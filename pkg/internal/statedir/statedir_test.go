@@ -29,6 +29,43 @@ func TestOpenMakesAPrivateDirectoryAndItsParents(t *testing.T) {
 	}
 }
 
+func TestProbeFindsAFullDisk(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		disk unix.Statfs_t
+		err  error // of statfs
+		full bool
+	}{
+		{"space", unix.Statfs_t{Blocks: 9, Bfree: 5, Bavail: 4, Files: 9, Ffree: 1}, nil, false},
+		{"no block", unix.Statfs_t{Blocks: 9, Files: 9, Ffree: 1}, nil, true},
+		{"reserved blocks", unix.Statfs_t{Blocks: 9, Bfree: 5, Files: 9, Ffree: 1}, nil, os.Geteuid() != 0},
+		{"no file", unix.Statfs_t{Blocks: 9, Bfree: 5, Bavail: 4, Files: 9}, nil, true},
+		{"files are not counted", unix.Statfs_t{Blocks: 9, Bfree: 5, Bavail: 4}, nil, false},
+		{"blocks are not counted", unix.Statfs_t{}, nil, false},
+		{"unknown", unix.Statfs_t{}, unix.ENOSYS, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, d := range []string{dir, filepath.Join(dir, "a", "b")} {
+				var asked string
+				_, _, err := statedir.ProbeWhere(func(path string, s *unix.Statfs_t) error {
+					asked, *s = path, c.disk
+					return c.err
+				}, d)
+				if errors.Is(err, unix.ENOSPC) != c.full || err != nil && !c.full {
+					t.Errorf("%s: got error %v, want that the disk is full: %t", d, err, c.full)
+				}
+				if hint := statedir.Explain(err, d).Hint; c.full && !strings.HasPrefix(hint, "free some space on the file system of ") {
+					t.Errorf("got hint %q", hint)
+				}
+				if asked != dir {
+					t.Errorf("asked about %q, want %q", asked, dir)
+				}
+			}
+		})
+	}
+}
+
 func mode(t *testing.T, path string) os.FileMode {
 	t.Helper()
 	info, err := os.Stat(path)
