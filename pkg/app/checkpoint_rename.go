@@ -93,6 +93,9 @@ func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from
 			return m.explain(ctx, positions, err)
 		}
 		fmt.Fprintf(c.stdout, "%s: resumes where %s was\n", to.Name, from)
+	case !buried && !m.hasPosition(ctx, positions):
+		return sink.Hint(fmt.Errorf("lane %s already has a position, and %s has none", to.Name, from),
+			fmt.Sprintf("see the names of the lanes with sluice checkpoint list -c %s; if the rename was done before, there is nothing left to do", quoted(cfg.Path)))
 	case !buried || m.hasPosition(ctx, positions):
 		return sink.Hint(fmt.Errorf("lane %s already has a position", to.Name),
 			fmt.Sprintf("see it with sluice checkpoint list -c %s; move it with sluice checkpoint set", quoted(cfg.Path)))
