@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -116,7 +117,11 @@ func (o *operation) succeeded() {
 	if o.err == nil {
 		return
 	}
-	o.log.Info().Msgf("%s recovered after %d failures and %s", o.name, o.failures, time.Since(o.since).Round(time.Second))
+	failures := "1 failure"
+	if o.failures > 1 {
+		failures = fmt.Sprintf("%d failures", o.failures)
+	}
+	o.log.Info().Msgf("%s recovered after %s and %s", o.name, failures, time.Since(o.since).Round(time.Second))
 	o.err, o.failures, o.told = nil, 0, cadence{}
 	o.wait.Reset()
 }

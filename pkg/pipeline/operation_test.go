@@ -154,6 +154,20 @@ func TestLogOfFailures(t *testing.T) {
 	})
 }
 
+func TestRecoveryAfterOneFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(&eventLog{total: 1}, &fakeSink{answer: script(errReset)})
+		stop := start(b.Lane)
+		pass(time.Minute)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if got := b.lines.text.String(); !strings.Contains(got, "publish recovered after 1 failure and ") {
+			t.Errorf("the log has no recovery after 1 failure:\n%s", got)
+		}
+	})
+}
+
 func TestAChangeOfClassIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		missing := sink.Destination(errors.New("no such topic"), "create it")
