@@ -238,6 +238,13 @@ func TestALaneThatWaitsForMemoryIsNotReady(t *testing.T) {
 		} else if len(got.Troubles) != 1 || !strings.HasPrefix(got.Troubles[0].Note, "it has been waiting for memory") {
 			t.Errorf("troubles %+v, want one with a note about memory", got.Troubles)
 		}
+		// The lanes that have it may wait themselves, which more memory does not change.
+		b.log.held = "requests wait for their turn"
+		want = "read: nothing was read yet; it has been waiting for memory for 1m0s, which other lanes have while their requests are held back; requests wait for their turn"
+		if got := b.Status(); got.Reason != want {
+			t.Errorf("got %q, want %q", got.Reason, want)
+		}
+		b.log.held = ""
 		other.Leave()
 		pass(time.Minute)
 		if got := b.Status(); !got.Ready || len(b.sink.taken()) != 5 {

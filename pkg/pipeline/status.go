@@ -192,7 +192,13 @@ func (l *Lane) stale(seen view, now time.Time) (t Trouble, stale bool) {
 	}
 	var notes []string
 	if waits > 0 {
-		notes = append(notes, fmt.Sprintf("it has been waiting for memory for %s: raise memory in the configuration", waits.Round(time.Second)))
+		note := fmt.Sprintf("it has been waiting for memory for %s", waits.Round(time.Second))
+		if fresh.Reason == "" {
+			note += ": raise memory in the configuration"
+		} else { // More memory would only have more lanes wait for their requests.
+			note += ", which other lanes have while their requests are held back"
+		}
+		notes = append(notes, note)
 	}
 	// Another lane may have met the cause of the delay.
 	if !strings.Contains(t.String(), fresh.Reason) {

@@ -2,6 +2,7 @@ package cursorlog
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,34 @@ func TestAnAbandonedProbeIsReplaced(t *testing.T) {
 		next, err := b.acquire(limited, catchUp)
 		if err != nil || !next.probe || time.Since(began) > 0 {
 			t.Errorf("got %+v, %v after %s, want a probe at once", next, err, time.Since(began))
+		}
+	})
+}
+
+// Lanes that are many for their rate of requests are told so.
+func TestARateThatHoldsRequestsBackIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{}
+		b.join(60)
+		ctx, cancel := context.WithCancel(t.Context())
+		held := func() string {
+			_, _, held := b.delays()
+			return held
+		}
+		if _, err := b.acquire(ctx, poll); err != nil || held() != "" {
+			t.Errorf("got %v, %q, want that nothing is held back", err, held())
+		}
+		for range 2 {
+			go func() { _, _ = b.acquire(ctx, catchUp) }()
+		}
+		synctest.Wait()
+		if got := held(); !strings.HasPrefix(got, "all lanes with this credential share 60 requests a minute, and 2 of them wait for their turn") {
+			t.Errorf("got %q", got)
+		}
+		cancel()
+		synctest.Wait()
+		if got := held(); got != "" {
+			t.Errorf("got %q, want that nothing is held back", got)
 		}
 	})
 }
