@@ -36,8 +36,8 @@ was not saved.
 
 With --once it ends when all lanes have caught up. A lane that cannot continue
 is a failure, reported when the others are done. With --timeout it ends after
-that time, plus shutdown_timeout at most. It names each lane that is not done
-and the reason, and exits with 1.`,
+that time, plus shutdown_timeout at most. If the time or a signal ends it before
+all lanes are done, it names each that is not and the reason, and exits with 1.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -110,7 +110,11 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	history := console.NewHistory(deps.Lanes)
 	deps.Console = consoleOf(deps, cfg.Lanes(), &b.stock, private(cfg.Admin, listener), history, activity)
 	return runBeside(ctx, func(ctx context.Context) error {
-		return endBy(ctx, limit, lanes, func(ctx context.Context) error { return store.run(ctx, lanes, names) })
+		run := func(ctx context.Context) error { return store.run(ctx, lanes, names) }
+		if !once {
+			return run(ctx)
+		}
+		return endBy(ctx, limit, lanes, run)
 	},
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		history.Run,

@@ -10,25 +10,35 @@ import (
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 )
 
-// endBy runs lanes and ends them after limit; 0 means never. If it ends them, its error
-// names the lanes that are not done.
+// endBy calls run, which ends when all lanes are done. If ctx ends before, or limit passes
+// (0 is no limit), it ends run and fails if a lane is not done then: whoever runs it in a
+// script must not take that for success.
 func endBy(ctx context.Context, limit time.Duration, lanes *pipeline.Set, run func(context.Context) error) error {
-	if limit == 0 {
-		return run(ctx)
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	late := make(chan []pipeline.Status, 1)
-	timer := time.AfterFunc(limit, func() {
-		late <- lanes.Statuses() // before they end, since an ended lane has no reason
-		cancel()
-	})
-	err := run(ctx)
-	if timer.Stop() {
+	type end struct {
+		why   string
+		lanes []pipeline.Status
+	}
+	ends := make(chan end, 2)
+	because := func(why string) func() {
+		return func() {
+			ends <- end{why, lanes.Statuses()} // before they end, since an ended lane has no reason
+			cancel()
+		}
+	}
+	interrupted := context.AfterFunc(ctx, because("the run was ended"))
+	timeout := func() bool { return true }
+	if limit > 0 {
+		timeout = time.AfterFunc(limit, because(fmt.Sprintf("--timeout %s has passed", limit))).Stop
+	}
+	err := run(running)
+	if inTime := interrupted(); timeout() && inTime {
 		return err
 	}
-	if left := undone(<-late, lanes.Statuses()); len(left) > 0 {
-		err = errors.Join(fmt.Errorf("--timeout %s has passed, and these lanes are not done:\n%s", limit, strings.Join(left, "\n")), err)
+	early := <-ends
+	if left := undone(early.lanes, lanes.Statuses()); len(left) > 0 {
+		err = errors.Join(fmt.Errorf("%s, and these lanes are not done:\n%s", early.why, strings.Join(left, "\n")), err)
 	}
 	return err
 }
