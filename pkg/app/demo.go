@@ -57,7 +57,7 @@ listens there.`,
 			server := simulator.New(simulator.Config{Events: 20, Spacing: time.Minute, Rate: rate, Organization: "acme", Tame: !hostile})
 			settings := planetscale.Defaults
 			settings.Organization = "acme"
-			settings.AccessToken = setting.NewSecret("demo")
+			settings.AccessToken = setting.NewSecret("demo-token")
 			settings.PollInterval = setting.Duration(time.Second)
 			settings.RequestsPerMinute = 0
 			kind := planetscale.Type()
