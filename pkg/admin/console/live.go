@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,6 +38,10 @@ func (c *console) serveLive(w http.ResponseWriter, r *http.Request) {
 	address, err := url.ParseRequestURI(r.URL.Query().Get("page"))
 	if err != nil {
 		http.Error(w, "no page; the parameter page is its path", http.StatusBadRequest)
+		return
+	}
+	if _, err := c.page(r.Context(), address, c.sharedSnapshot); errors.Is(err, errNotFound) {
+		http.Error(w, "there is no page at this address, or no longer", http.StatusNotFound)
 		return
 	}
 	select {

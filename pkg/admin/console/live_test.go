@@ -181,3 +181,15 @@ func TestEachEventHasADeadline(t *testing.T) {
 		c.leave()
 	})
 }
+
+// Otherwise its page would ask again for ever.
+func TestNoStreamOfAPageThatIsNot(t *testing.T) {
+	h, _ := twoLanes()
+	for _, page := range []string{"/nosuch", "/lanes/acme/gone", "/events/0123456789abcdef", "/live"} {
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/live?"+url.Values{"page": {page}}.Encode(), nil))
+		if answer.Code != http.StatusNotFound {
+			t.Errorf("%s: got status %d, want 404", page, answer.Code)
+		}
+	}
+}

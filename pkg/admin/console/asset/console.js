@@ -104,6 +104,7 @@ function state(word, name, time) {
 
 // lastHeard is when the server last said something, by its clock.
 let lastHeard = now(), connected = false, stop = null;
+let gone = false; // nothing is at the page's address any more
 
 async function listen() {
 	const control = new AbortController();
@@ -111,6 +112,7 @@ async function listen() {
 	const have = [...document.querySelectorAll("[data-hash]")].map((e) => e.dataset.hash).join(".");
 	const query = new URLSearchParams({ page: body.dataset.page, have });
 	const answer = await fetch(`/live?${query}`, { signal: control.signal, cache: "no-store" });
+	gone = answer.status === 404;
 	if (!answer.ok) throw new Error((await answer.text()).trim());
 	connected = true;
 	lastHeard = now();
@@ -143,6 +145,7 @@ async function follow() {
 		}
 		if (document.hidden) continue;
 		tick();
+		if (gone) return;
 		await new Promise((over) => setTimeout(over, wait));
 	}
 }
