@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -246,6 +247,14 @@ func TestHealthOverTLS(t *testing.T) {
 	a.TLS = nil
 	if err := lives(t.Context(), a, a.Listen, time.Minute); err == nil {
 		t.Error("plain HTTP gets an answer")
+	}
+	answer, err := http.Get("http://" + a.Listen + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode != 400 || !strings.Contains(string(text), "HTTPS server") {
+		t.Errorf("plain HTTP: got status %d, %q and error %v, want to be told that the port speaks TLS", answer.StatusCode, text, err)
 	}
 }
 
