@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -84,7 +85,7 @@ func (d *draft) ask(url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, name, err := d.settings(from.Name, from.Settings())
+	settings, name, err := d.settings("sources", from.Name, from.Settings())
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func (d *draft) ask(url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	destination, _, err := d.settings(to.Name, to.Settings())
+	destination, _, err := d.settings("sinks", to.Name, to.Settings())
 	if err != nil {
 		return nil, err
 	}
@@ -112,32 +113,63 @@ func (d *draft) ask(url string) ([]byte, error) {
 	return append([]byte(head), body...), err
 }
 
-// settings asks for the settings of a type. first is the first answer, which names a log.
-func (d *draft) settings(kind string, of any) (settings yaml.MapSlice, first string, err error) {
+// settings asks for the settings of a type of sources or sinks. first is the first answer,
+// which names a log.
+func (d *draft) settings(group, kind string, of any) (settings yaml.MapSlice, first string, err error) {
 	asker, ok := of.(setting.Asker)
 	if !ok {
 		return nil, "", nil
 	}
 	for _, q := range asker.Questions() {
-		answer, err := d.answer(q)
+		answer, err := d.answer(q, func(answer string) error {
+			name := "siem"
+			if group == "sources" {
+				name = cmp.Or(first, answer)
+			}
+			return d.wrong(group, kind, name, append(slices.Clip(settings), item(q, answer)))
+		})
 		if err != nil {
 			return nil, "", err
 		}
 		first = cmp.Or(first, answer)
-		item := yaml.MapItem{Key: q.Key, Value: literal(answer)}
-		switch {
-		case q.Secret:
+		if q.Secret {
 			path := filepath.Join(d.dir, kind+"_"+q.Key)
-			item = yaml.MapItem{Key: q.Key + "_file", Value: literal(path)}
 			if err := d.write(path, []byte(answer+"\n")); err != nil {
 				return nil, "", err
 			}
-		case q.List:
-			item.Value = strings.Split(literal(answer), ",")
+			q.Key, answer = q.Key+"_file", path
 		}
-		settings = append(settings, item)
+		settings = append(settings, item(q, answer))
 	}
 	return settings, first, nil
+}
+
+// item is an answer as a setting. Nothing in it is expanded.
+func item(q setting.Question, answer string) yaml.MapItem {
+	if q.List {
+		return yaml.MapItem{Key: q.Key, Value: strings.Split(literal(answer), ",")}
+	}
+	return yaml.MapItem{Key: q.Key, Value: literal(answer)}
+}
+
+// wrong returns what is wrong with the last of the settings of a source or sink. Others may
+// still be missing.
+func (d *draft) wrong(group, kind, name string, settings yaml.MapSlice) error {
+	entry := yaml.MapSlice{{Key: "name", Value: literal(name)}, {Key: "type", Value: kind}, {Key: "settings", Value: settings}}
+	text, err := yaml.Marshal(yaml.MapSlice{{Key: group, Value: []yaml.MapSlice{entry}}})
+	if err != nil {
+		return err
+	}
+	_, err = config.Parse("", text, d.kinds, os.LookupEnv)
+	var problems config.Errors
+	errors.As(err, &problems)
+	key := fmt.Sprintf("%s[0].settings.%v", group, settings[len(settings)-1].Key)
+	for _, p := range problems {
+		if p.Key == key || strings.HasPrefix(p.Key, key+"[") || len(settings) == 1 && p.Key == group+"[0].name" {
+			return fmt.Errorf("%s: %s", settings[len(settings)-1].Key, p.Text)
+		}
+	}
+	return nil
 }
 
 // literal writes a value so that nothing in it is expanded.
@@ -152,18 +184,23 @@ func choose[T any](d *draft, text string, all []T, name func(T) string) (T, erro
 	for _, t := range all {
 		names = append(names, name(t))
 	}
-	answer, err := d.answer(setting.Question{Text: fmt.Sprintf("%s (%s)", text, strings.Join(names, ", ")), Default: names[0]})
-	for i, n := range names {
-		if n == answer {
-			return all[i], err
+	var chosen T
+	q := setting.Question{Text: fmt.Sprintf("%s (%s)", text, strings.Join(names, ", ")), Default: names[0]}
+	_, err := d.answer(q, func(answer string) error {
+		i := slices.Index(names, answer)
+		if i < 0 {
+			return fmt.Errorf("%q is none of %s", answer, strings.Join(names, ", "))
 		}
-	}
-	var none T
-	return none, errors.Join(err, fmt.Errorf("%q is none of %s", answer, strings.Join(names, ", ")))
+		chosen = all[i]
+		return nil
+	})
+	return chosen, err
 }
 
-// answer asks until there is an answer. What is typed as a secret does not show.
-func (d *draft) answer(q setting.Question) (string, error) {
+// answer asks until there is an answer with which nothing is wrong. What is typed as a
+// secret does not show.
+func (d *draft) answer(q setting.Question, wrong func(answer string) error) (string, error) {
+	var told error
 	for {
 		fmt.Fprint(d.stderr, q.Text)
 		if q.Default != "" {
@@ -171,11 +208,22 @@ func (d *draft) answer(q setting.Question) (string, error) {
 		}
 		fmt.Fprint(d.stderr, ": ")
 		text, err := d.line(q.Secret)
-		if text = cmp.Or(strings.TrimSpace(text), q.Default); text != "" && (err == nil || errors.Is(err, io.EOF)) {
-			return text, nil
-		}
-		if err != nil {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return "", fmt.Errorf("no answer to %q: %w", q.Text, err)
+		}
+		text = strings.TrimSpace(text)
+		if ended && text == "" && told != nil {
+			return "", told
+		}
+		if text = cmp.Or(text, q.Default); text != "" {
+			if told = wrong(text); told == nil {
+				return text, nil
+			}
+			fmt.Fprintf(d.stderr, "%v\n", told)
+		}
+		if ended {
+			return "", cmp.Or(told, fmt.Errorf("no answer to %q: %w", q.Text, err))
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestInitLeavesNothingBehind(t *testing.T) {
 		code    int
 		want    string
 	}{
-		"an organization that is none": {[]string{"acme/co", "id", "token", "stdout"}, 2, "organization"},
+		"an organization that is none": {[]string{"acme/co"}, 1, "organization: "},
 		"no such sink":                 {[]string{"acme", "id", "token", "elastic"}, 1, `"elastic" is none of stdout, file`},
 		"answers that end":             {[]string{"acme"}, 1, "no answer to "},
 	} {
@@ -77,6 +77,25 @@ func TestInitLeavesNothingBehind(t *testing.T) {
 	}
 	if got := read(t, path); got != "mine" {
 		t.Errorf("the file is now %q", got)
+	}
+}
+
+// A mistake costs one answer, not all.
+func TestInitAsksAgain(t *testing.T) {
+	dir, code, out := begin(t, "acme/co", "acme", "a:b", "id", "two words", "token", "elastic", "kafka", "nowhere:port", "a:9092", "audit")
+	if code != 0 {
+		t.Fatalf("got exit code %d: %s", code, out)
+	}
+	for _, want := range []string{
+		"organization: ", "service_token_id: is not the id of a token", "service_token: has a blank in it",
+		`"elastic" is none of stdout, file`, "brokers: ",
+	} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("%q is not there once: %s", want, out)
+		}
+	}
+	if got := read(t, filepath.Join(dir, "planetscale_service_token")); got != "token\n" {
+		t.Errorf("the file of the token has %q", got)
 	}
 }
 
