@@ -10,6 +10,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -45,7 +47,32 @@ func write(dir string) error {
 	if err := writeSettings(dir, source, date, settings); err != nil {
 		return err
 	}
-	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: source, Manual: "Sluice", Date: &date}, dir)
+	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: source, Manual: "Sluice", Date: &date}, dir); err != nil {
+		return err
+	}
+	return plainFlags(dir)
+}
+
+// noValue is what the generator writes behind a flag that takes no value, such as
+// [=false].
+var noValue = regexp.MustCompile(`\[=(false|true)\]`)
+
+// plainFlags takes the values of flags out of pages that take none.
+func plainFlags(dir string) error {
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil {
+		return err
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(page, noValue.ReplaceAll(text, nil), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // now is the date of the pages.

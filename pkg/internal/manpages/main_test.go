@@ -78,6 +78,13 @@ func TestNoSectionIsEmpty(t *testing.T) {
 	}
 }
 
+func TestAFlagWithoutAValueShowsNone(t *testing.T) {
+	page := written(t)["sluice-run.1"]
+	if strings.Contains(page, "[=") || !strings.Contains(page, `\fB--once\fP`+"\n") {
+		t.Errorf("sluice-run.1 shows a value of a flag that takes none:\n%s", page)
+	}
+}
+
 func TestTheConfigurationHasAPage(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1767225600")
 	page := strings.ReplaceAll(written(t)["sluice.yaml.5"], `\-`, "-")
