@@ -121,6 +121,18 @@ func wantConfig(t *testing.T, objects []runtime.Object, values string) {
 	}
 }
 
+// TestTheLeastValuesNeedNoOperator renders the files that docs/kubernetes.md begins with.
+func TestTheLeastValuesNeedNoOperator(t *testing.T) {
+	for name, runs := range map[string]string{"kafka": "Deployment", "splunk": "StatefulSet"} {
+		values := filepath.Join(chart, "..", name+".yaml")
+		objects := render(t, values)
+		if got := kinds(objects); !slices.Contains(got, runs) || slices.Contains(got, "PodMonitor") {
+			t.Errorf("%s: got %v, want a %s and no PodMonitor", name, got, runs)
+		}
+		wantConfig(t, objects, values)
+	}
+}
+
 func TestStateInKafkaIsADeployment(t *testing.T) {
 	values := filepath.Join(chart, "ci/kafka-values.yaml")
 	objects := render(t, values)
