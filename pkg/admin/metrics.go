@@ -83,7 +83,7 @@ var laneMetrics = []laneMetric{
 		"Bytes queued between reading and publishing. If it stays at its limit, the sink is slower than the source.",
 		func(s *pipeline.Status, _ time.Time) float64 { return float64(s.QueuedBytes) }),
 	laneGauge("sluice_lane_ready",
-		"1 if the lane reads and its sink accepts records, else 0. If 0, see /readyz or the status page for the reason.",
+		"1 if the lane reads and its sink accepts records, else 0. If 0, see /readyz or the console for the reason.",
 		func(s *pipeline.Status, _ time.Time) float64 { return number(s.Ready) }),
 	laneGauge("sluice_lane_resting",
 		"1 if the lane cannot continue and waits for its next attempt, else 0. If 1, see /readyz for the reason and what to do. The most frequent reason is an unusable checkpoint.",

@@ -38,7 +38,7 @@ is the time until which everything listed was delivered, late events included.
 It may be some minutes old on a lane that keeps up, since a source looks for
 late events now and then only. SAVED is when the position was last saved; an
 idle lane saves it once a minute. How far a lane lags behind its log is on the
-status page and in the metric sluice_lag_seconds.
+console and in the metric sluice_lag_seconds.
 
 IN is where the position is kept: the state's directory, a topic, or the sink.`,
 		Args: usage(cobra.NoArgs),

@@ -17,7 +17,7 @@ type document struct {
 	State           stateEntry       `yaml:"state" doc:"Where the positions of lanes are kept."`
 	DeadLetters     deadLettersEntry `yaml:"dead_letters" doc:"Where records go that a sink refuses for good. Only with state.type file: with kafka they go to a topic."`
 	Catalogue       string           `yaml:"catalogue" least:"1" default:"the built-in one" doc:"Path of a file that overrides or adds actions of the catalogue: titles, categories, severities."`
-	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the status page."`
+	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the console."`
 	Log             logEntry         `yaml:"log" doc:"The log of Sluice, which goes to stderr."`
 	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout" doc:"How long a Publish under way may take after a signal to stop."`
 	Memory          setting.Size     `yaml:"memory" least:"8388608" default:"128MiB; in a container with less than 160MiB, its limit less 32MiB" doc:"What all lanes may hold in memory together. At least 8MiB."`

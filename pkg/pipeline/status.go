@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// Status is a snapshot of a lane. Metrics, readiness, the status page and the progress
+// Status is a snapshot of a lane. Metrics, readiness, the console and the progress
 // line read only this.
 type Status struct {
 	Lane, Source, Sink, Format string

@@ -1,6 +1,6 @@
 // Package echo removes secrets from the answers of a server or a proxy that they were
 // sent to. Some servers repeat a request in the answer that refuses it, and that
-// answer is shown in the log, in /readyz, on the status page and by check.
+// answer is shown in the log, in /readyz, on the console and by check.
 //
 // It finds a secret as it is, and in these forms: with all or some characters escaped,
 // once or several times, as in JSON, a string of a programming language, a URL, HTML or
