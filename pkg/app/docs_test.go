@@ -99,7 +99,7 @@ func TestTheConditionsInDocumentsAreSound(t *testing.T) {
 }
 
 func TestCommandsInDocumentsExist(t *testing.T) {
-	pattern := regexp.MustCompile(`(?m)(?:^|\x60|\./cmd/)sluice ([a-z][^\x60#|\n]*)`)
+	pattern := regexp.MustCompile(`(?m)(?:^|&& |\x60|\./cmd/)sluice ([a-z][^\x60#|&\n]*)`)
 	seen := 0
 	docs := documents(t)
 	docs["configs/prometheus/alerts.yaml"] = read(t, "../../configs/prometheus/alerts.yaml")
