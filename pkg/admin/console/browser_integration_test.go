@@ -208,13 +208,17 @@ func axeCore(t *testing.T) string {
 	return string(out)
 }
 
-// TestEveryStateAtEveryWidth looks at each state as people do.
+// TestEveryStateAtEveryWidth looks at each state as people do. A short run looks at each
+// state once, and at all widths over the states.
 func TestEveryStateAtEveryWidth(t *testing.T) {
 	axe := axeCore(t)
 	browser := startBrowser(t)
-	for _, s := range append(scenes(t), newScene(t, "3000-lanes", past{many(3000), 20 * time.Minute, false}), notPrivate(t), empty(t)) {
+	for i, s := range append(scenes(t), newScene(t, "3000-lanes", past{many(3000), 20 * time.Minute, false}), notPrivate(t), empty(t)) {
 		at := serveScene(t, s)
-		for _, l := range []look{{width: 360, height: 800}, {width: 1280, height: 900, dark: true}, {width: 2560, height: 1300}} {
+		for j, l := range []look{{width: 360, height: 800}, {width: 1280, height: 900, dark: true}, {width: 2560, height: 1300}} {
+			if testing.Short() && i%3 != j {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/%d", s.name, l.width), func(t *testing.T) {
 				p := openTab(t, browser, l, at.URL+"/")
 				p.until(isLive)
@@ -230,8 +234,11 @@ func TestOtherPages(t *testing.T) {
 	browser := startBrowser(t)
 	s := newScene(t, "four-down", past{fourDown, 20 * time.Hour, true})
 	at := serveScene(t, s)
-	for _, path := range []string{"/lanes/acme/splunk", "/events", "/events?q=nothing+has+this", "/events/" + s.key, "/?q=kafka"} {
-		for _, l := range []look{{width: 360, height: 800, dark: true}, {width: 1280, height: 900}} {
+	for i, path := range []string{"/lanes/acme/splunk", "/events", "/events?q=nothing+has+this", "/events/" + s.key, "/?q=kafka"} {
+		for j, l := range []look{{width: 360, height: 800, dark: true}, {width: 1280, height: 900}} {
+			if testing.Short() && i%2 != j {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/%d", path, l.width), func(t *testing.T) {
 				p := openTab(t, browser, l, at.URL+path)
 				p.judge(axe, l.width)
