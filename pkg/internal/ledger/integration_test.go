@@ -68,10 +68,13 @@ func write(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) {
 	}
 }
 
-// insist commits until a commit succeeds, and returns the number of failures.
+// insist commits until a commit succeeds, and returns the number of failures. A broker that
+// was killed may need long until it has ended its transactions on a busy machine.
 func insist(t *testing.T, l *ledger.Ledger, topic, pos string, texts ...string) (failures int) {
 	t.Helper()
-	for ctx := within(t); ; failures++ {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	for ; ; failures++ {
 		err := l.Commit(ctx, to(topic, texts...), nil, []byte(pos))
 		if err == nil {
 			return failures
