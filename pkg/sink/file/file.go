@@ -176,6 +176,9 @@ func (f *file) write(ctx context.Context, text []byte) error {
 	}()
 	select {
 	case err := <-j.done:
+		if err != nil && f.life.Err() != nil { // Close interrupts a write.
+			err = fmt.Errorf("%w: %w", errClosed, err)
+		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
