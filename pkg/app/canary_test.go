@@ -24,7 +24,7 @@ var misplaced = []string{
 func TestNoMessageShowsWhatIsMisplaced(t *testing.T) {
 	step, place := 1, 0
 	if testing.Short() {
-		step = 15
+		step = 60
 	}
 	vars := lookup(map[string]string{"SECRET": "TopSecret7", "PLANETSCALE_SERVICE_TOKEN_ID": "id", "PLANETSCALE_SERVICE_TOKEN": "token"})
 	paths, err := filepath.Glob("../../configs/*.yaml")
