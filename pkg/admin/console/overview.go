@@ -28,7 +28,8 @@ func searched(query url.Values) string {
 }
 
 func (c *console) overview(p *page, s *snapshot, query url.Values) (*page, error) {
-	sum, tot := s.summary(), s.totals()
+	tot := s.totals()
+	sum := s.summary(tot)
 	c.head(p, s, "overview", strings.TrimSuffix(sum.Head, "."))
 	p.Icon = sum.Class + ".svg"
 	q := searched(query)

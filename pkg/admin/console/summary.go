@@ -109,8 +109,7 @@ func (t *totals) since(s *snapshot) {
 	}
 }
 
-func (s *snapshot) summary() summary {
-	t := s.totals()
+func (s *snapshot) summary(t totals) summary {
 	switch {
 	case s.Group != nil:
 		return summary{"bad", "It is unknown which lanes run here.", []string{s.Group.Error()}}
