@@ -38,6 +38,8 @@ type Event struct {
 	Metadata     []byte    // a JSON value, as sent; nil if absent or null
 	Raw          []byte    // the event as the API sent it, to the byte; one JSON value where Problem is empty
 	Late         bool      // events with a later time were delivered before it
+	Replayed     bool      // sent again because a person ran sluice replay
+	OwnToken     bool      // about the credential with which Sluice reads the log
 	Gap          bool      // not an event of the API: Sluice reports that events are missing
 	Problem      string    // what could not be decoded, for people; empty if nothing
 	Reject       bool      // it becomes a dead letter instead of a record: Problem is the reason, Raw the beginning of the event
