@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // LaneRest is how long a lane that cannot continue rests before it is started again.
@@ -23,12 +24,22 @@ type Member struct {
 	// each rest until it succeeds. Before it returns an error it closes what it opened.
 	Build func(context.Context) (*Lane, error)
 	Ended func() // called each time the lane has ended; may be nil
+
+	// Paused returns the pause of the lane, nil if it is not paused. The lane does not start
+	// before Paused(ctx, false) has returned nil and no error: that answer must not be older
+	// than the call. While the lane runs, Paused(ctx, true) is called each second, and may
+	// return what is known. If Paused is nil, the lane is never paused.
+	Paused func(ctx context.Context, running bool) (*Pause, error)
+	// Describe describes the saved position of a paused lane, which need not be built. May
+	// be nil.
+	Describe func(context.Context) (source.Description, error)
 }
 
 // Set is the lanes of a process. Each runs independently: it can be started, replaced and
 // ended alone. A lane that cannot be built, or cannot continue, rests for LaneRest and is
-// started again. While it rests, it is not ready, and its Status says why. With Once
-// there is no rest: Wait returns the error.
+// started again. While it rests, it is not ready, and its Status says why. A lane that is
+// paused ends, the Publish under way settled, and waits until it is resumed. With Once
+// there is neither rest nor waiting: Wait returns the error.
 type Set struct {
 	Once bool
 	Log  zerolog.Logger
@@ -51,6 +62,8 @@ type running struct {
 	rest   error              // why it rests; nil: it does not rest
 	due    time.Time          // when its rest ends
 	err    error              // why it ended by itself; nil: it did not, or it succeeded
+
+	waiting waiting // while it is paused
 }
 
 // Put adds a member. If there is one of its name, Put ends and replaces it. It does not
@@ -160,20 +173,24 @@ func (s *Set) all() []*running {
 	return list
 }
 
-// run attempts the lane until ctx ends.
-func (r *running) run(ctx context.Context) {
+// attempts attempts the lane until ctx ends or, with Once, until the lane has ended. It
+// returns why the lane ended by itself.
+func (r *running) attempts(ctx context.Context) error {
 	for {
 		err := r.attempt(ctx)
 		if err == nil || ctx.Err() != nil || r.once {
-			r.mu.Lock()
-			r.err = err
-			r.mu.Unlock()
-			return
+			return err
 		}
-		if r.pause(ctx, err) != nil {
-			return
+		if r.lieDown(ctx, err) != nil {
+			return nil
 		}
 	}
+}
+
+func (r *running) endWith(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
 }
 
 // attempt builds the lane if there is none yet, and runs it.
@@ -199,8 +216,8 @@ func (r *running) attempt(ctx context.Context) error {
 	return lane.Run(ctx)
 }
 
-// pause lets the lane rest because of err. It returns an error if ctx ends meanwhile.
-func (r *running) pause(ctx context.Context, err error) error {
+// lieDown lets the lane rest because of err. It returns an error if ctx ends meanwhile.
+func (r *running) lieDown(ctx context.Context, err error) error {
 	line := r.log.Error().Err(err).Stringer("again_in", LaneRest)
 	if hint := failure.Hint(err); hint != "" {
 		line = line.Str("hint", hint)
@@ -220,13 +237,15 @@ func (r *running) resting(err error, until time.Time) {
 // status returns the status of the lane. If the lane rests, it includes the reason.
 func (r *running) status() Status {
 	r.mu.Lock()
-	lane, rest, due, failed := r.lane, r.rest, r.due, r.err
+	lane, rest, due, failed, waiting := r.lane, r.rest, r.due, r.err, r.waiting
 	r.mu.Unlock()
 	s := Status{Lane: r.Lane, Source: r.Source, Sink: r.Sink, Format: r.Format}
 	if lane != nil {
 		s = lane.Status()
 	}
 	switch {
+	case waiting.pause != nil || waiting.err != nil:
+		waiting.status(&s, time.Now())
 	case rest != nil:
 		s.Resting = true
 		s.trouble([]Trouble{{

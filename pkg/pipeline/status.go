@@ -16,6 +16,8 @@ type Status struct {
 	Elsewhere  bool      // another replica runs the lane; set by the owner of the Set
 	Ready      bool      // the last read is fresh and the last publish was accepted
 	Done       bool      // with Once: it caught up, and all is settled
+	Paused     *Pause    // somebody paused it, so it is not ready and does not run; nil: it is not paused
+	Unplaced   bool      // it is paused, and its position is not known
 	Resting    bool      // it cannot continue, and is started again after a rest; Reason says why
 	Reason     string    // why not ready, for people; empty if ready
 	Troubles   []Trouble // what Reason says, one by one
@@ -67,11 +69,15 @@ func (t Trouble) String() string {
 
 // trouble makes the troubles of a lane its reason not to be ready.
 func (s *Status) trouble(list []Trouble) {
+	s.Troubles, s.Reason, s.Ready = list, strings.Join(texts(list), "; "), len(list) == 0
+}
+
+func texts(list []Trouble) []string {
 	texts := make([]string, len(list))
 	for i, t := range list {
 		texts[i] = t.String()
 	}
-	s.Troubles, s.Reason, s.Ready = list, strings.Join(texts, "; "), len(list) == 0
+	return texts
 }
 
 // Waiting returns how many events are known to wait: those that a walk has listed and not
