@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,11 +36,11 @@ type Member struct {
 	Describe func(context.Context) (source.Description, error)
 }
 
-// Set is the lanes of a process. Each runs independently: it can be started, replaced and
-// ended alone. A lane that cannot be built, or cannot continue, rests for LaneRest and is
-// started again. While it rests, it is not ready, and its Status says why. A lane that is
-// paused ends, the Publish under way settled, and waits until it is resumed. With Once
-// there is neither rest nor waiting: Wait returns the error.
+// Set is the lanes of a process. Each runs independently: it can be started, replaced,
+// ended and removed alone, while the others run. A lane that cannot be built, or cannot
+// continue, rests for LaneRest and is started again. While it rests, it is not ready, and
+// its Status says why. A lane that is paused ends, the Publish under way settled, and waits
+// until it is resumed. With Once there is neither rest nor waiting: Wait returns the error.
 type Set struct {
 	Once bool
 	Log  zerolog.Logger
@@ -55,13 +56,14 @@ type running struct {
 	log  zerolog.Logger
 	once bool
 
-	mu     sync.Mutex
-	cancel context.CancelFunc // nil: it was not started
-	done   chan struct{}      // closed once it ended; nil: it was not started
-	lane   *Lane              // nil: not built yet
-	rest   error              // why it rests; nil: it does not rest
-	due    time.Time          // when its rest ends
-	err    error              // why it ended by itself; nil: it did not, or it succeeded
+	mu      sync.Mutex
+	retired bool               // it starts no more
+	cancel  context.CancelFunc // nil: it was not started
+	done    chan struct{}      // closed once it ended; nil: it was not started
+	lane    *Lane              // nil: not built yet
+	rest    error              // why it rests; nil: it does not rest
+	due     time.Time          // when its rest ends
+	err     error              // why it ended by itself; nil: it did not, or it succeeded
 
 	waiting waiting // while it is paused
 }
@@ -82,11 +84,18 @@ func (s *Set) Put(m Member) {
 }
 
 // Start runs a member of the set until ctx ends, End is called, or, with Once, it has
-// caught up. It does nothing if the member runs already.
+// caught up. It does nothing if the member runs already, if it was retired, or if there is
+// none of its name.
 func (s *Set) Start(ctx context.Context, name string) {
 	r := s.member(name)
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.retired {
+		return
+	}
 	if r.done != nil {
 		select {
 		case <-r.done:
@@ -113,24 +122,47 @@ func (s *Set) member(name string) *running {
 
 // End ends a member, and returns once it has ended.
 func (s *Set) End(name string) {
-	r := s.member(name)
-	if r == nil {
-		return
+	if r := s.member(name); r != nil {
+		<-r.end()
 	}
-	r.mu.Lock()
-	cancel, done := r.cancel, r.done
-	r.mu.Unlock()
-	if done == nil {
-		return
-	}
-	cancel()
-	<-done
 }
 
-// Run starts all members, and returns once they have ended, as Wait does.
+// Retire ends members, all at the same time, and returns once they have ended. None of
+// them starts again: Put replaces it, or Remove removes it. Until then it keeps its place.
+// Retire returns the errors of those that failed.
+func (s *Set) Retire(names ...string) error {
+	var errs []error
+	var ending []*running
+	for _, name := range names {
+		if r := s.member(name); r != nil {
+			r.retire()
+			ending = append(ending, r)
+		}
+	}
+	for _, r := range ending {
+		<-r.end()
+		errs = append(errs, r.failure())
+	}
+	return errors.Join(errs...)
+}
+
+// Remove ends a member and removes it.
+func (s *Set) Remove(name string) {
+	s.End(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lanes, name)
+	s.order = slices.DeleteFunc(s.order, func(other string) bool { return other == name })
+}
+
+// Run starts all members. With Once it returns once they have ended, otherwise once ctx has
+// ended, too: members may come and go until then. It returns what Wait does.
 func (s *Set) Run(ctx context.Context) error {
 	for _, r := range s.all() {
 		s.Start(ctx, r.Lane)
+	}
+	if !s.Once {
+		<-ctx.Done()
 	}
 	return s.Wait()
 }
@@ -147,9 +179,7 @@ func (s *Set) Wait() error {
 			continue
 		}
 		<-done
-		r.mu.Lock()
-		errs = append(errs, r.err)
-		r.mu.Unlock()
+		errs = append(errs, r.failure())
 	}
 	return errors.Join(errs...)
 }
@@ -171,6 +201,34 @@ func (s *Set) all() []*running {
 		list[i] = s.lanes[name]
 	}
 	return list
+}
+
+// end tells the member to end. The channel that it returns is closed once it has.
+func (r *running) end() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done == nil {
+		never := make(chan struct{})
+		close(never)
+		return never
+	}
+	r.cancel()
+	return r.done
+}
+
+// retire tells the member to end for good.
+func (r *running) retire() {
+	r.mu.Lock()
+	r.retired = true
+	r.mu.Unlock()
+	r.end()
+}
+
+// failure returns why the member ended by itself.
+func (r *running) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
 // attempts attempts the lane until ctx ends or, with Once, until the lane has ended. It

@@ -214,3 +214,95 @@ func TestALaneThatRestsEndsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Members come and go while Run runs the others. What is retired never starts again, and
+// keeps its place until it is replaced or removed.
+func TestMembersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &eventLog{total: 1000, every: time.Minute}
+		rigs := map[string]*rig{}
+		set := &pipeline.Set{}
+		put := func(name string) {
+			rigs[name] = newRig(log, &fakeSink{})
+			set.Put(member(name, rigs[name]))
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			put(name)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- set.Run(ctx) }()
+		pass(time.Minute)
+		stays, changes, goes := rigs["a"], rigs["b"], rigs["c"]
+		if err := set.Retire("b", "c", "nobody"); err != nil {
+			t.Error(err)
+		}
+		for _, name := range []string{"b", "c", "nobody"} {
+			set.Start(ctx, name)
+		}
+		pass(time.Minute)
+		if s := statusOf(t, set, "c"); s.Reason != "not running" || changes.sink.closings != 1 || goes.sink.closings != 1 {
+			t.Errorf("retired: reason %q, closed %d and %d times", s.Reason, changes.sink.closings, goes.sink.closings)
+		}
+		set.Remove("c")
+		set.Remove("nobody")
+		put("b")
+		put("d")
+		set.Start(ctx, "b")
+		set.Start(ctx, "d")
+		pass(time.Minute)
+		synctest.Wait()
+		var order []string
+		for _, s := range set.Statuses() {
+			order = append(order, s.Lane)
+			if !s.Ready {
+				t.Errorf("lane %s: %s", s.Lane, s.Reason)
+			}
+		}
+		if diff := cmp.Diff([]string{"a", "b", "d"}, order); diff != "" {
+			t.Errorf("lanes (-want +got):\n%s", diff)
+		}
+		if stays.sink.closings != 0 {
+			t.Error("a lane that stayed closed its sink")
+		}
+		if err := set.Retire("a", "b", "d"); err != nil {
+			t.Error(err)
+		}
+		pass(time.Minute)
+		select {
+		case err := <-over:
+			t.Errorf("Run returned %v before it was told to end", err)
+		default:
+		}
+		cancel()
+		if err := <-over; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Members that are retired together end at the same time, each within its own time-out.
+func TestMembersRetireTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := &pipeline.Set{}
+		ctx := t.Context()
+		hangs := func(ctx context.Context, _ int, _ []sink.Record) error { <-ctx.Done(); return ctx.Err() }
+		var names []string
+		for i := range 5 {
+			r := newRig(&eventLog{total: 10}, &fakeSink{answer: hangs})
+			r.ShutdownTimeout = 3 * time.Second
+			name := fmt.Sprint(i)
+			set.Put(member(name, r))
+			set.Start(ctx, name)
+			names = append(names, name)
+		}
+		pass(time.Second)
+		began := time.Now()
+		if err := set.Retire(names...); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < 3*time.Second || took > 6*time.Second {
+			t.Errorf("five lanes took %s to end, want the time of one", took)
+		}
+	})
+}
