@@ -20,7 +20,7 @@ func (r *resolver) apartFromState(c *Config) {
 		if !ok || !r.report.sound(path) {
 			continue
 		}
-		taken := slices.ContainsFunc(s.Sources, func(name string) bool { return keepsState(c, settings.Exclusive(name)) })
+		taken := slices.ContainsFunc(r.sourcesOf(s), func(name string) bool { return keepsState(c, settings.Exclusive(name)) })
 		r.report.check(!taken, path, "leads to a file of the state or the dead letters, which sluice writes itself; name a file in another directory")
 	}
 }

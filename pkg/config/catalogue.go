@@ -11,24 +11,28 @@ import (
 
 // catalogues gives each source the catalogue of its type, corrected by the file of that
 // name. Sources of the same type share a catalogue.
-func (r *resolver) catalogues(sources []Source, nodes []sourceNode, name string) {
+func (r *resolver) catalogues(c *Config, nodes []sourceNode, name string) {
 	brought := map[string]*transform.Catalogue{}
-	for i, s := range sources {
+	for i, s := range c.Sources {
 		if _, parsed := brought[s.Type.Name]; parsed {
 			continue
 		}
-		c, err := transform.ParseCatalogue(s.Type.Catalogue)
+		of, err := transform.ParseCatalogue(s.Type.Catalogue)
 		nodes[i].file.report.check(err == nil, join(nodes[i].path, "type"), "the catalogue of this type is invalid: %v; report it to the author of the type", err)
-		brought[s.Type.Name] = c
+		brought[s.Type.Name] = of
 	}
+	of, err := transform.ParseCatalogue(c.Own.Type.Catalogue)
+	r.report.check(err == nil, "", "the catalogue of Sluice's own log is invalid: %v; report it to the authors of Sluice", err)
+	brought[c.Own.Type.Name] = of
 	if entries := r.catalogue(name, brought); entries != nil {
-		for kind, c := range brought {
-			brought[kind] = c.With(entries, name)
+		for kind, of := range brought {
+			brought[kind] = of.With(entries, name)
 		}
 	}
-	for i := range sources {
-		sources[i].Catalogue = brought[sources[i].Type.Name]
+	for i := range c.Sources {
+		c.Sources[i].Catalogue = brought[c.Sources[i].Type.Name]
 	}
+	c.Own.Catalogue = brought[c.Own.Type.Name]
 }
 
 // catalogue reads the file of that name; nil if there is none. The file is parsed as

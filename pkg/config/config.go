@@ -79,6 +79,10 @@ type Kinds struct {
 	Sinks   []sink.Type
 	Formats []transform.Format
 
+	// Own is the type of Sluice's own log. Its name is the name of the source, too, so no
+	// other source may have it.
+	Own source.Type
+
 	// SharedState returns a pointer to the settings of state.type kafka, with their
 	// defaults.
 	SharedState func() any
@@ -88,12 +92,14 @@ type Kinds struct {
 type Config struct {
 	Path            string       // the file that Load read
 	Sources         []Source     // at least one, names unique
+	Own             Source       // Sluice's own log
 	SourceFiles     *SourceFiles // that sources names in place of a list; nil: it is a list
 	State           State
 	DeadLetters     DeadLetters
 	Sinks           []Sink // at least one, names unique
 	Admin           Admin
 	Log             Log
+	Heartbeat       time.Duration // between two heartbeats in the own log; default 15m; 0: there are none
 	ShutdownTimeout time.Duration // for a Publish under way; default 8s
 	Memory          int64         // bytes that all lanes may hold together; 0: it depends on the machine
 }
@@ -135,7 +141,8 @@ type Sink struct {
 	Type           sink.Type
 	Format         transform.Format // default ecs
 	FormatSettings any              // what Format.New takes
-	Sources        []string         // names, at least one; default all, in their order
+	Sources        []string         // names; default all, in their order; none if OwnEvents is OnlyOwnEvents
+	OwnEvents      OwnEvents        // default WithOwnEvents
 	Start          source.Start     // for a lane without a checkpoint; default the beginning
 	Original       bool             // the raw event in the record; default true
 	Prepare        prepare.Settings // where, enrich and redact; default none
@@ -174,7 +181,7 @@ type Lane struct {
 }
 
 // Lanes returns the lanes in the order of the configuration: sink by sink, and
-// for each its sources.
+// for each its sources and Sluice's own log.
 func (c *Config) Lanes() []Lane {
 	byName := make(map[string]Source, len(c.Sources))
 	for _, s := range c.Sources {
@@ -185,9 +192,15 @@ func (c *Config) Lanes() []Lane {
 		for _, name := range s.Sources {
 			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s})
 		}
+		if s.hasOwnLane() {
+			lanes = append(lanes, Lane{Name: laneName(c.Own.Name, s.Name), Source: c.Own, Sink: s.forOwnEvents()})
+		}
 	}
 	return lanes
 }
+
+// IsOwn reports whether the lane delivers the events of Sluice's own log.
+func (c *Config) IsOwn(l Lane) bool { return l.Source.Name == c.Own.Name }
 
 func laneName(source, sink string) string { return source + "/" + sink }
 

@@ -19,6 +19,7 @@ type document struct {
 	Catalogue       string           `yaml:"catalogue" least:"1" default:"the built-in one" doc:"Path of a file that overrides or adds actions of the catalogue: titles, categories, severities."`
 	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the console."`
 	Log             logEntry         `yaml:"log" doc:"The log of Sluice, which goes to stderr."`
+	Heartbeat       setting.Duration `yaml:"heartbeat" doc:"How often the own log has a heartbeat: an event that says how each lane is. A rule in the SIEM notices when none arrives. At least 1m; 0 for none."`
 	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout" doc:"How long a Publish under way may take after a signal to stop."`
 	Memory          setting.Size     `yaml:"memory" least:"8388608" default:"128MiB; in a container with less than 160MiB, its limit less 32MiB" doc:"What all lanes may hold in memory together. At least 8MiB."`
 }
@@ -49,6 +50,7 @@ type sinkEntry struct {
 	Format         string           `yaml:"format" doc:"How an event is written. A stdout sink on a terminal has text as the default."`
 	FormatSettings deferred         `yaml:"format_settings" doc:"The settings of the format."`
 	Sources        *[]string        `yaml:"sources" least:"1" default:"all" doc:"Names of the sources to follow."`
+	OwnEvents      OwnEvents        `yaml:"own_events" doc:"Whether the sink gets the events of Sluice's own log, in a lane of its own named sluice/SINK. true: besides those of its sources. false: none of them. only: nothing else, as for a chat or a pager."`
 	Start          string           `yaml:"start" pattern:"^(beginning|now|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))$" doc:"Where a lane without a position begins: beginning (of the log), now, or a time with its zone, such as 2026-01-31T00:00:00Z."`
 	Original       bool             `yaml:"original" doc:"Carry the event as the source sent it in the record, if the format can. Some types of sink have false as the default."`
 	PublishTimeout setting.Duration `yaml:"publish_timeout" doc:"A Publish that takes longer is abandoned, and its records are sent again. At least 1s."`
@@ -89,6 +91,7 @@ var (
 	defaultAdmin    = adminServer{Listen: "127.0.0.1:9876"}
 	defaultSink     = sinkEntry{
 		Format:         "ecs",
+		OwnEvents:      WithOwnEvents,
 		Start:          "beginning",
 		Original:       true,
 		PublishTimeout: setting.Duration(time.Minute),
@@ -102,6 +105,7 @@ func defaultDocument() document {
 		DeadLetters:     deadLettersEntry{MaxBytes: 1 << 30},
 		Admin:           adminEntry{Server: defaultAdmin},
 		Log:             logEntry{Level: "info", Format: "auto"},
+		Heartbeat:       setting.Duration(15 * time.Minute),
 		ShutdownTimeout: defaultShutdown,
 	}
 }

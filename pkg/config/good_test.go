@@ -37,6 +37,7 @@ var comparable = cmp.Options{
 	cmp.Transformer("SinkType", func(t sink.Type) string { return t.Name }),
 	cmp.Transformer("Format", func(f transform.Format) string { return f.Name }),
 	cmp.Transformer("Catalogue", func(c *transform.Catalogue) transform.Action { return *c.Lookup("database.promoted") }),
+	cmpopts.IgnoreFields(config.Config{}, "Own"),    // TestOwnEvents
 	cmpopts.IgnoreFields(config.Sink{}, "EnrichAt"), // The same settings may be at another place.
 	cmpopts.IgnoreFields(brokerSettings{}, "Callback"),
 	cmp.AllowUnexported(brokerSettings{}),
@@ -68,11 +69,12 @@ func TestDefaults(t *testing.T) {
 		State:       config.State{Type: "file", Dir: "/var/lib/sluice"},
 		DeadLetters: config.DeadLetters{Dir: "/var/lib/sluice/dead-letters", MaxBytes: 1 << 30},
 		Sinks: []config.Sink{{
-			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], FormatSettings: &struct{}{}, Sources: []string{"acme"},
+			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], FormatSettings: &struct{}{}, Sources: []string{"acme"}, OwnEvents: config.WithOwnEvents,
 			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &struct{}{},
 		}},
 		Admin:           config.Admin{Listen: "127.0.0.1:9876"},
 		Log:             config.Log{Level: zerolog.InfoLevel, Format: "auto"},
+		Heartbeat:       15 * time.Minute,
 		ShutdownTimeout: 8 * time.Second,
 	}, got)
 }
@@ -96,7 +98,7 @@ func TestEveryKey(t *testing.T) {
 		Sinks: []config.Sink{
 			{
 				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], FormatSettings: &formatSettings{Version: 1}, Sources: []string{"beta-2_x.y", "acme"},
-				Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7,
+				OwnEvents: config.WithoutOwnEvents, Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7,
 				Settings: &brokerSettings{
 					Client: Client{ID: "mine", Retries: 3}, Limits: limits{RecordBytes: 1 << 20, InFlight: 5},
 					Brokers: []string{"a:1", "b:2"}, Topic: "audit", Idempotent: true, Linger: 0.25,
@@ -110,12 +112,13 @@ func TestEveryKey(t *testing.T) {
 			},
 			{
 				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Sources: []string{"acme", "beta-2_x.y"},
-				Start:    source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
+				OwnEvents: config.WithOwnEvents, Start: source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
 				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},
 		},
 		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},
 		Log:             config.Log{Level: zerolog.DebugLevel, Format: "json"},
+		Heartbeat:       time.Hour,
 		ShutdownTimeout: 10 * time.Second,
 		Memory:          64 << 20,
 	}, c)
@@ -126,7 +129,7 @@ func TestEveryKey(t *testing.T) {
 	}
 	want(t, []string{
 		"beta-2_x.y/siem = beta-2_x.y to siem", "acme/siem = acme to siem",
-		"acme/archive = acme to archive", "beta-2_x.y/archive = beta-2_x.y to archive",
+		"acme/archive = acme to archive", "beta-2_x.y/archive = beta-2_x.y to archive", "sluice/archive = sluice to archive",
 	}, lanes)
 }
 

@@ -26,6 +26,7 @@ var kinds = config.Kinds{
 		transform.NewFormat("cef", "text/plain", formatSettings{Version: 0}, noFormat[formatSettings]),
 		transform.NewFormat("raw", "application/json", struct{}{}, noFormat[struct{}]),
 	},
+	Own:         logType("sluice", planetscale.Type()),
 	SharedState: func() any { return &sharedSettings{Group: "sluice"} },
 }
 
@@ -153,7 +154,11 @@ func (s fileSettings) Exclusive(source string) string {
 	if strings.HasPrefix(s.Path, "/dev/") {
 		return ""
 	}
-	return strings.ReplaceAll(s.Path, "{source}", source)
+	path := strings.ReplaceAll(s.Path, "{source}", source)
+	if source == sink.OwnSource && path == s.Path {
+		path += ".own"
+	}
+	return path
 }
 
 // env is the environment of one test.

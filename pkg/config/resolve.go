@@ -75,6 +75,7 @@ func (r *resolver) config(doc document) *Config {
 		State:           r.state(doc.State),
 		Admin:           r.admin(doc.Admin),
 		Log:             r.log(doc.Log),
+		Heartbeat:       r.heartbeat(doc.Heartbeat.Std()),
 		ShutdownTimeout: doc.ShutdownTimeout.Std(),
 		Memory:          doc.Memory.Bytes(),
 	}
@@ -82,7 +83,8 @@ func (r *resolver) config(doc document) *Config {
 	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
 	nodes := r.sourceNodes(doc.Sources)
 	c.Sources, c.SourceFiles = sources(nodes), r.files
-	r.catalogues(c.Sources, nodes, doc.Catalogue)
+	c.Own = own(r.kinds.Own)
+	r.catalogues(c, nodes, doc.Catalogue)
 	c.Sinks = r.sinks(doc.Sinks, c.Sources)
 	r.unfollowed(c.Sources, nodes, c.Sinks)
 	r.exclusive(c.Sinks)
@@ -178,6 +180,7 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	s := Sink{
 		Name:           e.Name,
 		Sources:        r.follows(join(path, "sources"), e.Sources, sources),
+		OwnEvents:      e.OwnEvents,
 		Start:          r.start(join(path, "start"), e.Start),
 		Original:       e.Original,
 		Prepare:        e.Prepare,
@@ -188,6 +191,9 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	r.report.check(s.PublishTimeout >= leastPublishTimeout, join(path, "publish_timeout"), "is less than %s, so most Publishes would be abandoned; write a duration such as 1m", leastPublishTimeout)
 	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
 	r.report.validate(path, reflect.ValueOf(&s.Prepare).Elem())
+	if r.onlyOwn(path, e.OwnEvents); e.OwnEvents == OnlyOwnEvents {
+		s.Sources = nil
+	}
 	r.about(path, e, &s, sources)
 	var ok bool
 	s.Type, ok = among(r.report, join(path, "type"), "type of sink", e.Type, r.kinds.Sinks, func(k sink.Type) string { return k.Name })
@@ -269,6 +275,9 @@ func (r *resolver) follows(path string, names *[]string, sources []Source) []str
 	r.report.check(len(*names) > 0, path, "is empty; name a source, or remove the key to follow all")
 	for i, name := range *names {
 		p := index(path, i)
+		if !r.report.check(name != r.kinds.Own.Name || name == "", p, "is Sluice's own log, which own_events decides about; remove the name") {
+			continue
+		}
 		if _, ok := among(r.report, p, "source", name, known, itself); ok {
 			r.report.check(!slices.Contains((*names)[:i], name), p, "is named twice; remove one of them")
 		}
@@ -296,10 +305,10 @@ func (r *resolver) exclusive(sinks []Sink) {
 	for i, s := range sinks {
 		path := join(index("sinks", i), "settings")
 		settings, ok := s.Settings.(sink.Exclusive)
-		if !ok || !r.report.sound(path) || !allNames(append(s.Sources, s.Name)) {
+		if !ok || !r.report.sound(path) || !allNames(append(r.sourcesOf(s), s.Name)) {
 			continue
 		}
-		for _, name := range s.Sources {
+		for _, name := range r.sourcesOf(s) {
 			claim, lane := settings.Exclusive(name), laneName(name, s.Name)
 			if claim == "" {
 				continue
@@ -318,10 +327,10 @@ func (r *resolver) exclusive(sinks []Sink) {
 func (r *resolver) distinct(sinks []Sink) {
 	lanes := map[string]string{}
 	for i, s := range sinks {
-		if !allNames(append(s.Sources, s.Name)) {
+		if !allNames(append(r.sourcesOf(s), s.Name)) {
 			continue
 		}
-		for _, name := range s.Sources {
+		for _, name := range r.sourcesOf(s) {
 			lane := laneName(name, s.Name)
 			id := strings.Replace(lane, "/", ".", 1)
 			other, taken := lanes[id]

@@ -187,7 +187,7 @@ func (s *Setting) text(least int) object {
 	}
 	switch {
 	case len(s.Form.Values) > 0:
-		return orVariable(object{"enum": s.Form.Values})
+		return orVariable(object{"enum": texts(s.Form.Values)})
 	case s.Form.Pattern != "" && s.Form.Name == "":
 		// A number without quotes is a text, too, if its digits are.
 		schema["pattern"], schema["minimum"] = s.Form.Pattern, 0
@@ -213,6 +213,17 @@ func orVariable(schemas ...object) object {
 		all = append(all, s)
 	}
 	return object{"anyOf": append(all, object{"$ref": "#/$defs/variable"})}
+}
+
+// texts returns the values as JSON has them. YAML reads true and false as booleans.
+func texts(values []string) (all []any) {
+	for _, v := range values {
+		all = append(all, v)
+		if v == "true" || v == "false" {
+			all = append(all, v == "true")
+		}
+	}
+	return all
 }
 
 func numbers(texts []string) (all []json.RawMessage) {

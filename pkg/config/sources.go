@@ -73,6 +73,7 @@ func (r *resolver) source(d deferred, seen map[string]spot) Source {
 	}
 	r.decoder.fill(d, &e)
 	r.name(d.path, "source", e.Name, seen)
+	r.report.check(e.Name != r.kinds.Own.Name || e.Name == "", join(d.path, "name"), "is the name of Sluice's own log; write another one")
 	s := Source{Name: e.Name}
 	var ok bool
 	s.Type, ok = among(r.report, join(d.path, "type"), "type of source", e.Type, r.kinds.Sources, func(k source.Type) string { return k.Name })

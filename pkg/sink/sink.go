@@ -92,7 +92,7 @@ func (l Limits) Fitting(records []Record) int {
 // Env is what the lane passes to a sink when it opens it.
 type Env struct {
 	Lane    string // such as "acme/siem"
-	Source  string // name of the source in the configuration
+	Source  string // name of the source in the configuration, or OwnSource
 	Dataset string // what the source's log is, such as "acme.audit"
 	Log     zerolog.Logger
 
@@ -101,6 +101,10 @@ type Env struct {
 	// instance. Nil: nobody assigns lanes to instances.
 	Confirm func(context.Context) error
 }
+
+// OwnSource is the name of the source of lanes that deliver the events of Sluice's own log.
+// No source of a configuration has it.
+const OwnSource = "sluice"
 
 // Reject is a record that the destination refused for good. It becomes a dead
 // letter.
@@ -131,6 +135,6 @@ type KeepsRejects interface{ KeepsRejects() string }
 
 // Exclusive may be implemented by the settings of a sink whose destination only one
 // lane may write. It returns a name for the destination of the source's lane, such
-// as a path. Two lanes with the same name are an error in the configuration. An
-// empty name claims nothing.
+// as a path; the source may be OwnSource. Two lanes with the same name are an error in
+// the configuration. An empty name claims nothing.
 type Exclusive interface{ Exclusive(source string) string }

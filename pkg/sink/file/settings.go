@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
 // Settings are the keys of a file sink.
 type Settings struct {
-	Path string `yaml:"path" required:"true" pattern:"^([^{}]|\\{source\\})*([^{}/]|\\{source\\})$" doc:"Path of the file; {source} in it stands for the name of the source, so that each lane has a file of its own. The directory must exist."`
+	Path string `yaml:"path" required:"true" pattern:"^([^{}]|\\{source\\})*([^{}/]|\\{source\\})$" doc:"Path of the file; {source} in it stands for the name of the source, so that each lane has a file of its own. Without it, Sluice's own events go to a file beside it: to audit.sluice.ndjson for audit.ndjson. The directory must exist."`
 
 	// A Publish (up to 4 MiB) is never split.
 	MaxBytes setting.Size `yaml:"max_bytes" default:"no rotation by size" doc:"Rotate the file before it exceeds this size. At least 1MiB; a single Publish of up to 4MiB may exceed it."`
@@ -53,16 +54,28 @@ func (s Settings) Validate() []error {
 // writers, so it returns "".
 func (s Settings) Exclusive(source string) string {
 	path := s.pathFor(source)
-	if info, err := os.Stat(path); borrowed(path) || err == nil && info.Mode()&os.ModeDevice != 0 {
+	if shared(path) {
 		return ""
 	}
 	return path
 }
 
+// shared reports whether any number of lanes may write to the path.
+func shared(path string) bool {
+	info, err := os.Stat(path)
+	return borrowed(path) || err == nil && info.Mode()&os.ModeDevice != 0
+}
+
 const placeholder = "{source}"
 
+// pathFor returns the path of a lane's file. The lane of the own log has one of its own
+// also without a placeholder, since only one lane can write to a file.
 func (s Settings) pathFor(source string) string {
 	path := strings.ReplaceAll(s.Path, placeholder, source)
+	if source == sink.OwnSource && path == s.Path && !shared(path) {
+		ending := filepath.Ext(path)
+		path = strings.TrimSuffix(path, ending) + "." + source + ending
+	}
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
 	}

@@ -106,3 +106,21 @@ func TestWhatOneLaneMayWrite(t *testing.T) {
 		})
 	}
 }
+
+// TestTheOwnLogHasAFileOfItsOwn wants a file for the lane of the own log that no other lane
+// of the sink writes to.
+func TestTheOwnLogHasAFileOfItsOwn(t *testing.T) {
+	for path, want := range map[string]string{
+		"/logs/audit.ndjson":         "/logs/audit.sluice.ndjson",
+		"/logs.d/audit":              "/logs.d/audit.sluice",
+		"/logs/{source}.ndjson":      "/logs/sluice.ndjson",
+		"/logs/{source}/audit.jsonl": "/logs/sluice/audit.jsonl",
+		"/dev/stdout":                "", // any number of lanes may write to it
+		"/dev/null":                  "",
+	} {
+		var claim sink.Exclusive = &file.Settings{Path: path}
+		if got := claim.Exclusive(sink.OwnSource); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
