@@ -6,6 +6,7 @@
 //	Hint         what a person can do       shown beside the error: in logs, in Status, on the command line
 //	Class        the kind of trouble        counted by metrics; a log rarely repeats a class
 //	RetryAfter   the least time to wait     the lane waits at least that long before the next attempt
+//	IsRefused    are the credentials refused? said in the own log
 //	IsPermanent  is it about the record?    the lane finds the record and rejects it
 //	IsUnusable   is it about the position?  the lane ends, since only a person can decide where it resumes
 //
@@ -18,6 +19,7 @@
 //	ErrorHint() string               // empty: no hint
 //	ErrorClass() string              // as metrics name it, such as "destination"
 //	ErrorRetryAfter() time.Duration  // 0: only the back-off decides
+//	ErrorRefused() bool              // the other side does not accept the credentials
 //	ErrorPermanent()                 // an error with this method is permanent
 //
 // An error answers for those that it wraps: the outermost error with the method is asked.
@@ -74,6 +76,15 @@ func RetryAfter(err error) time.Duration {
 		return e.ErrorRetryAfter()
 	}
 	return 0
+}
+
+// IsRefused reports whether err means that the other side does not accept the credentials.
+func IsRefused(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		ErrorRefused() bool
+	}](err)
+	return ok && e.ErrorRefused()
 }
 
 // IsPermanent reports whether err is about the record: it would fail again if published

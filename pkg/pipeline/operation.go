@@ -178,7 +178,7 @@ func (o *operation) trouble() (t Trouble, failing bool) {
 	}
 	return Trouble{
 		Operation: o.name, Err: o.err.Error(), Hint: failure.Hint(o.err),
-		Since: o.since, Next: o.next, Attempts: o.failures,
+		Since: o.since, Next: o.next, Attempts: o.failures, Refused: failure.IsRefused(o.err),
 	}, true
 }
 

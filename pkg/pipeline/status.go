@@ -46,6 +46,7 @@ type Trouble struct {
 	Note      string    // what else delays it; may be empty
 	Since     time.Time // when it began
 	Next      time.Time // when the next attempt is due, in the past while one is under way
+	Refused   bool      // the other side does not accept the credentials
 	Attempts  int       // that failed in a row; 0 if they are not counted
 }
 

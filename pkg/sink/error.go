@@ -69,6 +69,19 @@ func Destination(err error, hint string) error {
 	return Hint(RetryAfter(destination{err}, slow), hint)
 }
 
+// Refused is a Destination that does not accept the credentials.
+func Refused(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return Destination(refused{err}, hint)
+}
+
+type refused struct{ error }
+
+func (r refused) Unwrap() error      { return r.error }
+func (r refused) ErrorRefused() bool { return true }
+
 const slow = 30 * time.Second
 
 type destination struct{ error }

@@ -51,6 +51,9 @@ func (e *Error) ErrorHint() string { return e.Hint }
 // ErrorClass returns Class as metrics name it.
 func (e *Error) ErrorClass() string { return string(e.Class) }
 
+// ErrorRefused reports whether the source does not accept the credentials.
+func (e *Error) ErrorRefused() bool { return e.Class == Refused }
+
 // ErrorRetryAfter returns RetryAfter or its default, for the code that retries.
 func (e *Error) ErrorRetryAfter() time.Duration {
 	if e.Class == Refused && e.RetryAfter == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -27,13 +28,25 @@ func (s *Settings) Explain(err error, topic string) error {
 	if silent, ok := errors.AsType[*silence](err); ok {
 		return sink.Hint(err, silent.hint)
 	}
-	if hint := s.fatal(err, topic); hint != "" {
+	hint := s.fatal(err, topic)
+	switch {
+	case hint != "" && refused(err):
+		return sink.Refused(err, hint)
+	case hint != "":
 		return sink.Destination(err, hint)
 	}
 	if hint := s.passing(err); hint != "" {
 		return sink.Hint(err, hint)
 	}
 	return err
+}
+
+// refused reports whether the brokers do not accept the credentials, or do not allow their
+// owner what it needs.
+func refused(err error) bool {
+	return slices.ContainsFunc([]*kerr.Error{
+		kerr.SaslAuthenticationFailed, kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+	}, func(code *kerr.Error) bool { return errors.Is(err, code) })
 }
 
 // clean removes the credentials from an error, which may quote a broker's answer. A

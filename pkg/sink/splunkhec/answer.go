@@ -198,7 +198,10 @@ func (h *hec) fault(a answer) error {
 		r.hint = h.indexHint()
 	}
 	err := h.wrap(a)
-	if r.verdict == misconfigured {
+	switch {
+	case a.refusesToken():
+		return sink.Refused(err, r.hint)
+	case r.verdict == misconfigured:
 		return sink.Destination(err, r.hint)
 	}
 	if a.wait > 0 {
@@ -208,6 +211,12 @@ func (h *hec) fault(a answer) error {
 		err = sink.Hint(err, r.hint)
 	}
 	return err
+}
+
+// refusesToken reports whether HEC, or what stands in front of it, does not accept the token.
+func (a answer) refusesToken() bool {
+	hint := a.judge().hint
+	return hint == tokenHint || hint == enableHint
 }
 
 func (h *hec) indexHint() string {

@@ -22,10 +22,11 @@ type clock struct {
 	log zerolog.Logger
 
 	mu      sync.Mutex
-	newest  int64     // time of the newest event listed, in milliseconds; never if there was none
-	seen    time.Time // when it was listed, by the monotonic clock
-	warned  time.Time // about clocks that disagree
-	doubted time.Time // when the unit of the log's times was doubted
+	newest  int64         // time of the newest event listed, in milliseconds; never if there was none
+	seen    time.Time     // when it was listed, by the monotonic clock
+	skew    time.Duration // by which the clocks disagreed at the last page; 0 if they agreed
+	warned  time.Time     // about clocks that disagree
+	doubted time.Time     // when the unit of the log's times was doubted
 }
 
 // reading is what the clocks showed when a page was requested.
@@ -134,7 +135,14 @@ func (c *clock) compare(p *page) {
 	if proven != never {
 		behind = time.Duration(proven-latest)*time.Millisecond - took
 	}
-	if apart <= disagreement && behind <= disagreement {
+	skew := max(apart, behind)
+	if skew <= disagreement {
+		skew = 0
+	}
+	c.mu.Lock()
+	c.skew = skew
+	c.mu.Unlock()
+	if skew == 0 {
 		return
 	}
 	if !c.due(&c.warned) {
@@ -145,6 +153,13 @@ func (c *clock) compare(p *page) {
 		event = event.Time("server", p.clocks.date)
 	}
 	event.Msg("clocks disagree by more than a minute: nothing is lost or repeated, but reported times and gaps may be wrong; correct this machine's clock if it is the wrong one")
+}
+
+// apart is how far the clocks disagreed at the last page; 0 if by less than a minute.
+func (c *clock) apart() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.skew
 }
 
 // doubtUnit warns if the newest event that the log ever listed is of January 1970.

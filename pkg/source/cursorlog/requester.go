@@ -199,5 +199,5 @@ func (q *requester) fault(class source.Class, err error) error {
 func (q *requester) usage() source.Usage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return source.Usage{Answers: maps.Clone(q.answers), BudgetLeft: q.budget.left()}
+	return source.Usage{Answers: maps.Clone(q.answers), BudgetLeft: q.budget.left(), ClockSkew: q.clock.apart()}
 }
