@@ -24,6 +24,7 @@ type TopicSettings struct {
 	Namespace   string               `yaml:"namespace" least:"1" doc:"First part of each lane's transactional.id."`
 	Positions   string               `yaml:"positions_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for the positions of lanes. It is created if it is missing."`
 	DeadLetters string               `yaml:"dead_letters_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for dead letters. It is created if it is missing."`
+	OwnLog      string               `yaml:"own_log_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for Sluice's own log. It is created if it is missing and a sink gets own events."`
 	Group       string               `yaml:"group" least:"1" doc:"Consumer group of the replicas."`
 	InstanceID  string               `yaml:"instance_id" default:"none" doc:"Name of this replica, for static membership in the group. No two replicas may have the same."`
 }
@@ -32,7 +33,7 @@ type TopicSettings struct {
 var DefaultTopic = TopicSettings{
 	Cluster:   kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
 	Namespace: ledger.DefaultNamespace, Positions: ledger.DefaultPositions,
-	DeadLetters: "sluice.dead-letters", Group: "sluice",
+	DeadLetters: "sluice.dead-letters", OwnLog: "sluice.own-log", Group: "sluice",
 }
 
 // Validate reports names that Kafka does not take. A group and a transactional id may be
@@ -48,6 +49,7 @@ func (s *TopicSettings) Validate() []error {
 	}
 	check("positions_topic", kafkaclient.CheckName(s.Positions, missing))
 	check("dead_letters_topic", kafkaclient.CheckName(s.DeadLetters, missing))
+	check("own_log_topic", kafkaclient.CheckName(s.OwnLog, missing))
 	if s.Namespace == "" {
 		check("namespace", absent)
 	}

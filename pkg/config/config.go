@@ -58,6 +58,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -198,6 +199,9 @@ func (c *Config) Lanes() []Lane {
 	}
 	return lanes
 }
+
+// HasOwnLanes reports whether a sink gets the events of Sluice's own log.
+func (c *Config) HasOwnLanes() bool { return slices.ContainsFunc(c.Lanes(), c.IsOwn) }
 
 // IsOwn reports whether the lane delivers the events of Sluice's own log.
 func (c *Config) IsOwn(l Lane) bool { return l.Source.Name == c.Own.Name }

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
+)
+
+// ownLog is Sluice's own log, which is kept with the state: in a directory, or in a topic.
+// There is none, and it takes nothing, if no sink gets its events.
+type ownLog struct {
+	store ownlog.Store // nil: there is none
+	topic *ownlog.Topic
+
+	mu       sync.Mutex
+	prepared bool
+}
+
+// openOwnLog opens the own log of a configuration. It does not connect to Kafka.
+func openOwnLog(cfg *config.Config, log zerolog.Logger) (*ownLog, error) {
+	if !cfg.HasOwnLanes() {
+		return &ownLog{}, nil
+	}
+	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+		topic := ownlog.NewTopic(&shared.Cluster, shared.OwnLog, log)
+		return &ownLog{store: topic, topic: topic}, nil
+	}
+	store, err := ownlog.OpenFiles(ownLogDirectory(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("own log: %w", err)
+	}
+	return &ownLog{store: store}, nil
+}
+
+// ownLogDirectory is where the own log is kept in files.
+func ownLogDirectory(cfg *config.Config) string { return filepath.Join(cfg.State.Dir, "own-log") }
+
+// prepare creates or verifies the topic, until that succeeded once.
+func (o *ownLog) prepare(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.topic == nil || o.prepared {
+		return nil
+	}
+	err := o.topic.Prepare(ctx)
+	o.prepared = err == nil
+	return err
+}
+
+// Append implements ownlog.Log.
+func (o *ownLog) Append(ctx context.Context, e ownlog.Event) error {
+	if o.store == nil {
+		return nil
+	}
+	if err := o.prepare(ctx); err != nil {
+		return err
+	}
+	return (&ownlog.Writer{Store: o.store, Instance: instance()}).Append(ctx, e)
+}
+
+// source returns the log as the source of its lanes.
+func (o *ownLog) source(ctx context.Context) (source.Source, error) {
+	if err := o.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("own log: %w", err)
+	}
+	return ownlog.NewSource(o.store), nil
+}
+
+func (o *ownLog) close() error {
+	if o.store == nil {
+		return nil
+	}
+	return o.store.Close()
+}
+
+// instance is this process.
+func instance() ownlog.Instance {
+	return ownlog.Instance{Host: hostname(), PID: os.Getpid(), Version: buildVersion()}
+}
+
+// tell appends an event about what somebody did with a command to the own log of a
+// configuration. The event names that person.
+func (c *command) tell(ctx context.Context, cfg *config.Config, e ownlog.Event) (err error) {
+	own, err := openOwnLog(cfg, newLogger(c.stderr, cfg.Log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.close()) }()
+	e.Actor = caller()
+	return own.Append(ctx, e)
+}
+
+// caller is the user who runs this process: behind sudo, the one who ran that. nil if the
+// system does not know.
+func caller() *ownlog.Party {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return &ownlog.Party{ID: os.Getenv("SUDO_UID"), Type: "user", Name: name}
+	}
+	u, err := user.Current()
+	if err != nil {
+		return nil
+	}
+	return &ownlog.Party{ID: u.Uid, Type: "user", Name: u.Username}
+}
