@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -19,6 +20,7 @@ type builder struct {
 	ctx   context.Context // of the process, since a source outlives the lane that opened it
 	cfg   *config.Config
 	state state
+	own   *ownLog
 	once  bool
 	log   zerolog.Logger
 	stock prepare.Stock
@@ -60,7 +62,7 @@ func (b *builder) lanes() (set *pipeline.Set, names []string) {
 }
 
 func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, error) {
-	src, err := b.source(l.Source)
+	src, err := b.sourceOf(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +87,26 @@ func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, err
 	return lane, nil
 }
 
-// source opens a source once for all its lanes.
+// sourceOf opens a source once for all its lanes.
+func (b *builder) sourceOf(ctx context.Context, l config.Lane) (source.Source, error) {
+	if b.cfg.IsOwn(l) {
+		// To prepare it may take long, so other lanes must not wait for that.
+		if err := b.own.prepare(ctx); err != nil {
+			return nil, fmt.Errorf("own log: %w", err)
+		}
+	}
+	return b.source(l.Source)
+}
+
 func (b *builder) source(s config.Source) (source.Source, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if src := b.opened[s.Name]; src != nil {
 		return src, nil
+	}
+	if s.Name == b.cfg.Own.Name {
+		b.opened[s.Name] = b.own.source()
+		return b.opened[s.Name], nil
 	}
 	src, err := openSource(b.ctx, s, b.log)
 	if err != nil {

@@ -70,12 +70,7 @@ func (o *ownLog) Append(ctx context.Context, e ownlog.Event) error {
 }
 
 // source returns the log as the source of its lanes.
-func (o *ownLog) source(ctx context.Context) (source.Source, error) {
-	if err := o.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("own log: %w", err)
-	}
-	return ownlog.NewSource(o.store), nil
-}
+func (o *ownLog) source() source.Source { return ownlog.NewSource(o.store) }
 
 func (o *ownLog) close() error {
 	if o.store == nil {

@@ -92,13 +92,17 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.close()) }()
+	own, err := openOwnLog(cfg, log)
+	if err != nil {
+		return errors.Join(err, store.close())
+	}
+	defer func() { err = errors.Join(err, store.close(), own.close()) }()
 	listener, err := net.Listen("tcp", cfg.Admin.Listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", listenError{err})
 	}
 	b := newBuilder(ctx, cfg, store, log)
-	b.once = once
+	b.once, b.own = once, own
 	defer func() { err = errors.Join(err, b.close()) }()
 	activity := b.remember()
 	lanes, names := b.lanes()
@@ -107,6 +111,9 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: b.usage, Memory: b.memory.budget.Usage, Version: buildVersion(), Log: log}
 	deps.Hosts, deps.Token, deps.TLS = adminHosts(cfg.Admin), cfg.Admin.Token, cfg.Admin.TLS
 	store.fillAdmin(&deps)
+	look := b.lookout(deps.Lanes)
+	look.Say(started(cfg, len(names)))
+	defer func() { sayStopped(look, reasonOf(ctx, err), log) }()
 	history := console.NewHistory(deps.Lanes)
 	deps.Console = consoleOf(deps, cfg.Lanes(), &b.stock, private(cfg.Admin, listener), history, activity)
 	return runBeside(ctx, func(ctx context.Context) error {
@@ -118,6 +125,8 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 	},
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		history.Run,
+		look.Run,
+		b.watchCredentials(look.Say),
 		func(ctx context.Context) error { return c.progress(ctx, log, live, lanes.Statuses) },
 		func(ctx context.Context) error { return surviving.answer(ctx, log) },
 		func(ctx context.Context) error { return supervise(ctx, cfg.Admin, listener.Addr().String(), log) },
