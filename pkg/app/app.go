@@ -22,6 +22,8 @@
 //     position.go reads and sets them for the other commands, former_lane.go lists
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
+//   - the own log: own_log.go opens it, and lets commands say who did what. lookout.go
+//     and credential.go say what happens to a running process
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
 //     run_timeout.go ends run --once, environment.go brings the time zones, progress.go reports
 //     a catch-up, text.go and layout.go format text for people
@@ -51,7 +53,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
@@ -69,7 +70,6 @@ func kinds() config.Kinds {
 		Sources:     []source.Type{planetscale.Type()},
 		Sinks:       []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
 		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
-		Own:         ownlog.Type(),
 		SharedState: func() any { s := checkpoint.DefaultTopic; return &s },
 	}
 }

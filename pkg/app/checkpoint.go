@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
 func (c *command) checkpoint() *cobra.Command {
@@ -207,9 +208,19 @@ func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes 
 		if err != nil {
 			return fmt.Errorf("lane %s: %w", l.Name, err)
 		}
+		if err := c.tell(ctx, cfg, positionSet(l, start.String(), place(src, former), place(src, checkpoint.Checkpoint{Position: pos}))); err != nil {
+			return fmt.Errorf("lane %s: the position is set: %w", l.Name, err)
+		}
 		fmt.Fprintf(c.stdout, "%s: set\n  old: %s\n  new: %s\n", l.Name, place(src, former), place(src, checkpoint.Checkpoint{Position: pos}))
 	}
 	return nil
+}
+
+// positionSet is the event of the own log about a position that somebody set.
+func positionSet(l config.Lane, to, former, current string) ownlog.Event {
+	e := ownlog.New(ownlog.PositionSet, ownlog.Party{Type: "lane", Name: l.Name}, fmt.Sprintf("The position of lane %s was set to %s.", l.Name, to))
+	e.Details = map[string]any{"to": to, "old": former, "new": current}
+	return e
 }
 
 // place describes a position in the words of checkpoint list.

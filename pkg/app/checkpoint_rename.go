@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
 func (c *command) checkpointRename() *cobra.Command {
@@ -92,6 +93,9 @@ func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from
 		if err := m.move(ctx, positions); err != nil {
 			return m.explain(ctx, positions, err)
 		}
+		if err := c.tell(ctx, cfg, positionMoved(from, to)); err != nil {
+			return fmt.Errorf("lane %s: the position is moved: %w", to.Name, err)
+		}
 		fmt.Fprintf(c.stdout, "%s: resumes where %s was\n", to.Name, from)
 	case !buried && !m.hasPosition(ctx, positions):
 		return sink.Hint(fmt.Errorf("lane %s already has a position, and %s has none", to.Name, from),
@@ -110,6 +114,13 @@ func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from
 		fmt.Fprintf(c.stdout, "any dead letters of %s in %s stay under that name: sluice deadletter list -c %s %s\n", from, where, quoted(cfg.Path), from)
 	}
 	return nil
+}
+
+// positionMoved is the event of the own log about a lane that has a new name.
+func positionMoved(from string, to config.Lane) ownlog.Event {
+	e := ownlog.New(ownlog.PositionSet, ownlog.Party{Type: "lane", Name: to.Name}, fmt.Sprintf("Lane %s got the position of lane %s.", to.Name, from))
+	e.Details = map[string]any{"renamed_from": from}
+	return e
 }
 
 // mover gives the position of a former lane to another lane, within the sink or state

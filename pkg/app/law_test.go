@@ -120,6 +120,8 @@ var permitted = map[string][]string{
 	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console"},
 	// It shows events in the words of the catalogue, and what each sink gets.
 	"pkg/admin/console": {"pkg/source", "pkg/pipeline", "pkg/transform", "pkg/internal/glyph"},
+	// It says in the own log what it sees of lanes.
+	"pkg/lookout": {"pkg/failure", "pkg/source", "pkg/source/ownlog", "pkg/sink", "pkg/pipeline"},
 	// The preparation of an event consists of these parts.
 	"pkg/transform/prepare": {"pkg/setting", "pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
 	// The script that benchmarks compare Sluice with.

@@ -81,7 +81,7 @@ type Kinds struct {
 	Formats []transform.Format
 
 	// Own is the type of Sluice's own log. Its name is the name of the source, too, so no
-	// other source may have it.
+	// other source may have it. A build without one has no own log.
 	Own source.Type
 
 	// SharedState returns a pointer to the settings of state.type kafka, with their
@@ -193,7 +193,7 @@ func (c *Config) Lanes() []Lane {
 		for _, name := range s.Sources {
 			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s})
 		}
-		if s.hasOwnLane() {
+		if c.Own.Name != "" && s.hasOwnLane() {
 			lanes = append(lanes, Lane{Name: laneName(c.Own.Name, s.Name), Source: c.Own, Sink: s.forOwnEvents()})
 		}
 	}

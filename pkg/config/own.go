@@ -71,7 +71,7 @@ func (s Sink) forOwnEvents() Sink {
 
 // sourcesOf returns the names of the sources of all lanes of a sink.
 func (r *resolver) sourcesOf(s Sink) []string {
-	if s.hasOwnLane() {
+	if r.kinds.Own.Name != "" && s.hasOwnLane() {
 		return append(slices.Clone(s.Sources), r.kinds.Own.Name)
 	}
 	return s.Sources
