@@ -1,8 +1,6 @@
 package cursorlog
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -17,34 +15,13 @@ type gap struct {
 	saved bool // the position was returned with the gap in it
 }
 
-const gapAction = "sluice.gap"
-
-// id is derived from the lane and the interval, so it is the same if the gap is reported
-// again.
-func (g *gap) id(lane string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d", lane, g.From.UnixMilli(), g.To.UnixMilli()))
-	return "gap:" + hex.EncodeToString(sum[:16])
-}
-
 // event is the event that reports the gap.
 func (g *gap) event(s *Source, lane string) (source.Event, error) {
-	id := g.id(lane)
-	k := s.keys.Own()
-	raw, err := source.RawOf(
-		source.Member{Key: k.Verb, Value: "gap"}, source.Member{Key: k.Action, Value: gapAction},
-		source.Member{Key: k.Time, Value: g.To}, source.Member{Key: "from", Value: g.From},
-		source.Member{Key: k.ID, Value: id}, source.Member{Key: "lane", Value: lane},
-		source.Member{Key: "organization", Value: s.organization},
-		source.Member{Key: "text", Value: "Events of this interval may be missing: the audit log no longer reached back to where the lane had stopped."},
-		source.Member{Key: "to", Value: g.To},
-	)
+	e, err := source.NewGap(s.keys, s.organization, lane, source.Interval{From: g.From, To: g.To})
 	if err != nil {
-		return source.Event{}, fmt.Errorf("%s: gap event: %w", s.name, err)
+		return source.Event{}, fmt.Errorf("%s: %w", s.name, err)
 	}
-	return source.Event{
-		ID: id, Time: g.To, Read: time.Now().UTC(), Organization: s.organization,
-		Action: gapAction, Verb: "gap", Raw: raw, Gap: true,
-	}, nil
+	return e, nil
 }
 
 // gap is the interval of which events may be missing; nil if there is none. The end of the
