@@ -410,3 +410,35 @@ func TestList(t *testing.T) {
 		lanes.Wait()
 	})
 }
+
+// A command that root runs must not lock the daemon out of its own positions.
+func TestWhatRootSavesBelongsToTheOwnerOfTheDirectory(t *testing.T) {
+	dir, owner := t.TempDir(), os.Geteuid()
+	if owner == 0 {
+		owner = 65532
+		if err := os.Chown(dir, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Save(t.Context(), lane, source.Position(`1`)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 {
+		t.Fatalf("got %d files, error %v, want a position and a lock", len(files), err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != owner {
+			t.Errorf("%s belongs to uid %d, want %d", f.Name(), got, owner)
+		}
+	}
+}

@@ -26,7 +26,11 @@ type diskFile interface {
 type osDisk struct{}
 
 func (osDisk) Create(path string) (diskFile, error) {
-	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	return statedir.Inherit(f)
 }
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) Remove(path string) error     { return os.Remove(path) }

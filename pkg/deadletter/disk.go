@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
@@ -29,11 +27,7 @@ type diskFile interface {
 
 type osDisk struct{}
 
-func (osDisk) OpenFile(path string) (diskFile, error) {
-	// O_NOFOLLOW (open(2)): a link could lead to a foreign file, which would then be
-	// truncated and appended to.
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-}
-func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
-func (osDisk) Remove(path string) error     { return os.Remove(path) }
-func (osDisk) SyncDir(dir string) error     { return statedir.Sync(dir) }
+func (osDisk) OpenFile(path string) (diskFile, error) { return statedir.OpenFile(path) }
+func (osDisk) Rename(from, to string) error           { return os.Rename(from, to) }
+func (osDisk) Remove(path string) error               { return os.Remove(path) }
+func (osDisk) SyncDir(dir string) error               { return statedir.Sync(dir) }

@@ -27,11 +27,9 @@ var ErrLost = errors.New("the lock was removed or replaced while this process he
 
 // TryLock opens the file at path, or creates it with mode 0600, and locks it. It
 // returns ErrLocked if another holder has the lock. The lock ends when the file is
-// closed, at the latest when the process dies. A symbolic link is refused (open(2),
-// O_NOFOLLOW): a user who can write to the directory could point it at a file that
-// the holder then overwrites.
+// closed, at the latest when the process dies. A symbolic link is refused, as by OpenFile.
 func TryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // Open creates dir and its parents if they are missing, with mode 0700. Open syncs
-// the parent of each directory that it created, so that it survives a power loss.
+// the parent of each directory that it created, so that it survives a power loss. One that
+// root creates belongs to the owner of its parent.
 //
 // An existing directory keeps its mode: it may be a mounted volume with a mode of
 // its own, or a directory like /var that was named by mistake.
@@ -35,9 +36,14 @@ func Open(dir string) error {
 	if err := Open(parent); err != nil {
 		return err
 	}
-	// Another process may be creating the same directory.
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := os.Mkdir(dir, 0o700); {
+	case errors.Is(err, fs.ErrExist): // Another process is creating the same directory.
+	case err != nil:
 		return err
+	default:
+		if err := inheritDir(dir); err != nil {
+			return err
+		}
 	}
 	return Sync(parent)
 }
