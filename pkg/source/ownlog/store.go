@@ -9,13 +9,16 @@ import "context"
 //
 // Its methods may be called concurrently.
 type Store interface {
+	// Log returns the name of the log (see Bounds), "" if it is not known yet.
+	Log() string
+
 	// Append returns nil once the line is on stable storage. After an error it may or may
 	// not be there. The caller may append the same line again, and it is there once.
 	Append(ctx context.Context, line []byte) error
 
-	// Read returns lines from a number on, in their order: as many as fit in most bytes,
-	// and at least one, if there is one. Every line that it returns is on stable storage.
-	// The caller must not change them.
+	// Read returns lines from a number on, in their order: some that fit in most bytes, and
+	// at least one, if there is one. They are on stable storage. The caller must not change
+	// them.
 	Read(ctx context.Context, from int64, most int) (Passage, error)
 
 	// Wait returns nil once there may be a line with that number or a later one, at the

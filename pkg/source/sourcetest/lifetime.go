@@ -42,7 +42,7 @@ func reportsFreshness(s *session) {
 	for _, n := range l.source.Usage().Answers {
 		answers += n
 	}
-	if answers == 0 {
+	if answers == 0 && !s.Local {
 		s.Errorf("no answer was counted")
 	}
 }

@@ -54,6 +54,11 @@ type Harness struct {
 	// suite uses only such times. Default 1 ms.
 	Precision time.Duration
 
+	// Local says that no server answers: the log is in files, or in a client that hides its
+	// requests. Then there are no cursors, nothing asks to wait, and Usage counts no answers.
+	// The requests of the script are then the calls that read the log.
+	Local bool
+
 	// Patience is how long the suite waits for an event or for a method to return. It
 	// must be longer than the source needs to find a late event. Package cursorlog needs
 	// a quarter of its Overlap if the log lists the oldest event first. Default 10 s.
