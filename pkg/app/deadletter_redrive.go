@@ -234,6 +234,7 @@ func (e encoder) again(l deadletter.Letter) (sink.Record, error) {
 		return sink.Record{}, sink.Permanent(err)
 	}
 	events[0].ID, events[0].Time, events[0].Late = l.Record.ID, l.Record.Time, l.Record.Late
+	events[0].Replayed, events[0].OwnToken = l.Record.Replayed, l.Record.OwnToken
 	record, err := e.Transform(nil, &events[0])
 	if err != nil {
 		return sink.Record{}, sink.Permanent(fmt.Errorf("transform: %w", err))

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
@@ -36,7 +37,7 @@ func (x explainer) text(r *sink.Record) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a := x.lane.Source.Catalogue.Lookup(r.Action)
+	a := x.lane.Source.Catalogue.Of(&source.Event{Action: r.Action, OwnToken: r.OwnToken})
 	var text strings.Builder
 	fmt.Fprintf(&text, "event      %s\naction     %s\ncatalogue  %s\nseverity   %d: %s\n\n", oneLine(r.ID), oneLine(r.Action), oneLine(a.Rule), a.Severity, oneLine(a.Reason))
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)

@@ -130,7 +130,7 @@ func (e *encoder) reject(event *source.Event, reason string) sink.Reject {
 	return sink.Reject{
 		Record: sink.Record{
 			ID: event.ID, Organization: event.Organization, Action: event.Action,
-			Format: e.format, Time: event.Time, Late: event.Late,
+			Format: e.format, Time: event.Time, Late: event.Late, Replayed: event.Replayed, OwnToken: event.OwnToken,
 		},
 		Raw:    event.Raw,
 		Reason: reason,

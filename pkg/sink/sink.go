@@ -26,7 +26,9 @@ type Record struct {
 	MediaType    string    // of Body, such as "application/json"
 	Time         time.Time // when the event happened
 	Severity     int       // 0 to 10
-	Late         bool
+	Late         bool      // as in source.Event, like the next two
+	Replayed     bool
+	OwnToken     bool
 	Unmapped     bool   // the catalogue has no entry for the action
 	Truncated    bool   // values were shortened or left out to fit a limit; Body is marked too
 	Object       bool   // Body is one JSON object in UTF-8: its format promises that

@@ -55,7 +55,7 @@ var (
 // taken are names that records and conditions use for something else.
 var taken = []string{
 	"id", "time", "organization", "action", "verb", "category", "type", "severity", "actor", "object", "container",
-	"remote_ip", "location", "metadata", "updated_at", "late", "gap", "unmapped", "problem", "original_base64", "truncated",
+	"remote_ip", "location", "metadata", "updated_at", "late", "replayed", "own_token", "gap", "unmapped", "problem", "original_base64", "truncated",
 }
 
 // Validate reports every mistake that the author of a Type made.

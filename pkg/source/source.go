@@ -37,6 +37,7 @@ type Event struct {
 	Modified     string    // when the entry was last changed, as sent; empty if not sent
 	Metadata     []byte    // a JSON value, as sent; nil if absent or null
 	Raw          []byte    // the event as the API sent it, to the byte; one JSON value where Problem is empty
+	Text         string    // the event in a sentence, for people; empty if its source has none
 	Late         bool      // events with a later time were delivered before it
 	Replayed     bool      // sent again because a person ran sluice replay
 	OwnToken     bool      // about the credential with which Sluice reads the log

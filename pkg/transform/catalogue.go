@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // Catalogue describes every action. Documented actions have entries of their own. Rules
@@ -101,6 +103,22 @@ func (c *Catalogue) Lookup(action string) *Action {
 		return known
 	}
 	return c.byRules(action)
+}
+
+// ownToken is the least severity of an event about the credential with which Sluice reads
+// the log: who has it can end the delivery, or read what Sluice reads.
+const ownToken = 8
+
+// Of returns the description of an event. It is that of the action, except that an event
+// about the credential with which Sluice reads the log is severe whatever its action is.
+func (c *Catalogue) Of(e *source.Event) *Action {
+	a := c.Lookup(e.Action)
+	if !e.OwnToken || a.Severity >= ownToken {
+		return a
+	}
+	severe := *a
+	severe.Severity, severe.Reason = ownToken, "it is about the token with which Sluice reads the log"
+	return &severe
 }
 
 func (c *Catalogue) byRules(action string) *Action {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 )
@@ -198,6 +199,22 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	for _, action := range append(corpus.Actions(), "quantum_branch_of_something.deleted") {
 		if n := testing.AllocsPerRun(10, func() { corpus.Catalogue().Lookup(action) }); n != 0 {
 			t.Errorf("%s: %v allocations", action, n)
+		}
+	}
+}
+
+// TestOwnToken requires that an event about the token with which Sluice reads the log is
+// severe, and that this lowers no severity.
+func TestOwnToken(t *testing.T) {
+	for _, action := range corpus.Catalogue().Actions() {
+		known := corpus.Catalogue().Lookup(action)
+		before := known.Severity
+		got := corpus.Catalogue().Of(&source.Event{Action: action, OwnToken: true})
+		if want := max(before, 8); got.Severity != want || known.Severity != before {
+			t.Errorf("%s: severity %d, want %d; that of other events is %d, want %d", action, got.Severity, want, known.Severity, before)
+		}
+		if other := corpus.Catalogue().Of(&source.Event{Action: action}); other != known {
+			t.Errorf("%s: an event about anything else has another description", action)
 		}
 	}
 }

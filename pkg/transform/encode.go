@@ -48,7 +48,7 @@ func newTransformer(format, mediaType string, object bool, o Options, encode Enc
 
 // Transform implements Transformer.
 func (t *transformer) Transform(dst []byte, e *source.Event) (sink.Record, error) {
-	action := t.catalogue.Lookup(e.Action)
+	action := t.catalogue.Of(e)
 	body, whole, err := t.encode(dst, e, action, t.limit)
 	if err != nil {
 		return sink.Record{}, fmt.Errorf("%s: event %.80q: %w", t.format, e.ID, err)

@@ -20,6 +20,8 @@ func newRecord(e *source.Event, format, mediaType string, action *Action, body [
 		Time:         Time(e),
 		Severity:     action.Severity,
 		Late:         e.Late,
+		Replayed:     e.Replayed,
+		OwnToken:     e.OwnToken,
 		Unmapped:     !action.Mapped,
 		Truncated:    !whole,
 		Body:         body,

@@ -17,8 +17,12 @@ const maxPart = 250
 // AppendSummary appends an event in words, for people: what happened, who did it and to
 // what, as in "Deploy request queued by Ada: Deploy request #7". A part that is unknown is
 // left out. The texts are those of the event, so the caller must escape them. It appends
-// nothing for an event whose action is unknown.
+// nothing for an event whose action is unknown. An event that tells itself in words is left
+// to its own.
 func AppendSummary(dst []byte, e *source.Event, a *Action, r *Roles) []byte {
+	if e.Text != "" {
+		return append(dst, Cut(e.Text, MaxSummary)...)
+	}
 	if e.Action == "" {
 		return dst
 	}

@@ -27,6 +27,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{"what happened, who did it and to what", source.Event{Action: "database_branch.deleted", Actor: ada, Objects: [2]source.Party{main}},
 			"Branch deleted by Ada: main"},
+		{"its own words, if it has any", source.Event{Action: "database_branch.deleted", Actor: ada, Text: "Ada deleted main."}, "Ada deleted main."},
 		{"nobody, if the system acted", source.Event{Action: "database_branch.deleted", Actor: source.Party{Name: "PlanetScale"}, Objects: [2]source.Party{main}},
 			"Branch deleted: main"},
 		{"an actor without a name", source.Event{Action: "database_branch.deleted", Actor: source.Party{ID: "u1", Type: "User"}},

@@ -71,7 +71,7 @@ func (h *hour) needs() int64 {
 func (h *hour) add(f *followed, e *source.Event, key uint64, names bool) int64 {
 	before := h.bytes
 	h.bytes += h.seen.add(key)
-	one := count{1, uint8(f.catalogue.Lookup(e.Action).Severity)}
+	one := count{1, uint8(f.catalogue.Of(e).Severity)}
 	h.all.plus(one)
 	n := h.sources[f]
 	if n == nil {

@@ -115,7 +115,7 @@ type slot struct {
 type shape struct {
 	time, read        time.Time
 	late, gap, reject bool
-	cut               bool
+	ownToken, cut     bool
 	raw               int          // length
 	metadata          int          // where they begin in the buffer
 	behind            int          // and where they end; not behind their beginning if there are none
@@ -241,7 +241,7 @@ func within(e *source.Event) (at int, ok bool) {
 
 // pack copies an event.
 func (s *slot) pack(e *source.Event) {
-	s.shape = shape{time: e.Time, read: e.Read, late: e.Late, gap: e.Gap, reject: e.Reject}
+	s.shape = shape{time: e.Time, read: e.Read, late: e.Late, ownToken: e.OwnToken, gap: e.Gap, reject: e.Reject}
 	s.raw = min(len(e.Raw), longestRaw)
 	s.buf = append(s.buf[:0], e.Raw[:s.raw]...)
 	s.cut = s.raw < len(e.Raw)
@@ -274,7 +274,7 @@ type copied struct {
 func (s *slot) copied() copied { return copied{s.key, s.source, s.shape, string(s.buf)} }
 
 func (c *copied) event() source.Event {
-	e := source.Event{Time: c.time, Read: c.read, Late: c.late, Gap: c.gap, Reject: c.reject, Raw: []byte(c.all[:c.raw])}
+	e := source.Event{Time: c.time, Read: c.read, Late: c.late, OwnToken: c.ownToken, Gap: c.gap, Reject: c.reject, Raw: []byte(c.all[:c.raw])}
 	if c.behind > c.metadata {
 		e.Metadata = []byte(c.all[c.metadata:c.behind])
 	}
@@ -293,7 +293,7 @@ func (c *copied) kept() Kept {
 		b[i] = byte(c.key >> (56 - 8*i))
 	}
 	k.Key = hex.EncodeToString(b[:])
-	action := c.source.catalogue.Lookup(k.Event.Action)
+	action := c.source.catalogue.Of(&k.Event)
 	roles := c.source.catalogue.Resolve(&k.Event, action)
 	k.Severity, k.Reason = action.Severity, action.Reason
 	k.Title = transform.Title(k.Event.Action, action)

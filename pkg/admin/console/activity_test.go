@@ -248,7 +248,7 @@ func TestRecent(t *testing.T) {
 		siem := observer(a, "acme")
 		e := event("1", now)
 		e.Metadata = e.Raw[slices.Index(e.Raw, '{')+len(`"id":"1","metadata":`)+1 : len(e.Raw)-1]
-		e.Late, e.Verb, e.Modified, e.Problem = true, "created", "later", "odd"
+		e.Late, e.OwnToken, e.Verb, e.Modified, e.Problem = true, true, "created", "later", "odd"
 		siem(e)
 		apart := event("2", now.Add(-time.Minute))
 		apart.Metadata = []byte(`{"apart":true}`)

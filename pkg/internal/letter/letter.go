@@ -42,6 +42,8 @@ type record struct {
 	Time         time.Time `json:"time"`
 	Severity     int       `json:"severity"`
 	Late         bool      `json:"late"`
+	Replayed     bool      `json:"replayed,omitempty"`
+	OwnToken     bool      `json:"own_token,omitempty"`
 	Body         *string   `json:"body,omitempty"`
 	BodyB64      []byte    `json:"body_base64,omitempty"`
 }
@@ -53,7 +55,7 @@ func Encode(w io.Writer, l Letter) error {
 		Version: version, Time: storable(l.Time), Lane: l.Lane, Reason: l.Reason,
 		Record: record{
 			ID: text(r.ID), Organization: text(r.Organization), Action: text(r.Action), Key: text(r.Key),
-			Format: r.Format, MediaType: r.MediaType, Time: storable(r.Time), Severity: r.Severity, Late: r.Late,
+			Format: r.Format, MediaType: r.MediaType, Time: storable(r.Time), Severity: r.Severity, Late: r.Late, Replayed: r.Replayed, OwnToken: r.OwnToken,
 		},
 	}
 	stored.Raw, stored.RawB64 = split(l.Raw)
@@ -76,7 +78,7 @@ func Decode(data []byte) (Letter, error) {
 	return Letter{Lane: stored.Lane, Reject: sink.Reject{
 		Record: sink.Record{
 			ID: string(r.ID), Organization: string(r.Organization), Action: string(r.Action), Key: string(r.Key),
-			Format: r.Format, MediaType: r.MediaType, Time: r.Time, Severity: r.Severity, Late: r.Late,
+			Format: r.Format, MediaType: r.MediaType, Time: r.Time, Severity: r.Severity, Late: r.Late, Replayed: r.Replayed, OwnToken: r.OwnToken,
 			Body: join(r.Body, r.BodyB64),
 		},
 		Raw:    join(stored.Raw, stored.RawB64),

@@ -90,7 +90,7 @@ func sameRecord(a, b sink.Record) bool {
 	}
 	return a.ID == b.ID && a.Organization == b.Organization && a.Action == b.Action && a.Key == b.Key &&
 		a.Format == b.Format && a.MediaType == b.MediaType && a.Time.Equal(b.Time) &&
-		a.Severity == b.Severity && a.Late == b.Late && a.Object == b.Object
+		a.Severity == b.Severity && a.Late == b.Late && a.Replayed == b.Replayed && a.OwnToken == b.OwnToken && a.Object == b.Object
 }
 
 // takeBack overwrites the memory, as the lane may.

@@ -32,8 +32,9 @@
 // Each value has a largest length in the dictionary, counted in bytes of UTF-8 before
 // escaping. No character is cut in two. cn1 (Truncated) is 1 if a value was shortened or
 // left out and no other pair has it. Other pairs have all of msg and reportedResource*.
-// cn2 (Late) is 1 in a late record. A pair without a value is left out, and so is its
-// label.
+// cn2 (Late) is 1 in a late record, and cn3 (Own Token) in one about the token with which
+// Sluice reads the log. A record that was sent again has PlanetScaleAuditLogReplayed=1: the
+// dictionary has no fourth number. A pair without a value is left out, and so is its label.
 //
 // # Hostile text
 //
@@ -85,6 +86,7 @@ type encoder struct {
 	services  string    // the pairs that name the product
 	objects   [2]labels // of the pairs about the objects
 	hash      string    // the key of the raw event's hash, with its equals sign
+	replayed  string    // the pair that marks an event sent again
 	host      string
 	catalogue *transform.Catalogue
 }
@@ -101,7 +103,7 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 			{"cs2Label=" + first + " Type ", "cs3Label=" + first + " ", "flexString1Label=" + first + " ID "},
 			{"cs4Label=" + second + " Type ", "cs5Label=" + second + " ", "flexString2Label=" + second + " ID "},
 		},
-		hash: hashKey(p),
+		hash: ownKey(p, "EventSHA256"), replayed: ownKey(p, "Replayed") + "1 ",
 		host: o.Host, catalogue: o.Catalogue,
 	}
 	return transform.NewTransformer(name, mediaType, o, c.encode)
@@ -112,9 +114,9 @@ func capitalized(name string) string {
 	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "_", " ")
 }
 
-// hashKey returns the key of the raw event's hash, with its equals sign.
-func hashKey(p *source.Product) string {
-	return word(p.Vendor) + word(line.Device(p)) + "EventSHA256="
+// ownKey returns a key that the dictionary does not have, with its equals sign.
+func ownKey(p *source.Product, name string) string {
+	return word(p.Vendor) + word(line.Device(p)) + name + "="
 }
 
 // word returns the letters and digits of a name, as they may be in a key.

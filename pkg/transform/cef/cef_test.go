@@ -118,7 +118,7 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
 		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label " +
 		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName frameworkName threatAttackID " +
-		"cs6 cs6Label PlanetScaleAuditLogEventSHA256 reason msg cn1 cn1Label cn2 cn2Label"
+		"cs6 cs6Label PlanetScaleAuditLogEventSHA256 reason msg cn1 cn1Label cn2 cn2Label cn3 cn3Label PlanetScaleAuditLogReplayed"
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
@@ -176,6 +176,8 @@ func TestPairs(t *testing.T) {
 		}},
 		{"a gap tells its interval", "gap", map[string]string{"cs6Label": "Original", "act": "sluice.gap", "cat": "configuration", "outcome": ""}},
 		{"a late event says so", "late", map[string]string{"cn2": "1", "cn2Label": "Late"}},
+		{"a replayed event says so", "replayed", map[string]string{"PlanetScaleAuditLogReplayed": "1", "cn3": ""}},
+		{"an event about Sluice's own token says so", "own-token", map[string]string{"cn3": "1", "cn3Label": "Own Token", "PlanetScaleAuditLogReplayed": ""}},
 		{"msg sums up", "ordinary", map[string]string{
 			"msg": "Deploy request queued by ada.lovelace@example.com: Deploy request #1842: add index on orders.customer_id"}},
 	} {

@@ -78,12 +78,15 @@ var rules = map[string]string{
 	"cn1Label":                  label,
 	"cn2":                       "set by Sluice: events with a later time were delivered before this one",
 	"cn2Label":                  label,
+	"cn3":                       "set by Sluice: the event is about the token with which Sluice reads the log; the severity is at least 8",
+	"cn3Label":                  label,
 }
 
-// rulesFor returns the rules of the pairs for a product, which is in the name of a key.
+// rulesFor returns the rules of the pairs for a product, which is in the names of two keys.
 func rulesFor(p *source.Product) map[string]string {
 	all := maps.Clone(rules)
-	all[strings.TrimSuffix(hashKey(p), "=")] = "SHA-256 of the raw event"
+	all[strings.TrimSuffix(ownKey(p, "EventSHA256"), "=")] = "SHA-256 of the raw event"
+	all[strings.TrimSuffix(ownKey(p, "Replayed"), "=")] = "set by Sluice: sluice replay sent the event again"
 	return all
 }
 

@@ -90,6 +90,12 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	if e.Late {
 		l.Raw("cn2=1 cn2Label=Late ")
 	}
+	if e.OwnToken {
+		l.Raw("cn3=1 cn3Label=Own Token ")
+	}
+	if e.Replayed {
+		l.Raw(c.replayed)
+	}
 	return l.Buf[:len(l.Buf)-1], !l.Cut
 }
 

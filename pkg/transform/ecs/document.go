@@ -290,6 +290,8 @@ func (w *writer) party(key string, p *source.Party) {
 func (w *writer) marks(e *source.Event, action *transform.Action, a *object.Allowance) {
 	w.Number(`"severity":`, int64(action.Severity))
 	w.Mark(`"late":true,`, e.Late)
+	w.Mark(`"replayed":true,`, e.Replayed)
+	w.Mark(`"own_token":true,`, e.OwnToken)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
 	w.Text(`"problem":`, e.Problem)

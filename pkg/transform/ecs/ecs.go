@@ -19,10 +19,12 @@
 // in their place and <dataset>.original_base64 has the bytes.
 //
 // If a part of an event could not be read, it has event.kind "pipeline_error",
-// error.message and <dataset>.problem. Further marks under <dataset> are late, gap (the
-// event is Sluice's own and reports that others are missing), unmapped (the catalogue has
-// no entry for the action) and truncated (an array that names what was left out or
-// shortened to fit). <dataset>.severity is Sluice's; event.severity is for the source's.
+// error.message and <dataset>.problem. Further marks under <dataset> are late, replayed
+// (sluice replay sent it again), own_token (it is about the token with which Sluice reads
+// the log), gap (the event is Sluice's own and reports that others are missing), unmapped
+// (the catalogue has no entry for the action) and truncated (an array that names what was
+// left out or shortened to fit). <dataset>.severity is Sluice's; event.severity is for the
+// source's.
 //
 // # Nothing that an index refuses
 //

@@ -205,6 +205,10 @@ func TestFields(t *testing.T) {
 			"event.category": []any{"configuration"}, "event.type": []any{"info"}, "planetscale.audit.unmapped": nil,
 		}},
 		{"a late event says so", "late", fields{"planetscale.audit.late": true}},
+		{"a replayed event says so", "replayed", fields{"planetscale.audit.replayed": true, "planetscale.audit.own_token": nil}},
+		{"an event about Sluice's own token says so and is severe", "own-token", fields{
+			"planetscale.audit.own_token": true, "planetscale.audit.replayed": nil, "planetscale.audit.severity": json.Number("8"),
+		}},
 		{"the object is told apart from what it lies in", "ordinary", fields{
 			"planetscale.audit.object.type": "DeployRequest", "planetscale.audit.object.id": "d8s0k2lq91xz",
 			"planetscale.audit.container.type": "Database", "planetscale.audit.container.name": "orders-production",

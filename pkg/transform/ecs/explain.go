@@ -115,6 +115,8 @@ var rules = map[string]string{
 	"{dataset}.updated_at":      "{modified}, if it is a time",
 	"{dataset}.severity":        transform.ByCatalogue + "severity",
 	"{dataset}.late":            ours + "events with a later time were delivered before this one",
+	"{dataset}.replayed":        ours + "sluice replay sent the event again",
+	"{dataset}.own_token":       ours + "the event is about the token with which Sluice reads the log; the severity is at least 8",
 	"{dataset}.gap":             ours + "events are missing",
 	"{dataset}.unmapped":        ours + "the catalogue has no entry for the action",
 	"{dataset}.problem":         ours + "what could not be read",

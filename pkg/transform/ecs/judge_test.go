@@ -51,6 +51,8 @@ var own = map[string]string{
 	"planetscale.audit.updated_at":      "date",
 	"planetscale.audit.severity":        "integer",
 	"planetscale.audit.late":            "true",
+	"planetscale.audit.replayed":        "true",
+	"planetscale.audit.own_token":       "true",
 	"planetscale.audit.gap":             "true",
 	"planetscale.audit.unmapped":        "true",
 	"planetscale.audit.problem":         "string",

@@ -56,6 +56,8 @@ var rules = map[string]string{
 	"rawSha256":     "SHA-256 of the raw event",
 	"problem":       "what could not be read",
 	"late":          "set by Sluice: events with a later time were delivered before this one",
+	"replayed":      "set by Sluice: sluice replay sent the event again",
+	"ownToken":      "set by Sluice: the event is about the token with which Sluice reads the log; the severity is at least 8",
 	"gap":           "set by Sluice: events are missing",
 	"unmapped":      "set by Sluice: the catalogue has no entry for the action",
 	"truncated":     "set by Sluice: a value was shortened or left out to fit",

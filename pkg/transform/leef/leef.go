@@ -17,7 +17,7 @@
 // otherType (one of the two objects, if it is none of these), targetUser, targetUserId,
 // targetRole (the user's new role; LEEF's own role is the actor's, which is unknown),
 // forwarder, location, metadata, original (the raw event instead of metadata, for an event
-// that could not be decoded and for a gap), rawSha256 (of the raw event, in hex), problem, late, gap, unmapped and truncated.
+// that could not be decoded and for a gap), rawSha256 (of the raw event, in hex), problem, late, replayed, ownToken, gap, unmapped and truncated.
 //
 // # Delimiter
 //

@@ -72,7 +72,7 @@ func clean(s string, delimiter rune) string {
 const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
 	"targetUser targetUserId targetRole groupID resource resourceId resourceType container containerId containerType " +
 	"other otherId otherType forwarder location " +
-	"metadata original rawSha256 problem late gap unmapped truncated"
+	"metadata original rawSha256 problem late replayed ownToken gap unmapped truncated"
 
 // checkKeys requires that order.
 func checkKeys(tb testing.TB, m leeftest.Message) {
@@ -176,6 +176,8 @@ func TestAttributes(t *testing.T) {
 			"original": "42", "metadata": "", "action": "", "problem": "event is not a JSON object: invalid character '\\n' = bad"}},
 		{"a gap", "gap", map[string]string{"gap": "true", "action": "sluice.gap"}},
 		{"a late event", "late", map[string]string{"late": "true"}},
+		{"a replayed event", "replayed", map[string]string{"replayed": "true", "ownToken": ""}},
+		{"an event about Sluice's own token", "own-token", map[string]string{"ownToken": "true", "replayed": "", "sev": "8"}},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
 			m := parse(t, usual, cases[tt.event])

@@ -41,6 +41,8 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.Hash("rawSha256=", e.Raw)
 	l.Text("problem=", e.Problem, maxValue)
 	l.mark("late=true", e.Late)
+	l.mark("replayed=true", e.Replayed)
+	l.mark("ownToken=true", e.OwnToken)
 	l.mark("gap=true", e.Gap)
 	l.mark("unmapped=true", !action.Mapped)
 	l.mark("truncated=true", l.Cut)

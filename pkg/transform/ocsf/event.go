@@ -1,6 +1,7 @@
 package ocsf
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 
@@ -24,7 +25,7 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	w.classify(e, s.class)
 	w.Raw(severities[action.Severity])
 	w.Mark(`"status_id":1,"status":"Success",`, action.Outcome() == "success")
-	w.Text(`"message":`, action.Title)
+	w.Text(`"message":`, cmp.Or(e.Text, action.Title))
 	w.technique(action.Technique)
 
 	var room [object.MaxAddress]byte
@@ -123,6 +124,8 @@ func (c *encoder) unmapped(w *writer, e *source.Event, action *transform.Action,
 	sluice := w.Open(`"sluice":{`)
 	w.Number(`"severity":`, int64(action.Severity))
 	w.Mark(`"late":true,`, e.Late)
+	w.Mark(`"replayed":true,`, e.Replayed)
+	w.Mark(`"own_token":true,`, e.OwnToken)
 	w.Mark(`"gap":true,`, e.Gap)
 	w.Mark(`"unmapped":true,`, !action.Mapped)
 	w.Losses(e.Raw, a)

@@ -138,6 +138,8 @@ var rules = map[string]string{
 	"unmapped.resources[].role":       captionOf,
 	"unmapped.sluice.severity":        transform.ByCatalogue + "severity",
 	"unmapped.sluice.late":            ours + "events with a later time were delivered before this one",
+	"unmapped.sluice.replayed":        ours + "sluice replay sent the event again",
+	"unmapped.sluice.own_token":       ours + "the event is about the token with which Sluice reads the log; the severity is at least 8",
 	"unmapped.sluice.gap":             ours + "events are missing",
 	"unmapped.sluice.unmapped":        ours + "the catalogue has no entry for the action",
 	"unmapped.sluice.original_base64": ours + "the raw event, if it is not UTF-8",

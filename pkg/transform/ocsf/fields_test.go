@@ -94,6 +94,10 @@ func TestFields(t *testing.T) {
 			"severity_id": "4", "unmapped.sluice.unmapped": "",
 		}},
 		{"a late event says so", "late", fields{"unmapped.sluice.late": "true"}},
+		{"a replayed event says so", "replayed", fields{"unmapped.sluice.replayed": "true", "unmapped.sluice.own_token": ""}},
+		{"an event about Sluice's own token says so and is severe", "own-token", fields{
+			"unmapped.sluice.own_token": "true", "unmapped.sluice.replayed": "", "unmapped.sluice.severity": "8", "severity": "High",
+		}},
 	} {
 		t.Run(tt.words, func(t *testing.T) { tt.want.check(t, parse(t, full, cases[tt.event])) })
 	}

@@ -255,6 +255,8 @@ var own = map[string]string{
 	"resources":              "array",
 	"sluice.severity":        "number",
 	"sluice.late":            "true",
+	"sluice.replayed":        "true",
+	"sluice.own_token":       "true",
 	"sluice.gap":             "true",
 	"sluice.unmapped":        "true",
 	"sluice.original_base64": "string",

@@ -39,11 +39,12 @@
 //
 // unmapped has what has no place in the schema: the API's action, location, and metadata
 // as a string that holds JSON, since an object would multiply the columns of a lake
-// without bound. unmapped.sluice has Sluice's severity from 0 to 10, and marks: late, gap
-// (the event is Sluice's own and reports that others are missing), unmapped (the catalogue
-// has no entry for the action) and truncated (what was left out or shortened to fit;
-// metadata.is_truncated is then true). metadata.debug is what could not be read of an
-// event.
+// without bound. unmapped.sluice has Sluice's severity from 0 to 10, and marks: late,
+// replayed (sluice replay sent it again), own_token (it is about the token with which
+// Sluice reads the log), gap (the event is Sluice's own and reports that others are
+// missing), unmapped (the catalogue has no entry for the action) and truncated (what was
+// left out or shortened to fit; metadata.is_truncated is then true). metadata.debug is what
+// could not be read of an event.
 //
 // # Required fields that an event lacks
 //

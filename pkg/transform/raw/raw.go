@@ -9,7 +9,7 @@
 //     standard Base64. An event without a Problem is one JSON value by the source's
 //     contract, so only other events are parsed to check that.
 //
-// Sluice's marks (late, problem) are not in the body, since the API did not send them.
+// Sluice's marks (late, replayed, own_token, problem) are not in the body, since the API did not send them.
 // Nothing can be left out of a raw event, so an event that exceeds the limit is an error.
 package raw
 

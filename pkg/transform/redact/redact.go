@@ -148,7 +148,7 @@ func (r *Redactor) Redact(e *source.Event) *source.Event {
 			*text = r.text(*text)
 		}
 	}
-	r.event.Problem = r.text(e.Problem)
+	r.event.Problem, r.event.Text = r.text(e.Problem), r.text(e.Text)
 	r.redactOrigin()
 	r.redactRaw(e)
 	return &r.event

@@ -267,8 +267,9 @@ func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 		if diff := cmp.Diff(before, c.Event); diff != "" || string(before.Raw) != raw || string(before.Metadata) != metadata {
 			t.Errorf("%s: the event was changed:\n%s", c.Name, diff)
 		}
-		if got.ID != before.ID || got.Action != before.Action || got.Time != before.Time || got.Late != before.Late {
-			t.Errorf("%s: id, action, time or late changed: %+v", c.Name, got)
+		if got.ID != before.ID || got.Action != before.Action || got.Time != before.Time || got.Late != before.Late ||
+			got.Replayed != before.Replayed || got.OwnToken != before.OwnToken {
+			t.Errorf("%s: id, action, time or a mark changed: %+v", c.Name, got)
 		}
 		if !json.Valid(got.Raw) {
 			t.Errorf("%s: not JSON: %s", c.Name, got.Raw)
@@ -416,6 +417,16 @@ func everything(how string) []string {
 		pairs = append(pairs, name, how)
 	}
 	return pairs
+}
+
+// TestTheWordsOfAnEvent requires that a person who is redacted is redacted in the words with
+// which an event tells itself, too.
+func TestTheWordsOfAnEvent(t *testing.T) {
+	e := parse(t, `{"id":"q7","actor_display_name":"Ada Lovelace"}`)
+	e.Text = "Ada Lovelace paused a lane."
+	if got, want := open(t, "actor.name", "mask").Redact(&e).Text, "[masked] paused a lane."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestAGapIsHandedOn(t *testing.T) {

@@ -72,6 +72,10 @@ func title(e *source.Event, a *transform.Action) string {
 	switch {
 	case e.Problem != "":
 		return "Incomplete: " + words
+	case e.OwnToken:
+		return "Own token: " + words
+	case e.Replayed:
+		return "Replayed: " + words
 	case e.Late:
 		return "Late: " + words
 	}

@@ -90,12 +90,16 @@ func column(line, word string) int {
 
 // An odd event is marked where it cannot be cut off.
 func TestRemarks(t *testing.T) {
-	late, broken := corpus.Typical(), corpus.Typical()
-	late.Late, broken.Problem = true, "no time"
+	late, broken, replayed, own := corpus.Typical(), corpus.Typical(), corpus.Typical(), corpus.Typical()
+	late.Late, broken.Problem, replayed.Replayed, own.OwnToken = true, "no time", true, true
 	for _, c := range []struct {
 		event source.Event
 		want  string
-	}{{late, "  Late: Deploy request queued  "}, {broken, "  Incomplete: Deploy request queued  "}} {
+	}{
+		{late, "  Late: Deploy request queued  "}, {broken, "  Incomplete: Deploy request queued  "},
+		{replayed, "  low   ada.lovelace@example.com  Replayed: Deploy request queued  "},
+		{own, "  high  ada.lovelace@example.com  Own token: Deploy request queued  "},
+	} {
 		if got := encode(t, 0, c.event); !strings.Contains(got, c.want) {
 			t.Errorf("got %q, want %q in it", got, c.want)
 		}

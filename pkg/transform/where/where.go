@@ -39,7 +39,7 @@ type Fields struct {
 	Verb         string         `expr:"verb"`         // such as "queued"
 	Category     []string       `expr:"category"`     // ECS event.category, from the catalogue
 	Type         []string       `expr:"type"`         // ECS event.type, from the catalogue
-	Severity     int            `expr:"severity"`     // 0 to 10, from the catalogue
+	Severity     int            `expr:"severity"`     // 0 to 10, from the catalogue; at least 8 with OwnToken
 	Actor        Party          `expr:"actor"`        // its type is "System" if the event has no actor
 	First        Party          // of the objects, by the product's name for it
 	Second       Party          // likewise
@@ -47,6 +47,8 @@ type Fields struct {
 	Location     string         `expr:"location"`
 	Metadata     map[string]any `expr:"metadata"` // empty if it is not an object
 	Late         bool           `expr:"late"`
+	Replayed     bool           `expr:"replayed"`  // sent again by sluice replay
+	OwnToken     bool           `expr:"own_token"` // about the token with which Sluice reads the log
 }
 
 // Party is an actor or an object.
@@ -99,14 +101,14 @@ func (f *Filter) Keeps(e *source.Event) (bool, error) {
 }
 
 func (f *Filter) read(e *source.Event) {
-	action := f.catalogue.Lookup(e.Action)
+	action := f.catalogue.Of(e)
 	metadata := f.fields.Metadata
 	f.fields = Fields{
 		ID: e.ID, Time: e.Time, Organization: e.Organization, Action: e.Action, Verb: e.Verb,
 		Category: action.Categories, Type: action.Types, Severity: action.Severity,
 		Actor: Party{ID: e.Actor.ID, Type: transform.ActorType(e), Name: e.Actor.Name},
 		First: Party(e.Objects[0]), Second: Party(e.Objects[1]),
-		RemoteIP: e.RemoteIP, Location: e.Location, Metadata: metadata, Late: e.Late,
+		RemoteIP: e.RemoteIP, Location: e.Location, Metadata: metadata, Late: e.Late, Replayed: e.Replayed, OwnToken: e.OwnToken,
 	}
 	if f.metadata.mentioned {
 		clear(metadata)

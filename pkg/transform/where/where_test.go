@@ -70,6 +70,8 @@ func TestKeepsWhatIsTrue(t *testing.T) {
 		{"an organization", `organization == "acme"`, corpus.Typical(), true},
 		{"a time", `time > date("2026-03-14T15:00:00Z") and time < date("2026-03-14T16:00:00Z")`, corpus.Typical(), true},
 		{"a late event", "late", typical(func(e *source.Event) { e.Late = true }), true},
+		{"a replayed event", "replayed and not own_token", typical(func(e *source.Event) { e.Replayed = true }), true},
+		{"an event about Sluice's own token", "own_token and not replayed and severity == 8", typical(func(e *source.Event) { e.OwnToken = true }), true},
 		{"metadata", `metadata.from == "add-customer-index" and metadata["number"] == 1842 and metadata.auto_cutover`, corpus.Typical(), true},
 		{"a list in metadata", `"u4d1b9" in metadata.approvals`, corpus.Typical(), true},
 		{"an object in metadata", `metadata.a.b == 2`, withMetadata(`{"a":{"b":2}}`), true},

@@ -12,6 +12,11 @@ import (
 func shapes() []Case {
 	late := with("late")
 	late.Event.Late = true
+	replayed := with("replayed")
+	replayed.Event.Replayed = true
+	own := with("own-token", "audit_action", `"service_token.deleted"`, "action", `"deleted"`, "auditable_type", `"ServiceToken"`,
+		"auditable_display_name", `"siem"`)
+	own.Event.OwnToken = true
 	return []Case{
 		{"ordinary", Typical()},
 		with("every-null", "actor_id", "null", "actor_type", "null", "auditable_id", "null", "auditable_type", "null",
@@ -29,6 +34,8 @@ func shapes() []Case {
 		with("single-sign-on-disabled", "audit_action", `"organization.disabled_sso"`, "action", `"disabled_sso"`,
 			"auditable_type", `"Organization"`, "auditable_display_name", `"acme"`, "target_type", "null", "target_id", "null"),
 		late,
+		replayed,
+		own,
 	}
 }
 

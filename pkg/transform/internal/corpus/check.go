@@ -31,16 +31,18 @@ func Encode(tb testing.TB, f transform.Format, o transform.Options, e source.Eve
 	return r
 }
 
-// CheckRecord compares the record of the ordinary event, as a late one, with want and what
+// CheckRecord compares the record of the ordinary event, as a late one about
+// Sluice's own token that was sent again, with want and what
 // is the same in every format. It does not compare the body.
 func CheckRecord(t *testing.T, f transform.Format, o transform.Options, want sink.Record) {
 	t.Helper()
 	e := Typical()
-	e.Late = true
+	e.Late, e.Replayed, e.OwnToken = true, true, true
 	got := Encode(t, f, o, e)
 	got.Body = nil
 	want.ID, want.Organization, want.Action, want.Key = "q7x2mk9d0a4e", "acme", "deploy_request.queued", "acme/d8s0k2lq91xz"
-	want.Time, want.Severity, want.Late = time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC), 3, true
+	want.Time, want.Severity, want.Late = time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC), 8, true
+	want.Replayed, want.OwnToken = true, true
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}

@@ -19,6 +19,8 @@ const (
 	isGap
 	noOriginal
 	isLocated
+	isReplayed
+	isOwnToken
 	settingsBit = iota
 )
 
@@ -47,6 +49,7 @@ func Fuzz(f *testing.F, format transform.Format, settings []any, judge func(t *t
 			Objects:  [2]source.Party{{ID: objectID, Type: objectType, Name: objectName}, {ID: targetID, Type: targetType, Name: targetName}},
 			RemoteIP: ip, Location: location, Modified: updated, Problem: problem, Metadata: metadata, Raw: raw,
 			Late: bits&isLate != 0, Gap: bits&isGap != 0,
+			Replayed: bits&isReplayed != 0, OwnToken: bits&isOwnToken != 0,
 		}
 		if bits&isLocated != 0 {
 			e.Origin = &source.Origin{Country: ip, City: location, SystemHolder: actorName, System: uint32(nanos), Latitude: float64(limit % 90)}
