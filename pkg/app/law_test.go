@@ -131,7 +131,7 @@ var permitted = map[string][]string{
 	// Man pages are made of the command line and of the settings.
 	"pkg/internal/manpages": {"pkg/app", "pkg/config"},
 	// The events that tests of the formats share.
-	"pkg/transform/internal/corpus": {"pkg/sink", "pkg/source", "pkg/source/planetscale", "pkg/source/planetscale/simulator", "pkg/transform"},
+	"pkg/transform/internal/corpus": {"pkg/sink", "pkg/source", "pkg/source/ownlog", "pkg/source/planetscale", "pkg/source/planetscale/simulator", "pkg/transform"},
 }
 
 // vendors are the products whose names the code of one package may hold, with its parts.

@@ -13,6 +13,7 @@ var typesOf = map[string][]string{
 	"configuration":  {"access", "change", "creation", "deletion", "info"},
 	"database":       {"access", "change", "error", "info"},
 	"iam":            {"admin", "change", "creation", "deletion", "group", "info", "user"},
+	"process":        {"access", "change", "end", "info", "start"},
 	"session":        {"end", "info", "start"},
 	"web":            {"access", "error", "info"},
 }

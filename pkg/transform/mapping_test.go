@@ -43,6 +43,13 @@ const rulesIntroduction = `
 They are delivered like all others, marked as unmapped and counted by ` + "`sluice_events_unmapped_total`" + `. Sluice derives their fields from the resource (the part before the dot) and the verb (the part after it). For each it uses the row of that name. Without such a row it uses that of the longest prefix in whole words, so database_branch_tag is treated as a database_branch. Without that, it uses the row ` + "`*`" + `. The categories are the verb's, or the resource's if the verb has none. The types are those of both that the categories expect. The severity is the larger of the two.
 `
 
+const ownLogIntroduction = `
+## Actions of Sluice's own log
+
+Sluice writes a log of itself. The fields are those below, with these names: the dataset is sluice.own, the organization is sluice, and the object is the subject of the event: a process, the configuration, a lane, a source or a sink. An event tells itself in a sentence: ` + "`message`" + ` in ECS and OCSF, ` + "`msg`" + ` in CEF. The details are the metadata.
+
+`
+
 const ownIntroduction = `
 ## A catalogue of your own
 
@@ -77,9 +84,11 @@ func TestMapping(t *testing.T) {
 	}
 	var text strings.Builder
 	text.WriteString(introduction)
-	writeActions(&text)
+	writeActions(&text, corpus.Catalogue())
 	text.WriteString(rulesIntroduction)
 	writeRules(t, &text)
+	text.WriteString(ownLogIntroduction)
+	writeActions(&text, corpus.OwnCatalogue())
 	text.WriteString(ownIntroduction)
 	wantKeys(t, reflect.TypeFor[transform.Entries](), ownIntroduction)
 	fmt.Fprintf(&text, "```yaml\n%s```\n", example)
@@ -88,8 +97,7 @@ func TestMapping(t *testing.T) {
 	golden.Check(t, "../../../docs/mapping.md", text.String())
 }
 
-func writeActions(text *strings.Builder) {
-	catalogue := corpus.Catalogue()
+func writeActions(text *strings.Builder, catalogue *transform.Catalogue) {
 	text.WriteString("| action | what happened | object | categories: types | API Activity | IAM | severity | technique |\n|---|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(slices.Values(catalogue.Actions())) {
 		a := catalogue.Lookup(name)

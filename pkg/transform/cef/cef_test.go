@@ -142,6 +142,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestOwnLog requires that the events of Sluice's own log are records of CEF.
+func TestOwnLog(t *testing.T) {
+	o := corpus.OwnOptions(usual)
+	for _, c := range corpus.OwnCases() {
+		t.Run(c.Name, func(t *testing.T) {
+			body := string(corpus.Encode(t, cef.Format, o, c.Event).Body)
+			m, err := ceftest.Parse(body)
+			if err != nil {
+				t.Fatalf("%v\n%q", err, body)
+			}
+			if want := clean(c.Event.Text, 1023); m.Extension["act"] != c.Event.Action || !c.Event.Gap && m.Extension["msg"] != want {
+				t.Errorf("act %q and msg %q, want %q and %q", m.Extension["act"], m.Extension["msg"], c.Event.Action, want)
+			}
+			golden.Check(t, "golden/"+c.Name+".cef", body+"\n")
+		})
+	}
+}
+
 func TestRecord(t *testing.T) {
 	corpus.CheckRecord(t, cef.Format, usual, sink.Record{Format: "cef", MediaType: "text/plain; charset=utf-8"})
 }

@@ -73,7 +73,7 @@ var rules = map[string]string{
 	"frameworkName":             "the same in every record that has a threatAttackID",
 	"threatAttackID":            transform.ByCatalogue + "technique",
 	"reason":                    "what could not be read",
-	"msg":                       transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}",
+	"msg":                       transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}; the words of the event itself, if its log has any",
 	"cn1":                       "set by Sluice: a value was shortened or left out to fit",
 	"cn1Label":                  label,
 	"cn2":                       "set by Sluice: events with a later time were delivered before this one",

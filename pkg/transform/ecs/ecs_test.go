@@ -94,6 +94,28 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document)
 // clean returns a text as JSON can hold it: each byte that is not UTF-8 becomes U+FFFD.
 func clean(s string) string { return string([]rune(s)) }
 
+// TestOwnLog requires that the events of Sluice's own log are documents of the schema.
+func TestOwnLog(t *testing.T) {
+	o := corpus.OwnOptions(full)
+	for _, c := range corpus.OwnCases() {
+		t.Run(c.Name, func(t *testing.T) {
+			body := corpus.Encode(t, ecs.Format, o, c.Event).Body
+			d, err := readFacts(t).judge(body)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, body)
+			}
+			if d["event.dataset"] != "sluice.own" || d["event.action"] != c.Event.Action || !c.Event.Gap && d["message"] != c.Event.Text {
+				t.Errorf("dataset, action and message are %v, %v and %v", d["event.dataset"], d["event.action"], d["message"])
+			}
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, body, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			golden.Check(t, "golden/"+c.Name+".json", indented.String()+"\n")
+		})
+	}
+}
+
 func TestGolden(t *testing.T) {
 	for _, c := range corpus.Cases() {
 		t.Run(c.Name, func(t *testing.T) {

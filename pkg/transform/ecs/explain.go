@@ -39,7 +39,7 @@ var rules = map[string]string{
 	"cloud.account.name":    organization,
 	"organization.name":     organization,
 
-	"message":        transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}",
+	"message":        transform.ByCatalogue + "title, and the display names of the actor and of the object, or else of {first} or {second}; the words of the event itself, if its log has any",
 	"event.kind":     "event; pipeline_error if something could not be read",
 	"event.category": transform.ByCatalogue + "categories",
 	"event.type":     transform.ByCatalogue + "types",

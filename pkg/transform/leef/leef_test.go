@@ -148,6 +148,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestOwnLog requires that the events of Sluice's own log are records of LEEF.
+func TestOwnLog(t *testing.T) {
+	o := corpus.OwnOptions(usual)
+	for _, c := range corpus.OwnCases() {
+		t.Run(c.Name, func(t *testing.T) {
+			body := string(corpus.Encode(t, leef.Format, o, c.Event).Body)
+			m, err := leeftest.Parse(body)
+			if err != nil {
+				t.Fatalf("%v\n%q", err, body)
+			}
+			if a := m.Attributes; a["action"] != c.Event.Action || a["resource"] != clean(c.Event.Objects[0].Name, m.Delimiter) {
+				t.Errorf("action %q and resource %q", a["action"], a["resource"])
+			}
+			golden.Check(t, "golden/"+c.Name+".leef", body+"\n")
+		})
+	}
+}
+
 func TestRecord(t *testing.T) {
 	corpus.CheckRecord(t, leef.Format, usual, sink.Record{Format: "leef", MediaType: "text/plain; charset=utf-8"})
 }

@@ -34,7 +34,7 @@ var rules = map[string]string{
 	"severity":      captionOf,
 	"status_id":     "success, since the log records what happened; not set for the types access and info",
 	"status":        captionOf,
-	"message":       transform.ByCatalogue + "title",
+	"message":       transform.ByCatalogue + "title; the words of the event itself, if its log has any",
 
 	"metadata.version":                       fixed,
 	"metadata.product.name":                  fixed,

@@ -97,6 +97,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestOwnLog requires that the events of Sluice's own log are records of the schema.
+func TestOwnLog(t *testing.T) {
+	o := corpus.OwnOptions(full)
+	for _, c := range corpus.OwnCases() {
+		t.Run(c.Name, func(t *testing.T) {
+			body := corpus.Encode(t, ocsf.Format, o, c.Event).Body
+			if _, err := readFacts(t).judge(body); err != nil {
+				t.Errorf("%v\n%s", err, body)
+			}
+			var shown bytes.Buffer
+			if err := json.Indent(&shown, body, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			golden.Check(t, "golden/"+c.Name+".json", shown.String()+"\n")
+		})
+	}
+}
+
 func TestGoldenWithClassesOfIAM(t *testing.T) {
 	for _, c := range corpus.Cases() {
 		t.Run(c.Name, func(t *testing.T) {

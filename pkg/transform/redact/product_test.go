@@ -1,10 +1,13 @@
 package redact_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
+	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 	"github.com/sluice-siem/sluice/pkg/transform/redact"
 )
 
@@ -82,5 +85,20 @@ func TestWhatStandsNobodyKnowsWhere(t *testing.T) {
 	e := source.Event{ID: "e1", Actor: source.Party{Name: "Ada"}, Metadata: []byte(`{"a":"Ada"}`), Raw: []byte(`{"who":{"name":{"login":"Ada"}}}`)}
 	if got := openNested(t, &p, "actor.name").Redact(&e); len(got.Metadata) > 0 {
 		t.Errorf("got metadata %s", got.Metadata)
+	}
+}
+
+// TestOwnLog requires that a person is redacted in all of an event of Sluice's own log.
+func TestOwnLog(t *testing.T) {
+	product := ownlog.Product()
+	r, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}}, &product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range corpus.OwnCases() {
+		got := r.Redact(&c.Event)
+		if all := got.Actor.Name + got.Text + string(got.Metadata) + string(got.Raw); strings.Contains(all, "Lovelace") || !json.Valid(got.Raw) {
+			t.Errorf("%s: got %s", c.Name, all)
+		}
 	}
 }

@@ -30,6 +30,10 @@ func TestGolden(t *testing.T) {
 		for _, c := range corpus.Cases() {
 			fmt.Fprintf(&lines, "%s\n", encode(t, width, c.Event))
 		}
+		own := corpus.OwnOptions(wide(width))
+		for _, c := range corpus.OwnCases() {
+			fmt.Fprintf(&lines, "%s\n", corpus.Encode(t, text.Format, own, c.Event).Body)
+		}
 		golden.Check(t, fmt.Sprintf("%d.txt", width), lines.String())
 	}
 }
