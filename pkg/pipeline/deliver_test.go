@@ -171,13 +171,16 @@ func TestARejectCarriesWhatRedrivingNeeds(t *testing.T) {
 		b := newRig(&eventLog{total: 2}, &fakeSink{answer: script(
 			sink.BatchError{{Index: 1, Err: sink.Permanent(fmt.Errorf("kafka: %w", errors.New("too large")))}})})
 		b.Transformer = verbatim{map[string]bool{id(0): true}}
-		b.log.total = 3
+		b.log.total, b.log.marks = 3, map[int]bool{0: true}
 		b.catchUp(t)
 		event, other := b.log.event(0), b.log.event(2)
 		want := []sink.Reject{
 			{
-				Record: sink.Record{ID: event.ID, Organization: "acme", Action: event.Action, Format: "raw", Time: event.Time},
-				Raw:    event.Raw, Reason: "transform: no such shape", Time: time.Now(),
+				Record: sink.Record{
+					ID: event.ID, Organization: "acme", Action: event.Action, Format: "raw", Time: event.Time,
+					Late: true, Replayed: true, OwnToken: true,
+				},
+				Raw: event.Raw, Reason: "transform: no such shape", Time: time.Now(),
 			},
 			{
 				Record: sink.Record{ID: other.ID, Organization: "acme", Action: other.Action, Format: "raw", Time: other.Time, Body: other.Raw},

@@ -27,6 +27,7 @@ type eventLog struct {
 	fails bool                // a Next that fails because of next discards its walk
 	open  func(pos int) error // called before Open returns; may be nil
 	large map[int]bool        // events of which no record is made
+	marks map[int]bool        // events that are late, sent again and about the own token
 	age   time.Duration       // age of a read that is still fresh; 0 is 15 seconds
 	held  string              // why reads are held back
 	walk  source.Progress     // what Progress returns besides what the reader knows
@@ -84,6 +85,7 @@ func (l *eventLog) event(i int) source.Event {
 	if l.large[i] {
 		e.Reject, e.Problem = true, "too large"
 	}
+	e.Late, e.Replayed, e.OwnToken = l.marks[i], l.marks[i], l.marks[i]
 	return e
 }
 
