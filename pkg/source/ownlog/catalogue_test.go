@@ -14,8 +14,8 @@ import (
 
 // TestEveryActionHasAnEntry compares the catalogue with the actions in event.go.
 func TestEveryActionHasAnEntry(t *testing.T) {
-	product := ownlog.Product()
-	if err := product.Validate(); err != nil {
+	own := ownlog.Type()
+	if err := own.Validate(); err != nil {
 		t.Error(err)
 	}
 	code, err := os.ReadFile("event.go")
@@ -26,7 +26,7 @@ func TestEveryActionHasAnEntry(t *testing.T) {
 	for _, found := range regexp.MustCompile(`Action = "(sluice\.[a-z_]+)"`).FindAllSubmatch(code, -1) {
 		want = append(want, string(found[1]))
 	}
-	c, err := transform.ParseCatalogue(ownlog.Catalogue)
+	c, err := transform.ParseCatalogue(ownlog.Type().Catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestEveryActionHasAnEntry(t *testing.T) {
 
 // TestSeverities requires that what stops delivery is more severe than what changes nothing.
 func TestSeverities(t *testing.T) {
-	c, err := transform.ParseCatalogue(ownlog.Catalogue)
+	c, err := transform.ParseCatalogue(ownlog.Type().Catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,29 +18,13 @@ import (
 // needs another form for them.
 const Organization = Name
 
-// product describes Sluice and the keys of its events.
-var product = source.Product{
-	Vendor:  "Sluice",
-	Name:    "Sluice",
-	Feature: "Own Log",
-	Version: "1.0", // of the form of an Event
-	Dataset: "sluice.own",
-	Objects: [2]string{"subject"},
-	Keys: source.Keys{
-		ID: "id", Time: "time", Action: "action",
-		Actor:    source.Party{ID: "actor.id", Type: "actor.type", Name: "actor.name"},
-		Objects:  [2]source.Party{{ID: "subject.id", Type: "subject.type", Name: "subject.name"}},
-		Metadata: "details",
-	},
-}
-
 // Type describes the events of the own log. A configuration cannot name it: the own log is
 // a source wherever there is a state. So its Open returns an error; NewSource opens the log.
 func Type() source.Type {
 	t := source.NewType(Name, struct{}{}, func(context.Context, source.OpenEnv, struct{}) (source.Source, error) {
 		return nil, errors.New("the own log is a source without being configured")
 	})
-	t.Product, t.Parse = product, Parse
+	t.Product, t.Catalogue, t.Parse = product, catalogue, Parse
 	return t
 }
 
@@ -73,6 +57,7 @@ func decode(line []byte, read time.Time) source.Event {
 		Action  string          `json:"action"`
 		Actor   source.Party    `json:"actor"`
 		Subject source.Party    `json:"subject"`
+		Text    string          `json:"text"`
 		Details json.RawMessage `json:"details"`
 	}
 	e := source.Event{Read: read, Organization: Organization, Raw: line}
@@ -80,6 +65,7 @@ func decode(line []byte, read time.Time) source.Event {
 		e.Problem = "event: " + err.Error()
 	}
 	e.ID, e.Time, e.Action, e.Actor, e.Objects[0] = o.ID, o.Time, o.Action, o.Actor, o.Subject
+	e.Text = o.Text
 	if string(o.Details) != "null" {
 		e.Metadata = o.Details
 	}

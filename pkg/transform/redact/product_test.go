@@ -90,7 +90,7 @@ func TestWhatStandsNobodyKnowsWhere(t *testing.T) {
 
 // TestOwnLog requires that a person is redacted in all of an event of Sluice's own log.
 func TestOwnLog(t *testing.T) {
-	product := ownlog.Product()
+	product := ownlog.Type().Product
 	r, err := redact.New(redact.Settings{Fields: []redact.Field{{Name: "actor.name", How: "mask"}}}, &product)
 	if err != nil {
 		t.Fatal(err)

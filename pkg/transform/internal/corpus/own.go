@@ -12,13 +12,13 @@ import (
 
 // OwnOptions returns o with the product and the catalogue of the own log.
 func OwnOptions(o transform.Options) transform.Options {
-	o.Product, o.Catalogue = ownlog.Product(), OwnCatalogue()
+	o.Product, o.Catalogue = ownlog.Type().Product, OwnCatalogue()
 	return o
 }
 
 // OwnCatalogue returns the catalogue of the own log.
 var OwnCatalogue = sync.OnceValue(func() *transform.Catalogue {
-	c, err := transform.ParseCatalogue(ownlog.Catalogue)
+	c, err := transform.ParseCatalogue(ownlog.Type().Catalogue)
 	must(err)
 	return c
 })
@@ -50,23 +50,16 @@ func own(name string, action ownlog.Action, actor *ownlog.Party, subject ownlog.
 	}
 	raw, err := json.Marshal(o)
 	must(err)
-	e := source.Event{
-		ID: o.ID, Time: o.Time, Read: neighbour.Add(2 * time.Second), Organization: ownlog.Organization, Action: string(action),
-		Objects: [2]source.Party{source.Party(subject)}, Text: text, Raw: raw,
-	}
-	if actor != nil {
-		e.Actor = source.Party(*actor)
-	}
-	if details != nil {
-		e.Metadata, err = json.Marshal(details)
-		must(err)
-	}
-	return Case{name, e}
+	events, err := ownlog.Parse(raw, ownlog.Organization)
+	must(err)
+	events[0].Read = neighbour.Add(2 * time.Second)
+	return Case{name, events[0]}
 }
 
 // ownGap returns the event that reports a gap in the own log.
 func ownGap() Case {
-	c := gap()
-	c.Name, c.Event.ID, c.Event.Organization, c.Event.Verb = "own-gap", "gap:0123456789abcdef", ownlog.Organization, ""
-	return c
+	e, err := source.NewGap(ownlog.Type().Product.Keys, ownlog.Organization, "sluice/siem", source.Interval{From: neighbour.Add(-time.Hour), To: neighbour})
+	must(err)
+	e.Read = neighbour
+	return Case{"own-gap", e}
 }
