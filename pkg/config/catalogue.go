@@ -10,7 +10,7 @@ import (
 )
 
 // catalogues gives each source the catalogue of its type, corrected by the file of that
-// name. Sources of the same type share a catalogue.
+// name. Sources of the same type share a catalogue. The corrections are what that file has.
 func (r *resolver) catalogues(c *Config, nodes []sourceNode, name string) {
 	brought := map[string]*transform.Catalogue{}
 	for i, s := range c.Sources {
@@ -24,9 +24,9 @@ func (r *resolver) catalogues(c *Config, nodes []sourceNode, name string) {
 	of, err := transform.ParseCatalogue(c.Own.Type.Catalogue)
 	r.report.check(err == nil, "", "the catalogue of Sluice's own log is invalid: %v; report it to the authors of Sluice", err)
 	brought[c.Own.Type.Name] = of
-	if entries := r.catalogue(name, brought); entries != nil {
+	if c.Corrections = r.catalogue(name, brought); c.Corrections != nil {
 		for kind, of := range brought {
-			brought[kind] = of.With(entries, name)
+			brought[kind] = of.With(c.Corrections, name)
 		}
 	}
 	for i := range c.Sources {
@@ -45,7 +45,7 @@ func (r *resolver) catalogue(name string, brought map[string]*transform.Catalogu
 	if !r.report.check(name != "", path, "is empty; write the path of a file or remove the key") {
 		return nil
 	}
-	data, err := read(name)
+	data, err := r.trace.look(func() ([]byte, error) { return read(name) })
 	if err != nil {
 		r.report.check(false, path, "%s; write the path of a file that can be read", withoutQuotations(err))
 		return nil

@@ -47,6 +47,9 @@
 // out of messages, and suggest.go finds the word that was meant. The steps share these
 // unexported types, so they are in one package.
 //
+// difference.go compares two configurations, and footprint.go notices that the files of one
+// changed.
+//
 // describe.go describes every key for documentation, from the same structs; tags.go
 // refuses wrong tags. schema.go makes the JSON Schema of that, and table.go what pages
 // show.
@@ -103,6 +106,8 @@ type Config struct {
 	Heartbeat       time.Duration // between two heartbeats in the own log; default 15m; 0: there are none
 	ShutdownTimeout time.Duration // for a Publish under way; default 8s
 	Memory          int64         // bytes that all lanes may hold together; 0: it depends on the machine
+
+	Corrections *transform.Entries // of the file that catalogue names; nil: there is none
 }
 
 // LeastMemory is the least memory with which lanes make progress.
@@ -211,15 +216,23 @@ func laneName(source, sink string) string { return source + "/" + sink }
 // Load reads a file, with the environment of the process. Its error is Errors if the
 // content is wrong, and any other error if the file cannot be read.
 func Load(path string, kinds Kinds) (*Config, error) {
-	data, err := read(path)
+	c, _, err := LoadTraced(path, kinds)
+	return c, err
+}
+
+// LoadTraced is Load. It also returns, with an error too, what the configuration was read
+// from, so that a change can be noticed.
+func LoadTraced(path string, kinds Kinds) (*Config, *Footprint, error) {
+	trace := newFootprint()
+	data, err := trace.look(func() ([]byte, error) { return read(path) })
 	if err != nil {
-		return nil, fmt.Errorf("reading configuration: %w", err)
+		return nil, trace, fmt.Errorf("reading configuration: %w", err)
 	}
-	c, err := Parse(path, data, kinds, os.LookupEnv)
+	c, err := parse(path, data, kinds, os.LookupEnv, trace)
 	if c != nil {
 		c.Path = path
 	}
-	return c, err
+	return c, trace, err
 }
 
 // LoadAdmin reads nothing of a file but the settings of the admin server, without its
@@ -256,9 +269,13 @@ func read(path string) (_ []byte, err error) {
 // Parse reads data as a file of that name, and the files that data names. env looks up
 // variables, as os.LookupEnv does. Its error is Errors.
 func Parse(name string, data []byte, kinds Kinds, env func(string) (string, bool)) (*Config, error) {
+	return parse(name, data, kinds, env, newFootprint())
+}
+
+func parse(name string, data []byte, kinds Kinds, env func(string) (string, bool), trace *Footprint) (*Config, error) {
 	found := newReport(name)
 	d := newDecoder(found, env)
-	c := (&resolver{report: found, decoder: d, kinds: kinds}).config(d.document(data))
+	c := (&resolver{report: found, decoder: d, kinds: kinds, trace: trace}).config(d.document(data))
 	if problems := found.all(); len(problems) > 0 {
 		return nil, problems
 	}

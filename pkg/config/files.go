@@ -31,17 +31,17 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 	if !ok {
 		return r.unknownSource()
 	}
-	found, err := r.selected(text)
+	found, err := r.look(text)
 	if err != nil {
 		r.report.blame(at(d.node), d.path, "%s", withoutQuotations(err))
 		return r.unknownSource()
 	}
-	r.files = &found
+	r.files = found
 	var nodes []sourceNode
 	total := 0
 	for _, path := range found.Read {
 		file := r.of(path)
-		data, err := readRegular(path)
+		data, err := r.trace.look(func() ([]byte, error) { return readRegular(path) })
 		if err != nil {
 			file.report.blame(top, "", "%s", withoutPath(err))
 			nodes = append(nodes, file.unknownSource()...)
@@ -59,7 +59,19 @@ func (r *resolver) sourceFiles(d deferred) []sourceNode {
 // of returns the resolver of a file that this one names.
 func (r *resolver) of(path string) *resolver {
 	found := r.report.of(path)
-	return &resolver{report: found, decoder: newDecoder(found, r.decoder.env), kinds: r.kinds}
+	return &resolver{report: found, decoder: newDecoder(found, r.decoder.env), kinds: r.kinds, trace: r.trace}
+}
+
+// look returns the files that a text names, and leaves that in the footprint.
+func (r *resolver) look(text string) (found *SourceFiles, err error) {
+	_, err = r.trace.look(func() ([]byte, error) {
+		files, err := r.selected(text)
+		if found == nil {
+			found = &files
+		}
+		return []byte(strings.Join(files.Read, "\x00") + "\n" + strings.Join(files.Skipped, "\x00")), err
+	})
+	return found, err
 }
 
 // selected returns the files that a text names.

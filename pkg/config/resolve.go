@@ -67,6 +67,7 @@ type resolver struct {
 	decoder *decoder
 	kinds   Kinds
 	files   *SourceFiles // that sources names, once they are known
+	trace   *Footprint   // of what is read
 }
 
 // config returns the configuration. It is valid only if there is no problem.
