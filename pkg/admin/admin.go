@@ -30,17 +30,25 @@ import (
 // Deps is what the server reads. Its functions are called concurrently. Every field
 // is required unless its comment gives a meaning to nil.
 type Deps struct {
-	Lanes       func() []pipeline.Status
-	Sources     func() map[string]source.Usage // by name
-	Memory      func() source.MemoryUsage      // of all lanes
-	DeadLetters DeadLetters                    // nil: they are not stored in files
-	Group       func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
-	Console     http.Handler                   // the pages for people; its requests end when the server does
-	Token       setting.Secret                 // that the console asks for; unset: none
-	TLS         *setting.ServerTLS             // certificate of the server; nil: it speaks plain HTTP
-	Hosts       []string                       // host names that the server accepts besides localhost and IP addresses
-	Version     string                         // of Sluice
-	Log         zerolog.Logger
+	Lanes         func() []pipeline.Status
+	Sources       func() map[string]source.Usage // by name
+	Memory        func() source.MemoryUsage      // of all lanes
+	DeadLetters   DeadLetters                    // nil: they are not stored in files
+	Group         func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
+	Configuration func() Configuration           // how the latest reload went; nil: there are no reloads
+	Console       http.Handler                   // the pages for people; its requests end when the server does
+	Token         setting.Secret                 // that the console asks for; unset: none
+	TLS           *setting.ServerTLS             // certificate of the server; nil: it speaks plain HTTP
+	Hosts         []string                       // host names that the server accepts besides localhost and IP addresses
+	Version       string                         // of Sluice
+	Log           zerolog.Logger
+}
+
+// Configuration says which configuration is in force.
+type Configuration struct {
+	Loaded    time.Time // when the configuration that is in force was loaded
+	Refused   []string  // why the latest reload was refused, each problem with file, line and key; none: it was not
+	RefusedAt time.Time // when; zero if it was not
 }
 
 // trouble returns why it is unknown which lanes this replica owns, nil if it is

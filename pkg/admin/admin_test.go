@@ -42,6 +42,9 @@ func (l letters) MaxBytes() int64                { return 1 << 30 }
 
 func deps(lanes ...pipeline.Status) admin.Deps {
 	return admin.Deps{
+		Configuration: func() admin.Configuration {
+			return admin.Configuration{Loaded: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), Refused: []string{"sluice.yaml:1:1: is empty"}}
+		},
 		Memory: func() source.MemoryUsage {
 			return source.MemoryUsage{Size: 128 << 20, Held: 5 << 20, Waiting: 2}
 		},

@@ -36,7 +36,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		ownedDesc, retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
 		deadLetterLimitDesc, requestBudgetDesc, answersDesc, buildInfoDesc,
-		memoryLimitDesc, memoryHeldDesc, memoryWaitingDesc,
+		memoryLimitDesc, memoryHeldDesc, memoryWaitingDesc, reloadSuccessfulDesc, reloadTimeDesc,
 	} {
 		ch <- d
 	}
@@ -49,6 +49,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(ch, memoryLimitDesc, prometheus.GaugeValue, float64(memory.Size))
 	send(ch, memoryHeldDesc, prometheus.GaugeValue, float64(memory.Held))
 	send(ch, memoryWaitingDesc, prometheus.GaugeValue, float64(memory.Waiting))
+	c.collectConfiguration(ch)
 	c.collectLanes(ch)
 	c.collectSources(ch)
 	c.collectDeadLetters(ch)
@@ -89,6 +90,15 @@ func (c collector) collectLanes(ch chan<- prometheus.Metric) {
 		}
 		send(ch, deadLettersDesc, prometheus.GaugeValue, float64(letters), s.Lane)
 	}
+}
+
+func (c collector) collectConfiguration(ch chan<- prometheus.Metric) {
+	if c.deps.Configuration == nil {
+		return
+	}
+	configuration := c.deps.Configuration()
+	send(ch, reloadSuccessfulDesc, prometheus.GaugeValue, number(len(configuration.Refused) == 0))
+	send(ch, reloadTimeDesc, prometheus.GaugeValue, float64(configuration.Loaded.UnixMilli())/1000)
 }
 
 func (c collector) collectSources(ch chan<- prometheus.Metric) {

@@ -125,6 +125,10 @@ var (
 		"Memory that the lanes hold, of sluice_memory_limit_bytes: 64 KiB for each idle lane, up to half of the limit, and more while events are on their way. If idle lanes take half of it, lanes catch up slowly: raise memory in the configuration.")
 	memoryWaitingDesc = desc("sluice_memory_waiting_lanes",
 		"Lanes that wait for memory. If it stays above 0, raise memory in the configuration.")
+	reloadSuccessfulDesc = desc("sluice_config_last_reload_successful",
+		"1 if the configuration was loaded at the latest start or reload, 0 if that reload was refused and the former configuration stays in force. If 0, see the log or the console for the problems, correct the file and reload.")
+	reloadTimeDesc = desc("sluice_config_last_reload_success_timestamp_seconds",
+		"When the configuration that is in force was loaded, in seconds since 1970. If instances differ for long, one of them missed a reload.")
 	buildInfoDesc = desc("sluice_build_info",
 		"Always 1; the labels name the running build. If instances differ, an upgrade is not complete.",
 		"version", "go")

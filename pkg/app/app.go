@@ -16,8 +16,9 @@
 //   - what check and run agree on: finding.go says what a finding is, preflight.go lists
 //     those of this machine, check.go those of sources and destinations
 //   - lanes: lane.go wires one lane of a configuration, builder.go builds each lane of
-//     run when it starts, screen.go makes the lanes of demo and tail, memory_limit.go
-//     limits the heap to what the lanes need
+//     run when it starts, fleet.go is all of them and lets another configuration take the
+//     place of theirs, reload.go decides when, screen.go makes the lanes of demo and tail,
+//     memory_limit.go limits the heap to what the lanes need
 //   - positions: state.go and replica.go store those of run, in files or in Kafka.
 //     position.go reads and sets them for the other commands, former_lane.go lists
 //     those of lanes that are not in the configuration, history.go finds traces of a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -17,8 +18,9 @@ import (
 // builder builds each lane of a configuration when the lane starts. If a source, a
 // database or a sink cannot be opened, only the lanes that need it fail. They try again.
 type builder struct {
-	ctx   context.Context // of the process, since a source outlives the lane that opened it
-	cfg   *config.Config
+	ctx   context.Context               // of the process, since a source outlives the lane that opened it
+	cfg   *config.Config                // with which the process began: what no reload changes
+	now   atomic.Pointer[config.Config] // the one that is in force
 	state state
 	own   *ownLog
 	once  bool
@@ -33,10 +35,12 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, cfg *config.Config, store state, log zerolog.Logger) *builder {
-	return &builder{
+	b := &builder{
 		ctx: ctx, cfg: cfg, state: store, log: log, opened: sources{},
 		memory: newMemoryLimit(memoryOf(cfg), len(cfg.Lanes())),
 	}
+	b.now.Store(cfg)
+	return b
 }
 
 // remember lets the console remember the events of lanes that are built from then on.
@@ -51,14 +55,18 @@ func (b *builder) remember() *console.Activity {
 func (b *builder) lanes() (set *pipeline.Set, names []string) {
 	set = &pipeline.Set{Once: b.once, Log: b.log}
 	for _, l := range b.cfg.Lanes() {
-		set.Put(pipeline.Member{
-			Lane: l.Name, Source: l.Source.Name, Sink: l.Sink.Name, Format: l.Sink.Format.Name,
-			Build: func(ctx context.Context) (*pipeline.Lane, error) { return b.build(ctx, l) },
-			Ended: func() { b.state.ended(l.Name) },
-		})
+		set.Put(b.member(l))
 		names = append(names, l.Name)
 	}
 	return set, names
+}
+
+func (b *builder) member(l config.Lane) pipeline.Member {
+	return pipeline.Member{
+		Lane: l.Name, Source: l.Source.Name, Sink: l.Sink.Name, Format: l.Sink.Format.Name,
+		Build: func(ctx context.Context) (*pipeline.Lane, error) { return b.build(ctx, l) },
+		Ended: func() { b.state.ended(l.Name) },
+	}
 }
 
 func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, error) {
@@ -114,6 +122,31 @@ func (b *builder) source(s config.Source) (source.Source, error) {
 	}
 	b.opened[s.Name] = src
 	return src, nil
+}
+
+// release closes sources. It must be called after their last lanes ended. The next lane
+// opens them anew.
+func (b *builder) release(names []string) {
+	closing := sources{}
+	b.mu.Lock()
+	for _, name := range names {
+		if src := b.opened[name]; src != nil {
+			closing[name] = src
+			delete(b.opened, name)
+		}
+	}
+	b.mu.Unlock()
+	if err := closing.close(); err != nil {
+		b.log.Warn().Err(err).Msg("closing a source failed")
+	}
+}
+
+// resize counts lanes that ended no more, and makes room for so many more lanes.
+func (b *builder) resize(ended []string, more int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.memory.forget(ended)
+	b.memory.reserveIdle(more)
 }
 
 // leaveRoom makes the memory limit at least what the process uses.

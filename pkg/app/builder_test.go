@@ -24,6 +24,7 @@ type stage struct {
 	opened, closed map[string]int
 	fails          map[string]error
 	env            map[string]sink.Env
+	order          []string // of what was opened and closed
 }
 
 func newStage() *stage {
@@ -37,6 +38,7 @@ func (s *stage) open(name string) error {
 		return err
 	}
 	s.opened[name]++
+	s.order = append(s.order, "open "+name)
 	return nil
 }
 
@@ -44,6 +46,7 @@ func (s *stage) close(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed[name]++
+	s.order = append(s.order, "close "+name)
 	return nil
 }
 
@@ -197,6 +200,7 @@ func (s *stage) config(t *testing.T, text string) *config.Config {
 type inMemory struct {
 	memoryPosition
 	toLog
+	files files // runs the lanes
 }
 
 func (*inMemory) confirm(string) func(context.Context) error    { return nil }
@@ -209,9 +213,10 @@ func (*inMemory) Forget(context.Context, string) error        { return nil }
 func (*inMemory) fillAdmin(*admin.Deps) {}
 func (*inMemory) close() error          { return nil }
 
-func (m *inMemory) run(ctx context.Context, lanes *pipeline.Set, names []string) error {
-	return (&files{}).run(ctx, lanes, names)
+func (m *inMemory) run(ctx context.Context, lanes *pipeline.Set) error {
+	return m.files.run(ctx, lanes)
 }
+func (m *inMemory) start(lanes *pipeline.Set, lane string) { m.files.start(lanes, lane) }
 
 // One resource cannot be opened. The lanes that need it rest, and the others run. When it
 // can be opened, those lanes run too. At the end everything that was opened is closed.
@@ -227,10 +232,10 @@ func TestWhatCannotBeOpenedIsTheTroubleOfItsLanes(t *testing.T) {
 				s := newStage()
 				s.fail(what, down)
 				b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
-				lanes, names := b.lanes()
+				lanes, _ := b.lanes()
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
-				go func() { ended <- b.state.run(ctx, lanes, names) }()
+				go func() { ended <- b.state.run(ctx, lanes) }()
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
 				list := lanes.Statuses()
@@ -270,8 +275,8 @@ func TestALaneThatCannotBeBuiltLeavesNothingOpen(t *testing.T) {
 			s := newStage()
 			b := newBuilder(t.Context(), s.config(t, test.text), newInMemory(), zerolog.Nop())
 			b.once = true
-			lanes, names := b.lanes()
-			if err := b.state.run(t.Context(), lanes, names); err == nil || !strings.Contains(err.Error(), test.want) {
+			lanes, _ := b.lanes()
+			if err := b.state.run(t.Context(), lanes); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want %q in it", err, test.want)
 			}
 			if err := b.close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -148,13 +149,17 @@ func (s slow) ErrorHint() string {
 // events and how old the databases are.
 func checkPreparation(cfg *config.Config, s config.Sink) (string, error) {
 	var stock prepare.Stock
+	var using []any // what keeps the databases open
+	defer func() { runtime.KeepAlive(using) }()
 	for _, l := range cfg.Lanes() {
 		if l.Sink.Name != s.Name {
 			continue
 		}
-		if _, err := newPreparation(l, &stock); err != nil {
+		prepared, err := newPreparation(l, &stock)
+		if err != nil {
 			return "", err
 		}
+		using = append(using, prepared)
 	}
 	var done []string
 	if s.Prepare.Where.IsSet() {

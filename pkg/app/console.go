@@ -20,11 +20,22 @@ const maxActivity = 8 << 20
 // all lanes may hold.
 func activityOf(memory int64) int64 { return min(memory/16, maxActivity) }
 
-// consoleOf returns the console of an admin server.
-func consoleOf(deps admin.Deps, lanes []config.Lane, stock *prepare.Stock, private bool, h *console.History, a *console.Activity) http.Handler {
+// showing is what the console shows of the lanes of a configuration.
+type showing struct {
+	target func(sink string) string
+	render func(context.Context, console.Kept) []console.Rendering
+}
+
+func newShowing(lanes []config.Lane, stock *prepare.Stock) *showing {
+	return &showing{target: targets(lanes), render: newRenderer(lanes, stock).render}
+}
+
+// consoleOf returns the console of an admin server. now returns what it shows at a time.
+func consoleOf(deps admin.Deps, now func() *showing, private bool, h *console.History, a *console.Activity) http.Handler {
 	d := console.Deps{
 		Lanes: deps.Lanes, Sources: deps.Sources, Memory: deps.Memory, Group: deps.Group,
-		Target: targets(lanes), Render: newRenderer(lanes, stock).render,
+		Target:  func(sink string) string { return now().target(sink) },
+		Render:  func(ctx context.Context, e console.Kept) []console.Rendering { return now().render(ctx, e) },
 		Private: private, Version: deps.Version,
 	}
 	if deps.DeadLetters != nil {

@@ -31,7 +31,7 @@ func (b *builder) watchCredentials(say func(ownlog.Event) bool) func(context.Con
 		tick := time.NewTicker(credentialPause)
 		defer tick.Stop()
 		for {
-			for _, c := range b.cfg.Credentials() {
+			for _, c := range b.now.Load().Credentials() {
 				path := c.File()
 				before, known := seen[path]
 				now, err := before.again(path)
@@ -101,7 +101,7 @@ func holder(c config.Credential) ownlog.Party {
 
 // expiries lists the credentials whose end is known: certificates, and tokens that say it.
 func (b *builder) expiries() (list []lookout.Expiry) {
-	for _, c := range b.cfg.Credentials() {
+	for _, c := range b.now.Load().Credentials() {
 		what, end := c.Key, time.Time{}
 		if c.Certificate != "" {
 			what, end = c.Key+" "+c.Certificate, certificateEnd(c.Certificate)

@@ -133,7 +133,8 @@ func demoConsole(listener net.Listener, l config.Lane, lane *pipeline.Lane, src 
 		Lanes: lanes.Statuses, Sources: sources{l.Source.Name: src}.usage, Memory: memory.New(defaultMemory).Usage,
 		Version: buildVersion(), Log: log,
 	}
-	deps.Console = consoleOf(deps, []config.Lane{l}, &prepare.Stock{}, private(config.Admin{}, listener), history, activity)
+	shown := newShowing([]config.Lane{l}, &prepare.Stock{})
+	deps.Console = consoleOf(deps, func() *showing { return shown }, private(config.Admin{}, listener), history, activity)
 	return []func(context.Context) error{
 		history.Run,
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },

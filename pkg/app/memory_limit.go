@@ -57,10 +57,38 @@ type memoryLimit struct {
 // So many lanes leave less for a burst. Half of the budget is turns, which stay.
 func newMemoryLimit(size int64, lanes int) memoryLimit {
 	m := memoryLimit{budget: memory.New(size), lanes: map[string]int64{}}
-	for range lanes {
+	m.reserveIdle(lanes)
+	return m
+}
+
+// reserveIdle takes what so many more idle lanes need from the budget. If they are fewer, it
+// gives that back.
+func (m *memoryLimit) reserveIdle(more int) {
+	for range more {
 		m.reserve(idleMemory)
 	}
-	return m
+	for range -more {
+		m.giveBack(idleMemory)
+	}
+}
+
+// giveBack undoes reserve.
+func (m *memoryLimit) giveBack(bytes int64) {
+	m.most -= bytes
+	if m.beyond >= bytes {
+		m.beyond -= bytes
+		return
+	}
+	m.budget.Share().Shrink(bytes)
+	m.idle -= bytes
+}
+
+// forget counts lanes no more.
+func (m *memoryLimit) forget(lanes []string) {
+	for _, name := range lanes {
+		m.most -= m.lanes[name]
+		delete(m.lanes, name)
+	}
 }
 
 // reserve takes bytes from the budget for good, as far as it has room for them.

@@ -46,6 +46,9 @@ func openOwnLog(cfg *config.Config, log zerolog.Logger) (*ownLog, error) {
 // ownLogDirectory is where the own log is kept in files.
 func ownLogDirectory(cfg *config.Config) string { return filepath.Join(cfg.State.Dir, "own-log") }
 
+// kept reports whether there is one.
+func (o *ownLog) kept() bool { return o != nil && o.store != nil }
+
 // prepare creates or verifies the topic, until that succeeded once.
 func (o *ownLog) prepare(ctx context.Context) error {
 	o.mu.Lock()

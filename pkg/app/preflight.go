@@ -27,18 +27,34 @@ import (
 // preflight lists what run needs of this machine before it starts, and what is odd about
 // the configuration. It changes nothing, and asks nobody but a sluice at admin.listen.
 func preflight(ctx context.Context, cfg *config.Config) []finding {
-	list := append(environment(), sourceFiles(cfg)...)
-	list = append(list, sameOrganization(cfg)...)
+	list := append(environment(), aboutSources(cfg)...)
 	runs := sync.OnceValue(func() bool { return alreadyRuns(ctx, cfg) })
 	if cfg.State.Type == "file" {
 		list = append(list, stateDirectory(cfg, runs)...)
 		list = append(list, lettersDirectory(cfg)...)
 	}
-	if cfg.State.Type == "file" && noneFailed(list) {
-		list = append(list, formerInFiles(cfg)...)
-		list = append(list, lettersOfFormer(cfg)...)
+	if noneFailed(list) {
+		list = append(list, aboutFormer(cfg)...)
 	}
 	return append(append(list, adminListen(ctx, cfg, runs)), adminToken(cfg.Admin)...)
+}
+
+// preflightOfLanes is the part of preflight that a reload needs. What the process holds
+// since it started, such as the state directory, cannot change in a reload.
+func preflightOfLanes(cfg *config.Config) []finding {
+	return append(aboutSources(cfg), aboutFormer(cfg)...)
+}
+
+func aboutSources(cfg *config.Config) []finding {
+	return append(sourceFiles(cfg), sameOrganization(cfg)...)
+}
+
+// aboutFormer finds what former lanes left in files.
+func aboutFormer(cfg *config.Config) []finding {
+	if cfg.State.Type != "file" {
+		return nil
+	}
+	return append(formerInFiles(cfg), lettersOfFormer(cfg)...)
 }
 
 // sourceFiles describes the files that sources names.

@@ -26,13 +26,14 @@ type replica struct {
 	group *ownership.Ownership
 	log   zerolog.Logger
 
-	mu    sync.Mutex
-	owned map[int32]*ownership.Partition
-	err   error // why the group is not joined yet
+	mu      sync.Mutex
+	owned   map[int32]*ownership.Partition
+	running map[int32]context.Context // of the lanes of a partition, while they may start
+	err     error                     // why the group is not joined yet
 }
 
 func newReplica(s checkpoint.TopicSettings, log zerolog.Logger) *replica {
-	r := &replica{log: log, owned: make(map[int32]*ownership.Partition), group: newGroup(s, log)}
+	r := &replica{log: log, owned: make(map[int32]*ownership.Partition), running: make(map[int32]context.Context), group: newGroup(s, log)}
 	r.Topic = checkpoint.NewTopic(s, r.confirm, log)
 	return r
 }
@@ -77,23 +78,51 @@ func (r *replica) patience(shutdown time.Duration) time.Duration {
 }
 
 // run joins the group, and runs each lane while this instance owns its partition.
-func (r *replica) run(ctx context.Context, lanes *pipeline.Set, names []string) error {
+func (r *replica) run(ctx context.Context, lanes *pipeline.Set) error {
 	if err := r.prepare(ctx); err != nil {
 		return nil // ctx ended.
 	}
 	err := r.group.Run(ctx, func(ctx context.Context, p *ownership.Partition) error {
 		r.own(p.Number, p)
 		defer r.own(p.Number, nil)
-		for _, name := range names {
-			if partitionOf(name) == p.Number {
-				lanes.Start(ctx, name)
-				defer lanes.End(name)
-			}
+		r.open(p.Number, ctx)
+		for _, name := range lanesOf(p.Number, lanes) {
+			lanes.Start(ctx, name)
 		}
 		<-ctx.Done()
+		r.open(p.Number, nil)
+		for _, name := range lanesOf(p.Number, lanes) {
+			lanes.End(name)
+		}
 		return nil
 	})
 	return errors.Join(err, lanes.Wait())
+}
+
+// lanesOf returns the lanes of a partition that are in the set.
+func lanesOf(partition int32, lanes *pipeline.Set) (names []string) {
+	for _, name := range lanes.Names() {
+		if partitionOf(name) == partition {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// open lets start start lanes of a partition until it is called with nil. All that started
+// by then are in the set.
+func (r *replica) open(partition int32, ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running[partition] = ctx
+}
+
+func (r *replica) start(lanes *pipeline.Set, lane string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx := r.running[partitionOf(lane)]; ctx != nil {
+		lanes.Start(ctx, lane)
+	}
 }
 
 // prepare creates or verifies the topics. It retries until it succeeds or ctx ends.

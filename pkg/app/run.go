@@ -22,17 +22,20 @@ import (
 
 func (c *command) run() *cobra.Command {
 	var file string
-	var once bool
-	var limit time.Duration
+	var how manner
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
 		Short: "Deliver events until stopped",
 		Long: `Deliver events until stopped.
 
 SIGTERM and SIGINT finish the Publish under way, within shutdown_timeout, save
-the position behind it and exit with 0. SIGHUP neither ends nor reloads sluice.
-If it is killed in any other way, nothing is lost either: it reads again what
-was not saved.
+the position behind it and exit with 0. If it is killed in any other way,
+nothing is lost either: it reads again what was not saved.
+
+SIGHUP reloads the configuration, and with --watch a change of its files does.
+Lanes that did not change notice nothing. The others end, resume, start. A
+configuration with a problem is refused as a whole, and the former one stays in
+force; so is one that changes a key about the process, such as state or admin.
 
 With --once it ends when all lanes have caught up. A lane that cannot continue
 is a failure, reported when the others are done. With --timeout it ends after
@@ -40,20 +43,34 @@ that time, plus shutdown_timeout at most. If the time or a signal ends it before
 all lanes are done, it names each that is not and the reason, and exits with 1.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load(file)
+			surviving := survive() // Before all else, so that SIGHUP during a start ends nothing.
+			defer surviving.stop()
+			load := func() (*config.Config, *config.Footprint, error) { return c.loadTraced(file) }
+			cfg, trace, err := load()
 			if err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("timeout") && (!once || limit <= 0) {
+			if cmd.Flags().Changed("timeout") && (!how.once || how.limit <= 0) {
 				return usageError{errors.New("--timeout needs --once and a time above 0"), cmd.CommandPath()}
 			}
-			return c.daemon(cmd.Context(), cfg, once, limit)
+			if how.once && how.watch {
+				return usageError{errors.New("--once and --watch exclude each other; write one of them"), cmd.CommandPath()}
+			}
+			return c.daemon(cmd.Context(), cfg, how, surviving, func(f *fleet) *reloader { return newReloader(load, trace, f) })
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().BoolVar(&once, "once", false, "end when all lanes have caught up")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "with --once: end after this time, and fail if a lane is not done (default never)")
+	cmd.Flags().BoolVar(&how.once, "once", false, "end when all lanes have caught up")
+	cmd.Flags().DurationVar(&how.limit, "timeout", 0, "with --once: end after this time, and fail if a lane is not done (default never)")
+	cmd.Flags().BoolVar(&how.watch, "watch", false, "reload when the files of the configuration change")
 	return cmd
+}
+
+// manner is how run runs.
+type manner struct {
+	once  bool
+	limit time.Duration // with once; 0 is no limit
+	watch bool
 }
 
 func configFlag(cmd *cobra.Command, file *string) {
@@ -61,24 +78,27 @@ func configFlag(cmd *cobra.Command, file *string) {
 }
 
 func (c *command) load(file string) (*config.Config, error) {
-	if file == "" {
-		return nil, usageError{errors.New("no configuration: write -c FILE"), ""}
-	}
-	cfg, err := config.Load(file, c.kinds)
-	if err != nil && !errors.As(err, new(config.Errors)) {
-		err = usageError{err, ""}
-	}
+	cfg, _, err := c.loadTraced(file)
 	return cfg, err
 }
 
+func (c *command) loadTraced(file string) (*config.Config, *config.Footprint, error) {
+	if file == "" {
+		return nil, nil, usageError{errors.New("no configuration: write -c FILE"), ""}
+	}
+	cfg, trace, err := config.LoadTraced(file, c.kinds)
+	if err != nil && !errors.As(err, new(config.Errors)) {
+		err = usageError{err, ""}
+	}
+	return cfg, trace, err
+}
+
 // daemon runs the lanes of a configuration and the admin server.
-func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, limit time.Duration) (err error) {
-	surviving := survive()
-	defer surviving.stop()
+func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, surviving survival, reloading func(*fleet) *reloader) (err error) {
 	live, to := c.liveLine(slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Type.Name == stdout.Type.Name }))
 	log, flush := newDaemonLogger(to, c.stderr, cfg.Log)
 	defer flush()
-	if once && cfg.State.Type != "file" {
+	if how.once && cfg.State.Type != "file" {
 		return usageError{errors.New("--once needs state.type file: with kafka, no replica knows when all lanes have caught up"), "sluice run"}
 	}
 	there := preflight(ctx, cfg)
@@ -102,33 +122,40 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, once bool, lim
 		return fmt.Errorf("admin.listen: %w", listenError{err})
 	}
 	b := newBuilder(ctx, cfg, store, log)
-	b.once, b.own = once, own
+	b.once, b.own = how.once, own
 	defer func() { err = errors.Join(err, b.close()) }()
 	activity := b.remember()
-	lanes, names := b.lanes()
-	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(names)).
+	f := newFleet(b)
+	lanes, reloads := f.set, reloading(f)
+	log.Info().Str("version", buildVersion()).Stringer("admin", listener.Addr()).Int("lanes", len(lanes.Names())).
 		Stringer("memory", setting.Size(b.memory.budget.Usage().Size)).Msg("sluice started")
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: b.usage, Memory: b.memory.budget.Usage, Version: buildVersion(), Log: log}
 	deps.Hosts, deps.Token, deps.TLS = adminHosts(cfg.Admin), cfg.Admin.Token, cfg.Admin.TLS
+	deps.Configuration = reloads.configuration
 	store.fillAdmin(&deps)
 	look := b.lookout(deps.Lanes)
-	look.Say(started(cfg, len(names)))
+	reloads.say = look.Say
+	look.Say(started(cfg, len(lanes.Names())))
 	defer func() { sayStopped(look, reasonOf(ctx, err), log) }()
 	history := console.NewHistory(deps.Lanes)
-	deps.Console = consoleOf(deps, cfg.Lanes(), &b.stock, private(cfg.Admin, listener), history, activity)
+	deps.Console = consoleOf(deps, f.shown.Load, private(cfg.Admin, listener), history, activity)
 	return runBeside(ctx, func(ctx context.Context) error {
-		run := func(ctx context.Context) error { return store.run(ctx, lanes, names) }
-		if !once {
-			return run(ctx)
+		if !how.once {
+			return f.run(ctx)
 		}
-		return endBy(ctx, limit, lanes, run)
+		return endBy(ctx, how.limit, lanes, f.run)
 	},
 		func(ctx context.Context) error { return admin.Serve(ctx, listener, deps) },
 		history.Run,
 		look.Run,
 		b.watchCredentials(look.Say),
 		func(ctx context.Context) error { return c.progress(ctx, log, live, lanes.Statuses) },
-		func(ctx context.Context) error { return surviving.answer(ctx, log) },
+		func(ctx context.Context) error {
+			if how.once {
+				return surviving.answer(ctx, log)
+			}
+			return reloads.run(ctx, surviving.hangUps, how.watch)
+		},
 		func(ctx context.Context) error { return supervise(ctx, cfg.Admin, listener.Addr().String(), log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },
 		func(ctx context.Context) error { return logFormerInKafka(ctx, cfg, log) },

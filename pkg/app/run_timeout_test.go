@@ -33,13 +33,13 @@ func TestWhatIsLeftUndone(t *testing.T) {
 				}
 				b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
 				b.once = true
-				lanes, names := b.lanes()
+				lanes, _ := b.lanes()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if test.stop != 0 {
 					time.AfterFunc(test.stop, cancel)
 				}
-				err := endBy(ctx, test.limit, lanes, func(ctx context.Context) error { return b.state.run(ctx, lanes, names) })
+				err := endBy(ctx, test.limit, lanes, func(ctx context.Context) error { return b.state.run(ctx, lanes) })
 				switch {
 				case test.want == "" && err != nil:
 					t.Errorf("got error %v, want none", err)
@@ -63,9 +63,9 @@ func TestWithoutALimitNothingIsLeftUndone(t *testing.T) {
 		time.AfterFunc(time.Hour, func() { s.fail("publish to one", nil) })
 		b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
 		b.once = true
-		lanes, names := b.lanes()
+		lanes, _ := b.lanes()
 		began := time.Now()
-		err := endBy(t.Context(), 0, lanes, func(ctx context.Context) error { return b.state.run(ctx, lanes, names) })
+		err := endBy(t.Context(), 0, lanes, func(ctx context.Context) error { return b.state.run(ctx, lanes) })
 		if err := errors.Join(err, b.close()); err != nil {
 			t.Error(err)
 		}

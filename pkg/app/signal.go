@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// survival keeps the daemon running when it loses its terminal (SIGHUP) or the reader of
-// its log (SIGPIPE).
+// survival keeps the daemon running when it loses its terminal or is told to reload
+// (SIGHUP), or loses the reader of its log (SIGPIPE).
 //
 // A Go process ends by SIGPIPE when it writes to a broken pipe that is its
 // standard output or error, unless it has asked for the signal; then the write
@@ -37,12 +37,12 @@ func (s survival) stop() {
 	signal.Stop(s.pipes)
 }
 
-// answer logs that SIGHUP reloads nothing, each time it arrives. It ends with ctx.
+// answer logs that SIGHUP does nothing with --once, each time it arrives. It ends with ctx.
 func (s survival) answer(ctx context.Context, log zerolog.Logger) error {
 	for {
 		select {
 		case <-s.hangUps:
-			log.Info().Msg("SIGHUP has no effect: restart sluice to apply another configuration")
+			log.Info().Msg("SIGHUP has no effect with --once")
 		case <-ctx.Done():
 			return nil
 		}

@@ -112,6 +112,40 @@ func TestHangUpEndsNothing(t *testing.T) {
 	}
 }
 
+// SIGHUP puts a changed file in force. A lane that is new delivers, and the other resumes.
+func TestHangUpReloads(t *testing.T) {
+	p := startProcess(t, 5)
+	p.await(t, 5)
+	path := filepath.Join(p.Dir, "sluice.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.Replace(string(text), "sinks:\n", "sinks:\n  - {name: more, type: file, format: raw, settings: {path: more.ndjson}}\n", 1)
+	more = strings.Replace(more, "name: archive", "name: archive\n    max_rejects: 7", 1)
+	if err := os.WriteFile(path, []byte(more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(t, syscall.SIGHUP)
+	if err := patiently(func() error { return hasLines(filepath.Join(p.Dir, "more.ndjson"), 5) }); err != nil {
+		t.Fatal(err)
+	}
+	p.api.Append(5)
+	p.await(t, 10)
+	log := bufio.NewScanner(p.stderr)
+	for !strings.Contains(log.Text(), "configuration reloaded") {
+		if !log.Scan() {
+			t.Fatalf("the log ended without a line about the reload: %v", log.Err())
+		}
+	}
+	for _, want := range []string{`"keys":["sinks.archive.max_rejects","sinks.more"]`, `"started":["acme/more"]`, `"restarted":["acme/archive"]`} {
+		if !strings.Contains(log.Text(), want) {
+			t.Errorf("got %s, want %s in it", log.Text(), want)
+		}
+	}
+	p.stop(t)
+}
+
 // A process started by nohup ignores SIGHUP. A handler would undo that.
 func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	p := startProcess(t, 5, "sh", "-c", `trap "" HUP; exec "$@"`, "sh")

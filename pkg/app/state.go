@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,11 +22,12 @@ type state interface {
 	pipeline.Positions
 	pipeline.Forgetter
 	pipeline.DeadLetters
-	confirm(lane string) func(context.Context) error                    // called before a lane is taken; nil: every lane is this instance's
-	patience(shutdown time.Duration) time.Duration                      // how long a Publish under way may take when its lane ends
-	ended(lane string)                                                  // called each time a lane has ended
-	run(ctx context.Context, lanes *pipeline.Set, names []string) error // runs the lanes of this instance
-	fillAdmin(*admin.Deps)                                              // sets what the admin server shows of the state
+	confirm(lane string) func(context.Context) error    // called before a lane is taken; nil: every lane is this instance's
+	patience(shutdown time.Duration) time.Duration      // how long a Publish under way may take when its lane ends
+	ended(lane string)                                  // called each time a lane has ended
+	run(ctx context.Context, lanes *pipeline.Set) error // runs the lanes of this instance
+	start(lanes *pipeline.Set, lane string)             // starts a lane that was put while run runs the others, if it is this instance's
+	fillAdmin(*admin.Deps)                              // sets what the admin server shows of the state
 	close() error
 }
 
@@ -42,6 +44,8 @@ type files struct {
 	letters *deadletter.Store
 	cfg     *config.Config
 	before  []string // lanes that had a checkpoint when the directory was opened
+
+	running atomic.Pointer[context.Context] // of run; nil before
 }
 
 func openFiles(cfg *config.Config) (*files, error) {
@@ -74,8 +78,17 @@ func (f *files) patience(shutdown time.Duration) time.Duration { return shutdown
 
 func (f *files) ended(string) {}
 
-func (f *files) run(ctx context.Context, lanes *pipeline.Set, _ []string) error {
+// run starts the lanes of the set, and lets start do so with those that come later: no lane
+// is overlooked that is put in between.
+func (f *files) run(ctx context.Context, lanes *pipeline.Set) error {
+	f.running.Store(&ctx)
 	return lanes.Run(ctx)
+}
+
+func (f *files) start(lanes *pipeline.Set, lane string) {
+	if ctx := f.running.Load(); ctx != nil {
+		lanes.Start(*ctx, lane)
+	}
 }
 
 func (f *files) fillAdmin(deps *admin.Deps) { deps.DeadLetters = f.letters }

@@ -193,6 +193,13 @@ func (s *Set) Statuses() []Status {
 	return list
 }
 
+// Names returns the names of the members, in the order in which they were put.
+func (s *Set) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order)
+}
+
 func (s *Set) all() []*running {
 	s.mu.Lock()
 	defer s.mu.Unlock()

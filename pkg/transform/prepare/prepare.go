@@ -13,6 +13,7 @@ package prepare
 
 import (
 	"errors"
+	"weak"
 
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -111,7 +112,7 @@ func (s *Stock) New(settings Settings, product *source.Product, catalogue *trans
 		if p.redactor, err = redact.New(settings.Redact, product); err != nil {
 			return nil, err
 		}
-		s.watched = append(s.watched, p.redactor)
+		s.redactors = append(s.redactors, weak.Make(p.redactor))
 	}
 	return p, nil
 }

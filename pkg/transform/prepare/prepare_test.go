@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -180,11 +181,34 @@ func TestWhatCannotBeOpened(t *testing.T) {
 func TestSinksShareDatabases(t *testing.T) {
 	s := prepare.Settings{Enrich: databases(t)}
 	var stock prepare.Stock
-	open(t, &stock, s)
-	open(t, &stock, s)
+	one, two := open(t, &stock, s), open(t, &stock, s)
 	if got := len(stock.Databases()); got != 2 {
 		t.Errorf("%d databases are open, want 2", got)
 	}
+	runtime.KeepAlive(one)
+	runtime.KeepAlive(two)
+}
+
+// A lane that ended leaves neither its databases in memory nor its key among the files that
+// are watched.
+func TestWhatNobodyUsesGoes(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("1", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stock prepare.Stock
+	stays := open(t, &stock, prepare.Settings{Enrich: databases(t)})
+	for range 3 {
+		open(t, &stock, prepare.Settings{Enrich: databases(t), Redact: redact.Settings{
+			Key: setting.SecretFile(key), Fields: []redact.Field{{Name: "actor.name", How: "hash"}},
+		}})
+	}
+	runtime.GC()
+	runtime.GC()
+	if got := stock.Watched(); got != 2 {
+		t.Errorf("%d files are watched, want those of the preparer that is in use", got)
+	}
+	runtime.KeepAlive(stays)
 }
 
 // TestWatch replaces, breaks and mends a database while events are prepared. It also
