@@ -33,7 +33,7 @@ type TopicSettings struct {
 var DefaultTopic = TopicSettings{
 	Cluster:   kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
 	Namespace: ledger.DefaultNamespace, Positions: ledger.DefaultPositions,
-	DeadLetters: "sluice.dead-letters", OwnLog: "sluice.own-log", Group: "sluice",
+	DeadLetters: "sluice.dead-letters", OwnLog: ledger.DefaultOwnLog, Group: "sluice",
 }
 
 // Validate reports names that Kafka does not take. A group and a transactional id may be

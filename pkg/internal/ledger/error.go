@@ -110,6 +110,8 @@ func (r *remote) explain(err error, topic string) error {
 		return sink.Destination(err, fmt.Sprintf("allow transactions: kafka-acls.sh %s --add --allow-principal %s --operation Write --operation Describe --resource-pattern-type prefixed --transactional-id %s.", bootstrap, principal, s.Namespace))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.Positions:
 		return sink.Destination(err, fmt.Sprintf("allow the topic of positions: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
+	case ke == kerr.TopicAuthorizationFailed && topic == s.OwnLog && topic != "":
+		return sink.Destination(err, fmt.Sprintf("allow the topic of the own log: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.DeadLetters && topic != "":
 		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.CoordinatorNotAvailable, ke == kerr.CoordinatorLoadInProgress:

@@ -79,7 +79,8 @@
 // is the producer they share, entry a position as it is written, letters dead
 // letters, refusal the records that Kafka refuses. topic and partition read and
 // create topics. remote is a ledger that runs no lane: rename, traces and check
-// use it. So an operation on Kafka is read in one file.
+// use it. So an operation on Kafka is read in one file. log is a topic of another kind,
+// which is made and read in the same way.
 package ledger
 
 import (
@@ -127,6 +128,7 @@ type Settings struct {
 	Positions   string // the topic of positions
 	Topic       string // that records go to; empty: they do not go to Kafka
 	DeadLetters string // the topic of dead letters
+	OwnLog      string // the topic of the own log (see Log), which has no other
 
 	// Confirm is asked before a lane is taken. An error says that another owns it.
 	// Nil: nobody decides who owns the lane.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type view struct {
 	client *kafkaclient.Client
 	topic  string
 	number int32
+	most   int32 // bytes of an answer with records, default 8 MiB; a single larger batch is sent all the same
 }
 
 // open returns a view of the partition that holds the lane's position.
@@ -164,7 +166,7 @@ func (v *view) requestFetch(ctx context.Context, at int64) (*kmsg.FetchResponse,
 	if err != nil {
 		return nil, err
 	}
-	const answer = 8 << 20 // bytes; a single larger batch is sent all the same
+	answer := cmp.Or(v.most, 8<<20)
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 500, 1, answer
 	req.IsolationLevel = readCommitted

@@ -32,6 +32,7 @@ const (
 	segment   = "segment.bytes"
 	dirty     = "min.cleanable.dirty.ratio"
 	retention = "retention.ms"
+	mostBytes = "retention.bytes"
 )
 
 // largestSegment is the largest segment that a topic of positions may have. Kafka never
@@ -64,6 +65,9 @@ func (v *view) prepare(ctx context.Context) error {
 }
 
 func (r *remote) topics() []topic {
+	if r.settings.OwnLog != "" {
+		return []topic{r.ownLog()}
+	}
 	needed := []topic{{
 		name: r.settings.Positions, partitions: Partitions, verify: r.positionsFaults,
 		config: map[string]string{cleanup: "compact", segment: strconv.Itoa(16 << 20), dirty: "0.1"},
@@ -237,7 +241,7 @@ func (v *view) requestCreate(ctx context.Context, t topic, isr int, validate boo
 // byHand is a hint with the commands that create the topic, or allow Sluice to.
 func (r *remote) byHand(t topic) string {
 	command := fmt.Sprintf("create the topic: kafka-topics.sh %s --create --topic %s --partitions %d", r.bootstrap(), t.name, t.partitions)
-	for _, name := range []string{cleanup, segment, dirty, retention} {
+	for _, name := range []string{cleanup, segment, dirty, retention, mostBytes} {
 		if value, ok := t.config[name]; ok {
 			command += fmt.Sprintf(" --config %s=%s", name, value)
 		}

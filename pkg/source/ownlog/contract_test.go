@@ -151,3 +151,5 @@ func (s *scripted) Wait(ctx context.Context, from int64) error {
 
 func (s *scripted) Log() string  { return s.log }
 func (s *scripted) Close() error { return nil }
+
+func eventAt(id string, at time.Time) sourcetest.Event { return sourcetest.Event{ID: id, Time: at} }
