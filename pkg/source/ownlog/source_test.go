@@ -2,9 +2,9 @@ package ownlog_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,7 +43,7 @@ func TestAnEventKeepsWhatItSays(t *testing.T) {
 		ID: e.ID, Time: e.Time, Organization: "sluice", Action: "sluice.lane_paused",
 		Actor:    source.Party{ID: "1000", Type: "user", Name: "kim"},
 		Objects:  [2]source.Party{{Type: "lane", Name: "acme/siem"}},
-		Metadata: []byte(`{"reason":"\u003cmaintenance\u003e"}`),
+		Metadata: []byte(`{"reason":"\u003cmaintenance\u003e"}`), Text: "Lane acme/siem was paused.",
 	}
 	for _, e := range []source.Event{got, parsed[0]} {
 		if diff := cmp.Diff(want, e, cmpopts.IgnoreFields(source.Event{}, "Read", "Raw")); diff != "" {
@@ -188,31 +188,87 @@ func TestAStartBeforeTheOldestEvent(t *testing.T) {
 	}
 }
 
+// A gap is in a saved position before it is reported, so it is the same one after a crash,
+// whatever the log has lost meanwhile.
+func TestAGapIsSavedBeforeItIsReported(t *testing.T) {
+	store := &scripted{log: "a", first: 7, replaced: make(chan struct{}), appended: make(chan struct{})}
+	suiteLog{store}.Append(eventAt("x", noon), eventAt("y", noon.Add(time.Minute)))
+	src := ownlog.NewSource(store)
+	pos := source.Position(`{"v":1,"log":"a","next":3,"event":"2026-03-01T11:00:00Z"}`)
+	p := next(t, src, &pos)
+	d, err := src.Describe(pos)
+	want := source.Interval{From: noon.Add(-time.Hour), To: noon}
+	if err != nil || len(p.Events) != 0 || d.Gap != want || !d.Through.Equal(want.From) {
+		t.Fatalf("got %d events, error %v, and %+v, want only a position with the gap %v", len(p.Events), err, d, want)
+	}
+	suiteLog{store}.Delete("x")
+	for range 2 {
+		behind := pos
+		p := next(t, src, &behind)
+		if len(p.Events) != 1 || !p.Events[0].Gap || !p.Events[0].Time.Equal(noon) || !strings.Contains(string(p.Events[0].Raw), `"from":"2026-03-01T11:00:00Z"`) {
+			t.Fatalf("got %+v, want the gap", p.Events)
+		}
+		if d, err := src.Describe(behind); err != nil || d.Gap != (source.Interval{}) {
+			t.Errorf("behind the gap: %+v, error %v", d, err)
+		}
+	}
+}
+
+// next opens a reader at a position, returns its next page, and moves the position behind it.
+func next(t testing.TB, src *ownlog.Source, pos *source.Position) source.Page {
+	t.Helper()
+	r, err := src.Open(*pos, source.Env{Lane: "sluice/siem", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := r.Next(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	*pos = p.Next
+	return p
+}
+
 // A reader holds the lane's turn from when it reads until the caller comes again, and none
 // while it waits.
 func TestAReaderThatWaitsHoldsNoMemory(t *testing.T) {
-	store := files(t, t.TempDir())
-	appendAll(t, store, 0, 1)
-	src, memory := ownlog.NewSource(store), &counted{}
-	pos, err := src.Start(within(t), source.Start{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := src.Open(pos, source.Env{Log: zerolog.Nop(), Memory: memory})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p, err := r.Next(within(t)); err != nil || len(p.Events) != 1 || memory.held != 1 {
-		t.Errorf("got %d events, error %v, and %d turns, want one", len(p.Events), err, memory.held)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := r.Next(ctx); !errors.Is(err, context.Canceled) || memory.held != 0 {
-		t.Errorf("got error %v, and %d turns, want none", err, memory.held)
-	}
-	if err := r.Close(); err != nil || memory.held != 0 {
-		t.Errorf("Close: error %v, %d turns", err, memory.held)
-	}
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		store := files(t, dir)
+		appendAll(t, store, 0, 1)
+		src, memory := ownlog.NewSource(store), &counted{}
+		pos, err := src.Start(t.Context(), source.Start{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := src.Open(pos, source.Env{Log: zerolog.Nop(), Memory: memory})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := r.Next(t.Context()); err != nil || len(p.Events) != 1 || memory.held != 1 {
+			t.Errorf("got %d events, error %v, and %d turns, want one", len(p.Events), err, memory.held)
+		}
+		read := make(chan source.Page)
+		go func() {
+			p, err := r.Next(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			read <- p
+		}()
+		synctest.Wait()
+		if memory.held != 0 {
+			t.Errorf("a reader that waits has %d turns", memory.held)
+		}
+		appendAll(t, store, 1, 1)
+		if p := <-read; len(p.Events) != 1 || memory.held != 1 {
+			t.Errorf("got %d events and %d turns, want one", len(p.Events), memory.held)
+		}
+		if err := r.Close(); err != nil || memory.held != 0 {
+			t.Errorf("Close: error %v, %d turns", err, memory.held)
+		}
+	})
 }
 
 // counted counts the turns of a lane.
