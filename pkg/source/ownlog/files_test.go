@@ -88,7 +88,7 @@ func TestAReaderNoticesLines(t *testing.T) {
 			read := make(chan struct{})
 			go func() {
 				defer close(read)
-				for {
+				for range 3 {
 					b, err := ours.Bounds(t.Context())
 					if err != nil || b.Next > int64(n) {
 						break
