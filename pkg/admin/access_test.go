@@ -259,3 +259,34 @@ func TestEveryAnswerRestrictsTheBrowser(t *testing.T) {
 		}
 	}
 }
+
+// What a reload would do is for those who may open the console, and one request reads the
+// configuration at a time.
+func TestTheReloadAsksForTheToken(t *testing.T) {
+	d := deps(pipeline.Status{Lane: "a/b", Ready: true})
+	d.Token = setting.NewSecret(token)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	d.Reload = func() admin.Reload {
+		began <- struct{}{}
+		<-goOn
+		return admin.Reload{File: "/etc/sluice/sluice.yaml", Keys: []string{"sinks.siem"}}
+	}
+	h := admin.Handler(d)
+	if got := asked(h, "/reload"); got.Code != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", got.Code)
+	}
+	first := make(chan *httptest.ResponseRecorder)
+	go func() { first <- asked(h, "/reload", "Authorization", "Bearer "+token) }()
+	<-began
+	if got := asked(h, "/reload", "Authorization", "Bearer "+token); got.Code != http.StatusTooManyRequests {
+		t.Errorf("a second one at the same time: %d", got.Code)
+	}
+	close(goOn)
+	if got := <-first; got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `"file": "/etc/sluice/sluice.yaml"`) {
+		t.Errorf("got %d %s", got.Code, got.Body)
+	}
+	d.Reload = nil
+	if got := asked(admin.Handler(d), "/reload", "Authorization", "Bearer "+token); strings.Contains(got.Body.String(), "refused") {
+		t.Errorf("without reloads: %s", got.Body)
+	}
+}

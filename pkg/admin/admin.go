@@ -4,7 +4,7 @@
 // Its own paths take snapshots at each request, and do nothing between requests. It
 // changes nothing, so it answers only GET. It shows no secrets, but it does show lane
 // names, times and the reasons of failures, so it belongs on loopback or a private network.
-// Only the console asks for a token: monitoring needs the other paths.
+// Only the console and /reload ask for a token: monitoring needs the other paths.
 //
 // /healthz decides about restarts: it reports that the process runs, even if a sink
 // cannot be reached. /readyz is for people and alerts.
@@ -36,6 +36,7 @@ type Deps struct {
 	DeadLetters   DeadLetters                    // nil: they are not stored in files
 	Group         func() error                   // the reason why it is unknown which lanes this replica owns; it returns nil if that is known; nil: there are no replicas
 	Configuration func() Configuration           // how the latest reload went; nil: there are no reloads
+	Reload        func() Reload                  // what a reload would do; nil: there are no reloads
 	Console       http.Handler                   // the pages for people; its requests end when the server does
 	Token         setting.Secret                 // that the console asks for; unset: none
 	TLS           *setting.ServerTLS             // certificate of the server; nil: it speaks plain HTTP
@@ -145,7 +146,14 @@ func Handler(deps Deps) http.Handler {
 		deps.answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", deps.serveReady)
-	mux.Handle("GET /", newAccess(deps.Console, deps.Token, deps.Log))
+	pages := deps.Console
+	if deps.Reload != nil {
+		both := http.NewServeMux()
+		both.Handle("/reload", deps.serveReload())
+		both.Handle("/", deps.Console)
+		pages = both
+	}
+	mux.Handle("GET /", newAccess(pages, deps.Token, deps.Log))
 	return guard(mux, deps.Hosts)
 }
 

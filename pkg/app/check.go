@@ -27,7 +27,7 @@ const checkTimeout = 45 * time.Second
 
 func (c *command) check() *cobra.Command {
 	var file string
-	var sendTest bool
+	var sendTest, running bool
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
 		Short: "Check whether the configuration would work",
@@ -42,9 +42,20 @@ colors the marks unless NO_COLOR is set or TERM is dumb.
 
 run logs the same warnings when it starts, and refuses to start for the same
 failures of the state directory, dead letters and admin.listen. check writes
-nothing and does not disturb a running sluice.`,
+nothing and does not disturb a running sluice.
+
+With --against-running it asks the sluice that runs with this file what a reload
+would do: which keys have another value, and which lanes end, restart and start;
+or why it would be refused. That process reads the file itself, so neither its
+environment nor its secrets are needed here, but for admin.token.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if running && sendTest {
+				return usageError{errors.New("--against-running and --send-test exclude each other; write one of them"), cmd.CommandPath()}
+			}
+			if running {
+				return c.checkAgainstRunning(cmd.Context(), file)
+			}
 			cfg, err := c.load(file)
 			if err != nil {
 				return err
@@ -53,6 +64,7 @@ nothing and does not disturb a running sluice.`,
 		},
 	}
 	configFlag(cmd, &file)
+	cmd.Flags().BoolVar(&running, "against-running", false, "say what a reload of the running sluice would do")
 	cmd.Flags().BoolVar(&sendTest, "send-test", false, "publish one event, marked as a test, through each sink")
 	return cmd
 }

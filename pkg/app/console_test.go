@@ -225,7 +225,7 @@ func TestHealthOverTLS(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	address, err := healthURL(a)
+	address, err := adminURL(a, "/healthz")
 	if err != nil || !strings.HasPrefix(address, "https://") {
 		t.Fatalf("got address %q and error %v", address, err)
 	}

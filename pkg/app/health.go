@@ -34,7 +34,7 @@ func (c *command) health() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if address, err = healthURL(a); err != nil {
+				if address, err = adminURL(a, "/healthz"); err != nil {
 					return err
 				}
 				transport = adminTransport(a)
@@ -49,8 +49,8 @@ func (c *command) health() *cobra.Command {
 	return cmd
 }
 
-// healthURL is the address at which a sluice with this configuration answers.
-func healthURL(a config.Admin) (string, error) {
+// adminURL is the address at which a sluice with this configuration answers.
+func adminURL(a config.Admin, path string) (string, error) {
 	host, port, err := net.SplitHostPort(a.Listen)
 	if err != nil {
 		return "", fmt.Errorf("admin.listen: %w", err)
@@ -58,7 +58,7 @@ func healthURL(a config.Admin) (string, error) {
 	if port == "0" {
 		return "", healthError{errors.New("admin.listen has port 0: the system chooses the port"), "write a port under admin.listen, or ask with --url"}
 	}
-	u := url.URL{Scheme: scheme(a), Host: net.JoinHostPort(reachable(host), port), Path: "/healthz"}
+	u := url.URL{Scheme: scheme(a), Host: net.JoinHostPort(reachable(host), port), Path: path}
 	return u.String(), nil
 }
 

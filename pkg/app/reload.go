@@ -124,6 +124,19 @@ func (r *reloader) plan() (plan, *config.Footprint) {
 	return p, trace
 }
 
+// foresee says what a reload would do at this moment.
+func (r *reloader) foresee() admin.Reload {
+	p, _ := r.plan()
+	answer := admin.Reload{File: absolute(r.fleet.cfg.Path)}
+	if p.refused != nil {
+		answer.Refused, answer.Hint = problems(p.refused), failure.Hint(p.refused)
+		return answer
+	}
+	d := p.changes
+	answer.Keys, answer.Started, answer.Restarted, answer.Stopped = d.Keys, d.Started, d.Restarted, d.Ended
+	return answer
+}
+
 // reload puts the files of the configuration in force, or refuses that. why says who asked.
 func (r *reloader) reload(ctx context.Context, why string) {
 	p, trace := r.plan()

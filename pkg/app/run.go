@@ -36,6 +36,7 @@ SIGHUP reloads the configuration, and with --watch a change of its files does.
 Lanes that did not change notice nothing. The others end, resume, start. A
 configuration with a problem is refused as a whole, and the former one stays in
 force; so is one that changes a key about the process, such as state or admin.
+sluice check --against-running says beforehand what a reload would do.
 
 With --once it ends when all lanes have caught up. A lane that cannot continue
 is a failure, reported when the others are done. With --timeout it ends after
@@ -82,9 +83,11 @@ func (c *command) load(file string) (*config.Config, error) {
 	return cfg, err
 }
 
+var errNoConfiguration = usageError{errors.New("no configuration: write -c FILE"), ""}
+
 func (c *command) loadTraced(file string) (*config.Config, *config.Footprint, error) {
 	if file == "" {
-		return nil, nil, usageError{errors.New("no configuration: write -c FILE"), ""}
+		return nil, nil, errNoConfiguration
 	}
 	cfg, trace, err := config.LoadTraced(file, c.kinds)
 	if err != nil && !errors.As(err, new(config.Errors)) {
@@ -131,7 +134,9 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, su
 		Stringer("memory", setting.Size(b.memory.budget.Usage().Size)).Msg("sluice started")
 	deps := admin.Deps{Lanes: lanes.Statuses, Sources: b.usage, Memory: b.memory.budget.Usage, Version: buildVersion(), Log: log}
 	deps.Hosts, deps.Token, deps.TLS = adminHosts(cfg.Admin), cfg.Admin.Token, cfg.Admin.TLS
-	deps.Configuration = reloads.configuration
+	if !how.once {
+		deps.Configuration, deps.Reload = reloads.configuration, reloads.foresee
+	}
 	store.fillAdmin(&deps)
 	look := b.lookout(deps.Lanes)
 	reloads.say = look.Say

@@ -244,11 +244,24 @@ func LoadAdmin(path string) (Admin, error) {
 	}
 	found := newReport(path)
 	d := newDecoder(found, os.LookupEnv)
-	admin := (&resolver{report: found, decoder: d}).adminServer(d.adminAlone(data))
-	if problems := found.all(); len(problems) > 0 {
-		return Admin{}, problems
+	alone := adminAlone{Server: defaultAdmin}
+	d.adminAlone(data, &alone)
+	admin := (&resolver{report: found, decoder: d}).adminServer(alone.Server)
+	return admin, found.err()
+}
+
+// LoadAdminToken is LoadAdmin, with the token.
+func LoadAdminToken(path string) (Admin, error) {
+	data, err := read(path)
+	if err != nil {
+		return Admin{}, fmt.Errorf("reading configuration: %w", err)
 	}
-	return admin, nil
+	found := newReport(path)
+	d := newDecoder(found, os.LookupEnv)
+	entry := adminEntry{Server: defaultAdmin}
+	d.adminAlone(data, &entry)
+	admin := (&resolver{report: found, decoder: d}).admin(entry)
+	return admin, found.err()
 }
 
 func read(path string) (_ []byte, err error) {

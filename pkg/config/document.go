@@ -123,20 +123,18 @@ func (d *decoder) document(data []byte) document {
 	return doc
 }
 
-// adminAlone reads the key admin and nothing else. The result is valid only if there is
-// no problem.
-func (d *decoder) adminAlone(data []byte) adminServer {
-	alone := adminAlone{Server: defaultAdmin}
+// adminAlone reads the key admin and nothing else into what target points at. That is valid
+// only if there is no problem.
+func (d *decoder) adminAlone(data []byte, target any) {
 	root := d.report.parse(data, leastDocument)
 	if root == nil {
-		return alone.Server
+		return
 	}
 	pairs, _ := d.mapping("", root, func(string, ast.Node) bool { return false })
 	for _, p := range pairs {
 		if p.key == "admin" {
 			delete(d.report.hidden, p.path)
-			d.decode(p.path, p.value, reflect.ValueOf(&alone).Elem())
+			d.decode(p.path, p.value, reflect.ValueOf(target).Elem())
 		}
 	}
-	return alone.Server
 }

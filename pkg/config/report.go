@@ -34,6 +34,14 @@ func (r *report) of(file string) *report {
 	return other
 }
 
+// err returns the problems as an error, nil if there is none.
+func (r *report) err() error {
+	if problems := r.all(); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
 // all returns the problems of all files.
 func (r *report) all() Errors {
 	found := slices.Clone(r.problems)
