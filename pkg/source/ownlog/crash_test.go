@@ -21,19 +21,27 @@ import (
 // power at any step. A reader follows, and never loses its place. What it is shown must be
 // each acknowledged event once and in order, and under a number that never names another.
 func TestCrash(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{T: rt, disk: &crashDisk{names: map[string]*inode{}, synced: map[string]*inode{}}, tried: map[string]bool{}}
-		w.disk.draw = func(n int, what string) int { return rapid.IntRange(0, n).Draw(rt, what) }
-		w.segments = rapid.SampledFrom([]int{2, 1000}).Draw(rt, "segments")
-		for range rapid.IntRange(1, 8).Draw(rt, "lives") {
-			w.live()
-			w.disk.losePower()
-		}
-		w.disk.trouble = none
-		w.processes = [3]*process{}
-		w.follow(0)
-		w.judge()
-	})
+	times := 20 // a hundred checks each, which take 40 ms
+	if testing.Short() {
+		times = 5
+	}
+	for range times {
+		rapid.Check(t, crash)
+	}
+}
+
+func crash(rt *rapid.T) {
+	w := &world{T: rt, disk: &crashDisk{names: map[string]*inode{}, synced: map[string]*inode{}}, tried: map[string]bool{}}
+	w.disk.draw = func(n int, what string) int { return rapid.IntRange(0, n).Draw(rt, what) }
+	w.segments = rapid.SampledFrom([]int{2, 1000}).Draw(rt, "segments")
+	for range rapid.IntRange(1, 8).Draw(rt, "lives") {
+		w.live()
+		w.disk.losePower()
+	}
+	w.disk.trouble = none
+	w.processes = [3]*process{}
+	w.follow(0)
+	w.judge()
 }
 
 type world struct {
