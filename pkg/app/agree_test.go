@@ -116,7 +116,7 @@ func newWorkplace(t *testing.T, change map[string]string) workplace {
 	}
 	text += fmt.Sprintf(`
 sinks:
-  - {name: sink, type: %s, publish_timeout: %s}
+  - {name: sink, type: %s, own_events: false, publish_timeout: %s}
 state: {settings: {dir: %s}}
 dead_letters: {dir: %s}
 admin: {listen: "%s"}

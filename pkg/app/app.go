@@ -55,6 +55,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
@@ -72,6 +73,7 @@ func kinds() config.Kinds {
 		Sources:     []source.Type{planetscale.Type()},
 		Sinks:       []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
 		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
+		Own:         ownlog.Type(),
 		SharedState: func() any { s := checkpoint.DefaultTopic; return &s },
 	}
 }

@@ -157,6 +157,7 @@ func (r *stagedReader) Close() error { return r.close(r.name) }
 
 func (s *stage) kinds() config.Kinds {
 	k := kinds()
+	k.Own = source.Type{} // a stage shows every lane, and none beside them
 	staged := source.NewType("staged", props{}, func(_ context.Context, env source.OpenEnv, _ props) (source.Source, error) {
 		if err := s.open("source " + env.Source); err != nil {
 			return nil, err

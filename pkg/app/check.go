@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -85,6 +86,7 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		text, err := checkState(ctx, cfg, shared)
 		here = append(here, found("state", text, err))
 		sheet.print(here[len(here)-1])
+		sheet.print(checkOwnLog(ctx, cfg, shared)...)
 	}
 	lanes := cfg.Lanes()
 	work := sheet.printEach(len(lanes), func(i int) []finding { return checkLane(ctx, lanes[i], sendTest) })
@@ -93,6 +95,16 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		sheet.print(formerInKafka(ctx, cfg)...)
 	}
 	return sheet.summarize(len(cfg.Sources), len(lanes))
+}
+
+// checkOwnLog checks whether Kafka can hold the own log.
+func checkOwnLog(ctx context.Context, cfg *config.Config, shared *checkpoint.TopicSettings) []finding {
+	if !cfg.HasOwnLanes() {
+		return nil
+	}
+	topic := ownlog.NewTopic(&shared.Cluster, shared.OwnLog, zerolog.Nop())
+	text, err := within(ctx, topic.Check)
+	return []finding{found("own log", text, errors.Join(err, topic.Close()))}
 }
 
 func checkSource(ctx context.Context, s config.Source) []finding {

@@ -61,7 +61,7 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, positions.close()) }()
-	opened, err := openSources(ctx, cfg, zerolog.Nop())
+	opened, err := openSourcesAndOwn(ctx, cfg, false, zerolog.Nop())
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,9 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 func describe(src source.Source, saved checkpoint.Checkpoint) (source.Description, error) {
 	if saved.Err != nil || saved.Position == nil {
 		return source.Description{}, saved.Err
+	}
+	if src == nil { // Only the own log is not there before it is written.
+		return source.Description{}, fmt.Errorf("lane %s: %s: the own log that this position is in is gone: %w", saved.Lane, saved.Path, source.ErrUnusable)
 	}
 	d, err := src.Describe(saved.Position)
 	if err != nil {
@@ -187,7 +190,7 @@ func pick(cfg *config.Config, names []string) ([]config.Lane, error) {
 
 func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes []config.Lane, start source.Start) (err error) {
 	log := newLogger(c.stderr, cfg.Log)
-	opened, err := openSources(ctx, cfg, log)
+	opened, err := openSourcesAndOwn(ctx, cfg, true, log)
 	if err != nil {
 		return err
 	}

@@ -63,12 +63,15 @@ func renaming(cfg *config.Config, from, to string) (config.Lane, error) {
 	if name, snk, ok := strings.Cut(from, "/"); !ok || name == "" || snk == "" {
 		return config.Lane{}, fmt.Errorf("%q is not the name of a lane: write source/sink, such as acme/siem", from)
 	}
+	if name, _, _ := strings.Cut(from, "/"); (name == cfg.Own.Name) != cfg.IsOwn(lanes[0]) {
+		return config.Lane{}, fmt.Errorf("one of %s and %s is a lane of Sluice's own log, so neither can use the position of the other", from, to)
+	}
 	return lanes[0], nil
 }
 
 func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from string, to config.Lane) (err error) {
 	log := newLogger(c.stderr, cfg.Log)
-	opened, err := openSources(ctx, cfg, log)
+	opened, err := openSourcesAndOwn(ctx, cfg, true, log)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // credentialPause is how often the files with credentials are looked at.
-const credentialPause = 10 * time.Second
+const credentialPause = time.Second
 
 // watchCredentials says when a file with a credential has another content. Connections use
 // it from then on.

@@ -24,7 +24,7 @@ sources:
   - {name: acme, type: planetscale, settings: {organization: acme, access_token: token, url: "%s"}}
 state: {settings: {dir: state}}
 sinks:
-  - {name: siem, type: syslog, format: raw, settings: {address: "tcp://%s", protocol: rfc3164, framing: newline, settle: 0s}}
+  - {name: siem, type: syslog, own_events: false, format: raw, settings: {address: "tcp://%s", protocol: rfc3164, framing: newline, settle: 0s}}
 admin: {listen: "127.0.0.1:0"}
 `
 

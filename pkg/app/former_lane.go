@@ -188,14 +188,14 @@ func formerHint(cfg *config.Config, former, left, gone string, free func(lane st
 // the sink follows that source no more, and nothing was renamed.
 func newName(cfg *config.Config, former string, free func(lane string) bool) string {
 	from, to, _ := strings.Cut(former, "/")
-	hasSource := slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Name == from })
+	hasSource := from == cfg.Own.Name || slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Name == from })
 	hasSink := slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Name == to })
 	if hasSource && hasSink {
 		return ""
 	}
 	var alike []string
 	for _, l := range cfg.Lanes() {
-		if (l.Source.Name == from || l.Sink.Name == to) && free(l.Name) {
+		if (l.Source.Name == from || l.Sink.Name == to) && (from == cfg.Own.Name) == cfg.IsOwn(l) && free(l.Name) {
 			alike = append(alike, l.Name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/memory"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform/enrich/enrichtest"
 )
 
@@ -26,6 +27,7 @@ func (vast) Close() error                                 { return nil }
 // The limits of a sink enlarge the queues of its lane, and the memory limit with them.
 func TestMemoryFollowsTheSinks(t *testing.T) {
 	with := kinds()
+	with.Own = source.Type{}
 	with.Sinks = append(with.Sinks, sink.NewType("vast", struct{}{},
 		func(context.Context, sink.Env, struct{}) (sink.Sink, error) { return vast{}, nil }))
 	const text = `

@@ -82,6 +82,43 @@ func (o *ownLog) close() error {
 	return o.store.Close()
 }
 
+// openSourcesAndOwn opens the sources of all lanes of a configuration: those that it lists,
+// and the own log. Without create there is none unless it was created before. Closing what
+// it returns closes all.
+func openSourcesAndOwn(ctx context.Context, cfg *config.Config, create bool, log zerolog.Logger) (sources, error) {
+	opened, err := openSources(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(ownLogDirectory(cfg)); err != nil && cfg.State.Type == "file" && !create {
+		return opened, nil
+	}
+	own, err := openOwnLog(cfg, log)
+	if err != nil {
+		return nil, errors.Join(err, opened.close())
+	}
+	if own.store != nil {
+		opened[cfg.Own.Name] = closing{own.source(), own}
+	}
+	return opened, nil
+}
+
+// closing is the own log as a source that is all that uses it.
+type closing struct {
+	source.Source
+	own *ownLog
+}
+
+func (c closing) Close() error { return errors.Join(c.Source.Close(), c.own.close()) }
+
+// Start prepares the log, as whoever sets a position may be the first who needs it.
+func (c closing) Start(ctx context.Context, at source.Start) (source.Position, error) {
+	if err := c.own.prepare(ctx); err != nil {
+		return nil, err
+	}
+	return c.Source.Start(ctx, at)
+}
+
 // instance is this process.
 func instance() ownlog.Instance {
 	return ownlog.Instance{Host: hostname(), PID: os.Getpid(), Version: buildVersion()}

@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
 // preflight lists what run needs of this machine before it starts, and what is odd about
@@ -34,6 +35,7 @@ func preflight(ctx context.Context, cfg *config.Config) []finding {
 		list = append(list, lettersDirectory(cfg)...)
 	}
 	if noneFailed(list) {
+		list = append(list, ownLogFiles(cfg)...)
 		list = append(list, aboutFormer(cfg)...)
 	}
 	return append(append(list, adminListen(ctx, cfg, runs)), adminToken(cfg.Admin)...)
@@ -114,6 +116,17 @@ func stateDirectory(cfg *config.Config, runs func() bool) []finding {
 func lettersDirectory(cfg *config.Config) []finding {
 	missing, loose, err := deadletter.Probe(cfg.DeadLetters.Dir)
 	return directory("dead letters", "dead_letters.dir", cfg.DeadLetters.Dir, missing, loose, err)
+}
+
+// ownLogFiles finds out whether the own log could be written.
+func ownLogFiles(cfg *config.Config) []finding {
+	if cfg.State.Type != "file" || !cfg.HasOwnLanes() {
+		return nil
+	}
+	if err := ownlog.ProbeFiles(ownLogDirectory(cfg)); err != nil {
+		return []finding{found("own log", "", err)}
+	}
+	return nil
 }
 
 func directory(about, key, dir string, missing bool, loose string, err error) []finding {

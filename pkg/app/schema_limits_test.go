@@ -187,4 +187,10 @@ splunk_hec: the raw endpoint
 	"The fields of an event depend on the product.": `
 redact: an unknown field
 `,
+	"Names and durations are compared with others, and own_events: only takes the meaning of other keys.": `
+own log: a heartbeat that is too fast
+own log: a source with its name (whole file)
+own log: a sink that follows it by name
+own log: a pager with a condition
+`,
 }

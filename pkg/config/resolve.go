@@ -311,7 +311,7 @@ func (r *resolver) exclusive(sinks []Sink) {
 		}
 		for _, name := range r.sourcesOf(s) {
 			claim, lane := settings.Exclusive(name), laneName(name, s.Name)
-			if claim == "" {
+			if claim == "" || !r.report.sound(path) { // One problem of the path is enough.
 				continue
 			}
 			if other, taken := claims[claim]; taken {

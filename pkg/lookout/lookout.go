@@ -41,6 +41,7 @@ type Settings struct {
 // Lookout is a watch over the lanes of a process.
 type Lookout struct {
 	Settings
+	every time.Duration // from one look to the next
 
 	// The loop alone uses these.
 	lanes   map[string]*lane
@@ -55,18 +56,14 @@ type Lookout struct {
 	more    chan struct{} // holds an element if something was said since the writer last looked
 }
 
-const (
-	every = time.Second // from one look to the next
-
-	// most limits what waits while the own log takes nothing. A rule whose event does not
-	// fit says it at a later look.
-	most = 4096
-)
+// most limits what waits while the own log takes nothing. A rule whose event does not fit
+// says it at a later look.
+const most = 4096
 
 // New returns a lookout that is not watching yet.
 func New(s Settings) *Lookout {
 	return &Lookout{
-		Settings: s, more: make(chan struct{}, 1),
+		Settings: s, every: time.Second, more: make(chan struct{}, 1),
 		lanes: map[string]*lane{}, refused: map[ownlog.Party]bool{}, skewed: map[string]*skew{}, warned: map[Expiry]time.Time{},
 	}
 }
@@ -84,7 +81,7 @@ func (l *Lookout) Run(ctx context.Context) error {
 
 func (l *Lookout) watch(ctx context.Context) {
 	l.beat = time.Now()
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
 		select {
@@ -158,7 +155,7 @@ func (l *Lookout) write(ctx context.Context) {
 		}
 		trouble.tell(err, l.Logger)
 		select {
-		case <-time.After(every):
+		case <-time.After(l.every):
 		case <-ctx.Done():
 			return
 		}

@@ -40,6 +40,14 @@ func hide(c content) Secret { return Secret{func() content { return c }} }
 // IsSet reports whether the secret was configured. It reads no file.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
+// File returns the path of the file that holds the secret; empty if no file does.
+func (s Secret) File() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal().path
+}
+
 // Value returns the current secret; call it each time the secret is sent. It cuts
 // off line ends after the secret, also from a value, since values in the
 // environment often come from files. It is an error if the file cannot be read or
