@@ -1,6 +1,14 @@
 // Package ownlog is the log that Sluice writes of itself: that it started, that a lane is
 // not ready, that somebody paused one. It is a log that can be read again like any other,
 // so its lanes, such as sluice/siem, have the whole guarantee.
+//
+// # Files
+//
+//   - what is said: event.go, product.go with type.go for lanes and formats, writer.go
+//   - where it is kept: store.go is the contract. files.go keeps it in a directory, with
+//     segment.go for its files, settle.go for what other processes and crashes leave,
+//     disk.go and error.go; topic.go keeps it in Kafka
+//   - how it is read: source.go, reader.go, position.go
 package ownlog
 
 import (
