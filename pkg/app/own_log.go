@@ -98,21 +98,21 @@ func openSourcesAndOwn(ctx context.Context, cfg *config.Config, create bool, log
 		return nil, errors.Join(err, opened.close())
 	}
 	if own.store != nil {
-		opened[cfg.Own.Name] = closing{own.source(), own}
+		opened[cfg.Own.Name] = ownSource{own.source(), own}
 	}
 	return opened, nil
 }
 
-// closing is the own log as a source that is all that uses it.
-type closing struct {
+// ownSource is the own log as a source that is all that uses it.
+type ownSource struct {
 	source.Source
 	own *ownLog
 }
 
-func (c closing) Close() error { return errors.Join(c.Source.Close(), c.own.close()) }
+func (c ownSource) Close() error { return errors.Join(c.Source.Close(), c.own.close()) }
 
 // Start prepares the log, as whoever sets a position may be the first who needs it.
-func (c closing) Start(ctx context.Context, at source.Start) (source.Position, error) {
+func (c ownSource) Start(ctx context.Context, at source.Start) (source.Position, error) {
 	if err := c.own.prepare(ctx); err != nil {
 		return nil, err
 	}
