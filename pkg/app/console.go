@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
 	"github.com/sluice-siem/sluice/pkg/admin/console"
@@ -37,6 +38,12 @@ func consoleOf(deps admin.Deps, now func() *showing, private bool, h *console.Hi
 		Target:  func(sink string) string { return now().target(sink) },
 		Render:  func(ctx context.Context, e console.Kept) []console.Rendering { return now().render(ctx, e) },
 		Private: private, Version: deps.Version,
+	}
+	if deps.Configuration != nil {
+		d.Refused = func() ([]string, time.Time) {
+			c := deps.Configuration()
+			return c.Refused, c.RefusedAt
+		}
 	}
 	if deps.DeadLetters != nil {
 		d.DeadLetters = deps.DeadLetters.Count

@@ -28,6 +28,7 @@ package console
 
 import (
 	"context"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -42,6 +43,7 @@ type Deps struct {
 	Memory      func() source.MemoryUsage                // of all lanes
 	DeadLetters func(lane string) (count int, err error) // nil: they are not stored in files
 	Group       func() error                             // why it is unknown which lanes this replica owns; nil: there are no replicas
+	Refused     func() (problems []string, at time.Time) // why and when the latest reload of the configuration was refused; no problem: it was not; nil: there are no reloads
 	Target      func(sink string) string                 // where a sink delivers to, for people, such as "localhost:9092, topic planetscale.audit"; empty if it is unknown
 	Render      func(ctx context.Context, e Kept) []Rendering
 	Private     bool   // only people who may see personal data can reach the console

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -39,6 +40,7 @@ func (c *console) overview(p *page, s *snapshot, query url.Values) (*page, error
 		{id: "sentence", template: "sentence", data: sum},
 		{id: "facts", template: "facts", data: facts{tot, s}},
 		c.troubles(s),
+		c.configuration(),
 		flowFragment(s),
 		{id: "find-lanes", template: "lanes-head", data: lanesHead{
 			find{"/", "Search lanes", "source, sink, target or error", q, !many && q == ""}, len(s.Lanes), len(found),
@@ -52,6 +54,27 @@ func (c *console) overview(p *page, s *snapshot, query url.Values) (*page, error
 			c.eventList("", shownEvents, s))
 	}
 	return p, nil
+}
+
+// refusal is why the latest reload of the configuration changed nothing.
+type refusal struct {
+	Problems []string
+	More     int // problems that are not shown
+	At       time.Time
+}
+
+const fewProblems = 5
+
+func (c *console) configuration() fragment {
+	f := fragment{id: "configuration", template: "configuration"}
+	if c.deps.Refused == nil {
+		return f
+	}
+	if problems, at := c.deps.Refused(); len(problems) > 0 {
+		few := min(len(problems), fewProblems)
+		f.data = refusal{problems[:few], len(problems) - few, at}
+	}
+	return f
 }
 
 func (c *console) head(p *page, s *snapshot, nav, title string) {
