@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
+	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 const ownToken = "99999999-8888-7777-6666-555555555555"
@@ -233,5 +234,30 @@ func (p *provoked) wantTheCaller(t *testing.T) {
 		if who := caller(); e.Action == ownlog.PositionSet && (e.Actor == nil || *e.Actor != *who || e.Subject.Name != "acme/plain") {
 			t.Errorf("got the actor %+v and the subject %+v, want %+v", e.Actor, e.Subject, who)
 		}
+	}
+}
+
+// TestThePageOfTheOwnLog wants each action in its table, and an example that is an event.
+func TestThePageOfTheOwnLog(t *testing.T) {
+	page, err := os.ReadFile("../../docs/own-log.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := ownlog.Type()
+	catalogue, err := transform.ParseCatalogue(own.Catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range catalogue.Actions() {
+		name, is := strings.CutPrefix(action, ownlog.Name+".")
+		if is && name != "gap" && !bytes.Contains(page, []byte("\n| `"+name+"` |")) {
+			t.Errorf("the table lacks %s", action)
+		}
+	}
+	_, example, _ := strings.Cut(string(page), "```json\n")
+	example, _, _ = strings.Cut(example, "\n```")
+	events, err := own.Parse([]byte(example), ownlog.Organization)
+	if err != nil || len(events) != 1 || events[0].Problem != "" || !slices.Contains(catalogue.Actions(), events[0].Action) {
+		t.Errorf("the example is %+v, %v", events, err)
 	}
 }

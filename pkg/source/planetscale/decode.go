@@ -22,6 +22,7 @@ func (c *client) Skim(body []byte, l *cursorlog.Listing) error {
 // Decode reads the body of a 200.
 func (c *client) Decode(body []byte, room []source.Event) (cursorlog.Page, error) {
 	p, err := decode(body, room)
+	markOwnToken(p.Events, c.settings.ServiceTokenID)
 	return p, c.echo.Error(err)
 }
 
