@@ -212,6 +212,8 @@ func TestReady(t *testing.T) {
 		"catching up is ready":     {[]pipeline.Status{{Lane: "a/b", Ready: true, CatchingUp: true}}, http.StatusOK},
 		"the first lane not ready": {[]pipeline.Status{unready, {Lane: "a/b", Ready: true}}, http.StatusServiceUnavailable},
 		"the last lane not ready":  {[]pipeline.Status{{Lane: "a/b", Ready: true}, unready}, http.StatusServiceUnavailable},
+		"a paused lane":            {[]pipeline.Status{{Lane: "a/b", Paused: &pipeline.Pause{By: "root"}}, {Lane: "a/c", Ready: true}}, http.StatusOK},
+		"a paused lane in trouble": {[]pipeline.Status{{Lane: "a/b", Paused: &pipeline.Pause{}, Troubles: []pipeline.Trouble{{}}}}, http.StatusServiceUnavailable},
 		"no lane":                  {nil, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -74,7 +74,7 @@ var laneMetrics = []laneMetric{
 		"Time since the last successful read, +Inf if there was none since the start. If it exceeds a few poll intervals, reading the source fails: see /readyz for the reason.",
 		lastReadAge),
 	laneGauge("sluice_retention_left_seconds",
-		"Time until the source's retention passes the saved position, +Inf if never. If it nears 0, events are about to be lost: get the lane running now.",
+		"Time until the source's retention passes the saved position, +Inf if never; none if the position of a paused lane is not known. If it nears 0, events are about to be lost: get the lane running now.",
 		retentionLeft),
 	laneGauge("sluice_overlap_effective_seconds",
 		"How late the source may list an event that is still delivered. If it is below the configured overlap, the overlap holds more events than a position can name: consider a shorter overlap.",
@@ -85,6 +85,9 @@ var laneMetrics = []laneMetric{
 	laneGauge("sluice_lane_ready",
 		"1 if the lane reads and its sink accepts records, else 0. If 0, see /readyz or the console for the reason.",
 		func(s *pipeline.Status, _ time.Time) float64 { return number(s.Ready) }),
+	laneGauge("sluice_lane_paused",
+		"1 if somebody paused the lane, else 0; then sluice_lane_ready is 0, too. If 1, see /readyz for who and why, and run `sluice resume` before sluice_retention_left_seconds ends.",
+		func(s *pipeline.Status, _ time.Time) float64 { return number(s.Paused != nil) }),
 	laneGauge("sluice_lane_resting",
 		"1 if the lane cannot continue and waits for its next attempt, else 0. If 1, see /readyz for the reason and what to do. The most frequent reason is an unusable checkpoint.",
 		func(s *pipeline.Status, _ time.Time) float64 { return number(s.Resting) }),
@@ -142,6 +145,9 @@ func lastReadAge(s *pipeline.Status, now time.Time) float64 {
 }
 
 func retentionLeft(s *pipeline.Status, now time.Time) float64 {
+	if s.Unplaced {
+		return math.NaN()
+	}
 	if s.Position.Expires.IsZero() {
 		return math.Inf(1)
 	}

@@ -11,7 +11,7 @@ import (
 
 // Readiness is the answer of /readyz.
 type Readiness struct {
-	Ready  bool   `json:"ready"`            // all lanes are ready
+	Ready  bool   `json:"ready"`            // all lanes are ready, or wait because somebody paused them
 	Reason string `json:"reason,omitempty"` // why not, if it is not about one lane
 	Lanes  []Lane `json:"lanes"`
 }
@@ -22,11 +22,19 @@ type Lane struct {
 	Owned       bool       `json:"owned"` // by this replica; if false, another one runs it
 	Ready       bool       `json:"ready"`
 	Reason      string     `json:"reason,omitempty"` // why it is not ready
+	Paused      *Paused    `json:"paused,omitempty"` // somebody paused it, so it is not ready
 	CatchingUp  bool       `json:"catching_up"`
 	LagSeconds  float64    `json:"lag_seconds"`
 	LastRead    *time.Time `json:"last_read"`
 	LastPublish *time.Time `json:"last_publish"`
 	Position    Position   `json:"position"`
+}
+
+// Paused is who paused a lane.
+type Paused struct {
+	Since  *time.Time `json:"since"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason"`
 }
 
 // Position describes the last saved checkpoint of a lane in times.
@@ -39,7 +47,8 @@ type Position struct {
 
 // readiness judges the lanes that this replica owns. A configuration without lanes
 // delivers nothing, so it is not ready. A replica that owns no lane is ready: it
-// stands by.
+// stands by. A lane that somebody paused, and that has no other trouble, does what it was
+// told, so it does not count.
 func readiness(lanes []pipeline.Status, group error) Readiness {
 	r := Readiness{Ready: len(lanes) > 0 && group == nil, Lanes: []Lane{}}
 	switch {
@@ -53,14 +62,21 @@ func readiness(lanes []pipeline.Status, group error) Readiness {
 			r.Lanes = append(r.Lanes, Lane{Lane: s.Lane})
 			continue
 		}
-		r.Ready = r.Ready && s.Ready
+		r.Ready = r.Ready && (s.Ready || s.Paused != nil && len(s.Troubles) == 0)
 		r.Lanes = append(r.Lanes, Lane{
-			Lane: s.Lane, Owned: true, Ready: s.Ready, Reason: s.Reason, CatchingUp: s.CatchingUp,
+			Lane: s.Lane, Owned: true, Ready: s.Ready, Reason: s.Reason, Paused: paused(s.Paused), CatchingUp: s.CatchingUp,
 			LagSeconds: s.Lag.Seconds(), LastRead: known(s.Reader.LastRead), LastPublish: known(s.LastPublished),
 			Position: position(s.Position),
 		})
 	}
 	return r
+}
+
+func paused(p *pipeline.Pause) *Paused {
+	if p == nil {
+		return nil
+	}
+	return &Paused{Since: known(p.Since), By: p.By, Reason: p.Reason}
 }
 
 func position(d source.Description) Position {

@@ -66,6 +66,11 @@ func (b *builder) member(l config.Lane) pipeline.Member {
 		Lane: l.Name, Source: l.Source.Name, Sink: l.Sink.Name, Format: l.Sink.Format.Name,
 		Build: func(ctx context.Context) (*pipeline.Lane, error) { return b.build(ctx, l) },
 		Ended: func() { b.state.ended(l.Name) },
+		Paused: func(ctx context.Context, running bool) (*pipeline.Pause, error) {
+			m, err := b.state.paused(ctx, l.Name, running)
+			return pauseOf(m), err
+		},
+		Describe: func(ctx context.Context) (source.Description, error) { return b.describe(ctx, l) },
 	}
 }
 
@@ -104,6 +109,21 @@ func (b *builder) sourceOf(ctx context.Context, l config.Lane) (source.Source, e
 		}
 	}
 	return b.source(l.Source)
+}
+
+// describe describes the saved position of a lane that does not run.
+func (b *builder) describe(ctx context.Context, l config.Lane) (source.Description, error) {
+	src, err := b.sourceOf(ctx, l)
+	if err != nil {
+		return source.Description{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	saved, inSink := lookInSink(ctx, l)
+	if !inSink {
+		saved.Position, saved.Err = b.state.look(ctx, l.Name)
+	}
+	return describe(src, saved)
 }
 
 func (b *builder) source(s config.Source) (source.Source, error) {

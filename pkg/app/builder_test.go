@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/admin"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -207,6 +208,9 @@ type inMemory struct {
 func (*inMemory) confirm(string) func(context.Context) error    { return nil }
 func (*inMemory) patience(shutdown time.Duration) time.Duration { return shutdown }
 func (*inMemory) ended(string)                                  {}
+
+func (*inMemory) look(context.Context, string) (source.Position, error)       { return nil, nil }
+func (*inMemory) paused(context.Context, string, bool) (*pause.Marker, error) { return nil, nil }
 
 func (*inMemory) Holds(context.Context, string) (bool, error) { return false, nil }
 func (*inMemory) Forget(context.Context, string) error        { return nil }

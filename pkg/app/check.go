@@ -89,6 +89,9 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 		sheet.print(checkOwnLog(ctx, cfg, shared)...)
 	}
 	lanes := cfg.Lanes()
+	if noneFailed(here) {
+		sheet.print(checkPauses(ctx, cfg)...)
+	}
 	work := sheet.printEach(len(lanes), func(i int) []finding { return checkLane(ctx, lanes[i], sendTest) })
 	if work && noneFailed(here) { // What failed may hold a position.
 		sheet.print(checkPositions(ctx, cfg)...)
@@ -145,6 +148,28 @@ func checkPositions(ctx context.Context, cfg *config.Config) (list []finding) {
 	}
 	if err := positions.close(); err != nil {
 		list = append(list, found("positions", "", err))
+	}
+	return list
+}
+
+// checkPauses finds the lanes that somebody paused.
+func checkPauses(ctx context.Context, cfg *config.Config) (list []finding) {
+	store := openPauses(cfg)
+	defer store.close()
+	for _, l := range cfg.Lanes() {
+		m, err := store.Look(ctx, l.Name)
+		if err != nil {
+			return append(list, found("paused lanes", "", err))
+		}
+		if m == nil {
+			continue
+		}
+		f := finding{about: "lane " + l.Name, mark: warning, text: "it is " + pauseOf(m).String(),
+			hint: fmt.Sprintf("it delivers nothing until sluice resume -c %s %s", quoted(cfg.Path), l.Name)}
+		if m.Err != nil {
+			f = found(f.about, "", fmt.Errorf("it is paused: %w", m.Err))
+		}
+		list = append(list, f)
 	}
 	return list
 }
@@ -207,6 +232,15 @@ func checkState(ctx context.Context, cfg *config.Config, shared *checkpoint.Topi
 		if err != nil {
 			return "", err
 		}
+	}
+	pauses := newPauses(shared, zerolog.Nop())
+	defer pauses.Close()
+	missing, err := pauses.Check(ctx)
+	if err != nil {
+		return "", err
+	}
+	if missing {
+		text += fmt.Sprintf("; topic %s is missing and will be created", shared.Pauses)
 	}
 	owners, err := ownership.Owners(ctx, groupSettings(shared), zerolog.Nop())
 	members := make(map[string]bool)

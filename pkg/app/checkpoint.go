@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/nearest"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
@@ -41,7 +42,9 @@ late events now and then only. SAVED is when the position was last saved; an
 idle lane saves it once a minute. How far a lane lags behind its log is on the
 console and in the metric sluice_lag_seconds.
 
-IN is where the position is kept: the state's directory, a topic, or the sink.`,
+IN is where the position is kept: the state's directory, a topic, or the sink.
+EXPIRES is when the source begins to forget the events after the position, as
+far as that is known. Paused lanes are named below the table.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
@@ -66,24 +69,32 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	columns := []string{"LANE", "NEWEST EVENT", "COMPLETE UNTIL", "SAVED", "IN", "OWNER"}
+	store := openPauses(cfg)
+	defer store.close()
+	columns := []string{"LANE", "NEWEST EVENT", "COMPLETE UNTIL", "EXPIRES", "SAVED", "IN", "OWNER"}
 	if positions.topic == nil { // One process runs all lanes.
 		columns = columns[:len(columns)-1]
 	}
 	table := table{header: columns}
 	row := func(cells ...string) { table.add(cells[:len(columns)]...) }
 	var unusable []error
+	var paused []string
 	for _, l := range cfg.Lanes() {
 		saved := positions.look(ctx, l)
 		d, err := describe(opened[l.Source.Name], saved)
+		m, failed := store.Look(ctx, l.Name)
+		if unusable = append(unusable, failed); m != nil {
+			paused = append(paused, fmt.Sprintf("%s is %s", l.Name, printable(pauseOf(m).String())))
+			unusable = append(unusable, m.Err)
+		}
 		switch {
 		case err != nil:
 			unusable = append(unusable, err)
-			row(l.Name, "unusable", "-", ago(saved.Saved), positions.place(saved), positions.owner(l))
+			row(l.Name, "unusable", "-", "-", ago(saved.Saved), positions.place(saved), positions.owner(l))
 		case saved.Position == nil:
-			row(l.Name, "-", "-", "never", "-", positions.owner(l))
+			row(l.Name, "-", "-", "-", "never", "-", positions.owner(l))
 		default:
-			row(l.Name, when(d.Event), completeUntil(d), ago(saved.Saved), positions.place(saved), positions.owner(l))
+			row(l.Name, when(d.Event), completeUntil(d), when(d.Expires), ago(saved.Saved), positions.place(saved), positions.owner(l))
 		}
 	}
 	former, err := positions.former(ctx, cfg)
@@ -91,9 +102,13 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		unusable = append(unusable, err)
 	}
 	for _, s := range former {
-		row(s.Lane, "not in the configuration", "-", ago(s.Saved), positions.place(s), "-")
+		row(s.Lane, "not in the configuration", "-", "-", ago(s.Saved), positions.place(s), "-")
 	}
-	return errors.Join(append(unusable, table.print(c.stdout))...)
+	unusable = append(unusable, table.print(c.stdout))
+	for _, line := range paused {
+		fmt.Fprintln(c.stdout, line)
+	}
+	return errors.Join(unusable...)
 }
 
 func describe(src source.Source, saved checkpoint.Checkpoint) (source.Description, error) {
@@ -182,7 +197,11 @@ func pick(cfg *config.Config, names []string) ([]config.Lane, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("unknown lane %q; known: %q", name, all)
+			err := fmt.Errorf("unknown lane %q; known: %q", name, all)
+			if near := nearest.Word(name, all); near != "" {
+				err = fmt.Errorf("%w; perhaps you mean %s", err, near)
+			}
+			return nil, err
 		}
 	}
 	return lanes, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
@@ -30,10 +32,10 @@ would begin anew. OLD is the former name. NEW is the name in the configuration,
 and must not have a position. Stop sluice first. If positions are in Kafka, an
 instance that still runs either lane is fenced.
 
-Dead letters in files move after the position. If the command was interrupted,
-run it again. If OLD has dead letters and no position, only they move, and NEW
-may have a position. Dead letters in Kafka stay under the former name; sluice
-deadletter list shows them.`,
+A paused lane stays paused. Dead letters in files move after the position. If
+the command was interrupted, run it again. If OLD has dead letters and no
+position, only they move, and NEW may have a position. Dead letters in Kafka
+stay under the former name; sluice deadletter list shows them.`,
 		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)
@@ -93,8 +95,8 @@ func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from
 	}
 	switch {
 	case own.Position == nil:
-		if err := m.move(ctx, positions); err != nil {
-			return m.explain(ctx, positions, err)
+		if err := c.movePosition(ctx, m, positions); err != nil {
+			return err
 		}
 		if err := c.tell(ctx, cfg, positionMoved(from, to)); err != nil {
 			return fmt.Errorf("lane %s: the position is moved: %w", to.Name, err)
@@ -124,6 +126,34 @@ func positionMoved(from string, to config.Lane) ownlog.Event {
 	e := ownlog.New(ownlog.PositionSet, ownlog.Party{Type: "lane", Name: to.Name}, fmt.Sprintf("Lane %s got the position of lane %s.", to.Name, from))
 	e.Details = map[string]any{"renamed_from": from}
 	return e
+}
+
+// movePosition moves the position, and the marker of a pause around it: the lane is paused
+// under its new name before it has the position, and under the former name until then.
+func (c *command) movePosition(ctx context.Context, m mover, positions *positionReader) error {
+	store := openPauses(m.cfg)
+	defer store.close()
+	marker, err := store.Look(ctx, m.from)
+	if err == nil && marker != nil {
+		carried := *marker
+		carried.Lane = m.to.Name
+		if carried.Err != nil {
+			carried = pause.Marker{Lane: m.to.Name, Since: time.Now(), By: whoRuns(), Reason: "the marker of " + m.from + " could not be used"}
+		}
+		err = store.Pause(ctx, carried)
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.move(ctx, positions); err != nil {
+		return m.explain(ctx, positions, err)
+	}
+	if marker == nil {
+		return nil
+	}
+	fmt.Fprintf(c.stdout, "%s: is paused, as %s was\n", m.to.Name, m.from)
+	_, err = store.Resume(ctx, m.from)
+	return err
 }
 
 // mover gives the position of a former lane to another lane, within the sink or state

@@ -86,13 +86,8 @@ func (r *positionReader) close() error {
 func (r *positionReader) look(ctx context.Context, l config.Lane) checkpoint.Checkpoint {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found := checkpoint.Checkpoint{Lane: l.Name, Path: "sink " + l.Sink.Name}
-	ledger, err := openLedger(ctx, l, zerolog.Nop())
-	if ledger != nil {
-		found.Position, found.Saved, err = ledger.Look(ctx)
-		err = errors.Join(err, ledger.Close())
-	}
-	if found.Err = err; found.Position != nil || err != nil {
+	found, inSink := lookInSink(ctx, l)
+	if inSink {
 		return found
 	}
 	if r.topic != nil {
@@ -104,6 +99,19 @@ func (r *positionReader) look(ctx context.Context, l config.Lane) checkpoint.Che
 		return r.saved[i]
 	}
 	return checkpoint.Checkpoint{Lane: l.Name}
+}
+
+// lookInSink returns the position that the lane's sink holds. inSink is false if it holds
+// none.
+func lookInSink(ctx context.Context, l config.Lane) (found checkpoint.Checkpoint, inSink bool) {
+	found = checkpoint.Checkpoint{Lane: l.Name, Path: "sink " + l.Sink.Name}
+	ledger, err := openLedger(ctx, l, zerolog.Nop())
+	if ledger != nil {
+		found.Position, found.Saved, err = ledger.Look(ctx)
+		err = errors.Join(err, ledger.Close())
+	}
+	found.Err = err
+	return found, found.Position != nil || err != nil
 }
 
 // place names where a position is kept; all files of the state directory are one place.

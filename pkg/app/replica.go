@@ -17,14 +17,17 @@ import (
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/internal/ownership"
+	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // replica is the state of one of several instances that share the lanes.
 type replica struct {
 	*checkpoint.Topic
-	group *ownership.Ownership
-	log   zerolog.Logger
+	group  *ownership.Ownership
+	pauses *pause.Topic
+	log    zerolog.Logger
 
 	mu      sync.Mutex
 	owned   map[int32]*ownership.Partition
@@ -35,6 +38,7 @@ type replica struct {
 func newReplica(s checkpoint.TopicSettings, log zerolog.Logger) *replica {
 	r := &replica{log: log, owned: make(map[int32]*ownership.Partition), running: make(map[int32]context.Context), group: newGroup(s, log)}
 	r.Topic = checkpoint.NewTopic(s, r.confirm, log)
+	r.pauses = newPauses(&s, log)
 	return r
 }
 
@@ -131,6 +135,9 @@ func (r *replica) prepare(ctx context.Context) error {
 	logged := ""
 	err := backoff.RetryNotify(func() error {
 		err := r.Prepare(ctx)
+		if err == nil {
+			err = r.pauses.Prepare(ctx)
+		}
 		r.trouble(err)
 		return err
 	}, backoff.WithContext(again, ctx), func(err error, _ time.Duration) {
@@ -144,6 +151,22 @@ func (r *replica) prepare(ctx context.Context) error {
 	}
 	r.trouble(nil)
 	return nil
+}
+
+func (r *replica) look(ctx context.Context, lane string) (source.Position, error) {
+	pos, _, err := r.Look(ctx, lane)
+	return pos, err
+}
+
+// pauseAge is how old what is known of a lane's pause may be while it runs.
+const pauseAge = 900 * time.Millisecond
+
+func (r *replica) paused(ctx context.Context, lane string, running bool) (*pause.Marker, error) {
+	at := time.Now()
+	if running {
+		at = at.Add(-pauseAge)
+	}
+	return r.pauses.Known(ctx, lane, at)
 }
 
 func (r *replica) ended(lane string) { r.Drop(lane) }
@@ -183,5 +206,6 @@ func (r *replica) fillAdmin(deps *admin.Deps) {
 
 func (r *replica) close() error {
 	r.Topic.Close()
+	r.pauses.Close()
 	return nil
 }

@@ -108,6 +108,7 @@ sink: a source that is not there
 sink: a source twice
 sink: a source that nobody follows
 kafka: the same topic for positions
+state: kafka with pauses in the topic of positions
 file: two sinks with one path
 file: two sources with one path
 file: the lock of the state

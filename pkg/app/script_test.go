@@ -43,6 +43,7 @@ import (
 //	await lines FILE N   waits until the file has so many lines or more
 //	await text FILE TEXT waits until the file has that text
 //	await status REGEXP  waits until /readyz answers 503 and matches, and writes the answer to readyz
+//	await answer REGEXP  waits until the answer of /readyz matches, whatever its status
 //	await ready          waits until the sluice at $ADMIN is ready
 //	terminate            sends SIGTERM to what runs in the background
 //	kafka start TOPIC    runs a cluster, see kafka
@@ -134,6 +135,8 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		attempt = func() error { return hasLines(ts.MkAbs(args[1]), n) }
 	case "status":
 		attempt = func() error { return keepUnready(ts.Getenv("ADMIN"), args[1], ts.MkAbs("readyz")) }
+	case "answer":
+		attempt = func() error { return answers(ts.Getenv("ADMIN"), args[1]) }
 	case "text":
 		attempt = func() error { return hasText(ts.MkAbs(args[1]), args[2]) }
 	}
@@ -164,6 +167,22 @@ func keepUnready(address, pattern, path string) error {
 	}
 	if answer.StatusCode != http.StatusServiceUnavailable || !regexp.MustCompile(pattern).Match(body) {
 		return fmt.Errorf("%s: %s, want %s", answer.Status, body, pattern)
+	}
+	return nil
+}
+
+// answers requires that the answer of /readyz matches, whatever its status.
+func answers(address, pattern string) error {
+	answer, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return err
+	}
+	if !regexp.MustCompile(pattern).Match(body) {
+		return fmt.Errorf("%s, want %s", body, pattern)
 	}
 	return nil
 }

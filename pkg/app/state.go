@@ -12,8 +12,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // state stores the positions and dead letters of lanes, and decides which lanes this
@@ -22,12 +24,14 @@ type state interface {
 	pipeline.Positions
 	pipeline.Forgetter
 	pipeline.DeadLetters
-	confirm(lane string) func(context.Context) error    // called before a lane is taken; nil: every lane is this instance's
-	patience(shutdown time.Duration) time.Duration      // how long a Publish under way may take when its lane ends
-	ended(lane string)                                  // called each time a lane has ended
-	run(ctx context.Context, lanes *pipeline.Set) error // runs the lanes of this instance
-	start(lanes *pipeline.Set, lane string)             // starts a lane that was put while run runs the others, if it is this instance's
-	fillAdmin(*admin.Deps)                              // sets what the admin server shows of the state
+	confirm(lane string) func(context.Context) error                              // called before a lane is taken; nil: every lane is this instance's
+	patience(shutdown time.Duration) time.Duration                                // how long a Publish under way may take when its lane ends
+	ended(lane string)                                                            // called each time a lane has ended
+	run(ctx context.Context, lanes *pipeline.Set) error                           // runs the lanes of this instance
+	start(lanes *pipeline.Set, lane string)                                       // starts a lane that was put while run runs the others, if it is this instance's
+	look(ctx context.Context, lane string) (source.Position, error)               // the position of a lane that may be another's; takes no lane
+	paused(ctx context.Context, lane string, running bool) (*pause.Marker, error) // as pipeline.Member says
+	fillAdmin(*admin.Deps)                                                        // sets what the admin server shows of the state
 	close() error
 }
 
@@ -73,6 +77,14 @@ func (f *files) Put(ctx context.Context, lane string, rejects []sink.Reject) err
 }
 
 func (f *files) confirm(string) func(context.Context) error { return nil }
+
+func (f *files) look(ctx context.Context, lane string) (source.Position, error) {
+	return f.Load(ctx, lane)
+}
+
+func (f *files) paused(ctx context.Context, lane string, _ bool) (*pause.Marker, error) {
+	return pause.Dir(f.cfg.State.Dir).Look(ctx, lane)
+}
 
 func (f *files) patience(shutdown time.Duration) time.Duration { return shutdown }
 

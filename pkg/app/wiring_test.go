@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -26,8 +27,10 @@ var errNotOurs = errors.New("not ours")
 func (*strict) confirm(lane string) func(context.Context) error {
 	return func(context.Context) error { return errors.Join(errNotOurs, errors.New(lane)) }
 }
-func (*strict) patience(shutdown time.Duration) time.Duration { return shutdown / 2 }
-func (s *strict) ended(lane string)                           { s.gone = append(s.gone, lane) }
+func (*strict) patience(shutdown time.Duration) time.Duration               { return shutdown / 2 }
+func (*strict) look(context.Context, string) (source.Position, error)       { return nil, nil }
+func (*strict) paused(context.Context, string, bool) (*pause.Marker, error) { return nil, nil }
+func (s *strict) ended(lane string)                                         { s.gone = append(s.gone, lane) }
 
 const wired = `
 sources:

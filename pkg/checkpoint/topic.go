@@ -25,6 +25,7 @@ type TopicSettings struct {
 	Positions   string               `yaml:"positions_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for the positions of lanes. It is created if it is missing."`
 	DeadLetters string               `yaml:"dead_letters_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for dead letters. It is created if it is missing."`
 	OwnLog      string               `yaml:"own_log_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic for Sluice's own log. It is created if it is missing and a sink gets own events."`
+	Pauses      string               `yaml:"pauses_topic" pattern:"^[a-zA-Z0-9._-]{1,249}$" doc:"Topic that says which lanes are paused. It is created if it is missing."`
 	Group       string               `yaml:"group" least:"1" doc:"Consumer group of the replicas."`
 	InstanceID  string               `yaml:"instance_id" default:"none" doc:"Name of this replica, for static membership in the group. No two replicas may have the same."`
 }
@@ -33,7 +34,7 @@ type TopicSettings struct {
 var DefaultTopic = TopicSettings{
 	Cluster:   kafkaclient.Settings{ClientID: kafkaclient.DefaultClientID},
 	Namespace: ledger.DefaultNamespace, Positions: ledger.DefaultPositions,
-	DeadLetters: "sluice.dead-letters", OwnLog: ledger.DefaultOwnLog, Group: "sluice",
+	DeadLetters: "sluice.dead-letters", OwnLog: ledger.DefaultOwnLog, Pauses: "sluice.pauses", Group: "sluice",
 }
 
 // Validate reports names that Kafka does not take. A group and a transactional id may be
@@ -50,6 +51,10 @@ func (s *TopicSettings) Validate() []error {
 	check("positions_topic", kafkaclient.CheckName(s.Positions, missing))
 	check("dead_letters_topic", kafkaclient.CheckName(s.DeadLetters, missing))
 	check("own_log_topic", kafkaclient.CheckName(s.OwnLog, missing))
+	check("pauses_topic", kafkaclient.CheckName(s.Pauses, missing))
+	if s.Pauses == s.Positions || s.Pauses == s.DeadLetters || s.Pauses == s.OwnLog {
+		check("pauses_topic", fmt.Errorf("%q is also the topic of something else; name another topic", s.Pauses))
+	}
 	if s.Namespace == "" {
 		check("namespace", absent)
 	}

@@ -56,7 +56,7 @@ func (d Dir) Resume(_ context.Context, lane string) (was bool, err error) {
 // be found out.
 func (d Dir) Look(_ context.Context, lane string) (*Marker, error) {
 	path := d.file(lane)
-	data, failed := read(path)
+	data, failed := readFile(path)
 	if failed == nil {
 		m := decode(data, lane)
 		return &m, nil
@@ -73,7 +73,7 @@ func (d Dir) Look(_ context.Context, lane string) (*Marker, error) {
 	return &m, nil
 }
 
-func read(path string) ([]byte, error) {
+func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

@@ -58,6 +58,8 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 	alarm.Ready, alarm.Troubles = false, []pipeline.Trouble{{Operation: "events are missing", Err: "at 15:09 the log no longer reached back"}}
 	catching := fine
 	catching.CatchingUp, catching.Reader = true, source.Progress{WalkEvents: 12_000, WalkDone: true, Handed: 2_000}
+	waits := fine
+	waits.Ready, waits.Paused, waits.Reason = false, &pipeline.Pause{By: "root@siem", Reason: "upgrade <b>"}, "paused"
 	other := pipeline.Status{Lane: "acme/siem", Source: "acme", Sink: "siem", Elsewhere: true}
 	letters := deps(fine)
 	letters.DeadLetters = func(string) (int, error) { return 1_203, nil }
@@ -72,6 +74,9 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 		{"one of two down", deps(fine, broken), "1 of 2 lanes does not deliver"},
 		{"one lane, down", deps(broken), "The lane does not deliver"},
 		{"two lanes, both down", deps(broken, broken), "None of the 2 lanes delivers"},
+		{"paused", deps(waits), "The lane is paused"},
+		{"one of two paused", deps(fine, waits), "1 of 2 lanes is paused"},
+		{"one paused, one down", deps(broken, waits), "1 of 2 lanes does not deliver"},
 		{"gap", deps(gap), "Every lane delivers, but earlier events are missing"},
 		{"a gap just now", deps(alarm), "Every lane delivers, but earlier events are missing"},
 		{"catch-up", deps(catching), "The lane catches up: 10,000 events to go"},
@@ -90,6 +95,17 @@ func TestTheTitleSaysWhetherEverythingArrives(t *testing.T) {
 				t.Errorf("got …%s, want %s", title[max(0, len(title)-100):], want)
 			}
 		})
+	}
+}
+
+// A paused lane says who paused it and why, on its card and on its page.
+func TestAPausedLaneSaysWhoPausedIt(t *testing.T) {
+	waits := caughtUp("acme", "siem")
+	waits.Ready, waits.Paused, waits.Reason = false, &pipeline.Pause{By: "root@siem", Reason: "upgrade <b>"}, "paused"
+	for _, path := range []string{"/", "/lanes/acme/siem"} {
+		if body := serve(t, deps(waits), path).Body.String(); !strings.Contains(body, "paused by root@siem: upgrade &lt;b&gt;") {
+			t.Errorf("%s does not say it:\n%s", path, body)
+		}
 	}
 }
 

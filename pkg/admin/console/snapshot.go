@@ -15,6 +15,7 @@ type state int
 
 const (
 	down     state = iota // not ready
+	paused                // somebody paused it
 	missing               // ready or not, the log had forgotten events that it never read
 	catching              // it delivers older events
 	ready
@@ -24,11 +25,11 @@ const (
 
 // Word names a state for people; Class is its name in the style sheet.
 func (s state) Word() string {
-	return [...]string{"not ready", "events missing", "catching up", "ready", "done", "other replica"}[s]
+	return [...]string{"not ready", "paused", "events missing", "catching up", "ready", "done", "other replica"}[s]
 }
 
 func (s state) Class() string {
-	return [...]string{"bad", "warn", "busy", "good", "good", "idle"}[s]
+	return [...]string{"bad", "warn", "warn", "busy", "good", "good", "idle"}[s]
 }
 
 // trouble is why a lane is not ready.
@@ -247,6 +248,9 @@ func (c *console) laneView(status pipeline.Status, now time.Time) laneView {
 	for _, t := range status.Troubles {
 		l.Troubles = append(l.Troubles, trouble{t})
 	}
+	if p := status.Paused; p != nil {
+		l.Since = p.Since
+	}
 	if began := oldestTrouble(status.Troubles); l.State == down && !began.IsZero() {
 		l.Since = began
 	}
@@ -271,6 +275,8 @@ func stateOf(s *pipeline.Status) state {
 		return elsewhere
 	case s.Done:
 		return done
+	case s.Paused != nil && len(s.Troubles) == 0:
+		return paused
 	case !s.Ready && (len(s.Troubles) == 0 || slices.ContainsFunc(s.Troubles, stopped)):
 		return down
 	case catchesUp(s):

@@ -18,7 +18,7 @@ type summary struct {
 
 // totals is what the summary adds up over the lanes that run here.
 type totals struct {
-	Own, Elsewhere, Down, Catching, Ready, Done int
+	Own, Elsewhere, Down, Paused, Catching, Ready, Done int
 
 	Lag          time.Duration // the largest
 	LagKnown     bool          // of any lane
@@ -50,6 +50,8 @@ func (s *snapshot) totals() totals {
 		switch l.State {
 		case down:
 			t.Down++
+		case paused:
+			t.Paused++
 		case catching:
 			t.Catching++
 		case done:
@@ -119,6 +121,8 @@ func (s *snapshot) summary(t totals) summary {
 		return summary{"bad", "No lane runs.", []string{"Nothing is read and nothing is delivered. See Sluice's log for the reason."}}
 	case t.Down > 0:
 		return summary{"bad", t.downHead(), t.rest(s, t.downSince(s.Now))}
+	case t.Paused > 0:
+		return summary{"warn", t.pausedHead(), t.rest(s, "sluice resume lets it deliver again.")}
 	case t.Catching > 0:
 		class := "busy"
 		if t.Gaps > 0 || t.Letters > 0 || t.LettersErr != nil || t.Unprepared > 0 {
@@ -151,6 +155,18 @@ func (t totals) downHead() string {
 		return fmt.Sprintf("1 of %s does not deliver.", lanes(t.Own))
 	}
 	return fmt.Sprintf("%s of %s do not deliver.", digits(t.Down), lanes(t.Own))
+}
+
+func (t totals) pausedHead() string {
+	switch {
+	case t.Own == 1:
+		return "The lane is paused."
+	case t.Paused == t.Own:
+		return t.all() + " are paused."
+	case t.Paused == 1:
+		return fmt.Sprintf("1 of %s is paused.", lanes(t.Own))
+	}
+	return fmt.Sprintf("%s of %s are paused.", digits(t.Paused), lanes(t.Own))
 }
 
 func (t totals) downSince(now time.Time) string {
@@ -273,7 +289,7 @@ func (t totals) forgets() string {
 	case !t.Forgets:
 	case t.Left <= 0:
 		text = "The log may already have forgotten events that were not delivered."
-	case t.Down > 0:
+	case t.Down > 0 || t.Paused > 0:
 		text = fmt.Sprintf("The log keeps what was not delivered for another %s", duration(t.Left))
 		if t.Unexpired == 0 {
 			return text + ": until then nothing is lost."

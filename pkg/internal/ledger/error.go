@@ -15,8 +15,8 @@ import (
 
 var (
 	errClosed = errors.New("ledger is closed")
-	// errNoTopic says that there is no topic of positions, and therefore no position.
-	errNoTopic = errors.New("the topic does not exist")
+	// ErrNoTopic says that there is no topic of positions, and therefore no position.
+	ErrNoTopic = errors.New("the topic does not exist")
 	// errGone says that a position is missing that this ledger read or committed before.
 	errGone = errors.New("its position is missing: somebody deleted or emptied the topic")
 )
@@ -114,6 +114,8 @@ func (r *remote) explain(err error, topic string) error {
 		return sink.Destination(err, fmt.Sprintf("allow the topic of the own log: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.TopicAuthorizationFailed && topic == s.DeadLetters && topic != "":
 		return sink.Destination(err, fmt.Sprintf("allow the topic of dead letters: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
+	case ke == kerr.TopicAuthorizationFailed && topic == s.Marks && topic != "":
+		return sink.Destination(err, fmt.Sprintf("allow the topic of marks: kafka-acls.sh %s --add --allow-principal %s --operation Read --operation Write --operation Describe --operation DescribeConfigs --topic %s", bootstrap, principal, topic))
 	case ke == kerr.CoordinatorNotAvailable, ke == kerr.CoordinatorLoadInProgress:
 		return sink.Hint(err, "no broker coordinates transactions: see the logs of the brokers. In a small cluster transaction.state.log.replication.factor and transaction.state.log.min.isr must not exceed the number of brokers")
 	case ke == kerr.InvalidTransactionTimeout:

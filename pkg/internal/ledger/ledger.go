@@ -79,8 +79,8 @@
 // is the producer they share, entry a position as it is written, letters dead
 // letters, refusal the records that Kafka refuses. topic and partition read and
 // create topics. remote is a ledger that runs no lane: rename, traces and check
-// use it. So an operation on Kafka is read in one file. log is a topic of another kind,
-// which is made and read in the same way.
+// use it. So an operation on Kafka is read in one file. log and marks are topics of other
+// kinds, which are made and read in the same way.
 package ledger
 
 import (
@@ -129,6 +129,7 @@ type Settings struct {
 	Topic       string // that records go to; empty: they do not go to Kafka
 	DeadLetters string // the topic of dead letters
 	OwnLog      string // the topic of the own log (see Log), which has no other
+	Marks       string // the topic of Marks; empty for the ledger of a lane
 
 	// Confirm is asked before a lane is taken. An error says that another owns it.
 	// Nil: nobody decides who owns the lane.

@@ -89,7 +89,7 @@ func (v *view) askError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		err = fmt.Errorf("%w: %w", errNoTopic, err)
+		err = fmt.Errorf("%w: %w", ErrNoTopic, err)
 	}
 	return v.explain(fmt.Errorf("asking about topic %s: %w", v.topic, err), v.topic)
 }

@@ -86,7 +86,7 @@ func (l *Ledger) glimpse(ctx context.Context) (e Entry, final bool, err error) {
 	}
 	defer view.close()
 	end, err := view.highWatermark(ctx)
-	if errors.Is(err, errNoTopic) {
+	if errors.Is(err, ErrNoTopic) {
 		return Entry{}, true, nil
 	}
 	if err != nil {

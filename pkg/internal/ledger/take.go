@@ -69,7 +69,7 @@ func (l *Ledger) Look(ctx context.Context) (Entry, error) {
 	}
 	defer view.close()
 	e, err := l.readEntry(ctx, view)
-	if errors.Is(err, errNoTopic) {
+	if errors.Is(err, ErrNoTopic) {
 		return Entry{}, nil
 	}
 	if err != nil {

@@ -68,10 +68,19 @@ func (r *remote) topics() []topic {
 	if r.settings.OwnLog != "" {
 		return []topic{r.ownLog()}
 	}
-	needed := []topic{{
-		name: r.settings.Positions, partitions: Partitions, verify: r.positionsFaults,
-		config: map[string]string{cleanup: "compact", segment: strconv.Itoa(16 << 20), dirty: "0.1"},
-	}}
+	var needed []topic
+	if r.settings.Positions != "" {
+		needed = append(needed, topic{
+			name: r.settings.Positions, partitions: Partitions, verify: r.positionsFaults,
+			config: map[string]string{cleanup: "compact", segment: strconv.Itoa(16 << 20), dirty: "0.1"},
+		})
+	}
+	if r.settings.Marks != "" {
+		needed = append(needed, topic{
+			name: r.settings.Marks, partitions: 1, verify: r.marksFaults,
+			config: map[string]string{cleanup: "compact", segment: strconv.Itoa(1 << 20), dirty: "0.1"},
+		})
+	}
 	if r.settings.DeadLetters != "" {
 		needed = append(needed, topic{
 			name: r.settings.DeadLetters, partitions: 1, verify: r.lettersFaults,
@@ -92,6 +101,14 @@ func (r *remote) positionsFaults(t kmsg.MetadataResponseTopic, config map[string
 	}
 	if n := number(config[segment]); n > largestSegment {
 		faults = append(faults, fault{fmt.Sprintf("%s is %d, and taking a lane may read as many bytes", segment, n), r.alter(t, fmt.Sprintf("%s=%d", segment, 16<<20))})
+	}
+	return append(faults, r.commonFaults(t, config)...)
+}
+
+func (r *remote) marksFaults(t kmsg.MetadataResponseTopic, config map[string]string) []fault {
+	var faults []fault
+	if config[cleanup] != "compact" {
+		faults = append(faults, fault{fmt.Sprintf("%s is %s, which forgets marks", cleanup, config[cleanup]), r.alter(t, cleanup+"=compact")})
 	}
 	return append(faults, r.commonFaults(t, config)...)
 }
