@@ -88,7 +88,7 @@ func (r *running) endWhenPaused(ctx context.Context, end func()) {
 func (r *running) mayRun(ctx context.Context) bool {
 	for r.Paused != nil {
 		p, err := r.Paused(ctx, false)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return false
 		}
 		r.hold(p, err)

@@ -66,6 +66,12 @@
 // line and key are enough to find it. The configuration removes text in double quotes
 // and the address of a net.AddrError. It shows the path of an fs.PathError only if that
 // cannot be a secret. Settings with a token call Secret.CheckToken in Validate.
+//
+// # Files
+//
+// secret and credential are about secrets; tls, server_tls, transport, certificate
+// and proxy about connections, and peer explains their errors. quantity has durations and
+// sizes. destination, question and alert are what settings may say of themselves.
 package setting
 
 // KeyError is an error about one key of some settings.
