@@ -21,8 +21,9 @@ type Lane struct {
 	Lane        string     `json:"lane"`
 	Owned       bool       `json:"owned"` // by this replica; if false, another one runs it
 	Ready       bool       `json:"ready"`
-	Reason      string     `json:"reason,omitempty"` // why it is not ready
-	Paused      *Paused    `json:"paused,omitempty"` // somebody paused it, so it is not ready
+	Reason      string     `json:"reason,omitempty"`   // why it is not ready
+	Paused      *Paused    `json:"paused,omitempty"`   // somebody paused it, so it is not ready
+	Warnings    []string   `json:"warnings,omitempty"` // what to mend, although it is no reason not to be ready
 	CatchingUp  bool       `json:"catching_up"`
 	LagSeconds  float64    `json:"lag_seconds"`
 	LastRead    *time.Time `json:"last_read"`
@@ -64,12 +65,19 @@ func readiness(lanes []pipeline.Status, group error) Readiness {
 		}
 		r.Ready = r.Ready && (s.Ready || s.Paused != nil && len(s.Troubles) == 0)
 		r.Lanes = append(r.Lanes, Lane{
-			Lane: s.Lane, Owned: true, Ready: s.Ready, Reason: s.Reason, Paused: paused(s.Paused), CatchingUp: s.CatchingUp,
+			Lane: s.Lane, Owned: true, Ready: s.Ready, Reason: s.Reason, Paused: paused(s.Paused), Warnings: warnings(s.Refused), CatchingUp: s.CatchingUp,
 			LagSeconds: s.Lag.Seconds(), LastRead: known(s.Reader.LastRead), LastPublish: known(s.LastPublished),
 			Position: position(s.Position),
 		})
 	}
 	return r
+}
+
+func warnings(list []pipeline.Trouble) (texts []string) {
+	for _, t := range list {
+		texts = append(texts, t.String())
+	}
+	return texts
 }
 
 func paused(p *pipeline.Pause) *Paused {

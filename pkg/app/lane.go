@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -91,8 +92,30 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 		QueueBytes:     pipeline.QueueBytes(limitsOf(first)),
 		PublishTimeout: l.Sink.PublishTimeout,
 		MaxRejects:     l.Sink.MaxRejects,
+		Refused:        func() []pipeline.Trouble { return refusedCredentials(l) },
 		Log:            log,
 	}, nil
+}
+
+// refusedCredentials lists the changed credentials of a lane that are refused while the
+// former ones still work.
+func refusedCredentials(l config.Lane) (list []pipeline.Trouble) {
+	for _, of := range []struct {
+		name     string
+		settings any
+	}{{"source " + l.Source.Name, l.Source.Settings}, {"sink " + l.Sink.Name, l.Sink.Settings}} {
+		r, ok := of.settings.(setting.Rotating)
+		if !ok {
+			continue
+		}
+		if t := r.Rotation().Trouble(); t != nil {
+			list = append(list, pipeline.Trouble{
+				Operation: "the changed credential of " + of.name + " is refused", Err: t.Why, Since: t.Since, Next: t.Next, Attempts: t.Tries,
+				Hint: "write the right one into its file; the former one is used as long as it works",
+			})
+		}
+	}
+	return list
 }
 
 // newTransformer returns what makes the records of a lane. opened is the lane's sink;

@@ -112,6 +112,10 @@ type Lane struct {
 	// nil, nobody looks on.
 	Observe func(events []source.Event, caughtUp bool)
 
+	// Refused returns the changed credentials of the source and the sink that are refused
+	// while the former ones still work, for Status. If it is nil, there are none.
+	Refused func() []Trouble
+
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	Memory          source.Memory  // what the lane may hold of the process's memory; default source.Unbounded
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute

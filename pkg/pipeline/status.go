@@ -21,6 +21,7 @@ type Status struct {
 	Resting    bool      // it cannot continue, and is started again after a rest; Reason says why
 	Reason     string    // why not ready, for people; empty if ready
 	Troubles   []Trouble // what Reason says, one by one
+	Refused    []Trouble // credentials that were changed and are refused, while the former one still works; no reason not to be ready
 	CatchingUp bool      // the reader has not caught up, or events that it returned before it had are not settled
 
 	Reader   source.Progress
@@ -118,6 +119,9 @@ func (l *Lane) Status() Status {
 		troubles = append(troubles, Trouble{Operation: "describe checkpoint", Err: err.Error()})
 	}
 	s.Lag = lag(&s, seen.oldest, now)
+	if l.Refused != nil {
+		s.Refused = l.Refused()
+	}
 	s.trouble(troubles)
 	return s
 }

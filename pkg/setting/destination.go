@@ -5,3 +5,7 @@ package setting
 // also where settings are wrong: no user information of a URL, and no part of a path that
 // may be a credential.
 type Destination interface{ Destination() string }
+
+// Rotating is implemented by the settings of a source or sink that keeps a former
+// credential while a changed one is refused.
+type Rotating interface{ Rotation() *Rotation }

@@ -23,7 +23,8 @@ type Secret struct {
 	// A function hides the content from fmt, which does not call Format for a Secret
 	// in an unexported field of a caller's struct. There it prints the fields, and for
 	// some verbs follows pointers, but of a function it prints only the address.
-	reveal func() content
+	reveal   func() content
+	rotation func() *Rotation // the one of all copies
 }
 
 type content struct{ value, path string }
@@ -35,7 +36,11 @@ func NewSecret(value string) Secret { return hide(content{value: value}) }
 // that a rotated secret is used without a restart.
 func SecretFile(path string) Secret { return hide(content{path: path}) }
 
-func hide(c content) Secret { return Secret{func() content { return c }} }
+func hide(c content) Secret {
+	reveal := func() content { return c }
+	r := &Rotation{secret: Secret{reveal: reveal}}
+	return Secret{reveal, func() *Rotation { return r }}
+}
 
 // IsSet reports whether the secret was configured. It reads no file.
 func (s Secret) IsSet() bool { return s.reveal != nil }

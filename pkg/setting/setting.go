@@ -69,7 +69,7 @@
 //
 // # Files
 //
-// secret and credential are about secrets; tls, server_tls, transport, certificate
+// secret, rotation and credential are about secrets; tls, server_tls, transport, certificate
 // and proxy about connections, and peer explains their errors. quantity has durations and
 // sizes. destination, question and alert are what settings may say of themselves.
 package setting

@@ -10,10 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/oauth"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
 )
@@ -38,6 +34,7 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 	}
 	sent := &echo.Filter{}
 	c := &Client{trouble: trouble{echo: sent, refused: make(chan struct{})}, gate: newGate()}
+	c.trouble.login.rotation, c.trouble.login.log = s.Rotation(), log
 	id := s.ClientID
 	if id == "" {
 		id = DefaultClientID
@@ -58,7 +55,7 @@ func New(s *Settings, log zerolog.Logger, dial Dial, opts ...kgo.Opt) (*Client, 
 		kgo.DisableClientMetrics(),
 	}
 	if s.SASL != nil {
-		base = append(base, kgo.SASL(s.SASL.mechanism(sent)))
+		base = append(base, kgo.SASL(&mechanism{s.SASL, sent, &c.trouble.login}))
 	}
 	kc, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
@@ -92,6 +89,7 @@ func (c *Client) Trouble() error {
 type trouble struct {
 	mu      sync.Mutex
 	echo    *echo.Filter // of the secrets that were sent
+	login   login
 	last    error
 	decided bool // a broker accepted the client, or refused is closed
 	refused chan struct{}
@@ -99,6 +97,7 @@ type trouble struct {
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (t *trouble) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	again := t.login.judge(net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
@@ -109,7 +108,7 @@ func (t *trouble) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 		return
 	}
 	t.last = fmt.Errorf("connecting to broker %s: %w", net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), t.echo.Error(unanswered(err)))
-	if !t.decided && refusal(err) {
+	if !t.decided && !again && refusal(err) {
 		t.decided = true
 		close(t.refused)
 	}
@@ -127,33 +126,6 @@ func (s *Settings) dial(ctx context.Context, network, address string) (net.Conn,
 		return d.DialContext(ctx, network, address)
 	}
 	return s.TLS.Dial(ctx, network, address)
-}
-
-// mechanism reads the secret at each authentication, since its file may have changed.
-func (s *SASL) mechanism(sent *echo.Filter) sasl.Mechanism {
-	switch s.Mechanism {
-	case OAuthBearer:
-		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
-			token, err := s.Token.Token()
-			sent.Sent(token)
-			return oauth.Auth{Token: token}, unreadable("sasl.token", err)
-		})
-	case Plain:
-		return plain.Plain(func(context.Context) (plain.Auth, error) {
-			password, err := s.Password.Value()
-			sent.Sent(password)
-			return plain.Auth{User: s.Username, Pass: password}, unreadable("sasl.password", err)
-		})
-	}
-	auth := func(context.Context) (scram.Auth, error) {
-		password, err := s.Password.Value()
-		sent.Sent(password)
-		return scram.Auth{User: s.Username, Pass: password}, unreadable("sasl.password", err)
-	}
-	if s.Mechanism == SCRAM256 {
-		return scram.Sha256(auth)
-	}
-	return scram.Sha512(auth)
 }
 
 // secretError is about a secret that could not be read.

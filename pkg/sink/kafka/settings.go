@@ -126,6 +126,9 @@ func (s *Settings) Questions() []setting.Question {
 	}
 }
 
+// Rotation is that of the secret with which the sink authenticates.
+func (s *Settings) Rotation() *setting.Rotation { return s.Cluster.Rotation() }
+
 // Destination implements setting.Destination.
 func (s *Settings) Destination() string {
 	brokers := make([]string, len(s.Cluster.Brokers))

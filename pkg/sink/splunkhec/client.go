@@ -56,17 +56,36 @@ func (h *hec) postEvents(ctx context.Context, channel string, body []byte) (answ
 }
 
 // post sends a body to an address of HEC on a channel, and reads the answer. An error
-// means that there was no answer.
+// means that there was no answer. If a token that was rotated is refused, post sends the
+// body again with the former one: a refused request was not taken.
 func (h *hec) post(ctx context.Context, channel, address string, body []byte, compressed bool) (answer, error) {
+	rotation := h.settings.Rotation()
+	for {
+		token, err := rotation.Token()
+		if err != nil {
+			return answer{}, h.unreadable(err)
+		}
+		a, err := h.postWith(ctx, token, channel, address, body, compressed)
+		switch {
+		case err != nil:
+			return a, err
+		case a.refusesToken():
+			if rotation.Refused(h.log, token, a.Error()) {
+				continue
+			}
+		case a.judge().verdict == accepted:
+			rotation.Accepted(h.log, token)
+		}
+		return a, nil
+	}
+}
+
+func (h *hec) postWith(ctx context.Context, token, channel, address string, body []byte, compressed bool) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, h.unreachable(err)
-	}
-	token, err := h.settings.Token.Token()
-	if err != nil {
-		return answer{}, h.unreadable(err)
 	}
 	r.Header.Set("Authorization", h.settings.AuthScheme+" "+token)
 	r.Header.Set("Content-Type", "application/json")

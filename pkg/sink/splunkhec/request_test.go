@@ -213,6 +213,54 @@ func TestTokenIsRotated(t *testing.T) {
 	})
 }
 
+// A token that was rotated and is refused does not stop a sink whose former one works: each
+// record arrives once, and the settings say what is wrong until it is mended.
+func TestARefusedRotationKeepsTheFormerToken(t *testing.T) {
+	bubble(t, hectest.Config{}, func(t *testing.T, r *rig) {
+		path := filepath.Join(t.TempDir(), "token")
+		write := func(text string) {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(token)
+		r.settings.Token = setting.SecretFile(path)
+		snk := r.open(t)
+		publish := func(when string) {
+			t.Helper()
+			if err := snk.Publish(t.Context(), batch(100)); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		publish("before")
+		write("a-wrong-token")
+		for range 10 {
+			publish("with a wrong token")
+		}
+		if trouble := r.settings.Rotation().Trouble(); trouble == nil || !strings.Contains(trouble.Why, "Invalid token") {
+			t.Errorf("got %+v", trouble)
+		}
+		if got := len(r.Events()); got != 1100 {
+			t.Errorf("%d events arrived, want 1100", got)
+		}
+		refused := 0
+		for _, q := range r.Requests() {
+			if strings.Contains(q.Header.Get("Authorization"), "a-wrong-token") {
+				refused++
+			}
+		}
+		if refused != 1 {
+			t.Errorf("the wrong token was sent %d times within a minute, want once", refused)
+		}
+		r.SetToken("a-right-token")
+		write("a-right-token")
+		publish("with the right token")
+		if trouble := r.settings.Rotation().Trouble(); trouble != nil {
+			t.Errorf("mended: %+v", trouble)
+		}
+	})
+}
+
 // The token goes only to the configured host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {

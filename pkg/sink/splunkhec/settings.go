@@ -132,3 +132,6 @@ func (s *Settings) Destination() string {
 	}
 	return shown
 }
+
+// Rotation is that of the secret which requests carry.
+func (s *Settings) Rotation() *setting.Rotation { return s.Token.Rotation() }

@@ -11,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/cursorlog"
 )
@@ -29,19 +32,20 @@ type client struct {
 	endpoint string
 	settings *Settings
 	echo     echo.Filter // takes what was sent out of texts
+	log      zerolog.Logger
 
 	mostHeld  int64 // bytes of an answer that are held in memory
 	mostBytes int64 // bytes that are read of an answer with an oversized event
 }
 
-func newClient(s *Settings, u *url.URL, transport http.RoundTripper) *client {
+func newClient(s *Settings, u *url.URL, transport http.RoundTripper, log zerolog.Logger) *client {
 	return &client{
 		http: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		endpoint: httpclient.Origin(u) + "/v1/organizations/" + url.PathEscape(s.Organization) + "/audit-log",
-		settings: s, mostHeld: maxBody, mostBytes: maxOversized,
+		settings: s, log: log, mostHeld: maxBody, mostBytes: maxOversized,
 	}
 }
 
@@ -78,8 +82,37 @@ func (c *client) List(ctx context.Context, cursor string, limit int) (cursorlog.
 	return got, nil
 }
 
-// send requests up to limit events after cursor.
+// send requests up to limit events after cursor. If a token that was rotated is refused, it
+// requests them again with the former one.
 func (c *client) send(ctx context.Context, cursor string, limit int) (*http.Response, error) {
+	for {
+		token, err := c.token().Token()
+		if err != nil {
+			return nil, fault(source.Refused, err, "the credential cannot be read on this machine")
+		}
+		answer, err := c.request(ctx, cursor, limit, token)
+		if err != nil || !c.judge(answer, token) {
+			return answer, err
+		}
+		// What it says of the refused token does not matter any more.
+		_ = answer.Body.Close()
+	}
+}
+
+// judge reports whether another token may be accepted in place of a refused one.
+func (c *client) judge(answer *http.Response, token string) (again bool) {
+	switch answer.StatusCode {
+	case http.StatusOK:
+		c.token().Accepted(c.log, token)
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound: // A token without permission finds nothing.
+		return c.token().Refused(c.log, token, answer.Status)
+	}
+	return false
+}
+
+func (c *client) token() *setting.Rotation { return c.settings.Rotation() }
+
+func (c *client) request(ctx context.Context, cursor string, limit int, token string) (*http.Response, error) {
 	query := "?limit=" + strconv.Itoa(limit)
 	if cursor != "" {
 		query += "&starting_after=" + url.QueryEscape(cursor)
@@ -88,9 +121,7 @@ func (c *client) send(ctx context.Context, cursor string, limit int) (*http.Resp
 	if err != nil {
 		return nil, fault(source.Refused, err, "")
 	}
-	if err := c.authorize(r); err != nil {
-		return nil, fault(source.Refused, err, "the credential cannot be read on this machine")
-	}
+	c.authorize(r, token)
 	c.echo.Request(r)
 	answer, err := c.http.Do(r)
 	if err != nil {
@@ -108,17 +139,14 @@ func (c *client) unreachable(err error) error {
 	return fault(class, c.echo.Error(err), advice.Hint)
 }
 
-func (c *client) authorize(r *http.Request) error {
+func (c *client) authorize(r *http.Request, token string) {
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "sluice")
 	if c.settings.AccessToken.IsSet() {
-		token, err := c.settings.AccessToken.Token()
 		r.Header.Set("Authorization", "Bearer "+token)
-		return err
+		return
 	}
-	token, err := c.settings.ServiceToken.Token()
 	r.Header.Set("Authorization", c.settings.ServiceTokenID+":"+token)
-	return err
 }
 
 // refusal returns the error for a status other than 200.

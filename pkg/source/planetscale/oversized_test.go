@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -31,7 +33,7 @@ func oversizedFrom(t *testing.T, most int64, body func(r *http.Request) io.Reade
 	s.Organization, s.AccessToken = "acme", setting.NewSecret("token")
 	c := newClient(&s, &url.URL{Scheme: "https", Host: "api.test"}, roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(body(r))}, nil
-	}))
+	}), zerolog.Nop())
 	c.mostBytes = most
 	request := func(cursor string) (*page, bool, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

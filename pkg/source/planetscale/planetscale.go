@@ -71,7 +71,7 @@ func New(settings Settings, o Options) (*Source, error) {
 			o.Log.Warn().Msg(setting.ShortWarning(key))
 		}
 	}
-	s := &Source{client: newClient(&settings, u, o.Transport)}
+	s := &Source{client: newClient(&settings, u, o.Transport, o.Log)}
 	budget, leave := o.Budgets.of(&settings, u)
 	s.leave = leave
 	s.Source, err = cursorlog.New(cursorlog.Options{

@@ -30,6 +30,14 @@ var Defaults = Settings{URL: "https://api.planetscale.com", Settings: cursorlog.
 // OrganizationName returns the organization that the events of the source name.
 func (s *Settings) OrganizationName() string { return s.Organization }
 
+// Rotation is that of the secret which requests carry.
+func (s *Settings) Rotation() *setting.Rotation {
+	if s.AccessToken.IsSet() {
+		return s.AccessToken.Rotation()
+	}
+	return s.ServiceToken.Rotation()
+}
+
 // peer describes the API to people.
 func (s *Settings) peer() setting.Peer {
 	p := setting.Peer{
