@@ -35,7 +35,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	for _, d := range []*prometheus.Desc{
 		ownedDesc, retriesDesc, queuePagesDesc, publishDurationDesc, deadLettersDesc, deadLetterBytesDesc,
-		deadLetterLimitDesc, requestBudgetDesc, answersDesc, buildInfoDesc,
+		deadLetterLimitDesc, requestBudgetDesc, requestsUsedDesc, answersDesc, buildInfoDesc,
 		memoryLimitDesc, memoryHeldDesc, memoryWaitingDesc, reloadSuccessfulDesc, reloadTimeDesc,
 	} {
 		ch <- d
@@ -106,6 +106,7 @@ func (c collector) collectSources(ch chan<- prometheus.Metric) {
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		usage := sources[name]
 		send(ch, requestBudgetDesc, prometheus.GaugeValue, usage.BudgetLeft, name)
+		send(ch, requestsUsedDesc, prometheus.CounterValue, float64(usage.BudgetUsed), name)
 		for _, status := range slices.Sorted(maps.Keys(usage.Answers)) {
 			send(ch, answersDesc, prometheus.CounterValue, float64(usage.Answers[status]), name, status)
 		}

@@ -122,6 +122,9 @@ var (
 	requestBudgetDesc = desc("sluice_request_budget",
 		"Requests that may be sent to the source at once, +Inf if there is no limit. If it stays below 1, sluice sends as many requests as requests_per_minute allows.",
 		"source")
+	requestsUsedDesc = desc("sluice_request_budget_used_total",
+		"Requests that the budget of the source allowed, for all sources that share it. If a replay is slow, look here: it sends only what this process leaves of requests_per_minute.",
+		"source")
 	answersDesc = desc("sluice_api_answers_total",
 		"Answers of the source by HTTP status, \"error\" if there was no answer. If 401, 403 or 404 grow, check the credentials; if 429 grows, lower requests_per_minute; if 5xx or error grow, look at the source and the network.",
 		"source", "status")

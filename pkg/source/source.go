@@ -186,5 +186,6 @@ type Freshness struct {
 type Usage struct {
 	Answers    map[string]uint64 // answers by HTTP status, "error" where there was none
 	BudgetLeft float64           // requests that may be sent at once; +Inf if there is no limit
+	BudgetUsed uint64            // requests that the budget allowed, for all sources that share it
 	ClockSkew  time.Duration     // how far its clock and this machine's are apart, if that is over a minute; 0 if it is not, or not known
 }

@@ -35,6 +35,11 @@ type Type struct {
 type OpenEnv struct {
 	Source string // its name in the configuration
 	Log    zerolog.Logger
+
+	// Beside returns the usage of another process that reads the log with the same
+	// credential and whose requests go first; false if it is not known at the moment. A
+	// source asks before each request. Nil: there is no such process.
+	Beside func(context.Context) (Usage, bool)
 }
 
 // NewType declares a kind of source by the struct that its settings decode into (see

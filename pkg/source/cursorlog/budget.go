@@ -29,6 +29,7 @@ type Budget struct {
 	counted  time.Time // when tokens was computed
 	waiting  [2][]*grant
 	polls    int // polls granted since the last request of a catch-up
+	used     uint64
 	timer    *time.Timer
 	readers  int // readers that may wait at the same time
 
@@ -133,6 +134,7 @@ func (b *Budget) abandon(u urgency, g *grant) {
 	if b.interval > 0 {
 		b.tokens++
 	}
+	b.used--
 	b.probing = b.probing && !g.probe
 	b.serve()
 }
@@ -177,6 +179,7 @@ func (b *Budget) serve() {
 		if b.interval > 0 {
 			b.tokens--
 		}
+		b.used++
 		b.polls++
 		if queue == &b.waiting[catchUp] {
 			b.polls = 0
@@ -247,4 +250,33 @@ func (b *Budget) left() float64 {
 	}
 	b.refill(now)
 	return b.tokens
+}
+
+// charge takes n requests from the budget that another process sent. It never takes more
+// than a burst beyond what is there: what the other process sent long ago is made up for.
+func (b *Budget) charge(n uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.interval > 0 {
+		b.refill(time.Now())
+		b.tokens = math.Max(b.tokens-float64(n), -b.burst)
+	}
+}
+
+// behind is how long a request that goes behind those of another process waits before it
+// looks again; 0 if the other process has enough left.
+func (b *Budget) behind(left float64) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if left >= b.burst/2 {
+		return 0
+	}
+	return b.interval
+}
+
+// total is how many requests the budget has granted.
+func (b *Budget) total() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
 }

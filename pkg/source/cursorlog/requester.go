@@ -31,7 +31,8 @@ type requester struct {
 	maxLimit int // events that a page has at most
 	budget   *Budget
 	clock    *clock
-	op       string // the operation that errors name
+	op       string  // the operation that errors name
+	beside   *beside // nil: no other process goes first
 
 	mu      sync.Mutex
 	answers map[string]uint64
@@ -106,6 +107,11 @@ func (q *requester) request(ctx context.Context, cursor string, limit int, u urg
 
 // send sends one request.
 func (q *requester) send(ctx context.Context, cursor string, limit int, u urgency) (p *page, unsure bool, err error) {
+	if q.beside != nil {
+		if err := q.beside.wait(ctx); err != nil {
+			return nil, false, err
+		}
+	}
 	g, err := q.budget.acquire(ctx, u)
 	if err != nil {
 		return nil, false, err
@@ -199,5 +205,7 @@ func (q *requester) fault(class source.Class, err error) error {
 func (q *requester) usage() source.Usage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return source.Usage{Answers: maps.Clone(q.answers), BudgetLeft: q.budget.left(), ClockSkew: q.clock.apart()}
+	return source.Usage{
+		Answers: maps.Clone(q.answers), BudgetLeft: q.budget.left(), BudgetUsed: q.budget.total(), ClockSkew: q.clock.apart(),
+	}
 }

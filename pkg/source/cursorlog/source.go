@@ -26,8 +26,12 @@ type Options struct {
 	Keys source.Keys
 
 	Log    zerolog.Logger
-	Budget *Budget          // default: a budget of its own
-	Now    func() time.Time // the machine's clock; default time.Now
+	Budget *Budget // default: a budget of its own
+
+	// Beside is source.OpenEnv.Beside. Default: no other process goes first.
+	Beside func(context.Context) (source.Usage, bool)
+
+	Now func() time.Time // the machine's clock; default time.Now
 }
 
 // Source is one log.
@@ -66,6 +70,9 @@ func New(o Options) (*Source, error) {
 	s.requester = &requester{
 		client: o.Client, maxLimit: o.PageLimit, budget: o.Budget, clock: s.clock,
 		op: o.Name + ": reading the audit log", answers: map[string]uint64{},
+	}
+	if o.Beside != nil {
+		s.requester.beside = &beside{look: o.Beside, budget: o.Budget}
 	}
 	s.shared = &shared{
 		ctx: ctx, list: s.requester.list, interval: o.PollInterval.Std(),

@@ -30,7 +30,7 @@ import (
 func Type() source.Type {
 	shared, over := &Budgets{}, &transports{}
 	t := source.NewType("planetscale", Defaults, func(_ context.Context, env source.OpenEnv, s Settings) (source.Source, error) {
-		return New(s, Options{Log: env.Log, Transport: over.of(s.TLS), Budgets: shared})
+		return New(s, Options{Log: env.Log, Transport: over.of(s.TLS), Budgets: shared, Beside: env.Beside})
 	})
 	t.Product, t.Catalogue, t.Parse = product, catalogue, Parse
 	return t
@@ -42,6 +42,9 @@ type Options struct {
 	Transport http.RoundTripper // default: built from the settings, with the proxies of the environment
 	Budgets   *Budgets          // default: one of its own
 	Now       func() time.Time  // the machine's clock; default time.Now
+
+	// Beside is source.OpenEnv.Beside. Default: no other process goes first.
+	Beside func(context.Context) (source.Usage, bool)
 }
 
 // Source is the audit log of one organization.
@@ -76,7 +79,7 @@ func New(settings Settings, o Options) (*Source, error) {
 	s.leave = leave
 	s.Source, err = cursorlog.New(cursorlog.Options{
 		Settings: settings.Settings, Name: "planetscale", Host: u.Host, Organization: settings.Organization,
-		Client: s.client, Keys: product.Keys, PageLimit: pageLimit, Log: o.Log, Budget: budget, Now: o.Now,
+		Client: s.client, Keys: product.Keys, PageLimit: pageLimit, Log: o.Log, Budget: budget, Now: o.Now, Beside: o.Beside,
 	})
 	if err != nil {
 		leave()
