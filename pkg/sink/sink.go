@@ -102,6 +102,11 @@ type Env struct {
 	// before it takes the lane; an error means that the lane belongs to another
 	// instance. Nil: nobody assigns lanes to instances.
 	Confirm func(context.Context) error
+
+	// Again means that records are sent a second time, beside the lane, which may run
+	// meanwhile. The sink must take nothing that is the lane's: it moves no position,
+	// and fences no instance. Sinks that keep nothing for their lane may ignore it.
+	Again bool
 }
 
 // OwnSource is the name of the source of lanes that deliver the events of Sluice's own log.

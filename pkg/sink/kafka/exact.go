@@ -45,8 +45,10 @@ func (k *kafka) ledgerSettings(env sink.Env) ledger.Settings {
 }
 
 // Limits returns the largest transaction and record.
-func (e *exact) Limits() sink.Limits {
-	limits := e.kafka.Limits()
+func (e *exact) Limits() sink.Limits { return e.transactionLimits() }
+
+func (k *kafka) transactionLimits() sink.Limits {
+	limits := k.Limits()
 	limits.Bytes = max(maxTransaction, limits.RecordBytes)
 	limits.Timeout = ledger.CommitTimeout
 	return limits

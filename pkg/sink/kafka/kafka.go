@@ -113,6 +113,9 @@ func openOver(over network, env sink.Env, s Settings) (sink.Sink, error) {
 		return nil, err
 	}
 	k.ledger = ledger.New(env.Lane, k.ledgerSettings(env))
+	if env.Again {
+		return k.beside(env), nil
+	}
 	if s.Delivery == ExactlyOnce {
 		return &exact{kafka: k}, nil
 	}
