@@ -196,7 +196,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.pause(), c.resume(), c.simulate(), c.initialize(), c.example(), c.schema(), c.health(), c.version())
+		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.simulate(), c.initialize(), c.example(), c.schema(), c.health(), c.version())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
@@ -28,7 +29,8 @@ func (c *command) deadLetterRedrive() *cobra.Command {
 
 If a record is refused again, the command shows the reason and ends with 1.
 Sluice may be running, unless the lane's sink is a file, which it holds
-exclusively. Dead letters in Kafka stay there and are not published again.
+exclusively. Dead letters in Kafka stay in their topic; Sluice notes there which
+ones were redriven, and neither shows nor publishes those again.
 
 A record that exceeds the sink's limit on a record is made anew from its event,
 shortened to fit. If a destination refuses a record for its size, lower that
@@ -44,18 +46,9 @@ limit first: max_record_bytes, max_request_bytes or max_message_bytes.`,
 				return hintFormer(cfg, names, usageError{err, cmd.CommandPath()})
 			}
 			for _, l := range lanes {
-				if err := inFiles(cfg, l); err != nil {
-					return err
-				}
+				err = errors.Join(err, c.redrive(cmd.Context(), cfg, l))
 			}
-			store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
-			if err != nil {
-				return err
-			}
-			for _, l := range lanes {
-				err = errors.Join(err, c.redrive(cmd.Context(), cfg, store, l))
-			}
-			return errors.Join(err, store.Close())
+			return err
 		},
 	}
 	configFlag(cmd, &file)
@@ -74,19 +67,10 @@ func hintFormer(cfg *config.Config, names []string, err error) error {
 	return errors.Join(err, listing)
 }
 
-// inFiles refuses a lane whose letters redrive cannot read: they go into Kafka, and no
-// earlier ones are in files.
-func inFiles(cfg *config.Config, l config.Lane) error {
-	where := lettersInKafka(cfg, l)
-	if found, err := hasLettersInFiles(cfg, l.Name); err != nil || found || where == "" {
-		return err
-	}
-	return sink.Hint(fmt.Errorf("the dead letters of lane %s are in %s, which redrive does not read", l.Name, where),
-		"each record there is a dead letter as JSON; publish its record.body, or its raw, with a Kafka tool")
-}
-
-func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadletter.Store, l config.Lane) (err error) {
-	snk, err := l.Sink.Type.Open(ctx, sinkEnv(l, newLogger(c.stderr, cfg.Log)), l.Sink.Settings)
+func (c *command) redrive(ctx context.Context, cfg *config.Config, l config.Lane) (err error) {
+	env := sinkEnv(l, newLogger(c.stderr, cfg.Log))
+	env.Again = true
+	snk, err := l.Sink.Type.Open(ctx, env, l.Sink.Settings)
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
 	}
@@ -99,14 +83,48 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, store *deadle
 	again := redriving{
 		encoder: encoder{transformer, l.Source.Type, limits.RecordBytes}, sink: snk, limits: limits, timeout: max(l.Sink.PublishTimeout, limits.Timeout),
 	}
-	n, err := store.Redrive(ctx, l.Name, again.publish)
+	n, where, err := again.all(ctx, cfg, l)
 	again.report(c.stdout, l.Name, n)
+	if n+again.refused > 0 {
+		err = errors.Join(err, c.tell(context.WithoutCancel(ctx), cfg, lettersRedriven(l, n, again.refused)))
+	}
 	if again.refused == 0 {
 		return err
 	}
 	return errors.Join(err, sink.Hint(
-		fmt.Errorf("%d dead letters of lane %s were refused again; they are kept in %s", again.refused, l.Name, store.Path(l.Name)),
+		fmt.Errorf("%d dead letters of lane %s were refused again; they are kept in %s", again.refused, l.Name, where),
 		fmt.Sprintf("sluice deadletter list -c %s %s shows the reason of each; remove the cause, then redrive again; a record that the destination refuses for its size needs a smaller limit in the sink's settings (max_record_bytes, max_request_bytes or max_message_bytes), to which redrive shortens it", quoted(cfg.Path), quoted(l.Name))))
+}
+
+// lettersRedriven is the event of the own log about a redrive.
+func lettersRedriven(l config.Lane, published, refused int) ownlog.Event {
+	e := ownlog.New(ownlog.Redriven, ownlog.Party{Type: "lane", Name: l.Name},
+		fmt.Sprintf("%s of lane %s published again, %d refused again.", several(published, "dead letter"), l.Name, refused))
+	e.Details = map[string]any{"published": published, "refused": refused}
+	return e
+}
+
+// all redrives the letters of a lane in files, and then those in Kafka. where is the place
+// of those that are kept.
+func (r *redriving) all(ctx context.Context, cfg *config.Config, l config.Lane) (n int, where string, err error) {
+	topic := lettersInKafka(cfg, l)
+	inFiles, err := hasLettersInFiles(cfg, l.Name)
+	if err != nil {
+		return 0, "", err
+	}
+	if inFiles || topic == "" {
+		store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
+		if err != nil {
+			return 0, "", err
+		}
+		where = store.Path(l.Name)
+		n, err = store.Redrive(ctx, l.Name, r.publish)
+		if err := errors.Join(err, store.Close()); err != nil || topic == "" {
+			return n, where, err
+		}
+	}
+	more, err := r.inKafka(ctx, cfg, l)
+	return n + more, topic, err
 }
 
 // redriving publishes the dead letters of a lane, as the lane publishes records: in

@@ -43,6 +43,20 @@ type Ledger interface {
 	Set(ctx context.Context, pos []byte) error
 }
 
+// Redriver is a Sink beside its lane (Env.Again) whose lane keeps dead letters with it.
+type Redriver interface {
+	// Letters returns the lane's dead letters that were not redriven yet, oldest first.
+	// From then on no other process can call Redriven for them. An error stands for one
+	// letter that cannot be read, or ends the sequence.
+	Letters(ctx context.Context) iter.Seq2[Reject, error]
+
+	// Redriven commits, in one atomic step, records and that all letters that Letters has
+	// returned were redriven, except the kept ones, which become dead letters again. A
+	// BatchError names records that are refused for good: nothing was committed. After
+	// any other error Letters returns what was not committed.
+	Redriven(ctx context.Context, batch []Record, kept []Reject) error
+}
+
 // ErrMoved means that another instance or a person moved the lane's position after
 // this instance read it. The lane resumes from the new one.
 var ErrMoved = errors.New("another instance or a person moved the lane's position")

@@ -112,4 +112,3 @@ func (a *Aside) Close() {
 	a.mu.Unlock()
 	a.drop()
 }
-

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,32 +71,60 @@ func (r *remote) letterParts(lane string, reject *sink.Reject, line []byte) []kg
 	return parts
 }
 
-// Rejects reads the dead letters of the lane that are committed by now. Within a
-// partition they come in the order of their commits; a topic that the ledger created has
-// one partition. An error is about one letter that is skipped, or it ends the partition.
-// Rejects does not take the lane.
+// Rejects reads the dead letters of the lane that are committed by now and were not
+// redriven. Within a partition they come in the order of their commits; a topic that the
+// ledger created has one partition. An error is about one letter that is skipped, or it
+// ends the sequence. Rejects does not take the lane.
 func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 	return func(yield func(sink.Reject, error) bool) {
-		r := &remote{settings: l.settings}
+		for stored, err := range (&remote{settings: l.settings}).letters(ctx, l.lane, redriven{}) {
+			if !yield(stored.Reject, cmp.Or(err, stored.unreadable)) {
+				return
+			}
+		}
+	}
+}
+
+// stored is a dead letter in its topic.
+type stored struct {
+	sink.Reject
+	unreadable error         // why it cannot be read; nil if it can
+	parts      []*kgo.Record // of an unreadable one
+	partition  int32
+	next       int64 // offset behind it
+}
+
+// letters reads the dead letters of a lane that were not redriven. done is filled with what
+// was redriven before. An error ends the sequence.
+func (r *remote) letters(ctx context.Context, lane string, done redriven) iter.Seq2[stored, error] {
+	return func(yield func(stored, error) bool) {
 		c, err := r.client()
 		if err != nil {
-			yield(sink.Reject{}, err)
+			yield(stored{}, err)
 			return
 		}
 		defer c.Close()
-		v := view{remote: r, client: c, topic: l.settings.DeadLetters}
+		v := view{remote: r, client: c, topic: r.settings.DeadLetters}
 		described, err := v.metadata(ctx, v.topic)
 		if errors.Is(err, kerr.UnknownTopicOrPartition) { // the first taking creates it
 			return
 		}
 		if err != nil {
-			yield(sink.Reject{}, v.explain(fmt.Errorf("reading dead letters: %w", err), v.topic))
+			yield(stored{}, v.explain(fmt.Errorf("reading dead letters: %w", err), v.topic))
 			return
+		}
+		ends := map[int32]int64{}
+		for _, p := range described.Partitions {
+			v.number = p.Partition
+			if ends[v.number], err = v.readRedriven(ctx, lane, done); err != nil {
+				yield(stored{}, err)
+				return
+			}
 		}
 		for _, p := range described.Partitions {
 			v.number = p.Partition
-			for reject, err := range v.rejects(ctx, l.lane) {
-				if !yield(reject, err) {
+			for l, err := range v.lettersFrom(ctx, lane, done[v.number], ends[v.number]) {
+				if !yield(l, err) || err != nil {
 					return
 				}
 			}
@@ -103,39 +132,45 @@ func (l *Ledger) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 	}
 }
 
-func (v *view) rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject, error] {
-	return func(yield func(sink.Reject, error) bool) {
-		end, err := v.lastStable(ctx)
-		if err != nil {
-			yield(sink.Reject{}, err)
-			return
-		}
-		var line []byte
-		for r, err := range v.records(ctx, end) {
+// lettersFrom reads the letters of a lane in the partition, from one offset to another.
+func (v *view) lettersFrom(ctx context.Context, lane string, from, end int64) iter.Seq2[stored, error] {
+	return func(yield func(stored, error) bool) {
+		var parts []*kgo.Record
+		for r, err := range v.newestRecords(ctx, end, end-from) {
 			if err != nil {
-				yield(sink.Reject{}, err)
+				yield(stored{}, err)
 				return
 			}
 			if header(r, HeaderLane) != lane {
 				continue
 			}
-			part, parts, _ := strings.Cut(header(r, headerPart), "/")
+			part, last, _ := strings.Cut(header(r, headerPart), "/")
 			if part == "1" {
-				line = nil
+				parts = nil
 			}
-			line = append(line, r.Value...)
-			if part != parts {
-				continue
-			}
-			l, err := letter.Decode(line)
-			if err != nil {
-				err = fmt.Errorf("dead letter at offset %d of partition %d of topic %s: %w", r.Offset, v.number, v.topic, err)
-			}
-			if !yield(l.Reject, err) {
+			parts = append(parts, r)
+			if part == last && !yield(v.stored(parts), nil) {
 				return
 			}
 		}
 	}
+}
+
+// stored decodes a letter.
+func (v *view) stored(parts []*kgo.Record) stored {
+	var line []byte
+	for _, r := range parts {
+		line = append(line, r.Value...)
+	}
+	offset := parts[len(parts)-1].Offset
+	s := stored{partition: v.number, next: offset + 1}
+	l, err := letter.Decode(line)
+	if err != nil {
+		s.unreadable = fmt.Errorf("dead letter at offset %d of partition %d of topic %s: %w", offset, v.number, v.topic, err)
+		s.parts = parts
+	}
+	s.Reject = l.Reject
+	return s
 }
 
 func header(r *kgo.Record, key string) string {

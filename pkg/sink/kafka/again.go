@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -14,7 +15,8 @@ import (
 // sink.Ledger, since only the lane moves its position.
 type again struct {
 	*kafka
-	aside *ledger.Aside
+	aside   *ledger.Aside
+	redrive *ledger.Redrive
 }
 
 // beside returns the sink beside its lane. With delivery: at_least_once that is the sink
@@ -23,7 +25,8 @@ func (k *kafka) beside(env sink.Env) sink.Sink {
 	if k.settings.Delivery != ExactlyOnce {
 		return k
 	}
-	return &again{k, ledger.NewAside(env.Lane, "replay", k.ledgerSettings(env))}
+	s := k.ledgerSettings(env)
+	return &again{k, ledger.NewAside(env.Lane, "replay", s), ledger.NewRedrive(env.Lane, s)}
 }
 
 // Limits returns the largest transaction and record.
@@ -83,5 +86,18 @@ func without[T any](all []T, refused sink.BatchError) []T {
 // Close ends an unfinished Publish, whose records then have an unknown outcome.
 func (a *again) Close() error {
 	a.aside.Close()
+	a.redrive.Close()
 	return a.kafka.Close()
+}
+
+// Letters reads the dead letters that were not redriven.
+func (a *again) Letters(ctx context.Context) iter.Seq2[sink.Reject, error] {
+	return a.redrive.Letters(ctx)
+}
+
+// Redriven writes everything in one transaction.
+func (a *again) Redriven(ctx context.Context, batch []sink.Record, kept []sink.Reject) error {
+	records := a.records.encode(batch, a.settings.Topic, a.lane)
+	defer a.records.release()
+	return a.redrive.Commit(ctx, records, kept)
 }

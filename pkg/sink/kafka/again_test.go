@@ -3,6 +3,8 @@ package kafka_test
 import (
 	"errors"
 	"io"
+	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,4 +109,65 @@ func TestTheFirstOfTwoBesideALaneEnds(t *testing.T) {
 	if n := len(committed(t, c)); n != 15 {
 		t.Errorf("got %d committed records, want 15", n)
 	}
+}
+
+// letters returns the ids of dead letters.
+func letters(t *testing.T, found iter.Seq2[sink.Reject, error]) (ids []string) {
+	t.Helper()
+	for reject, err := range found {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, reject.Record.ID)
+	}
+	return ids
+}
+
+// Dead letters are redriven beside the lane: published and remembered in one step, those
+// that are refused again are kept, and a redrive that dies leaves everything as it was.
+func TestDeadLettersAreRedrivenOnce(t *testing.T) {
+	c := start(t, kfake.SeedTopics(1, topic))
+	s := settings(c)
+	s.Delivery = kafka.ExactlyOnce
+	lane := open(t, s).(sink.Ledger)
+	if _, err := lane.Position(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	bury := func(first, n int) {
+		t.Helper()
+		var rejects []sink.Reject
+		for _, r := range batch(first, n, 2, 100) {
+			rejects = append(rejects, sink.Reject{Record: r, Raw: r.Body, Reason: "odd", Time: time.Now()})
+		}
+		if err := lane.PublishAt(t.Context(), nil, rejects, []byte(`"here"`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(when string, found, want []string) {
+		t.Helper()
+		if !slices.Equal(found, want) {
+			t.Errorf("%s: got letters %q, want %q", when, found, want)
+		}
+	}
+	bury(0, 4)
+	want("read and not redriven", letters(t, openAgain(t, s).(sink.Redriver).Letters(t.Context())), []string{"0", "1", "2", "3"})
+	want("after that died", letters(t, lane.Rejects(t.Context())), []string{"0", "1", "2", "3"})
+
+	first, second := openAgain(t, s).(sink.Redriver), openAgain(t, s).(sink.Redriver)
+	want("by the first", letters(t, first.Letters(t.Context())), []string{"0", "1", "2", "3"})
+	want("by the second", letters(t, second.Letters(t.Context())), []string{"0", "1", "2", "3"})
+	bury(4, 1)
+	if err := first.Redriven(t.Context(), batch(0, 4, 2, 100), nil); !errors.Is(err, sink.ErrMoved) {
+		t.Errorf("the first of two: got %v, want %v", err, sink.ErrMoved)
+	}
+	kept := []sink.Reject{{Record: batch(2, 1, 2, 100)[0], Raw: []byte("{}"), Reason: "odd still", Time: time.Now()}}
+	if err := second.Redriven(t.Context(), slices.Concat(batch(0, 2, 2, 100), batch(3, 1, 2, 100)), kept); err != nil {
+		t.Errorf("the second of two: %v", err)
+	}
+	want("buried meanwhile, and refused again", letters(t, lane.Rejects(t.Context())), []string{"4", "2"})
+	want("of the next redrive", letters(t, openAgain(t, s).(sink.Redriver).Letters(t.Context())), []string{"4", "2"})
+	if n := len(committed(t, c)); n != 3 {
+		t.Errorf("got %d committed records, want 3", n)
+	}
+	bury(5, 1) // The lane was not fenced.
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -15,18 +17,27 @@ import (
 type beside struct {
 	look   func(context.Context) (source.Usage, bool)
 	budget *Budget
+	log    zerolog.Logger
 
 	mu   sync.Mutex // held while a request waits: each one looks for itself
 	seen bool       // used is known
 	used uint64     // of the other process's budget, when it was last seen
+	told bool       // that requests wait for long
 }
+
+// starved is after how long without a request the log tells why.
+const starved = 30 * time.Second
 
 // wait returns when a request may be sent. If the other process cannot be seen, that is at
 // once. The error is that of ctx.
 func (b *beside) wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for {
+	for began := time.Now(); ; {
+		if time.Since(began) > starved && !b.told {
+			b.told = true
+			b.log.Warn().Msg("requests wait: the other process uses all of requests_per_minute; raise that, or its poll_interval, if this lasts")
+		}
 		other, known := b.look(ctx)
 		if err := ctx.Err(); err != nil {
 			return err

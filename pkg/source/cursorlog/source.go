@@ -72,7 +72,7 @@ func New(o Options) (*Source, error) {
 		op: o.Name + ": reading the audit log", answers: map[string]uint64{},
 	}
 	if o.Beside != nil {
-		s.requester.beside = &beside{look: o.Beside, budget: o.Budget}
+		s.requester.beside = &beside{look: o.Beside, budget: o.Budget, log: o.Log}
 	}
 	s.shared = &shared{
 		ctx: ctx, list: s.requester.list, interval: o.PollInterval.Std(),

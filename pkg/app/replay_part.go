@@ -1,0 +1,327 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
+	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/where"
+)
+
+// replayPart is what is sent of one source. It is read twice, each time by a lane of its
+// own that keeps its position in memory: to count the events, and to send them.
+type replayPart struct {
+	*replay
+	timeRange
+	lane    config.Lane
+	filter  *where.Filter // nil: no condition besides the sink's
+	source  source.Source
+	own     *ownLog   // that source is of; nil: it is not of Sluice's own log
+	sink    sink.Sink // nil once it belongs to the sending lane
+	encoder transform.Transformer
+
+	counted counted
+	sending *pipeline.Lane // nil: nothing was sent yet
+	settled memoryPosition // behind what was sent
+	refused notSent
+	said    time.Time // when progress was last said
+}
+
+// open opens the source and the sink, and asks the sink whether it would work.
+func (p *replayPart) open(ctx context.Context, running *runningSluice) (err error) {
+	if err := p.openSource(ctx, running); err != nil {
+		return err
+	}
+	if p.sink, err = p.openSink(ctx); err != nil {
+		return err
+	}
+	if p.encoder, err = newTransformer(p.lane, p.sink); err != nil {
+		return err
+	}
+	if checker, ok := p.sink.(sink.Checker); ok {
+		if _, err := within(ctx, checker.Check); err != nil {
+			return fmt.Errorf("sink %s: %w", p.lane.Sink.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *replayPart) openSource(ctx context.Context, running *runningSluice) (err error) {
+	if p.cfg.IsOwn(p.lane) {
+		if p.own, err = openOwnLog(p.cfg, p.log); err == nil {
+			p.source = p.own.source()
+		}
+		return err
+	}
+	env := source.OpenEnv{Source: p.lane.Source.Name, Log: p.log, Beside: running.beside(p.lane.Source.Name)}
+	if p.source, err = p.lane.Source.Type.Open(ctx, env, p.lane.Source.Settings); err != nil {
+		return fmt.Errorf("source %s: %w", p.lane.Source.Name, err)
+	}
+	return nil
+}
+
+func (p *replayPart) openSink(ctx context.Context) (sink.Sink, error) {
+	env := sinkEnv(p.lane, p.log)
+	env.Again = true
+	snk, err := p.lane.Sink.Type.Open(ctx, env, p.lane.Sink.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", p.lane.Sink.Name, err)
+	}
+	return snk, nil
+}
+
+func (p *replayPart) close() (err error) {
+	if p.sink != nil {
+		err = p.sink.Close()
+	}
+	if p.source != nil {
+		err = errors.Join(err, p.source.Close())
+	}
+	if p.own != nil {
+		err = errors.Join(err, p.own.close())
+	}
+	return err
+}
+
+// prepare returns the function that prepares events for the sink, by all conditions.
+func (p *replayPart) prepare() (func(*source.Event) (*source.Event, error), error) {
+	own, err := newPreparation(p.lane, &p.stock)
+	if err != nil || p.filter == nil {
+		return own, err
+	}
+	return func(e *source.Event) (*source.Event, error) {
+		keep, failed := p.filter.Keeps(e)
+		if !keep {
+			return nil, nil
+		}
+		if own == nil {
+			return e, failed
+		}
+		e, err := own(e)
+		return e, errors.Join(failed, err)
+	}, nil
+}
+
+// lost is the error of a range that the log no longer holds.
+type lost struct {
+	source string
+	timeRange
+	oldest time.Time
+}
+
+func (l *lost) Error() string {
+	return fmt.Sprintf("the log of source %s no longer reaches back to %s", l.source, when(l.from))
+}
+
+func (l *lost) ErrorHint() string {
+	if !l.oldest.Before(l.to) {
+		return "its oldest event is of " + l.oldest.UTC().Format(time.RFC3339Nano) + ", so nothing of the range is left"
+	}
+	return "it has events from --from " + l.oldest.UTC().Format(time.RFC3339Nano) + " on"
+}
+
+// through runs a lane over the range, from its beginning to its end.
+func (p *replayPart) through(ctx context.Context, lane *pipeline.Lane, open func(ctx context.Context, end func(error)) (sink.Sink, error)) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	lane.Name, lane.SourceName, lane.SinkName, lane.Format = p.lane.Name, p.lane.Source.Name, p.lane.Sink.Name, p.lane.Sink.Format.Name
+	lane.Source = &rangeSource{p.source, p.timeRange, func(oldest time.Time) { end(&lost{p.lane.Source.Name, p.timeRange, oldest}) }}
+	lane.Start = source.Start{Since: p.from}
+	lane.Open = func(ctx context.Context) (sink.Sink, error) { return open(ctx, end) }
+	lane.Once, lane.Log = true, p.log
+	err := runBeside(ctx, lane.Run, func(ctx context.Context) error { return p.stock.Watch(ctx, p.log) })
+	cause := context.Cause(ctx)
+	if cause == nil || lane.Status().Done {
+		return err
+	}
+	if errors.Is(cause, context.Canceled) {
+		cause = errors.New("interrupted")
+	}
+	return errors.Join(cause, err)
+}
+
+// counted is what a range holds.
+type counted struct {
+	source      string
+	events      int
+	wanted      int // events that the sink gets
+	first, last time.Time
+}
+
+func (c counted) String() string {
+	if c.events == 0 {
+		return fmt.Sprintf("%s: no events in the range", c.source)
+	}
+	text := fmt.Sprintf("%s: %s from %s to %s", c.source, several(c.events, "event"),
+		c.first.UTC().Format(time.RFC3339Nano), c.last.UTC().Format(time.RFC3339Nano))
+	if c.wanted != c.events {
+		text += fmt.Sprintf("; the sink gets %s of them", count(uint64(c.wanted)))
+	}
+	return text
+}
+
+func (c *counted) add(e *source.Event, wanted bool) {
+	if c.events++; c.events == 1 || e.Time.Before(c.first) {
+		c.first = e.Time
+	}
+	if e.Time.After(c.last) {
+		c.last = e.Time
+	}
+	if wanted {
+		c.wanted++
+	}
+}
+
+// count reads the range and keeps nothing of it.
+func (p *replayPart) count(ctx context.Context) error {
+	prepare, err := p.prepare()
+	if err != nil {
+		return err
+	}
+	p.counted.source = p.lane.Source.Name
+	lane := &pipeline.Lane{
+		Transformer: p.encoder, Positions: &memoryPosition{}, DeadLetters: toLog{p.log},
+		Prepare: func(e *source.Event) (*source.Event, error) {
+			prepared := e
+			if prepare != nil {
+				prepared, _ = prepare(e) // An event that cannot be prepared is delivered as it is.
+			}
+			p.counted.add(e, prepared != nil)
+			return nil, nil
+		},
+	}
+	return p.through(ctx, lane, func(context.Context, func(error)) (sink.Sink, error) { return nothing{}, nil })
+}
+
+// nothing is the sink of a lane whose events all are filtered.
+type nothing struct{}
+
+func (nothing) Publish(context.Context, []sink.Record) error { return nil }
+func (nothing) Close() error                                 { return nil }
+
+// send sends the range.
+func (p *replayPart) send(ctx context.Context) error {
+	prepare, err := p.prepare()
+	if err != nil {
+		return err
+	}
+	p.sending = &pipeline.Lane{
+		Transformer: p.encoder, Prepare: prepare, Positions: replayPosition{p}, DeadLetters: &p.refused,
+		QueueBytes: pipeline.QueueBytes(limitsOf(p.sink)), PublishTimeout: p.lane.Sink.PublishTimeout,
+		MaxRejects: p.lane.Sink.MaxRejects, ShutdownTimeout: p.cfg.ShutdownTimeout,
+	}
+	return p.through(ctx, p.sending, func(ctx context.Context, end func(error)) (sink.Sink, error) {
+		opened := p.sink
+		if p.sink = nil; opened == nil {
+			if opened, err = p.openSink(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return besideLane{opened, end}, nil
+	})
+}
+
+// besideLane is a sink that sends again. It hides what only the lane of the sink may ask.
+// An error that more attempts cannot end, because another process has what the sink needs,
+// ends the replay.
+type besideLane struct {
+	sink.Sink
+	end func(error)
+}
+
+func (b besideLane) Limits() sink.Limits { return limitsOf(b.Sink) }
+
+func (b besideLane) Publish(ctx context.Context, batch []sink.Record) error {
+	err := b.Sink.Publish(ctx, batch)
+	switch {
+	case errors.Is(err, sink.ErrMoved):
+		b.end(sink.Hint(errors.New("another replay to this sink has begun"), "wait for its end"))
+	case errors.Is(err, statedir.ErrLocked):
+		b.end(sink.Hint(err, "stop sluice, which holds the file while it runs"))
+	}
+	return err
+}
+
+// replayPosition is the position of a part. Each time it moves, the part is further.
+type replayPosition struct{ *replayPart }
+
+func (r replayPosition) Load(ctx context.Context, lane string) (source.Position, error) {
+	return r.settled.Load(ctx, lane)
+}
+
+func (r replayPosition) Save(ctx context.Context, lane string, pos source.Position) error {
+	err := r.settled.Save(ctx, lane, pos)
+	r.progress()
+	return err
+}
+
+// progress says how far the part is, for somebody whose command dies.
+func (p *replayPart) progress() {
+	if time.Since(p.said) < progressEvery/3 {
+		return
+	}
+	s := p.sending.Status()
+	if at := p.resume(); s.Published > 0 && at.After(p.from) && at.Before(p.to) {
+		p.said = time.Now()
+		p.say("%s: %s of %s sent; if this command dies, go on with --from %s", p.lane.Source.Name,
+			count(s.Published), several(p.counted.wanted, "event"), at.UTC().Format(time.RFC3339Nano))
+	}
+}
+
+// resume returns the time of the first event that is not known to be delivered, or an
+// earlier one. It is the end of the range if there is no such event.
+func (p *replayPart) resume() time.Time {
+	if p.sending != nil && p.sending.Status().Done {
+		return p.to
+	}
+	pos, _ := p.settled.Load(context.Background(), p.lane.Name) // It is in memory.
+	if pos == nil {
+		return p.from
+	}
+	place, err := p.source.Describe(pos)
+	at := place.Awaits
+	if at.IsZero() {
+		at = place.Floor
+	}
+	if err != nil || at.Before(p.from) {
+		return p.from
+	}
+	return at
+}
+
+func (p *replayPart) result() string {
+	s := p.sending.Status()
+	text := fmt.Sprintf("%s: %s published, %s filtered, %s refused", p.lane.Source.Name,
+		count(s.Published), count(s.Filtered), count(s.Rejected))
+	for _, reason := range p.refused.reasons {
+		text += "\n  event " + oneLine(reason)
+	}
+	if more := p.refused.n - len(p.refused.reasons); more > 0 {
+		text += fmt.Sprintf("\n  and %d more", more)
+	}
+	return text
+}
+
+// notSent counts records that a sink refused for good, and keeps the first reasons. They
+// are no dead letters: their events are in the log still.
+type notSent struct {
+	n       int
+	reasons []string
+}
+
+func (r *notSent) Put(_ context.Context, _ string, rejects []sink.Reject) error {
+	for _, reject := range rejects {
+		if r.n++; r.n <= mostReasons {
+			r.reasons = append(r.reasons, strings.TrimSpace(reject.Record.ID+": "+reject.Reason))
+		}
+	}
+	return nil
+}
