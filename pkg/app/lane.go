@@ -101,16 +101,17 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 // former ones still work.
 func refusedCredentials(l config.Lane) (list []pipeline.Trouble) {
 	for _, of := range []struct {
-		name     string
-		settings any
-	}{{"source " + l.Source.Name, l.Source.Settings}, {"sink " + l.Sink.Name, l.Sink.Settings}} {
+		operation, name string
+		settings        any
+	}{{"read", "source " + l.Source.Name, l.Source.Settings}, {"publish", "sink " + l.Sink.Name, l.Sink.Settings}} {
 		r, ok := of.settings.(setting.Rotating)
 		if !ok {
 			continue
 		}
 		if t := r.Rotation().Trouble(); t != nil {
 			list = append(list, pipeline.Trouble{
-				Operation: "the changed credential of " + of.name + " is refused", Err: t.Why, Since: t.Since, Next: t.Next, Attempts: t.Tries,
+				Operation: of.operation, Err: "the changed credential of " + of.name + " is refused: " + t.Why,
+				Since: t.Since, Next: t.Next, Attempts: t.Tries, Refused: true,
 				Hint: "write the right one into its file; the former one is used as long as it works",
 			})
 		}

@@ -31,7 +31,9 @@ func (l *Lookout) lookAtLanes(here []pipeline.Status, now time.Time) {
 	for i := range here {
 		s := &here[i]
 		known := l.lanes[s.Lane]
-		switch ready := s.Ready || s.Done; {
+		// A pause that somebody wants is an event of its own, and no failure.
+		wanted := s.Paused != nil && len(s.Troubles) == 0
+		switch ready := s.Ready || s.Done || wanted; {
 		case ready && known.said:
 			if l.Say(readyAgain(s, known.unready, now)) {
 				known.said, known.unready = false, time.Time{}

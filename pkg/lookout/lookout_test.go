@@ -228,6 +228,32 @@ func TestCredentials(t *testing.T) {
 		set(ready("acme/siem"), refused("beta/splunk", "publish"))
 		set(refused("acme/siem", "read"), refused("beta/splunk", "publish"))
 		want(t, w.taken(began), "credential_refused acme at 31")
+
+		// The former credentials still work.
+		still := ready("acme/siem")
+		still.Refused = []pipeline.Trouble{{Operation: "read", Err: "status 401", Refused: true}}
+		set(ready("acme/siem"), ready("beta/splunk"))
+		began = time.Now()
+		set(still, ready("beta/splunk"))
+		set(still, ready("beta/splunk"))
+		set(ready("acme/siem"), ready("beta/splunk"))
+		set(still, ready("beta/splunk"))
+		want(t, w.taken(began), "credential_refused acme at 1", "credential_refused acme at 31")
+	})
+}
+
+func TestAPauseThatIsWantedIsNoFailure(t *testing.T) {
+	run(t, 0, func(w *world, _ *lookout.Lookout) {
+		began := time.Now()
+		s := ready("acme/siem")
+		s.Ready, s.Paused = false, &pipeline.Pause{Since: began}
+		w.change(func() { w.lanes = []pipeline.Status{s} })
+		pass(time.Hour)
+		want(t, w.taken(began))
+		s.Troubles = []pipeline.Trouble{{Operation: "paused for too long"}}
+		w.change(func() { w.lanes = []pipeline.Status{s} })
+		pass(time.Hour)
+		want(t, w.taken(began), "lane_unready acme/siem at 3661")
 	})
 }
 

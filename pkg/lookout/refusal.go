@@ -2,6 +2,7 @@ package lookout
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
@@ -23,6 +24,11 @@ func (l *Lookout) lookAtRefusals(here []pipeline.Status) {
 			delete(still, ofSink(s))
 		}
 	}
+	for i := range here { // The lane is ready, because the former ones still work.
+		for _, t := range here[i].Refused {
+			still[refuser(&here[i], t)] = true
+		}
+	}
 	for party := range l.refused {
 		if !still[party] {
 			delete(l.refused, party)
@@ -30,7 +36,7 @@ func (l *Lookout) lookAtRefusals(here []pipeline.Status) {
 	}
 	for i := range here {
 		s := &here[i]
-		for _, t := range s.Troubles {
+		for _, t := range slices.Concat(s.Troubles, s.Refused) {
 			if party := refuser(s, t); t.Refused && !l.refused[party] && l.Say(refusal(s, t, party)) {
 				l.refused[party] = true
 			}

@@ -92,11 +92,10 @@ func (d Dir) replace(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = giveToOwner(f, string(d))
+	if f, err = statedir.Inherit(f); err != nil {
+		return errors.Join(err, d.removeLeftovers(filepath.Base(path)))
 	}
-	if err == nil {
+	if _, err = f.Write(data); err == nil {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
@@ -107,18 +106,6 @@ func (d Dir) replace(path string, data []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return statedir.Sync(string(d))
-}
-
-// giveToOwner gives a file of root to the owner of the directory.
-func giveToOwner(f *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var s unix.Stat_t
-	if err := unix.Stat(dir, &s); err != nil {
-		return &fs.PathError{Op: "stat", Path: dir, Err: err}
-	}
-	return f.Chown(int(s.Uid), int(s.Gid))
 }
 
 // removeLeftovers removes what a process left that died in replace.
