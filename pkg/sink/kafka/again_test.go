@@ -153,9 +153,24 @@ func TestDeadLettersAreRedrivenOnce(t *testing.T) {
 	want("read and not redriven", letters(t, openAgain(t, s).(sink.Redriver).Letters(t.Context())), []string{"0", "1", "2", "3"})
 	want("after that died", letters(t, lane.Rejects(t.Context())), []string{"0", "1", "2", "3"})
 
+	for _, n := range []int{2, 1} { // a part of the transaction that buried them
+		some := openAgain(t, s).(sink.Redriver)
+		var ids []string
+		for reject, err := range some.Letters(t.Context()) {
+			if ids = append(ids, reject.Record.ID); err != nil || len(ids) == n {
+				break
+			}
+		}
+		if err := some.Redriven(t.Context(), nil, nil); err != nil {
+			t.Errorf("a part: %v", err)
+		}
+	}
+	want("after a part", letters(t, lane.Rejects(t.Context())), []string{"3"})
+	bury(0, 3)
+
 	first, second := openAgain(t, s).(sink.Redriver), openAgain(t, s).(sink.Redriver)
-	want("by the first", letters(t, first.Letters(t.Context())), []string{"0", "1", "2", "3"})
-	want("by the second", letters(t, second.Letters(t.Context())), []string{"0", "1", "2", "3"})
+	want("by the first", letters(t, first.Letters(t.Context())), []string{"3", "0", "1", "2"})
+	want("by the second", letters(t, second.Letters(t.Context())), []string{"3", "0", "1", "2"})
 	bury(4, 1)
 	if err := first.Redriven(t.Context(), batch(0, 4, 2, 100), nil); !errors.Is(err, sink.ErrMoved) {
 		t.Errorf("the first of two: got %v, want %v", err, sink.ErrMoved)
