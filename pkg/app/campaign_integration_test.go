@@ -87,12 +87,15 @@ func newCampaign(t *testing.T, seed uint64) *campaign {
 	c.api.Script(c.troubleAPI)
 	c.configure(t, "100ms", fmt.Sprintf(`  - name: archive
     type: file
+    own_events: false
     settings: {path: %s}
   - name: splunk
     type: splunk_hec
+    own_events: false
     settings: {url: %s, token: %s, ack: required}
   - name: stream
     type: kafka
+    own_events: false
     settings: {brokers: [%q], topic: audit, delivery: exactly_once}
 `, c.path("audit.ndjson"), server.URL, token, c.broker.far))
 	return c

@@ -149,7 +149,7 @@ func (p *peers) source(name, url, ca string) {
 }
 
 func (p *peers) sink(name, kind, source, settings string) {
-	fmt.Fprintf(&p.sinks, "  - {name: %s, type: %s, format: ecs, sources: [%s], settings: {%s}}\n", name, kind, source, settings)
+	fmt.Fprintf(&p.sinks, "  - {name: %s, type: %s, own_events: false, format: ecs, sources: [%s], settings: {%s}}\n", name, kind, source, settings)
 }
 
 // behind puts a relay before an address. holds returns what the peer has received.

@@ -22,6 +22,7 @@ func TestFileSystems(t *testing.T) {
 	s := newSite(t, simulator.Config{Events: 3, Tame: true})
 	s.configure(t, "100ms", `  - name: archive
     type: file
+    own_events: false
     format: raw
     settings:
       path: "`+s.path("audit.ndjson")+`"

@@ -108,9 +108,9 @@ func (f *fleet) configure(t *testing.T, names []string) {
 	fmt.Fprintf(&b, `state: {type: kafka, settings: {brokers: [%q]}}
 admin: {listen: "${ADMIN}"}
 sinks:
-  - {name: siem, type: kafka, format: ecs, settings: {brokers: [%q], topic: audit, delivery: exactly_once}}
-  - {name: splunk, type: splunk_hec, format: ecs, settings: {url: %q, token: %s, ack: required}}
-  - {name: hop, type: syslog, format: ecs, settings: {address: "relp://%s"}}
+  - {name: siem, type: kafka, own_events: false, format: ecs, settings: {brokers: [%q], topic: audit, delivery: exactly_once}}
+  - {name: splunk, type: splunk_hec, own_events: false, format: ecs, settings: {url: %q, token: %s, ack: required}}
+  - {name: hop, type: syslog, own_events: false, format: ecs, settings: {address: "relp://%s"}}
 `, f.broker.address, f.broker.address, hec.URL, token, f.hop.Listen())
 	f.write(t, "sluice.yaml", b.String())
 	if err := os.Chmod(f.path("sluice.yaml"), 0o644); err != nil {

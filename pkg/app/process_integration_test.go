@@ -75,6 +75,7 @@ func (s *site) fileSink(t *testing.T, poll string) {
 	t.Helper()
 	s.configure(t, poll, fmt.Sprintf(`  - name: siem
     type: file
+    own_events: false
     format: ecs
     settings:
       path: %s
@@ -85,6 +86,7 @@ func (s *site) kafkaSink(t *testing.T, poll, broker, delivery string) {
 	t.Helper()
 	s.configure(t, poll, fmt.Sprintf(`  - name: siem
     type: kafka
+    own_events: false
     format: ecs
     settings:
       brokers: [%q]

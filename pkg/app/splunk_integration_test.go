@@ -78,6 +78,7 @@ func newSplunkSite(t *testing.T) *splunkSite {
 	s.write(t, "token", token)
 	s.configure(t, "100ms", fmt.Sprintf(`  - name: splunk
     type: splunk_hec
+    own_events: false
     format: ecs
     settings:
       url: %s

@@ -27,6 +27,7 @@ func (s *site) deliver(t *testing.T, b *broker, shared, delivery, topic, more st
 	t.Helper()
 	s.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: kafka
+    own_events: false
     format: ecs
     settings:
       brokers: [%q]

@@ -23,6 +23,7 @@ func TestKilledAtBothEndsNothingIsLostOverRELP(t *testing.T) {
 	c := newChain(t, 20260302, 100_000)
 	c.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: syslog
+    own_events: false
     format: ecs
     settings:
       address: relp://%s

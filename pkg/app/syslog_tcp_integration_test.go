@@ -23,6 +23,7 @@ func TestStoppedAndKilledNothingIsLostOverTCP(t *testing.T) {
 			}
 			c.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: syslog
+    own_events: false
     format: ecs
     settings:
       address: %s

@@ -33,6 +33,7 @@ func TestExactlyOnceIntoThreeBrokers(t *testing.T) {
 	v := newVictim(t, simulator.Config{Seed: 20261129, Events: events / 4, Spacing: 50 * time.Millisecond, Latency: 2 * time.Millisecond})
 	v.configure(t, "100ms", fmt.Sprintf(`  - name: siem
     type: kafka
+    own_events: false
     format: ecs
     settings:
       brokers: [%s]

@@ -160,10 +160,12 @@ func TestTheReasonOfALane(t *testing.T) {
 			w.lanes = []pipeline.Status{troubled("acme/siem", pipeline.Trouble{Operation: "publish", Err: strings.Repeat("é", 4000), Since: since})}
 		})
 		pass(2 * time.Second)
-		if len(w.events) != 1 {
-			t.Fatalf("got %d events", len(w.events))
+		var said []ownlog.Event
+		w.change(func() { said = w.events })
+		if len(said) != 1 {
+			t.Fatalf("got %d events", len(said))
 		}
-		e := w.events[0]
+		e := said[0]
 		if text := e.Details["reason"].(string); len(text) > 1010 || !strings.HasPrefix(text, "publish: é") || strings.Contains(text, "\ufffd") {
 			t.Errorf("got a reason of %d bytes: %.40s", len(text), text)
 		}

@@ -84,9 +84,11 @@ func TestSilenceIsNoticed(t *testing.T) {
 			for i, s := range sinks {
 				if s.outage.pass(step, r) && up {
 					s.silent = time.Now()
-					for ; s.next < len(w.events); s.next++ {
-						s.newest = w.events[s.next].Time
-					}
+					w.change(func() {
+						for ; s.next < len(w.events); s.next++ {
+							s.newest = w.events[s.next].Time
+						}
+					})
 					if age := time.Since(s.newest); age > heartbeat+step {
 						t.Fatalf("sink %d: nothing is wrong, and the newest event is %s old", i, age)
 					}

@@ -34,7 +34,7 @@ func toSplunk(t testing.TB) string {
 		_, _ = io.WriteString(w, `{"text":"Success","code":0}`)
 	}))
 	t.Cleanup(server.Close)
-	return `{name: siem, type: splunk_hec, format: ecs, settings: {url: "` + server.URL + `", token: token}}`
+	return `{name: siem, type: splunk_hec, own_events: false, format: ecs, settings: {url: "` + server.URL + `", token: token}}`
 }
 
 func toKafka(t testing.TB) string {
@@ -43,7 +43,7 @@ func toKafka(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return `{name: siem, type: kafka, format: ecs, settings: {topic: audit, brokers: ["` + strings.Join(cluster.ListenAddrs(), `", "`) + `"]}}`
+	return `{name: siem, type: kafka, own_events: false, format: ecs, settings: {topic: audit, brokers: ["` + strings.Join(cluster.ListenAddrs(), `", "`) + `"]}}`
 }
 
 // BenchmarkSinks delivers 200,000 events as ECS into each sink. With -old it compares
@@ -78,5 +78,5 @@ func deliverInto(t testing.TB, to figures, binary, url string, sink func(testing
 }
 
 func toFile(path string) string {
-	return `{name: siem, type: file, format: ecs, settings: {path: ` + strconv.Quote(path) + `}}`
+	return `{name: siem, type: file, own_events: false, format: ecs, settings: {path: ` + strconv.Quote(path) + `}}`
 }
