@@ -121,7 +121,7 @@ func TestHangUpReloads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	more := strings.Replace(string(text), "sinks:\n", "sinks:\n  - {name: more, type: file, format: raw, settings: {path: more.ndjson}}\n", 1)
+	more := strings.Replace(string(text), "sinks:\n", "sinks:\n  - {name: more, type: file, format: raw, own_events: false, settings: {path: more.ndjson}}\n", 1)
 	more = strings.Replace(more, "name: archive", "name: archive\n    max_rejects: 7", 1)
 	if err := os.WriteFile(path, []byte(more), 0o600); err != nil {
 		t.Fatal(err)
