@@ -22,6 +22,7 @@ var misplaced = []string{
 // examples, so every type of source, sink, format and state validates it. In a short run
 // each place gets some of the values. The next place gets others.
 func TestNoMessageShowsWhatIsMisplaced(t *testing.T) {
+	t.Parallel()
 	step, place := 1, 0
 	if testing.Short() {
 		step = 60
