@@ -34,10 +34,12 @@ sink, and marked as replayed. No lane's position moves, and sluice may be
 running, unless the sink is a file, which it holds exclusively.
 
 The command first reads the range and says how many events it holds. Then it
-asks; without a terminal it needs --yes. It ends with the numbers of published,
-filtered and refused events. A refused event becomes no dead letter: the
-command shows the reason and ends with 1. If it is interrupted, it says with
-which command to go on.
+asks. Without a terminal and without --yes it ends there, having sent nothing:
+so it tells what it would send. A range that is not over yet ends now.
+
+It ends with the numbers of published, filtered and refused events. A refused
+event becomes no dead letter: the command shows the reason and ends with 1. If
+it is interrupted, it says with which command to go on.
 
 Requests go behind those of the sluice that runs with this configuration, and
 both together keep to requests_per_minute. All but records goes to the standard
@@ -69,6 +71,7 @@ type replay struct {
 	*command
 	cfg         *config.Config
 	timeRange   timeRange
+	wanted      time.Time // --to if that is in the future; zero if it is not
 	sink, where string
 	sources     []string
 	yes         bool
@@ -82,16 +85,11 @@ type replay struct {
 // choose finds what to send, and makes a part for each source.
 func (r *replay) choose(cfg *config.Config, from, to string) (err error) {
 	r.cfg = cfg
-	for _, flag := range []struct {
-		name, text string
-		to         *time.Time
-	}{{"--from", from, &r.timeRange.from}, {"--to", to, &r.timeRange.to}} {
-		if *flag.to, err = time.Parse(time.RFC3339, flag.text); err != nil {
-			return fmt.Errorf("%s %q is not a time such as 2026-01-31T00:00:00Z", flag.name, flag.text)
-		}
+	if err := r.chooseRange(from, to); err != nil {
+		return err
 	}
-	if !r.timeRange.from.Before(r.timeRange.to) {
-		return fmt.Errorf("the range is empty: --from %s is not before --to %s", from, to)
+	if r.sink == "" {
+		return errors.New("--sink is required")
 	}
 	chosen, err := sinkNamed(cfg, r.sink)
 	if err != nil {
@@ -126,6 +124,33 @@ func (r *replay) choose(cfg *config.Config, from, to string) (err error) {
 	return nil
 }
 
+// chooseRange finds the range. One that is not over yet ends now, since nobody knows what
+// is still to come.
+func (r *replay) chooseRange(from, to string) (err error) {
+	for _, flag := range []struct {
+		name, text string
+		to         *time.Time
+	}{{"--from", from, &r.timeRange.from}, {"--to", to, &r.timeRange.to}} {
+		if flag.text == "" {
+			return fmt.Errorf("%s is required", flag.name)
+		}
+		*flag.to, err = time.Parse(time.RFC3339, flag.text)
+		if err != nil || strings.Contains(flag.text, ",") { // time.Parse takes a comma for the point.
+			return fmt.Errorf("%s %q is not a time such as 2026-01-31T00:00:00Z", flag.name, flag.text)
+		}
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	switch {
+	case !r.timeRange.from.Before(r.timeRange.to):
+		return fmt.Errorf("the range is empty: --from %s is not before --to %s", from, to)
+	case !r.timeRange.from.Before(now):
+		return fmt.Errorf("--from %s is in the future: it is %s", from, now.Format(time.RFC3339))
+	case r.timeRange.to.After(now):
+		r.wanted, r.timeRange.to = r.timeRange.to, now
+	}
+	return nil
+}
+
 // narrow adds a condition to the sink's own.
 func (p *replayPart) narrow(text string) error {
 	if text == "" {
@@ -146,6 +171,10 @@ func (p *replayPart) narrow(text string) error {
 func (r *replay) run(ctx context.Context) (err error) {
 	r.told = zerolog.SyncWriter(r.stderr)
 	r.log = logger(logLines(r.told, r.stderr, r.cfg.Log), r.cfg.Log).Level(max(zerolog.WarnLevel, r.cfg.Log.Level))
+	if !r.wanted.IsZero() {
+		end := r.timeRange.to.Format(time.RFC3339Nano)
+		r.say("the range is not over yet: it is sent up to now, %s; send the rest later with --from %s", end, end)
+	}
 	running := newRunningSluice(r.cfg.Admin, r.log)
 	for _, p := range r.parts {
 		if err := p.open(ctx, running); err != nil {
@@ -186,7 +215,10 @@ func (r *replay) confirm(ctx context.Context, total int) error {
 	}
 	fmt.Fprintf(r.told, "Send %s to sink %s again? [y/N] ", several(total, "event"), r.sink)
 	answer, err := bufio.NewReader(interruptible(ctx, r.stdin)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil {
+		r.say("") // What follows begins a line.
+	}
+	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
 		return err
 	}
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
@@ -234,8 +266,8 @@ func (r *replay) sendParts(ctx context.Context) error {
 		err := p.send(ctx)
 		r.say("%s", p.result())
 		refused += p.refused.n
-		if rest := r.rest(r.parts[i:]); err != nil && len(rest) > 0 {
-			hint := "go on with: " + strings.Join(rest, "; then: ")
+		if rest := r.rest(r.parts[i:]); err != nil && rest != "" {
+			hint := "go on with: " + rest
 			if first := failure.Hint(err); first != "" {
 				hint = first + "; then " + hint
 			}
@@ -252,16 +284,18 @@ func (r *replay) sendParts(ctx context.Context) error {
 	return nil
 }
 
-// rest returns the commands that send what is not known to be delivered: one for the part
-// under way, and one for those that have not begun.
-func (r *replay) rest(left []*replayPart) (commands []string) {
+// rest returns the line for a shell that sends what is not known to be delivered; empty if
+// there is nothing. It has a command for the part under way, and one for those that have
+// not begun.
+func (r *replay) rest(left []*replayPart) string {
+	var commands []string
 	if p := left[0]; p.resume().Before(r.timeRange.to) {
 		commands = append(commands, r.again(p.resume(), left[:1]))
 	}
 	if len(left) > 1 {
 		commands = append(commands, r.again(r.timeRange.from, left[1:]))
 	}
-	return commands
+	return strings.Join(commands, " && ")
 }
 
 // again returns the command that sends parts of the log from a time on.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -269,10 +270,10 @@ func (p *replayPart) progress() {
 		return
 	}
 	s := p.sending.Status()
-	if at := p.resume(); s.Published > 0 && at.After(p.from) && at.Before(p.to) {
+	if at := p.resume(); s.Published > 0 && at.After(p.from) && at.Before(p.to) && s.Published < uint64(p.counted.wanted) {
 		p.said = time.Now()
-		p.say("%s: %s of %s sent; if this command dies, go on with --from %s", p.lane.Source.Name,
-			count(s.Published), several(p.counted.wanted, "event"), at.UTC().Format(time.RFC3339Nano))
+		p.say("%s: %s of %s sent; if this command dies, go on with: %s", p.lane.Source.Name,
+			count(s.Published), several(p.counted.wanted, "event"), p.rest(p.parts[slices.Index(p.parts, p):]))
 	}
 }
 

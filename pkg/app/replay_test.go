@@ -275,6 +275,65 @@ func TestAnInterruptedReplayGoesOnAsItSays(t *testing.T) {
 	}
 }
 
+// follows adds a second source, which reads the same log.
+func (r *replayed) follows(name string) {
+	r.t.Helper()
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	first := regexp.MustCompile(`(?s)  - name: acme.*?\}\n`).FindString(string(text))
+	both := strings.Replace(string(text), first, first+strings.Replace(first, "name: acme", "name: "+name, 1), 1)
+	if err := os.WriteFile(r.config, []byte(both), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// What a replay of several sources says while it sends leads to all that is left, also of
+// the sources that have not begun. So does what it says when it is interrupted.
+func TestAReplayOfSeveralSourcesGoesOnWithAllOfThem(t *testing.T) {
+	for words, before := range map[string]string{
+		"after it died":            "if this command dies, go on with: sluice ",
+		"after it was interrupted": "sluice: hint: go on with: sluice ",
+	} {
+		t.Run(words, func(t *testing.T) {
+			r := newReplayed(t, simulator.Config{Events: 2000, Spacing: 500 * time.Millisecond}, "  - {name: siem, type: frail, format: raw, own_events: false}\n")
+			r.follows("later")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f := &frail{limit: 5, loses: true, end: cancel}
+			code, said := r.run(ctx, r.command("siem", 100, 1900), f.option())
+			_, rest, found := strings.Cut(said, before)
+			rest, _, _ = strings.Cut(rest, "\n")
+			commands := strings.Split(rest, " && sluice ")
+			if code != 1 || !found || len(commands) != 2 {
+				t.Fatalf("got %d and %q, want two commands to go on with", code, said)
+			}
+			f.limit = 0
+			for _, text := range commands {
+				code, said := r.run(t.Context(), strings.Fields(text), f.option())
+				if code != 0 {
+					t.Errorf("%s: got %d and %q", text, code, said)
+				}
+				for line := range strings.Lines(said) {
+					if words := strings.Fields(line); strings.Contains(line, "if this command dies") && words[1] == words[3] {
+						t.Errorf("%q is said of a range that is sent", line)
+					}
+				}
+			}
+			times := map[string]int{}
+			for _, id := range f.ids {
+				times[id]++
+			}
+			for _, id := range r.within(100, 1900) {
+				if times[id] < 2 {
+					t.Errorf("event %s arrived %d times from two sources", id, times[id])
+				}
+			}
+		})
+	}
+}
+
 // A log that has lost events of the range is refused, with what is left.
 func TestAReplayOfWhatIsGoneIsRefused(t *testing.T) {
 	r := newReplayed(t, simulator.Config{Events: 100, Spacing: time.Hour, Retention: 0}, "  - {name: siem, type: frail, format: raw, own_events: false}\n")
