@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -76,7 +77,13 @@ type props struct {
 	Name  string `yaml:"name"`
 	Most  int    `yaml:"most"`  // bytes of the largest record; 0 is the default
 	Small bool   `yaml:"small"` // the limit of a record is too small for any format
+
+	Token setting.Secret `yaml:"token"`
+	URL   string         `yaml:"url"` // where the token is sent
 }
+
+func (p *props) Rotation() *setting.Rotation { return p.Token.Rotation() }
+func (p *props) SentTo() string              { return p.URL }
 
 type stagedSink struct {
 	*stage

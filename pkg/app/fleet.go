@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
 // fleet is the lanes of the configuration that is in force. Another configuration can take
@@ -52,6 +53,7 @@ func (f *fleet) apply(ctx context.Context, next *config.Config, d config.Differe
 		f.set.Remove(name)
 	}
 	f.resize(ending, len(d.Started)-len(d.Ended))
+	continueRotations(f.now.Load(), next)
 	f.enforce(next)
 	f.begin(next, slices.Concat(d.Restarted, d.Started))
 	if ctx.Err() != nil {
@@ -71,4 +73,35 @@ func (f *fleet) begin(cfg *config.Config, names []string) {
 			f.state.start(f.set, l.Name)
 		}
 	}
+}
+
+// continueRotations hands the next configuration what the present one knows of changed
+// credentials: lanes that run on send a former one that is in no file any more, and so must
+// those that start again.
+func continueRotations(present, next *config.Config) {
+	known := rotationsOf(present)
+	for of, r := range rotationsOf(next) {
+		if former := known[of]; former != nil {
+			r.Continue(former)
+		}
+	}
+}
+
+// holding is whose credential it is, and where it is sent.
+type holding struct{ kind, name, typ, to string }
+
+func rotationsOf(cfg *config.Config) map[holding]*setting.Rotation {
+	all := map[holding]*setting.Rotation{}
+	add := func(kind, name, typ string, settings any) {
+		if r, ok := settings.(setting.Rotating); ok {
+			all[holding{kind, name, typ, r.SentTo()}] = r.Rotation()
+		}
+	}
+	for _, s := range cfg.Sources {
+		add("source", s.Name, s.Type.Name, s.Settings)
+	}
+	for _, s := range cfg.Sinks {
+		add("sink", s.Name, s.Type.Name, s.Settings)
+	}
+	return all
 }

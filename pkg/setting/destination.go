@@ -7,5 +7,9 @@ package setting
 type Destination interface{ Destination() string }
 
 // Rotating is implemented by the settings of a source or sink that keeps a former
-// credential while a changed one is refused.
-type Rotating interface{ Rotation() *Rotation }
+// credential while a changed one is refused. SentTo returns where it sends the credential,
+// so that another place never gets the former one.
+type Rotating interface {
+	Rotation() *Rotation
+	SentTo() string
+}

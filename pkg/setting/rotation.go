@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,7 +29,11 @@ const (
 // concurrently.
 type Rotation struct {
 	secret Secret
+	state  atomic.Pointer[rotated]
+}
 
+// rotated is what is known of the values of a Secret.
+type rotated struct {
 	mu       sync.Mutex
 	accepted string    // the value that was accepted last; empty: none was
 	refused  string    // the value that was refused although accepted works; empty: none is
@@ -50,9 +55,24 @@ type RefusedSecret struct {
 // Rotation returns the state that all clients of the secret share.
 func (s Secret) Rotation() *Rotation {
 	if s.rotation == nil { // It is unset.
-		return &Rotation{}
+		return newRotation(s)
 	}
 	return s.rotation()
+}
+
+func newRotation(s Secret) *Rotation {
+	r := &Rotation{secret: s}
+	r.state.Store(&rotated{})
+	return r
+}
+
+// Continue lets r share what a former Rotation knows and learns, if both are of the same
+// file. It is for a configuration that takes the place of another, whose clients may run on:
+// the former value that works is in no file. No client of r may be open.
+func (r *Rotation) Continue(former *Rotation) {
+	if r.secret.Equal(former.secret) {
+		r.state.Store(former.state.Load())
+	}
 }
 
 // Value returns the value to send, as Secret.Value does.
@@ -68,58 +88,61 @@ func (r *Rotation) Token() (string, error) {
 }
 
 func (r *Rotation) choose(value string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refused != "" && value == r.refused && time.Now().Before(r.next) {
-		return r.accepted
+	at := r.state.Load()
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.refused != "" && value == at.refused && time.Now().Before(at.next) {
+		return at.accepted
 	}
 	return value
 }
 
 // Accepted reports that the server accepted a value.
 func (r *Rotation) Accepted(log zerolog.Logger, value string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refused != "" && (value != r.accepted || r.reverted()) {
-		log.Info().Int("failures", r.tries).Time("since", r.since).Msg("the changed credential is accepted")
-		r.mend()
+	at := r.state.Load()
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.refused != "" && (value != at.accepted || r.reverted(at.accepted)) {
+		log.Info().Int("failures", at.tries).Time("since", at.since).Msg("the changed credential is accepted")
+		at.mend()
 	}
-	if r.refused == "" {
-		r.accepted = value
+	if at.refused == "" {
+		at.accepted = value
 	}
 }
 
 // reverted reports whether the file has the accepted value again.
-func (r *Rotation) reverted() bool {
+func (r *Rotation) reverted(accepted string) bool {
 	value, err := r.secret.Value()
-	return err == nil && value == r.accepted
+	return err == nil && value == accepted
 }
 
-func (r *Rotation) mend() {
-	r.refused, r.why, r.since, r.next, r.told, r.tries = "", "", time.Time{}, time.Time{}, time.Time{}, 0
+func (at *rotated) mend() {
+	at.refused, at.why, at.since, at.next, at.told, at.tries = "", "", time.Time{}, time.Time{}, time.Time{}, 0
 }
 
 // Refused reports that the server refused a value as a credential, and why. If it returns
 // true, another value was accepted before, and the next one to send is that one.
 func (r *Rotation) Refused(log zerolog.Logger, value, why string) (again bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	at := r.state.Load()
+	at.mu.Lock()
+	defer at.mu.Unlock()
 	switch {
-	case r.accepted == "":
+	case at.accepted == "":
 		return false
-	case value == r.accepted: // The other one, if there is one, may be accepted by now.
-		r.next = time.Time{}
+	case value == at.accepted: // The other one, if there is one, may be accepted by now.
+		at.next = time.Time{}
 		return false
 	}
 	now := time.Now()
-	again = r.refused != value || !r.next.IsZero()
-	if r.refused == "" {
-		r.since = now
+	again = at.refused != value || !at.next.IsZero()
+	if at.refused == "" {
+		at.since = now
 	}
-	r.refused, r.why, r.next = value, why, now.Add(rotationRetry)
-	r.tries++
-	if again && now.Sub(r.told) >= rotationRepeat {
-		r.told = now
+	at.refused, at.why, at.next = value, why, now.Add(rotationRetry)
+	at.tries++
+	if again && now.Sub(at.told) >= rotationRepeat {
+		at.told = now
 		log.Error().Str("error", why).Stringer("again_in", rotationRetry).
 			Str("hint", "the former credential is used meanwhile, as long as it works; write the right one into its file").
 			Msg("the changed credential is refused")
@@ -129,12 +152,13 @@ func (r *Rotation) Refused(log zerolog.Logger, value, why string) (again bool) {
 
 // Trouble returns nil unless the newest value is refused and the former one is used.
 func (r *Rotation) Trouble() *RefusedSecret {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refused == "" {
+	at := r.state.Load()
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.refused == "" {
 		return nil
 	}
-	return &RefusedSecret{Why: r.why, Since: r.since, Next: r.next, Tries: r.tries}
+	return &RefusedSecret{Why: at.why, Since: at.since, Next: at.next, Tries: at.tries}
 }
 
 // Format prints "[secret]", since a Rotation holds values.

@@ -169,3 +169,31 @@ func TestCopiesOfASecretShareTheRotation(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A reload makes a new Secret of the same file. The former value is in no file by then.
+func TestARotationGoesOnInTheNextConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRotating(t, "former")
+		r.want("former")
+		r.write("new")
+		r.want("new former")
+		present := r.Rotation
+		r.Rotation = setting.SecretFile(r.path).Rotation()
+		r.Continue(present)
+		r.want("former")
+		if r.Trouble() == nil {
+			t.Error("nothing says that the new value is refused")
+		}
+		time.Sleep(time.Minute) // The client of the present one goes on, too.
+		r.good["new"] = true
+		r.want("new")
+		if present.Trouble() != nil {
+			t.Errorf("got %+v", present.Trouble())
+		}
+		other := setting.SecretFile(r.path + ".other").Rotation()
+		other.Continue(present)
+		other.Accepted(zerolog.Nop(), "of another file")
+		r.write("bad")
+		r.want("bad new")
+	})
+}

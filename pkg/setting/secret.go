@@ -38,7 +38,7 @@ func SecretFile(path string) Secret { return hide(content{path: path}) }
 
 func hide(c content) Secret {
 	reveal := func() content { return c }
-	r := &Rotation{secret: Secret{reveal: reveal}}
+	r := newRotation(Secret{reveal: reveal})
 	return Secret{reveal, func() *Rotation { return r }}
 }
 

@@ -129,6 +129,9 @@ func (s *Settings) Questions() []setting.Question {
 // Rotation is that of the secret with which the sink authenticates.
 func (s *Settings) Rotation() *setting.Rotation { return s.Cluster.Rotation() }
 
+// SentTo implements setting.Rotating.
+func (s *Settings) SentTo() string { return strings.Join(s.Cluster.Brokers, ",") }
+
 // Destination implements setting.Destination.
 func (s *Settings) Destination() string {
 	brokers := make([]string, len(s.Cluster.Brokers))

@@ -135,3 +135,6 @@ func (s *Settings) Destination() string {
 
 // Rotation is that of the secret which requests carry.
 func (s *Settings) Rotation() *setting.Rotation { return s.Token.Rotation() }
+
+// SentTo implements setting.Rotating.
+func (s *Settings) SentTo() string { return s.URL }

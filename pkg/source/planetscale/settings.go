@@ -38,6 +38,9 @@ func (s *Settings) Rotation() *setting.Rotation {
 	return s.ServiceToken.Rotation()
 }
 
+// SentTo implements setting.Rotating.
+func (s *Settings) SentTo() string { return s.URL }
+
 // peer describes the API to people.
 func (s *Settings) peer() setting.Peer {
 	p := setting.Peer{
