@@ -18,6 +18,7 @@ const mostStates = 20
 type state struct {
 	Lane      string `json:"lane"`
 	Ready     bool   `json:"ready"`
+	Paused    bool   `json:"paused,omitempty"` // by somebody; without it, a lane that is not ready has trouble
 	Reason    string `json:"reason,omitempty"`
 	Lag       int64  `json:"lag_seconds"`
 	Newest    string `json:"newest_event,omitempty"`
@@ -45,7 +46,7 @@ func (l *Lookout) lookAtTheTime(here []pipeline.Status, now time.Time) {
 func (l *Lookout) heartbeat(here []pipeline.Status) ownlog.Event {
 	states := make([]state, len(here))
 	var read, published, filtered, rejected uint64
-	ready, lag := 0, time.Duration(0)
+	ready, paused, lag := 0, 0, time.Duration(0)
 	for i := range here {
 		s := &here[i]
 		before := l.lanes[s.Lane].beat
@@ -54,30 +55,45 @@ func (l *Lookout) heartbeat(here []pipeline.Status) ownlog.Event {
 		states[i] = stateOf(s, before)
 		published += states[i].Published
 		rejected += states[i].Rejected
-		if s.Ready {
+		switch {
+		case waits(s):
+			paused++
+		case s.Ready:
 			ready++
 		}
 		lag = max(lag, s.Lag)
 	}
 	slices.SortStableFunc(states, func(a, b state) int {
-		if a.Ready != b.Ready {
-			return map[bool]int{true: 1, false: -1}[a.Ready]
-		}
-		return cmp.Compare(b.Lag, a.Lag)
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Lag, a.Lag))
 	})
 	shown := states[:min(len(states), mostStates)]
-	e := ownlog.New(ownlog.Heartbeat, ownlog.Party{Type: "process", Name: "sluice"}, fmt.Sprintf("Sluice runs: %d of %d lanes are ready.", ready, len(here)))
+	text := fmt.Sprintf("Sluice runs: %d of %d lanes are ready.", ready, len(here))
+	if paused > 0 {
+		text = fmt.Sprintf("Sluice runs: %d of %d lanes are ready, and %d paused.", ready, len(here), paused)
+	}
+	e := ownlog.New(ownlog.Heartbeat, ownlog.Party{Type: "process", Name: "sluice"}, text)
 	e.Details = map[string]any{
-		"lanes": len(here), "ready": ready, "not_ready": len(here) - ready, "longest_lag_seconds": int64(lag.Seconds()),
+		"lanes": len(here), "ready": ready, "paused": paused, "not_ready": len(here) - ready - paused, "longest_lag_seconds": int64(lag.Seconds()),
 		"read": read, "published": published, "filtered": filtered, "rejected": rejected,
 		"interval_seconds": int64(l.Heartbeat.Seconds()), "states": shown, "states_left_out": len(states) - len(shown),
 	}
 	return e
 }
 
+// rank orders lanes by how much attention they need.
+func (s *state) rank() int {
+	switch {
+	case s.Paused:
+		return 1
+	case s.Ready:
+		return 2
+	}
+	return 0
+}
+
 func stateOf(s *pipeline.Status, before pipeline.Counters) state {
 	of := state{
-		Lane: s.Lane, Ready: s.Ready, Reason: cut(s.Reason, shortReason), Lag: int64(s.Lag.Seconds()),
+		Lane: s.Lane, Ready: s.Ready, Paused: waits(s), Reason: ownlog.Cut(s.Reason, shortReason), Lag: int64(s.Lag.Seconds()),
 		Published: since(s.Published, before.Published), Rejected: since(s.Rejected, before.Rejected),
 	}
 	if !s.Position.Event.IsZero() {

@@ -41,7 +41,11 @@ func (l *Lookout) lookAtLetters(here []pipeline.Status, now time.Time) {
 }
 
 func deadLetters(s *pipeline.Status, count uint64) ownlog.Event {
-	e := ownlog.New(ownlog.DeadLetters, ofLane(s), fmt.Sprintf("Lane %s has %d new dead letters: sluice deadletter list shows the reasons.", s.Lane, count))
+	text := fmt.Sprintf("Lane %s has %d new dead letters: sluice deadletter list shows the reasons.", s.Lane, count)
+	if count == 1 {
+		text = fmt.Sprintf("Lane %s has 1 new dead letter: sluice deadletter list shows the reason.", s.Lane)
+	}
+	e := ownlog.New(ownlog.DeadLetters, ofLane(s), text)
 	e.Details = detailsOf(s)
 	e.Details["count"], e.Details["since_start"] = count, s.Rejected
 	return e

@@ -16,6 +16,7 @@ package lookout
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -173,7 +174,11 @@ func (l *Lookout) writeAll(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		err := l.Log.Append(ctx, *e)
 		cancel()
-		if err != nil {
+		switch {
+		case errors.Is(err, ownlog.ErrUnfit): // It must not keep the others waiting.
+			l.Logger.Error().Err(err).Str("event", e.ID).Str("action", string(e.Action)).Str("text", ownlog.Cut(e.Text, longReason)).
+				Msg("an event of the own log can never be written and is left out")
+		case err != nil:
 			return err
 		}
 		l.written()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type world struct {
 	sources  map[string]source.Usage
 	expiries []lookout.Expiry
 	down     error // what Append returns; nil if it takes events
+	unfit    ownlog.Action
 	events   []ownlog.Event
 	log      strings.Builder
 }
@@ -34,6 +36,9 @@ type world struct {
 func (w *world) Append(_ context.Context, e ownlog.Event) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.Action == w.unfit {
+		return fmt.Errorf("%w: it is too large", ownlog.ErrUnfit)
+	}
 	if w.down == nil {
 		w.events = append(w.events, e)
 	}
@@ -139,7 +144,32 @@ func TestALaneThatIsNotReady(t *testing.T) {
 		want(t, w.taken(began), "lane_unready acme/siem at 3730")
 		set(ready("acme/siem"), ready("acme/archive"))
 		pass(time.Hour)
-		want(t, w.taken(began), "lane_ready acme/siem at 10870")
+		want(t, w.taken(began), "lane_ready acme/siem at 10930")
+
+		// A lane that a reload replaced is ready until it fails first.
+		set(down)
+		pass(10 * time.Minute)
+		want(t, w.taken(began), "lane_unready acme/siem at 14530")
+		for range 10 {
+			set(ready("acme/siem"))
+			pass(50 * time.Second)
+			set(down)
+			pass(10 * time.Second)
+		}
+		want(t, w.taken(began))
+		paused := ready("acme/siem")
+		paused.Ready, paused.Paused = false, &pipeline.Pause{Since: began}
+		set(paused)
+		pass(time.Hour)
+		want(t, w.taken(began)) // It may still be unable to deliver.
+		set(ready("acme/siem"))
+		pass(2 * time.Minute)
+		w.change(func() {
+			if len(w.events) != 1 || w.events[0].Details["unready_seconds"] != int64(4800) {
+				t.Errorf("got %+v, want 4800 seconds, until it was ready", w.events)
+			}
+		})
+		want(t, w.taken(began), "lane_ready acme/siem at 19330")
 
 		elsewhere := down
 		elsewhere.Elsewhere = true
@@ -198,6 +228,13 @@ func TestDeadLetters(t *testing.T) {
 			pass(time.Second)
 		}
 		pass(time.Minute)
+		w.change(func() {
+			for i, text := range []string{"Lane acme/siem has 1 new dead letter: sluice deadletter list shows the reason.", "Lane acme/siem has 60 new dead letters: sluice deadletter list shows the reasons."} {
+				if w.events[i].Text != text {
+					t.Errorf("got %q, want %q", w.events[i].Text, text)
+				}
+			}
+		})
 		if diff := cmp.Diff([]any{uint64(1), uint64(60), uint64(29)}, counts()); diff != "" {
 			t.Errorf("want at most one event a minute, and all counted; want (-), got (+):\n%s", diff)
 		}
@@ -231,6 +268,10 @@ func TestCredentials(t *testing.T) {
 		set(refused("acme/siem", "read"), refused("beta/splunk", "publish"))
 		want(t, w.taken(began), "credential_refused acme at 31")
 
+		// A lane that is ready since it has nothing to publish proves nothing.
+		set(ready("acme/splunk"), refused("beta/splunk", "publish"))
+		want(t, w.taken(began))
+
 		// The former credentials still work.
 		still := ready("acme/siem")
 		still.Refused = []pipeline.Trouble{{Operation: "read", Err: "status 401", Refused: true}}
@@ -241,6 +282,49 @@ func TestCredentials(t *testing.T) {
 		set(ready("acme/siem"), ready("beta/splunk"))
 		set(still, ready("beta/splunk"))
 		want(t, w.taken(began), "credential_refused acme at 1", "credential_refused acme at 31")
+	})
+}
+
+// TestAnEventThatCanNeverBeWritten wants that it is logged once and holds nothing up.
+func TestAnEventThatCanNeverBeWritten(t *testing.T) {
+	run(t, 0, func(w *world, l *lookout.Lookout) {
+		began := time.Now()
+		w.change(func() { w.unfit = ownlog.ConfigurationRefused })
+		for _, a := range []ownlog.Action{ownlog.Started, ownlog.ConfigurationRefused, ownlog.Stopped} {
+			l.Say(ownlog.New(a, ownlog.Party{Name: "sluice"}, "Something happened."))
+		}
+		pass(time.Hour)
+		want(t, w.taken(began), "started sluice at 0", "stopped sluice at 0")
+		if log := w.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"level":"error"`) || !strings.Contains(log, "Something happened.") {
+			t.Errorf("got the log\n%s", log)
+		}
+	})
+}
+
+func TestAHeartbeatCountsPauses(t *testing.T) {
+	run(t, 15*time.Minute, func(w *world, _ *lookout.Lookout) {
+		paused := ready("acme/siem")
+		paused.Ready, paused.Paused = false, &pipeline.Pause{}
+		late := troubled("acme/bus", pipeline.Trouble{Operation: "paused for too long"})
+		late.Paused = &pipeline.Pause{}
+		w.change(func() { w.lanes = []pipeline.Status{ready("acme/archive"), paused, late} })
+		pass(15*time.Minute + time.Second)
+		w.change(func() {
+			e := w.events[len(w.events)-1]
+			if e.Action != ownlog.Heartbeat || e.Details["ready"] != 1 || e.Details["paused"] != 1 || e.Details["not_ready"] != 1 {
+				t.Errorf("got %+v, want one lane of each kind", e)
+			}
+			if want := "Sluice runs: 1 of 3 lanes are ready, and 1 paused."; e.Text != want {
+				t.Errorf("got %q, want %q", e.Text, want)
+			}
+			states, err := json.Marshal(e.Details["states"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if order := regexp.MustCompile(`acme/(bus|siem|archive)`).FindAllString(string(states), -1); fmt.Sprint(order) != "[acme/bus acme/siem acme/archive]" {
+				t.Errorf("got the lanes %q, want first what needs attention", order)
+			}
+		})
 	})
 }
 
@@ -305,13 +389,13 @@ func TestAnOwnLogThatTakesNothing(t *testing.T) {
 		l.Say(ownlog.New(ownlog.Started, ownlog.Party{Type: "process", Name: "sluice"}, "Sluice started."))
 		pass(2 * time.Hour)
 		w.change(func() { w.lanes = []pipeline.Status{ready("acme/siem")} })
-		pass(time.Minute)
+		pass(2 * time.Minute)
 		if lines := strings.Count(w.log.String(), "writing to the own log failed"); lines > 26 {
 			t.Errorf("got %d lines in two hours, want one each five minutes", lines)
 		}
 		w.change(func() { w.down = nil })
 		pass(10 * time.Second)
-		want(t, w.taken(began), "started sluice at 0", "lane_unready acme/siem at 61", "heartbeat sluice at 900", "lane_ready acme/siem at 7201")
+		want(t, w.taken(began), "started sluice at 0", "lane_unready acme/siem at 61", "heartbeat sluice at 900", "lane_ready acme/siem at 7261")
 		if !strings.Contains(w.log.String(), "recovered") {
 			t.Errorf("got the log\n%s", w.log.String())
 		}

@@ -32,13 +32,16 @@ func hint(dir string, err error) string {
 	return statedir.Explain(err, dir).Hint
 }
 
-// fit returns an error for what cannot be a line.
+// ErrUnfit marks the error of an event that can never be written: to try again is of no use.
+var ErrUnfit = errors.New("own log: it can never be written")
+
+// fit returns an error, which is ErrUnfit, for what cannot be a line.
 func fit(line []byte) error {
 	switch {
 	case len(line) > mostLine:
-		return fmt.Errorf("own log: an event has %d bytes, more than %d", len(line), mostLine)
+		return fmt.Errorf("%w: an event has %d bytes, more than %d", ErrUnfit, len(line), mostLine)
 	case bytes.IndexByte(line, '\n') >= 0, !json.Valid(line):
-		return errors.New("own log: an event is not one line of JSON")
+		return fmt.Errorf("%w: an event is not one line of JSON", ErrUnfit)
 	}
 	return nil
 }

@@ -4,7 +4,8 @@
 //
 // # Files
 //
-//   - what is said: event.go, product.go with type.go for lanes and formats, writer.go
+//   - what is said: event.go, product.go with type.go for lanes and formats, writer.go with
+//     shorten.go for what is too large
 //   - where it is kept: store.go is the contract. files.go keeps it in a directory, with
 //     segment.go for its files, settle.go for what other processes and crashes leave,
 //     disk.go and error.go; topic.go keeps it in Kafka
@@ -78,6 +79,6 @@ func New(action Action, subject Party, text string) Event {
 // Log takes events of the own log.
 type Log interface {
 	// Append returns nil once the event is on stable storage. After an error it may be
-	// called again with the same event.
+	// called again with the same event, unless the error is ErrUnfit.
 	Append(context.Context, Event) error
 }

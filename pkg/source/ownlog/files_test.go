@@ -2,6 +2,7 @@ package ownlog_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -114,11 +115,9 @@ func TestAReaderNoticesLines(t *testing.T) {
 // What a dead process left behind at the end is cut off.
 func TestATornTail(t *testing.T) {
 	for words, tail := range map[string]string{
-		"a part of a line":       `{"id":"own:1`,
-		"zeros":                  "\x00\x00\x00\x00",
-		"zeros before a line":    "\x00\x00\x00\x00\n{\"id\":\"own:1\"}\n",
-		"zeros within a line":    "{\"id\":\"own\x00\x00\"}\n",
-		"a line that is no JSON": "{\"id\":}\n",
+		"a part of a line":    `{"id":"own:1`,
+		"zeros":               "\x00\x00\x00\x00",
+		"zeros within a line": "{\"id\":\"own\x00\x00\"}\n",
 	} {
 		t.Run(words, func(t *testing.T) {
 			dir := t.TempDir()
@@ -138,6 +137,55 @@ func TestATornTail(t *testing.T) {
 			wantLines(t, files(t, dir), 0, 0)
 			appendAll(t, running, 2, 1)
 			wantLines(t, files(t, dir), 0, 0, 2)
+		})
+	}
+}
+
+// A line that was damaged keeps its place, and takes no other with it. It is delivered as
+// it is, and marked.
+func TestADamagedLine(t *testing.T) {
+	for words, damage := range map[string]string{"other bytes": "####", "zeros": "\x00\x00\x00\x00", "a line end": "12\n4"} {
+		t.Run(words, func(t *testing.T) {
+			dir := t.TempDir()
+			f, err := ownlog.OpenFiles(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range 5 {
+				w := &ownlog.Writer{Store: f}
+				e := ownlog.New(ownlog.Heartbeat, ownlog.Party{Type: "process", Name: "sluice"}, "Sluice runs.")
+				e.ID = fmt.Sprintf("own:%d", n)
+				if err := w.Append(t.Context(), e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path := segments(t, dir)[0]
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(text[strings.Index(string(text), `{"id":"own:2"`):], damage)
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range drain(t, ownlog.NewSource(files(t, dir))) {
+				if e.Problem == "" {
+					got = append(got, e.ID)
+				} else if got = append(got, "damaged"); !strings.Contains(string(text), string(e.Raw)) {
+					t.Errorf("the damaged line is delivered as %q", e.Raw)
+				}
+			}
+			want := "own:0 own:1 damaged own:3 own:4"
+			if words == "a line end" {
+				want = "own:0 own:1 damaged damaged own:3 own:4"
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
 		})
 	}
 }

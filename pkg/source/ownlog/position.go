@@ -2,6 +2,8 @@ package ownlog
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ type position struct {
 	Version int       `json:"v"`
 	Log     string    `json:"log"`
 	Next    int64     `json:"next"`
+	Last    string    `json:"last,omitempty"` // hash of the line before Next; empty if it was not read
 	Event   time.Time `json:"event,omitzero"` // the latest time of an event that was delivered
 	After   time.Time `json:"after,omitzero"` // where the lane began, if not at the beginning
 	Gap     *gap      `json:"gap,omitempty"`  // not delivered yet
@@ -76,6 +79,15 @@ func (unusable) ErrorHint() string {
 	return "the own log was removed or replaced: put it back, or choose where its lanes resume with `sluice checkpoint set`"
 }
 
+// follows reports whether the position can be behind a line with that number.
+func (p *position) follows(l Line) bool { return l.Number == p.Next-1 && hashOf(l.Text) == p.Last }
+
+// hashOf tells a line from one that another history of the log has under its number.
+func hashOf(line []byte) string {
+	sum := sha256.Sum256(line)
+	return hex.EncodeToString(sum[:8])
+}
+
 // through is the time until which everything was delivered.
 func (p *position) through() time.Time {
 	if p.After.After(p.Event) {
@@ -102,5 +114,5 @@ func (p *position) skip(to int64, oldest time.Time) {
 	if p.Gap != nil {
 		from = p.Gap.From
 	}
-	p.Next, p.Gap = to, &gap{From: from, To: oldest}
+	p.Next, p.Last, p.Gap = to, "", &gap{From: from, To: oldest}
 }

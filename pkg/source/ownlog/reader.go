@@ -20,6 +20,7 @@ type reader struct {
 	held   bool // the lane has a turn: its caller has a page
 	pos    *position
 	saved  bool // a page with the gap in its position was returned
+	known  bool // the line before the position was there, or need not be
 	told   bool // the last page said that the lane is caught up
 
 	mu   sync.Mutex
@@ -76,9 +77,12 @@ func (r *reader) bounds(ctx context.Context) (Bounds, error) {
 	if b.Next < r.pos.Next {
 		return b, &source.Error{
 			Class: source.Malformed,
-			Err:   fmt.Errorf("sluice: the own log ends at number %d, and the lane has read it up to %d", b.Next, r.pos.Next),
+			Err:   unusable{fmt.Errorf("sluice: the own log ends at number %d, and the lane has read it up to %d", b.Next, r.pos.Next)},
 			Hint:  unusable{}.ErrorHint(),
 		}
+	}
+	if err := r.recognize(ctx, b); err != nil {
+		return b, err
 	}
 	r.note(func(seen *source.Progress) {
 		seen.LastRead, seen.CaughtUp = time.Now(), r.pos.Next == b.Next
@@ -86,12 +90,36 @@ func (r *reader) bounds(ctx context.Context) (Bounds, error) {
 	return b, nil
 }
 
+// recognize returns an error, once and for all, if the line before the position is another
+// one than the lane has read: the log was restored from a backup and has gone on, so that
+// other lines have the numbers that the lane has read. A line that the bounds of the log
+// removed tells nothing.
+func (r *reader) recognize(ctx context.Context, b Bounds) error {
+	if r.known || r.pos.Last == "" || r.pos.Next <= b.First {
+		r.known = true
+		return nil
+	}
+	p, err := r.source.read(ctx, r.pos.Next-1, 1)
+	if err != nil {
+		return err
+	}
+	if !p.Gone && (len(p.Lines) == 0 || !r.pos.follows(p.Lines[0])) {
+		return &source.Error{
+			Class: source.Malformed,
+			Err:   unusable{fmt.Errorf("sluice: line %d of the own log is not the one that the lane has read", r.pos.Next-1)},
+			Hint:  unusable{}.ErrorHint(),
+		}
+	}
+	r.known = true
+	return nil
+}
+
 // page returns the next lines; ok is false if there are none.
 func (r *reader) page(ctx context.Context, b Bounds) (page source.Page, ok bool, err error) {
 	if err := r.enter(ctx); err != nil {
 		return source.Page{}, false, err
 	}
-	p, err := r.source.read(ctx, r.pos.Next)
+	p, err := r.source.read(ctx, r.pos.Next, mostPage)
 	if err != nil {
 		return source.Page{}, false, err
 	}
@@ -114,6 +142,7 @@ func (r *reader) page(ctx context.Context, b Bounds) (page source.Page, ok bool,
 	for i, l := range p.Lines {
 		events[i] = r.event(l, read)
 	}
+	r.pos.Last = hashOf(p.Lines[len(p.Lines)-1].Text)
 	page, err = r.at(events, r.pos.Next >= b.Next)
 	return page, err == nil, err
 }

@@ -2,7 +2,6 @@ package ownlog
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -40,17 +39,21 @@ func segmentsOf(names []string) ([]segment, error) {
 }
 
 // whole returns how many bytes at the beginning of text are complete lines, and how many
-// lines these are. A write that was interrupted ends in a part of a line, or in zeros where
-// only the length survived.
-func whole(text []byte) (size int64, lines int64) {
-	for {
-		n := bytes.IndexByte(text[size:], '\n')
-		if n < 0 || !json.Valid(text[size:size+int64(n)]) {
-			return size, lines
-		}
-		size += int64(n) + 1
-		lines++
+// lines these are. Behind them is what an interrupted write left, which nobody was told of:
+// a part of a line, or a last line with zeros, where a loss of power took some bytes and
+// left the length. A damaged line with others behind it was acknowledged once, as they
+// were, so it stays.
+func whole(text []byte) (size, lines int64) {
+	size = int64(bytes.LastIndexByte(text, '\n')) + 1
+	lines = int64(bytes.Count(text[:size], []byte{'\n'}))
+	if size == 0 {
+		return 0, 0
 	}
+	last := int64(bytes.LastIndexByte(text[:size-1], '\n')) + 1
+	if bytes.IndexByte(text[last:size], 0) >= 0 {
+		return last, lines - 1
+	}
+	return size, lines
 }
 
 // linesOf returns the lines of text from a number on, as many as fit in most bytes, and at

@@ -36,7 +36,22 @@ func (s *Source) Start(ctx context.Context, at source.Start) (source.Position, e
 			return nil, err
 		}
 	}
+	if err := s.identify(ctx, p, b); err != nil {
+		return nil, err
+	}
 	return p.encode()
+}
+
+// identify notes which line is before the position, if there is one.
+func (s *Source) identify(ctx context.Context, p *position, b Bounds) error {
+	if p.Next <= b.First {
+		return nil
+	}
+	before, err := s.read(ctx, p.Next-1, 1)
+	if err == nil && !before.Gone && len(before.Lines) > 0 {
+		p.Last = hashOf(before.Lines[0].Text)
+	}
+	return err
 }
 
 // since returns the number of the first event that is not earlier than a time. If that is
@@ -44,7 +59,7 @@ func (s *Source) Start(ctx context.Context, at source.Start) (source.Position, e
 // reader finds out.
 func (s *Source) since(ctx context.Context, b Bounds, at time.Time) (int64, error) {
 	for next := b.First; next < b.Next; {
-		lines, err := s.read(ctx, next)
+		lines, err := s.read(ctx, next, mostPage)
 		if err != nil || len(lines.Lines) == 0 {
 			return b.Next, err
 		}
@@ -95,7 +110,7 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 	if b.First == b.Next {
 		return "the own log can be read, no events yet", nil
 	}
-	newest, err := s.read(ctx, b.Next-1)
+	newest, err := s.read(ctx, b.Next-1, 1)
 	if err != nil {
 		return "", err
 	}
@@ -124,8 +139,8 @@ func (s *Source) bounds(ctx context.Context) (Bounds, error) {
 	return b, unavailable(err)
 }
 
-func (s *Source) read(ctx context.Context, from int64) (Passage, error) {
-	p, err := s.store.Read(ctx, from, mostPage)
+func (s *Source) read(ctx context.Context, from int64, most int) (Passage, error) {
+	p, err := s.store.Read(ctx, from, most)
 	return p, unavailable(err)
 }
 

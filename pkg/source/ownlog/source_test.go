@@ -1,7 +1,12 @@
 package ownlog_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -137,6 +142,86 @@ func TestAPositionOfAnotherLog(t *testing.T) {
 				t.Errorf("%s: got %v with hint %q", words, err, failure.Hint(err))
 			}
 		}
+	}
+}
+
+// A log that was restored from a backup and has gone on since has other lines under numbers
+// that the lane has read. It must not skip what was said meanwhile.
+func TestALogThatIsOlderThanThePosition(t *testing.T) {
+	dir := t.TempDir()
+	backup := filepath.Join(t.TempDir(), "backup")
+	running, err := ownlog.OpenFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, running, 0, 3)
+	if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, running, 3, 4)
+	src := ownlog.NewSource(running)
+	pos, err := src.Start(within(t), source.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, src, &pos)
+	now, err := src.Start(within(t), source.Start{Now: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := running.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restored := files(t, backup)
+	src = ownlog.NewSource(restored)
+	appendAll(t, restored, 10, 2)
+	wantUnusable(t, src, pos) // behind its end
+	appendAll(t, restored, 12, 2)
+	wantUnusable(t, src, pos) // at its end
+	appendAll(t, restored, 14, 5)
+	wantUnusable(t, src, pos)
+	wantUnusable(t, src, now)
+
+	unhashed := regexp.MustCompile(`"last":"[0-9a-f]{16}",?`).ReplaceAll(pos, nil)
+	if bytes.Equal(unhashed, pos) {
+		t.Fatalf("position %s has no hash", pos)
+	}
+	old := source.Position(unhashed)
+	if p := next(t, src, &old); len(p.Events) != 5 {
+		t.Errorf("a position without a hash reads %d events, want 5", len(p.Events))
+	}
+}
+
+// wantUnusable wants that a reader at a position is told so each time it asks.
+func wantUnusable(t *testing.T, src *ownlog.Source, pos source.Position) {
+	t.Helper()
+	r, err := src.Open(pos, source.Env{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range 2 {
+		p, err := r.Next(within(t))
+		if !errors.Is(err, source.ErrUnusable) || !strings.Contains(failure.Hint(err), "sluice checkpoint set") {
+			t.Errorf("got %d events and %v with hint %q, want ErrUnusable", len(p.Events), err, failure.Hint(err))
+		}
+	}
+}
+
+// A line that the bounds of the log removed is not missed.
+func TestThePositionIsBehindALineThatIsGone(t *testing.T) {
+	store := &scripted{log: "a", replaced: make(chan struct{}), appended: make(chan struct{})}
+	suiteLog{store}.Append(eventAt("x", noon), eventAt("y", noon.Add(time.Minute)))
+	src := ownlog.NewSource(store)
+	pos, err := src.Start(within(t), source.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, src, &pos)
+	suiteLog{store}.Append(eventAt("z", noon.Add(2*time.Minute)))
+	store.lines, store.first = store.lines[2:], 2
+	if p := next(t, src, &pos); len(p.Events) != 1 || p.Events[0].ID != "z" {
+		t.Errorf("got %+v, want z and no gap", p.Events)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
 	"github.com/sluice-siem/sluice/pkg/internal/ledger"
@@ -96,13 +97,21 @@ func (t *Topic) Append(ctx context.Context, line []byte) error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.waiting, string(line))
-		if k.err != nil {
-			return fmt.Errorf("own log: %w", k.err)
-		}
-		return nil
+		return refused(k.err)
 	case <-ctx.Done():
 		return fmt.Errorf("own log: %w", t.log.Explain(ctx.Err()))
 	}
+}
+
+// refused is why Kafka did not take a line. One that is too large for the topic always is.
+func refused(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	return fmt.Errorf("own log: %w", err)
 }
 
 // take gives a line to Kafka, unless that has been done.

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
@@ -89,6 +92,25 @@ func TestTopicThatKafkaCut(t *testing.T) {
 	}
 }
 
+// A broker without ids of topics cannot tell that a topic was created again: its lines do.
+func TestATopicWithOtherLines(t *testing.T) {
+	log := prepared(t, cluster(t).ListenAddrs()...)
+	appendAll(t, log, 0, 3)
+	src := ownlog.NewSource(log)
+	pos, err := src.Start(within(t), source.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, src, &pos)
+	appendAll(t, log, 3, 2)
+	at := pos
+	if p := next(t, src, &at); len(p.Events) != 2 {
+		t.Errorf("got %d events, want 2", len(p.Events))
+	}
+	other := regexp.MustCompile(`"last":"[0-9a-f]{16}"`).ReplaceAll(pos, []byte(`"last":"0123456789abcdef"`))
+	wantUnusable(t, src, other)
+}
+
 // An Append that was given up goes on in the client. Another one of the same line must not
 // write it twice.
 func TestALineIsGivenToKafkaOnce(t *testing.T) {
@@ -111,6 +133,16 @@ func TestALineIsGivenToKafkaOnce(t *testing.T) {
 		}
 	}
 	wantLines(t, log, 0, 1, 2)
+}
+
+// A topic that takes no large messages refuses a line for good.
+func TestALineThatIsTooLargeForTheTopic(t *testing.T) {
+	c := cluster(t)
+	log := prepared(t, c.ListenAddrs()...)
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: ownlog.DefaultTopic, Err: kerr.MessageTooLarge})
+	if err := log.Append(within(t), line(1)); !errors.Is(err, ownlog.ErrUnfit) || !errors.Is(err, kerr.MessageTooLarge) {
+		t.Errorf("got %v, want ErrUnfit", err)
+	}
 }
 
 func TestTopicThatIsUnfit(t *testing.T) {

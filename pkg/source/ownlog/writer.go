@@ -2,7 +2,6 @@ package ownlog
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -12,14 +11,14 @@ type Writer struct {
 	Instance Instance // set in every event that names none
 }
 
-// Append implements Log.
+// Append implements Log. An event that is too large for a line is shortened.
 func (w *Writer) Append(ctx context.Context, e Event) error {
 	if e.Instance == (Instance{}) {
 		e.Instance = w.Instance
 	}
-	line, err := json.Marshal(e)
+	line, err := encode(e)
 	if err != nil {
-		return fmt.Errorf("own log: event %s: %w", e.Action, err)
+		return fmt.Errorf("own log: event %s: %w: %w", e.Action, ErrUnfit, err)
 	}
 	return w.Store.Append(ctx, line)
 }
