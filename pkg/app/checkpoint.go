@@ -84,7 +84,7 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 		d, err := describe(opened[l.Source.Name], saved)
 		m, failed := store.Look(ctx, l.Name)
 		if unusable = append(unusable, failed); m != nil {
-			paused = append(paused, fmt.Sprintf("%s is %s", l.Name, printable(pauseOf(m).String())))
+			paused = append(paused, fmt.Sprintf("%s is %s", l.Name, oneLine(pauseOf(m).String())))
 			unusable = append(unusable, m.Err)
 		}
 		switch {

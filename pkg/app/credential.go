@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 	"github.com/sluice-siem/sluice/pkg/lookout"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
@@ -76,7 +77,7 @@ func (p fingerprint) again(path string) (fingerprint, error) {
 }
 
 func readCredential(path string) (_ []byte, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

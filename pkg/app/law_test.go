@@ -106,7 +106,7 @@ var permitted = map[string][]string{
 	"pkg/failure": nil,
 	"pkg/source":  {"pkg/failure"}, // It defines what a caller may ask of an error.
 	"pkg/sink":    {"pkg/failure"},
-	"pkg/setting": nil,
+	"pkg/setting": {"pkg/internal/regular"},
 	// Logs of this kind are read in the same way, whoever the vendor is.
 	"pkg/source/cursorlog": {"pkg/source", "pkg/setting", "pkg/internal/httpclient", "pkg/internal/rawjson"},
 
@@ -114,7 +114,7 @@ var permitted = map[string][]string{
 	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/pool"},
 	"pkg/config": {
 		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
-		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest",
+		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest", "pkg/internal/regular",
 		"pkg/internal/statedir", // It explains why a file may not be read.
 	},
 	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console"},

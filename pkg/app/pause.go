@@ -127,7 +127,7 @@ func (p *pauser) pause(ctx context.Context, l config.Lane, reason string) error 
 		return err
 	}
 	if there != nil && there.Err == nil && (reason == "" || reason == there.Reason) {
-		fmt.Fprintf(p.stdout, "%s: is %s already\n  %s\n", l.Name, printable(pauseOf(there).String()), p.bears(ctx, l))
+		fmt.Fprintf(p.stdout, "%s: is %s already\n  %s\n", l.Name, oneLine(pauseOf(there).String()), p.bears(ctx, l))
 		return nil
 	}
 	m := pause.Marker{Lane: l.Name, Since: time.Now(), By: whoRuns(), Reason: reason}
@@ -168,7 +168,7 @@ func (p *pauser) resume(ctx context.Context, l config.Lane) error {
 		fmt.Fprintf(p.stdout, "%s: was not paused\n", l.Name)
 	default:
 		bears := p.bears(ctx, l)
-		fmt.Fprintf(p.stdout, "%s: resumed; it was %s\n  %s\n", l.Name, printable(pauseOf(there).String()), bears)
+		fmt.Fprintf(p.stdout, "%s: resumed; it was %s\n  %s\n", l.Name, oneLine(pauseOf(there).String()), bears)
 		if err := p.tell(ctx, p.cfg, pauseEvent(ownlog.LaneResumed, l, "was resumed; it was "+pauseOf(there).String(), there.Reason, bears)); err != nil {
 			return fmt.Errorf("lane %s: it is resumed: %w", l.Name, err)
 		}

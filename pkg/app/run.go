@@ -46,8 +46,8 @@ all lanes are done, it names each that is not and the reason, and exits with 1.`
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			surviving := survive() // Before all else, so that SIGHUP during a start ends nothing.
 			defer surviving.stop()
-			load := func() (*config.Config, *config.Footprint, error) { return c.loadTraced(file) }
-			cfg, trace, err := load()
+			again := func() (*config.Config, *config.Footprint, error) { return config.LoadAgain(file, c.kinds) }
+			cfg, trace, err := c.loadTraced(file)
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ all lanes are done, it names each that is not and the reason, and exits with 1.`
 			if how.once && how.watch {
 				return usageError{errors.New("--once and --watch exclude each other; write one of them"), cmd.CommandPath()}
 			}
-			return c.daemon(cmd.Context(), cfg, how, surviving, func(f *fleet) *reloader { return newReloader(load, trace, f) })
+			return c.daemon(cmd.Context(), cfg, how, surviving, func(f *fleet) *reloader { return newReloader(again, trace, f) })
 		},
 	}
 	configFlag(cmd, &file)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluice-siem/sluice/pkg/internal/nearest"
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
@@ -45,7 +46,7 @@ func (r *resolver) catalogue(name string, brought map[string]*transform.Catalogu
 	if !r.report.check(name != "", path, "is empty; write the path of a file or remove the key") {
 		return nil
 	}
-	data, err := r.trace.look(func() ([]byte, error) { return read(name) })
+	data, err := r.trace.look(func() ([]byte, error) { return read(name, regular.Open) })
 	if err != nil {
 		r.report.check(false, path, "%s; write the path of a file that can be read", withoutQuotations(err))
 		return nil

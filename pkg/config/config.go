@@ -67,6 +67,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/internal/glyph"
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -221,10 +222,24 @@ func Load(path string, kinds Kinds) (*Config, error) {
 }
 
 // LoadTraced is Load. It also returns, with an error too, what the configuration was read
-// from, so that a change can be noticed.
+// from, so that a change can be noticed. The file may be a pipe, such as /dev/stdin.
 func LoadTraced(path string, kinds Kinds) (*Config, *Footprint, error) {
+	return load(path, kinds, os.Open)
+}
+
+// LoadAgain is LoadTraced in a process that runs. It never blocks: what is no regular file
+// is refused, since a pipe that was read at the start has nothing more.
+func LoadAgain(path string, kinds Kinds) (*Config, *Footprint, error) {
+	return load(path, kinds, regular.Open)
+}
+
+func load(path string, kinds Kinds, open func(path string) (*os.File, error)) (*Config, *Footprint, error) {
 	trace := newFootprint()
-	data, err := trace.look(func() ([]byte, error) { return read(path) })
+	data, err := read(path, open)
+	trace.note(data, err, func() ([]byte, error) { return read(path, regular.Open) })
+	if errors.Is(err, regular.ErrIrregular) {
+		err = sink.Hint(err, "what is no regular file is read only at the start: restart sluice, or put a file in its place and reload")
+	}
 	if err != nil {
 		return nil, trace, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -238,7 +253,7 @@ func LoadTraced(path string, kinds Kinds) (*Config, *Footprint, error) {
 // LoadAdmin reads nothing of a file but the settings of the admin server, without its
 // token. So it works without secrets and other settings, as in a health check.
 func LoadAdmin(path string) (Admin, error) {
-	data, err := read(path)
+	data, err := read(path, os.Open)
 	if err != nil {
 		return Admin{}, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -252,7 +267,7 @@ func LoadAdmin(path string) (Admin, error) {
 
 // LoadAdminToken is LoadAdmin, with the token.
 func LoadAdminToken(path string) (Admin, error) {
-	data, err := read(path)
+	data, err := read(path, os.Open)
 	if err != nil {
 		return Admin{}, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -264,8 +279,9 @@ func LoadAdminToken(path string) (Admin, error) {
 	return admin, found.err()
 }
 
-func read(path string) (_ []byte, err error) {
-	f, err := os.Open(path)
+// read reads a file of the configuration. With regular.Open it never blocks.
+func read(path string, open func(path string) (*os.File, error)) (_ []byte, err error) {
+	f, err := open(path)
 	if file := new(fs.PathError); errors.As(err, &file) {
 		file.Path = glyph.Visible(path)
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 )
 
 // Limits on the files that sources names. A source has a few hundred bytes.
@@ -160,10 +162,10 @@ func readRegular(path string) ([]byte, error) {
 	if err == nil && info.IsDir() {
 		return nil, errors.New("is a directory, and Sluice does not search it; name the files in it, or move it away")
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file; move it away")
+	data, err := read(path, regular.Open)
+	if errors.Is(err, regular.ErrIrregular) {
+		return nil, fmt.Errorf("%w; move it away", regular.ErrIrregular)
 	}
-	data, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; make the file readable, or move it away", err)
 	}

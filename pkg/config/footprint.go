@@ -39,9 +39,14 @@ func (f *Footprint) Now() Print {
 // look reads what there is at a place, and remembers it.
 func (f *Footprint) look(read func() ([]byte, error)) ([]byte, error) {
 	data, err := read()
-	f.looks = append(f.looks, read)
-	imprint(f.read, data, err)
+	f.note(data, err, read)
 	return data, err
+}
+
+// note remembers what was read at a place, and how to read it again.
+func (f *Footprint) note(data []byte, err error, again func() ([]byte, error)) {
+	f.looks = append(f.looks, again)
+	imprint(f.read, data, err)
 }
 
 // imprint adds a content, or why it cannot be read.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,8 +93,9 @@ func (d Dir) replace(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	temporary := f.Name()
 	if f, err = statedir.Inherit(f); err != nil {
-		return errors.Join(err, d.removeLeftovers(filepath.Base(path)))
+		return errors.Join(err, os.Remove(temporary))
 	}
 	if _, err = f.Write(data); err == nil {
 		err = f.Sync()
@@ -108,6 +110,10 @@ func (d Dir) replace(path string, data []byte) error {
 	return statedir.Sync(string(d))
 }
 
+// leftoverAge is how old a temporary file is that nobody writes any more. A younger one may
+// be that of another command, which pauses the same lane at this moment.
+const leftoverAge = 10 * time.Minute
+
 // removeLeftovers removes what a process left that died in replace.
 func (d Dir) removeLeftovers(name string) error {
 	leftover := regexp.MustCompile("^" + regexp.QuoteMeta(name) + `\.\d+\.tmp$`)
@@ -116,8 +122,9 @@ func (d Dir) removeLeftovers(name string) error {
 		return err
 	}
 	for _, f := range files {
-		if !leftover.MatchString(f.Name()) {
-			continue
+		info, err := f.Info()
+		if err != nil || !leftover.MatchString(f.Name()) || time.Since(info.ModTime()) < leftoverAge {
+			continue // An error means that it is gone.
 		}
 		if err := os.Remove(filepath.Join(string(d), f.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

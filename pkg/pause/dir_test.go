@@ -129,9 +129,15 @@ func TestItIsAnErrorIfNobodyCanSayWhetherALaneIsPaused(t *testing.T) {
 func TestLeftoversAreRemoved(t *testing.T) {
 	d := pause.Dir(t.TempDir())
 	left := filepath.Join(string(d), "acme+siem.paused.123.tmp")
-	for _, path := range []string{left, filepath.Join(string(d), "acme+siem.json.1.tmp")} {
+	young := filepath.Join(string(d), "acme+siem.paused.124.tmp") // Somebody writes it.
+	for _, path := range []string{left, young, filepath.Join(string(d), "acme+siem.json.1.tmp")} {
 		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
+		}
+		if at := time.Now().Add(-time.Hour); path != young {
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if m := look(t, d, marker.Lane); m != nil {
@@ -143,8 +149,8 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if files, _ := os.ReadDir(string(d)); len(files) != 2 {
-		t.Errorf("%d files, want the marker and what is not ours", len(files))
+	if files, _ := os.ReadDir(string(d)); len(files) != 3 {
+		t.Errorf("%d files, want the marker, the young one and what is not ours", len(files))
 	}
 }
 
@@ -180,6 +186,17 @@ func TestAReasonIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := look(t, d, m.Lane); got.Err != nil || got.Reason != m.Reason {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTextsThatAreNotUTF8CanBeRead(t *testing.T) {
+	d, m := pause.Dir(t.TempDir()), marker
+	m.By, m.Reason = "r\xffot@siem", "upgrade\xc3"
+	if err := d.Pause(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, d, m.Lane); got.Err != nil || got.By != "r\uFFFDot@siem" || got.Reason != "upgrade\uFFFD" {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -57,10 +58,12 @@ type content struct {
 	Marker
 }
 
+// encode writes a marker. Texts that are not UTF-8 would not be read as they were written.
 func encode(m Marker) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	m.By, m.Reason = strings.ToValidUTF8(m.By, "\uFFFD"), strings.ToValidUTF8(m.Reason, "\uFFFD")
 	m.Since = m.Since.UTC().Truncate(time.Second)
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -134,7 +134,13 @@ func (r *running) hold(p *Pause, err error) {
 	r.mu.Unlock()
 	switch {
 	case p != nil && before.pause == nil:
-		line := r.log.Warn().Time("since", p.Since).Str("by", p.By)
+		line := r.log.Warn()
+		if !p.Since.IsZero() {
+			line = line.Time("since", p.Since)
+		}
+		if p.By != "" {
+			line = line.Str("by", p.By)
+		}
 		if p.Reason != "" {
 			line = line.Str("reason", p.Reason)
 		}
@@ -145,7 +151,11 @@ func (r *running) hold(p *Pause, err error) {
 	case err != nil && before.err == nil:
 		r.log.Error().Err(err).Str("hint", failure.Hint(err)).Msg("it is not known whether the lane is paused, so it does not start")
 	case p == nil && err == nil && before.pause != nil:
-		r.log.Info().Dur("after", time.Since(before.pause.Since)).Msg("lane resumed")
+		line := r.log.Info()
+		if since := before.pause.Since; !since.IsZero() {
+			line = line.Stringer("after", time.Since(since).Round(time.Second))
+		}
+		line.Msg("lane resumed")
 	}
 }
 

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 )
 
 // maxSecret limits how much of a secret's file is read, so that a path such as
@@ -79,7 +80,7 @@ func (s Secret) Value() (string, error) {
 }
 
 func readSecret(path string) (_ string, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}

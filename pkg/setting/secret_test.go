@@ -85,7 +85,8 @@ func TestSecretValue(t *testing.T) {
 		{"an empty file", file("\n"), "", " is empty"},
 		{"a file of blanks", file("  \n"), "", " is empty"},
 		{"null of a vault in a file", file("null\n"), "", " holds the text null"},
-		{"a file without end", setting.SecretFile("/dev/zero"), "", "/dev/zero: holds more than 65536 bytes"},
+		{"a file that is too long", file(strings.Repeat("x", 64<<10+1)), "", " holds more than 65536 bytes"},
+		{"a device", setting.SecretFile("/dev/zero"), "", "read /dev/zero: is not a regular file"},
 		{"no such file", setting.SecretFile(filepath.Join(dir, "none")), "", "reading secret: open " + filepath.Join(dir, "none")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
+
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 )
 
 // ServerTLS is the certificate of a server. Its files are read again for each connection,
@@ -85,7 +86,7 @@ func (t *ServerTLS) Client() *tls.Config {
 }
 
 func (t *ServerTLS) certificate() (*tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	cert, err := loadKeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
 		return nil, &fileError{"cert_file", fmt.Errorf("reading server certificate %q with key %q: %w", t.CertFile, t.KeyFile, err)}
 	}
@@ -94,7 +95,7 @@ func (t *ServerTLS) certificate() (*tls.Certificate, error) {
 
 // leaf returns the certificate without its key.
 func (t *ServerTLS) leaf() (*x509.Certificate, error) {
-	text, err := os.ReadFile(t.CertFile)
+	text, err := regular.Read(t.CertFile)
 	if err != nil {
 		return nil, &fileError{"cert_file", fmt.Errorf("reading server certificate: %w", err)}
 	}

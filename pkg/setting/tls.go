@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
+
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 )
 
 // TLS is how a client verifies the server and identifies itself. Zero and nil mean
@@ -136,15 +137,28 @@ func unusable(path string, err error, reason, write string) error {
 }
 
 func (t *TLS) certificate() (*tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	cert, err := loadKeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
 		return nil, &fileError{"cert_file", fmt.Errorf("reading client certificate %q with key %q: %w", t.CertFile, t.KeyFile, err)}
 	}
 	return &cert, nil
 }
 
+// loadKeyPair is tls.LoadX509KeyPair, but never blocks.
+func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := regular.Read(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := regular.Read(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
 func readPool(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
+	pem, err := regular.Read(path)
 	if err != nil {
 		return nil, &fileError{"ca_file", fmt.Errorf("reading certificate authorities: %w", err)}
 	}

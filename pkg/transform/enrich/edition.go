@@ -9,6 +9,7 @@ import (
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -40,7 +41,7 @@ func read(path string, kind kind) (*edition, error) {
 	if err != nil {
 		return nil, err // which names the file
 	}
-	content, err := os.ReadFile(path)
+	content, err := regular.Read(path)
 	if err != nil {
 		return nil, err
 	}
