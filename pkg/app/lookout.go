@@ -30,6 +30,16 @@ func started(cfg *config.Config, lanes int) ownlog.Event {
 	return e
 }
 
+// sayStarted writes that the process starts, before its lanes start: with --once they may
+// end sooner. While the own log takes nothing, such as without Kafka, the lanes do not wait
+// long, and the lookout goes on trying.
+func sayStarted(ctx context.Context, look *lookout.Lookout, e ownlog.Event) {
+	ctx, cancel := context.WithTimeout(ctx, ownLogWait)
+	defer cancel()
+	look.Say(e)
+	_ = look.Flush(ctx) // The lookout tries again, and logs why it fails.
+}
+
 // Reasons why the process stops.
 const (
 	bySignal  = "signal"
@@ -48,13 +58,13 @@ func reasonOf(ctx context.Context, err error) string {
 	return allDone
 }
 
-// farewell bounds how long the process waits for its own log when it stops.
-const farewell = 3 * time.Second
+// ownLogWait bounds how long the process waits for its own log when it starts or stops.
+const ownLogWait = 3 * time.Second
 
 // sayStopped says that the process stops, once its lanes have ended. So the event is
 // delivered when a process runs them next.
 func sayStopped(look *lookout.Lookout, reason string, log zerolog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), ownLogWait)
 	defer cancel()
 	e := ownlog.New(ownlog.Stopped, thisProcess, "Sluice stopped: "+map[string]string{
 		bySignal: "it was told to.", byFailure: "it failed.", allDone: "all lanes have caught up.",

@@ -138,8 +138,12 @@ func (c *command) tell(ctx context.Context, cfg *config.Config, e ownlog.Event) 
 
 // caller is the user who runs this process: behind sudo, the one who ran that. nil if the
 // system does not know.
-func caller() *ownlog.Party {
-	if name := os.Getenv("SUDO_USER"); name != "" {
+func caller() *ownlog.Party { return callerAs(os.Geteuid()) }
+
+// callerAs is caller for a process with that effective uid. Anybody can set the variables of
+// sudo, so only those of root are believed.
+func callerAs(uid int) *ownlog.Party {
+	if name := os.Getenv("SUDO_USER"); name != "" && uid == 0 {
 		return &ownlog.Party{ID: os.Getenv("SUDO_UID"), Type: "user", Name: name}
 	}
 	u, err := user.Current()

@@ -140,7 +140,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, su
 	store.fillAdmin(&deps)
 	look := b.lookout(deps.Lanes)
 	reloads.say = look.Say
-	look.Say(started(cfg, len(lanes.Names())))
+	sayStarted(ctx, look, started(cfg, len(lanes.Names())))
 	defer func() { sayStopped(look, reasonOf(ctx, err), log) }()
 	history := console.NewHistory(deps.Lanes)
 	deps.Console = consoleOf(deps, f.shown.Load, private(cfg.Admin, listener), history, activity)

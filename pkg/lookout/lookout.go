@@ -163,7 +163,7 @@ func (l *Lookout) write(ctx context.Context) {
 	}
 }
 
-// Flush writes what waits, after Run has returned. It gives up at the first failure.
+// Flush writes what waits, before Run is called or after it has returned. It gives up at the first failure.
 func (l *Lookout) Flush(ctx context.Context) error { return l.writeAll(ctx) }
 
 // patience bounds one attempt to write an event.

@@ -6,13 +6,26 @@ import "time"
 type columns struct {
 	clock                      string // layout of the time
 	actor, title, object, from int    // widths; a column of width 0 is left out
+	long                       int    // width of a sentence without a limit, 0 if there is one
+}
+
+// sentence is the width of what an event says itself: that of all columns behind the actor.
+func (c columns) sentence() int {
+	if c.long > 0 {
+		return c.long
+	}
+	width := c.title + len(gap) + c.object
+	if c.from > 0 {
+		width += len(gap) + c.from
+	}
+	return width
 }
 
 // layout shares the width of a line; 0 is no limit.
 func layout(width int) columns {
 	const dated, narrow, least = 120, 100, 40
 	if width == 0 {
-		return columns{clock: time.DateTime, actor: 24, title: 36, object: 32, from: 64}
+		return columns{clock: time.DateTime, actor: 24, title: 36, object: 32, from: 64, long: 400}
 	}
 	c := columns{clock: time.TimeOnly}
 	if width >= dated {

@@ -5,7 +5,8 @@
 //
 // The columns are the time in UTC, the severity, who acted, what was done in the
 // catalogue's words, the object, and the address with the place. A narrow line has no
-// date and no address. A line shows a part of the event, so this format is for a screen
+// date and no address. An event of Sluice's own log has its own sentence, which names the
+// object and the reason, in place of the last three columns. A line shows a part of the event, so this format is for a screen
 // and not for a SIEM.
 //
 // # Hostile text
@@ -53,9 +54,13 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 	w.column(transform.Time(e).Format(c.columns.clock), len(c.columns.clock))
 	w.column(severities[a.Severity], len("info"))
 	w.column(transform.Called(roles.Actor, roles.ActorType), c.columns.actor)
-	w.column(abridged(title(e, a), c.columns.title), c.columns.title)
-	w.column(transform.Called(roles.Object, roles.Object.Type), c.columns.object)
-	w.column(e.RemoteIP+" "+e.Location, c.columns.from)
+	if e.Text != "" {
+		w.column(marked(e, e.Text), c.columns.sentence())
+	} else {
+		w.column(abridged(marked(e, transform.Title(e.Action, a)), c.columns.title), c.columns.title)
+		w.column(transform.Called(roles.Object, roles.Object.Type), c.columns.object)
+		w.column(e.RemoteIP+" "+e.Location, c.columns.from)
+	}
 	w.trim()
 	if size := len(w.buf) - len(dst); size > limit {
 		return nil, false, transform.TooLarge(size, limit)
@@ -66,17 +71,17 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 // severities are short forms of OCSF's words for the numbers of the catalogue.
 var severities = [...]string{"info", "info", "info", "low", "med", "med", "med", "high", "high", "crit", "crit"}
 
-// title returns what was done, in words, and what is odd about the event.
-func title(e *source.Event, a *transform.Action) string {
-	words := transform.Title(e.Action, a)
+// marked returns what was done, in words, with what is odd about the event before it.
+func marked(e *source.Event, words string) string {
+	if e.OwnToken {
+		words = "Own token: " + words
+	}
 	switch {
 	case e.Problem != "":
 		return "Incomplete: " + words
-	case e.OwnToken:
-		return "Own token: " + words
 	case e.Replayed:
 		return "Replayed: " + words
-	case e.Late:
+	case e.Late && !e.OwnToken:
 		return "Late: " + words
 	}
 	return words

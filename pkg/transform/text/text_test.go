@@ -92,9 +92,26 @@ func column(line, word string) int {
 	return uniseg.StringWidth(before)
 }
 
+// An event of the own log says the reason, in the width that there is.
+func TestAnOwnEventSaysWhy(t *testing.T) {
+	e := corpus.OwnCases()[3].Event
+	e.Text = "Lane acme/siem is not ready since 2026-03-14T15:08:26Z: publish: " + strings.Repeat("connection refused\n", 40)
+	for _, width := range []int{0, 40, 80, 100, 132} {
+		got := string(corpus.Encode(t, text.Format, corpus.OwnOptions(wide(width)), e).Body)
+		if cells := uniseg.StringWidth(got); cells > max(width, 500) || width > 0 && cells > width || strings.ContainsFunc(got, hostile) {
+			t.Errorf("%q has %d cells, want at most %d", got, cells, width)
+		}
+		if width == 0 && !strings.Contains(got, "  Ada Lovelace              Lane acme/siem is not ready since 2026-03-14T15:08:26Z: publish: connection refused") {
+			t.Errorf("got %q, want the sentence", got)
+		}
+	}
+}
+
 // An odd event is marked where it cannot be cut off.
 func TestRemarks(t *testing.T) {
 	late, broken, replayed, own := corpus.Typical(), corpus.Typical(), corpus.Typical(), corpus.Typical()
+	both := corpus.Typical()
+	both.Replayed, both.OwnToken = true, true
 	late.Late, broken.Problem, replayed.Replayed, own.OwnToken = true, "no time", true, true
 	for _, c := range []struct {
 		event source.Event
@@ -103,6 +120,7 @@ func TestRemarks(t *testing.T) {
 		{late, "  Late: Deploy request queued  "}, {broken, "  Incomplete: Deploy request queued  "},
 		{replayed, "  low   ada.lovelace@example.com  Replayed: Deploy request queued  "},
 		{own, "  high  ada.lovelace@example.com  Own token: Deploy request queued  "},
+		{both, "  Replayed: Own token: Deploy … queued  "},
 	} {
 		if got := encode(t, 0, c.event); !strings.Contains(got, c.want) {
 			t.Errorf("got %q, want %q in it", got, c.want)
