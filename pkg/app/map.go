@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
@@ -34,7 +35,7 @@ func (c *command) mapEvents() *cobra.Command {
 The input is one event a line, or responses of the API. An event that cannot be
 decoded comes out raw and marked, as in a lane. The type of source is the one of
 the configuration or, without one, of this build. If there are several,
---source-type names one.
+--source-type names one; sluice is Sluice's own log.
 
 With -c and --sink the records are what that sink gets: filtered, enriched and
 redacted by its settings, in its format and with the configured catalogue. Only
@@ -86,6 +87,9 @@ func (c *command) mappedFor(cmd *cobra.Command, file, name, format, kind string)
 		}
 	}
 	followed := slices.DeleteFunc(slices.Clone(cfg.Sources), func(src config.Source) bool { return !slices.Contains(s.Sources, src.Name) })
+	if kind == ownlog.Name {
+		s.Prepare = prepare.Settings{} // It is about events of sources.
+	}
 	src, err := c.sourceOf(cmd, followed, kind)
 	if err == nil && oneOfType(followed, src.Type.Name) {
 		only = organization(src)
@@ -107,8 +111,12 @@ func oneOfType(sources []config.Source, kind string) bool {
 // sourceOf returns the first source of a type. Without sources it returns one that has
 // nothing but a type. If no type is named, there must be only one.
 func (c *command) sourceOf(cmd *cobra.Command, sources []config.Source, kind string) (config.Source, error) {
+	types := c.kinds.Sources
+	if kind == ownlog.Name { // It is a source without being configured.
+		sources, types = nil, []source.Type{ownlog.Type()}
+	}
 	if len(sources) == 0 {
-		for _, t := range c.kinds.Sources {
+		for _, t := range types {
 			catalogue, err := transform.ParseCatalogue(t.Catalogue)
 			if err != nil {
 				return config.Source{}, fmt.Errorf("sources of type %s: catalogue: %w", t.Name, err)

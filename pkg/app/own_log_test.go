@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
+	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
 // Anybody can say to be behind sudo.
@@ -30,15 +32,17 @@ func TestOnlyRootIsBehindSudo(t *testing.T) {
 
 // run --once delivers that it started: it is written before the lanes look for the end.
 func TestRunOnceDeliversThatItStarted(t *testing.T) {
+	api := httptest.NewServer(simulator.New(simulator.Config{Events: 3}))
+	defer api.Close()
 	for range 5 {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "sluice.yaml")
 		text := fmt.Sprintf(`
-sources: [{name: acme, type: planetscale, settings: {organization: acme, url: "http://127.0.0.1:1", allow_http: true, service_token_id: id, service_token: secret}}]
+sources: [{name: acme, type: planetscale, settings: {organization: acme, url: "%[2]s", service_token_id: id, service_token: secret}}]
 state: {settings: {dir: %[1]s/state}}
-sinks: [{name: archive, type: file, format: raw, own_events: only, settings: {path: %[1]s/own.ndjson}}]
+sinks: [{name: archive, type: file, format: raw, settings: {path: %[1]s/own.ndjson}}]
 admin: {listen: "127.0.0.1:0"}
-`, dir)
+`, dir, api.URL)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -49,6 +53,38 @@ admin: {listen: "127.0.0.1:0"}
 		got, err := os.ReadFile(filepath.Join(dir, "own.sluice.ndjson"))
 		if err != nil || !strings.Contains(string(got), "sluice.started") {
 			t.Fatalf("got %q, %v, want that it started; the log was\n%s", got, err, out.String())
+		}
+	}
+}
+
+// The own log has no lane in tail, and map reads its events by their type.
+func TestCommandsAndOwnEvents(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "sluice.yaml")
+	text := fmt.Sprintf(`
+sources: [{name: acme, type: planetscale, settings: {organization: acme, service_token_id: id, service_token: secret}}]
+state: {settings: {dir: %[1]s/state}}
+sinks:
+  - {name: archive, type: file, format: raw, where: "false", settings: {path: %[1]s/all.ndjson}}
+  - {name: pager, type: file, format: text, own_events: only, settings: {path: %[1]s/own.log}}
+`, dir)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const event = `{"id":"own:1","time":"2026-03-14T15:09:26Z","action":"sluice.lane_unready","subject":{"type":"lane","name":"acme/siem"},"text":"Lane acme/siem is not ready: refused"}`
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"tail", "-c", file, "--sink", "pager"}, 2, "gets only own events"},
+		{[]string{"map", "--source-type", "sluice", "--format", "cef"}, 0, "|Own Log|"},
+		{[]string{"map", "--source-type", "sluice", "-c", file, "--sink", "archive"}, 0, event},
+		{[]string{"map", "--source-type", "sluice", "-c", file, "--sink", "pager"}, 0, "Lane acme/siem is not ready: refused"},
+	} {
+		var out bytes.Buffer
+		if code := execute(t.Context(), c.args, strings.NewReader(event+"\n"), &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%q ended with %d and wrote %q, want %d and %q", c.args, code, out.String(), c.code, c.want)
 		}
 	}
 }

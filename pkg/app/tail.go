@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -26,7 +27,8 @@ func (c *command) tail() *cobra.Command {
 		Long: `Show live events without touching a checkpoint.
 
 With --sink, show what that sink gets: the events of its sources, filtered,
-enriched and redacted by its settings, in its format.`,
+enriched and redacted by its settings, in its format. Events of Sluice's own log
+are never shown.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := c.format(cmd, format)
@@ -41,6 +43,10 @@ enriched and redacted by its settings, in its format.`,
 			if name != "" {
 				if watched, err = sinkNamed(cfg, name); err != nil {
 					return usageError{err, ""}
+				}
+				if watched.OwnEvents == config.OnlyOwnEvents {
+					return usageError{sink.Hint(fmt.Errorf("sink %s gets only own events, and tail shows events of sources", name),
+						"name another sink, or leave --sink out; docs/own-log.md says who gets own events"), cmd.CommandPath()}
 				}
 			}
 			if cmd.Flags().Changed("format") {
