@@ -244,5 +244,8 @@ func (r restartNeeded) Error() string {
 
 // ErrorHint says what to do.
 func (r restartNeeded) ErrorHint() string {
+	if slices.Equal(r, restartNeeded{"own_events"}) {
+		return "no sink had own events at the start: write own_events: false at the new sink, or restart sluice"
+	}
 	return "restart sluice, or undo the change: until then no other change applies either"
 }

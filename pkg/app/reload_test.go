@@ -274,6 +274,9 @@ func TestOwnEventsNeedALog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReloadRigOf(t, reloaded, ownlog.Type())
 		r.write(strings.Replace(reloaded, "own_events: false, ", "", 1))
+		if got := r.foresee().Hint; !strings.Contains(got, "write own_events: false at the new sink") {
+			t.Errorf("got %q", got)
+		}
 		r.reload(t.Context(), "SIGHUP")
 		if got := r.configuration().Refused; len(got) != 1 || got[0] != "restart sluice to change own_events" {
 			t.Errorf("got %q", got)

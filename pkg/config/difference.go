@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Difference is what a new configuration changes in a former one.
@@ -194,6 +195,9 @@ func differing(was, is values) []string {
 	for key, does := range differ {
 		for at := parent(key); does && at != ""; at = parent(at) {
 			does = !differ[at]
+		}
+		if sink, of := strings.CutSuffix(key, ".format_settings"); of && differ[sink+".format"] {
+			does = false // Those of another format follow from it.
 		}
 		if does {
 			keys = append(keys, key)

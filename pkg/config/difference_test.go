@@ -55,7 +55,7 @@ func TestCompare(t *testing.T) {
 		"a name with a dot": {"path: \"/a", "path: \"/b", config.Difference{Keys: []string{`sinks["dir.one"].settings.path`}, Restarted: file}},
 		"what is redacted":  {"how: mask", "how: remove", config.Difference{Keys: []string{`sinks["dir.one"].redact.fields`}, Restarted: file}},
 		"a condition":       {"{source}\"}", "{source}\"}\n    where: severity > 3", config.Difference{Keys: []string{`sinks["dir.one"].where`}, Restarted: file}},
-		"a format":          {"format: cef", "format: ecs", config.Difference{Keys: []string{`sinks["dir.one"].format`, `sinks["dir.one"].format_settings`}, Restarted: file}},
+		"a format":          {"format: cef", "format: ecs", config.Difference{Keys: []string{`sinks["dir.one"].format`}, Restarted: file}},
 		"a source": {"organization: acme", "organization: other", config.Difference{
 			Keys: []string{"sources.acme.settings.organization"}, Restarted: []string{"acme/siem", "acme/dir.one"}, Sources: []string{"acme"}}},
 		"a type": {"type: kafka\n    settings: {topic: audit, sasl: {username: u, password: p}}", "type: stdout", config.Difference{
