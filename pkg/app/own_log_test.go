@@ -2,14 +2,20 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/sluice-siem/sluice/pkg/lookout"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
@@ -32,23 +38,41 @@ func TestOnlyRootIsBehindSudo(t *testing.T) {
 
 // run --once delivers that it started: it is written before the lanes look for the end.
 func TestRunOnceDeliversThatItStarted(t *testing.T) {
-	api := httptest.NewServer(simulator.New(simulator.Config{Events: 3}))
-	defer api.Close()
-	for range 5 {
+	api := simulator.New(simulator.Config{Events: 3})
+	for range 3 {
 		dir := t.TempDir()
+		written := func() bool {
+			found, err := filepath.Glob(filepath.Join(dir, "state/own-log/*.ndjson"))
+			if err != nil || len(found) != 1 {
+				return false
+			}
+			text, err := os.ReadFile(found[0])
+			return err == nil && bytes.Contains(text, []byte("sluice.started"))
+		}
+		var early atomic.Bool
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !written() {
+				early.Store(true)
+			}
+			api.ServeHTTP(w, r)
+		}))
+		defer server.Close()
 		file := filepath.Join(dir, "sluice.yaml")
 		text := fmt.Sprintf(`
 sources: [{name: acme, type: planetscale, settings: {organization: acme, url: "%[2]s", service_token_id: id, service_token: secret}}]
 state: {settings: {dir: %[1]s/state}}
 sinks: [{name: archive, type: file, format: raw, settings: {path: %[1]s/own.ndjson}}]
 admin: {listen: "127.0.0.1:0"}
-`, dir, api.URL)
+`, dir, server.URL)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
 		if code := execute(t.Context(), []string{"run", "--once", "-c", file}, nil, &out, &out); code != 0 {
 			t.Fatalf("run ended with %d: %s", code, out.String())
+		}
+		if early.Load() {
+			t.Error("a lane read before it was written that sluice started")
 		}
 		got, err := os.ReadFile(filepath.Join(dir, "own.sluice.ndjson"))
 		if err != nil || !strings.Contains(string(got), "sluice.started") {
@@ -86,5 +110,34 @@ sinks:
 		if code := execute(t.Context(), c.args, strings.NewReader(event+"\n"), &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%q ended with %d and wrote %q, want %d and %q", c.args, code, out.String(), c.code, c.want)
 		}
+	}
+}
+
+// slowLog takes an event after a while.
+type slowLog struct {
+	takes time.Duration
+	taken int
+}
+
+func (l *slowLog) Append(ctx context.Context, _ ownlog.Event) error {
+	select {
+	case <-time.After(l.takes):
+		l.taken++
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// The lanes wait for the event that says that sluice started, and not for long.
+func TestStartedIsWrittenBeforeTheLanesStart(t *testing.T) {
+	for takes, want := range map[time.Duration]int{time.Second: 1, time.Hour: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			began, own := time.Now(), &slowLog{takes: takes}
+			sayStarted(t.Context(), lookout.New(lookout.Settings{Log: own}), ownlog.New(ownlog.Started, thisProcess, ""))
+			if own.taken != want || time.Since(began) > 5*time.Second {
+				t.Errorf("a log that takes %s has %d events after %s, want %d", takes, own.taken, time.Since(began), want)
+			}
+		})
 	}
 }
