@@ -175,6 +175,11 @@ func (r *replay) run(ctx context.Context) (err error) {
 		end := r.timeRange.to.Format(time.RFC3339Nano)
 		r.say("the range is not over yet: it is sent up to now, %s; send the rest later with --from %s", end, end)
 	}
+	release, err := r.alone()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	running := newRunningSluice(r.cfg.Admin, r.log)
 	for _, p := range r.parts {
 		if err := p.open(ctx, running); err != nil {

@@ -318,6 +318,9 @@ type notSent struct {
 	reasons []string
 }
 
+// Fate says for the log of the lane what becomes of them.
+func (*notSent) Fate() string { return "records rejected and not sent" }
+
 func (r *notSent) Put(_ context.Context, _ string, rejects []sink.Reject) error {
 	for _, reject := range rejects {
 		if r.n++; r.n <= mostReasons {

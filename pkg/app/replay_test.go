@@ -334,6 +334,29 @@ func TestAReplayOfSeveralSourcesGoesOnWithAllOfThem(t *testing.T) {
 	}
 }
 
+// A second replay of a source would pass its rate, so it is refused while the first runs.
+func TestASourceIsReplayedOnceAtATime(t *testing.T) {
+	r := newReplayed(t, simulator.Config{Events: 1000}, "  - {name: siem, type: frail, format: raw, own_events: false}\n")
+	args := r.command("siem", 100, 900)
+	f := &frail{limit: 1}
+	second := 0
+	said := ""
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.end = func() {
+		second, said = r.run(t.Context(), args, f.option())
+		cancel()
+	}
+	r.run(ctx, args, f.option())
+	if want := fmt.Sprintf("source acme is being replayed by process %d on host ", os.Getpid()); second != 1 || !strings.Contains(said, want) || strings.Contains(said, "events from") {
+		t.Errorf("got %d and %q, want %q and nothing counted", second, said, want)
+	}
+	f.limit = 0
+	if code, said := r.run(t.Context(), args, f.option()); code != 0 {
+		t.Errorf("after the first one ended: got %d and %q", code, said)
+	}
+}
+
 // A log that has lost events of the range is refused, with what is left.
 func TestAReplayOfWhatIsGoneIsRefused(t *testing.T) {
 	r := newReplayed(t, simulator.Config{Events: 100, Spacing: time.Hour, Retention: 0}, "  - {name: siem, type: frail, format: raw, own_events: false}\n")
@@ -376,7 +399,8 @@ func TestAReplayTellsWhatIsRefused(t *testing.T) {
 	odd := sink.NewType("odd", struct{}{}, func(context.Context, sink.Env, struct{}) (sink.Sink, error) { return refusing{bad}, nil })
 	code, said := r.run(t.Context(), r.command("siem", 5, 40), WithSink(odd))
 	want := fmt.Sprintf("acme: %d published, 0 filtered, 1 refused\n  event %s: too odd\n", len(r.within(5, 40))-1, bad)
-	if code != 1 || !strings.Contains(said, want) || !strings.Contains(said, "sluice: error: 1 event refused by sink siem") {
+	if code != 1 || !strings.Contains(said, want) || !strings.Contains(said, "sluice: error: 1 event refused by sink siem") ||
+		!strings.Contains(said, "records rejected and not sent") || strings.Contains(said, "dead letter") {
 		t.Errorf("got %d and %q, want %q", code, said, want)
 	}
 }

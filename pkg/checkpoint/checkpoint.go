@@ -114,7 +114,7 @@ func (d *Dir) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	return release(d.lock)
+	return statedir.Release(d.lock)
 }
 
 // Load returns the position that lane saved last, nil if it never saved one or Forget

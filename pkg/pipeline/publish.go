@@ -113,8 +113,16 @@ func (p *publisher) buried(rejects []sink.Reject) {
 	p.lane.state.rejected(len(rejects))
 	if len(rejects) > 0 && p.told.due("rejected") {
 		p.lane.log.Warn().Int("records", len(rejects)).Str("id", rejects[0].Record.ID).
-			Str("reason", rejects[0].Reason).Msg("records rejected and kept as dead letters")
+			Str("reason", rejects[0].Reason).Msg(fate(p.lane.DeadLetters))
 	}
+}
+
+// fate says for the log what became of rejects. DeadLetters that keep none say so.
+func fate(d DeadLetters) string {
+	if other, ok := d.(interface{ Fate() string }); ok {
+		return other.Fate()
+	}
+	return "records rejected and kept as dead letters"
 }
 
 // save moves the lane's checkpoint to pos.

@@ -33,6 +33,8 @@
 //	sluice-schema-version  of this layout: 1
 //	content-type           of the value, such as application/json
 //	sluice-lane            the lane that wrote it, such as acme/siem
+//	sluice-replayed        true if sluice replay sent it again; otherwise absent
+//	sluice-own-token       true if it is about Sluice's own credential; otherwise absent
 //
 // # Order
 //

@@ -135,6 +135,7 @@ func TestPublish(t *testing.T) {
 	snk := open(t, settings(c))
 	before := time.Now().Truncate(time.Millisecond)
 	records := batch(0, 1000, 7, 200)
+	records[5].Replayed, records[5].OwnToken = true, true
 	if err := snk.Publish(within(t, 10*time.Second), records); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +158,9 @@ func TestPublish(t *testing.T) {
 				{Key: "sluice-schema-version", Value: []byte("1")},
 				{Key: "content-type", Value: []byte("application/json")},
 				{Key: "sluice-lane", Value: []byte("acme/siem")},
+			}
+			if n == 5 {
+				want = append(want, kgo.RecordHeader{Key: "sluice-replayed", Value: []byte("true")}, kgo.RecordHeader{Key: "sluice-own-token", Value: []byte("true")})
 			}
 			if diff := cmp.Diff(want, r.Headers); diff != "" {
 				t.Fatalf("headers (-want +got):\n%s", diff)

@@ -19,7 +19,11 @@ const (
 	headerContent = "content-type"
 	headerLane    = ledger.HeaderLane
 
-	headersPerRecord = 7
+	// Only where it is so; the value is "true".
+	headerReplayed = "sluice-replayed"
+	headerOwnToken = "sluice-own-token"
+
+	headersPerRecord = 7 // without those
 	schemaVersion    = "1"
 )
 
@@ -45,6 +49,8 @@ func (m *records) encode(batch []sink.Record, topic, lane string) []kgo.Record {
 		m.header(headerSchema, m.copy(schemaVersion))
 		m.header(headerContent, m.copy(r.MediaType))
 		m.header(headerLane, by)
+		m.mark(headerReplayed, r.Replayed)
+		m.mark(headerOwnToken, r.OwnToken)
 		m.list = append(m.list, kgo.Record{
 			Topic:     topic,
 			Key:       m.key(r.Key),
@@ -65,6 +71,12 @@ func (m *records) release() {
 
 func (m *records) header(key string, value []byte) {
 	m.headers = append(m.headers, kgo.RecordHeader{Key: key, Value: value})
+}
+
+func (m *records) mark(key string, is bool) {
+	if is {
+		m.header(key, m.copy("true"))
+	}
 }
 
 // key returns nil for a record without a key: an empty key would put all of those

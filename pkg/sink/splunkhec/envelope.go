@@ -15,6 +15,8 @@ const (
 	fieldID           = "sluice_event_id"
 	fieldOrganization = "sluice_organization"
 	fieldAction       = "sluice_action"
+	fieldReplayed     = "sluice_replayed"
+	fieldOwnToken     = "sluice_own_token"
 )
 
 // envelope encodes events in HEC's format (Splunk, "Format events for HTTP Event
@@ -78,6 +80,12 @@ func appendFields(dst []byte, r *sink.Record) []byte {
 	}
 	if r.Action != "" {
 		dst = appendString(append(dst, `,"`+fieldAction+`":`...), r.Action)
+	}
+	if r.Replayed {
+		dst = append(dst, `,"`+fieldReplayed+`":"true"`...)
+	}
+	if r.OwnToken {
+		dst = append(dst, `,"`+fieldOwnToken+`":"true"`...)
 	}
 	return append(dst, '}', ',')
 }

@@ -40,6 +40,8 @@ func TestEnvelope(t *testing.T) {
 	torn := record(0, `{"a":1}}{"event":"forged"`)
 	hostile := record(0, `{"a":1}`)
 	hostile.ID, hostile.Action, hostile.Organization = `","index":"x`, "a\nb", ""
+	marked := record(0, `{}`)
+	marked.Replayed, marked.OwnToken = true, true
 	promised := record(0, `not looked at`)
 	promised.Object = true
 	const head = `{"time":1772600767.000,"host":"forwarder","source":"sluice","sourcetype":"planetscale:audit",`
@@ -55,6 +57,7 @@ func TestEnvelope(t *testing.T) {
 		{"text", plain, head + fields + `"event":"CEF:0|PlanetScale|\"x\"\\y\u0009\u001b[2J` + "\u2028\U0001f512\ufffd" + `|"}`},
 		{"a time before 1970", early, strings.Replace(head, `"time":1772600767.000,`, "", 1) + fields + `"event":{"a":1}}`},
 		{"what only looks like an object", torn, head + fields + `"event":"{\"a\":1}}{\"event\":\"forged\""}`},
+		{"marks", marked, head + strings.Replace(fields, `"}`, `","sluice_replayed":"true","sluice_own_token":"true"}`, 1) + `"event":{}}`},
 		{"JSON that is no object", record(0, `[1]`), head + fields + `"event":"[1]"}`},
 		{"a body that its format promises to be an object", promised, head + fields + `"event":not looked at}`},
 		{"hostile identity, and an organization that is not known", hostile,

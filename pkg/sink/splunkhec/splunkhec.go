@@ -28,6 +28,8 @@
 //	sluice_event_id      the event's id, the same in every sink and at every attempt
 //	sluice_organization  as the source names it; absent if unknown
 //	sluice_action        such as deploy_request.queued; absent if unknown
+//	sluice_replayed      true if sluice replay sent it again; otherwise absent
+//	sluice_own_token     true if it is about Sluice's own credential; otherwise absent
 //
 // Splunk orders events by their time. The requests of a Publish run concurrently, so
 // their events may be indexed in any order.

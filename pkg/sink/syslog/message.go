@@ -79,7 +79,7 @@ func blank(text []byte, matches func(byte) bool) {
 // overhead is the most that append adds to a body.
 func (e *encoder) overhead() int {
 	long := strings.Repeat("x", maxID+1) // as an id it would be hashed, and shorter than one that just fits
-	worst := sink.Record{ID: long[:maxID], Organization: long, Action: long, Time: time.Unix(0, 0)}
+	worst := sink.Record{ID: long[:maxID], Organization: long, Action: long, Time: time.Unix(0, 0), Replayed: true, OwnToken: true}
 	return len(e.append(nil, &worst))
 }
 
@@ -107,7 +107,14 @@ func (e *encoder) appendRFC5424(dst []byte, r *sink.Record) []byte {
 	dst = append(append(dst, e.sdID...), ` id="`...)
 	dst = append(appendID(dst, r.ID), `" organization="`...)
 	dst = append(appendParam(dst, r.Organization, maxParam), `" action="`...)
-	dst = append(appendParam(dst, r.Action, maxParam), `"] `...)
+	dst = append(appendParam(dst, r.Action, maxParam), '"')
+	if r.Replayed {
+		dst = append(dst, ` replayed="true"`...)
+	}
+	if r.OwnToken {
+		dst = append(dst, ` own_token="true"`...)
+	}
+	dst = append(dst, "] "...)
 	if e.bom && utf8.Valid(r.Body) {
 		dst = append(dst, bom...)
 	}

@@ -56,6 +56,10 @@ func TestMessage(t *testing.T) {
 			`169 <110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued"] ` + "\xff\xff"},
 		{"newline framing", func(s *syslog.Settings, r *sink.Record) { s.Framing = syslog.Newline; r.Body = []byte("a\r\nb\x00") },
 			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued"] a  b ` + "\n"},
+		{"marks", func(s *syslog.Settings, r *sink.Record) {
+			s.Framing, r.Replayed, r.OwnToken = syslog.Newline, true, true
+		},
+			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued" replayed="true" own_token="true"] {}` + "\n"},
 		{"names of one's own", func(s *syslog.Settings, _ *sink.Record) {
 			s.Framing, s.Facility, s.Hostname, s.AppName, s.SDID = syslog.Newline, 23, "siem.example.com", "audit", "acme@99999.1"
 		}, `<190>1 2026-03-04T05:06:07.089012Z siem.example.com audit - deploy_request.queued [acme@99999.1 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued"] {}` + "\n"},
