@@ -92,7 +92,7 @@ func (c *command) redrive(ctx context.Context, cfg *config.Config, l config.Lane
 		return err
 	}
 	return errors.Join(err, sink.Hint(
-		fmt.Errorf("%d dead letters of lane %s were refused again; they are kept in %s", again.refused, l.Name, where),
+		fmt.Errorf("%s of lane %s refused again, and kept in %s", several(again.refused, "dead letter"), l.Name, where),
 		fmt.Sprintf("sluice deadletter list -c %s %s shows the reason of each; remove the cause, then redrive again; a record that the destination refuses for its size needs a smaller limit in the sink's settings (max_record_bytes, max_request_bytes or max_message_bytes), to which redrive shortens it", quoted(cfg.Path), quoted(l.Name))))
 }
 

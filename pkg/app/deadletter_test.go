@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
@@ -68,5 +69,24 @@ func TestARecordThatExceedsTheSinksLimitIsMadeAnew(t *testing.T) {
 		if err != nil || len(record.Body) > most || (record.Body[0] == '{') != anew || record.ID != "q7" {
 			t.Errorf("a body of %d bytes: got %d bytes of %s and error %v, want it made anew: %v", size, len(record.Body), record.ID, err, anew)
 		}
+	}
+}
+
+// markKeeper is a format that keeps the marks of the last event.
+type markKeeper struct{ replayed, ownToken bool }
+
+func (m *markKeeper) Transform(_ []byte, e *source.Event) (sink.Record, error) {
+	m.replayed, m.ownToken = e.Replayed, e.OwnToken
+	return sink.Record{}, nil
+}
+
+// A record that a redrive makes anew keeps the marks of the dead letter: its raw event
+// does not have them.
+func TestARecordThatIsMadeAnewKeepsItsMarks(t *testing.T) {
+	m := &markKeeper{}
+	l := deadletter.Letter{Reject: sink.Reject{Raw: []byte(`{"id":"ev1","created_at":"2026-03-01T10:00:00.000Z"}`)}}
+	l.Record.ID, l.Record.Replayed, l.Record.OwnToken = "ev1", true, true
+	if _, err := (encoder{m, planetscale.Type(), 0}).again(l); err != nil || !m.replayed || !m.ownToken {
+		t.Errorf("got marks %+v and error %v, want both marks", *m, err)
 	}
 }

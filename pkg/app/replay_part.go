@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/config"
@@ -62,7 +63,7 @@ func (p *replayPart) openSource(ctx context.Context, running *runningSluice) (er
 		}
 		return err
 	}
-	env := source.OpenEnv{Source: p.lane.Source.Name, Log: p.log, Beside: running.beside(p.lane.Source.Name)}
+	env := source.OpenEnv{Source: p.lane.Source.Name, Log: p.log.With().Str("source", p.lane.Source.Name).Logger(), Beside: running.beside(p.lane.Source.Name)}
 	if p.source, err = p.lane.Source.Type.Open(ctx, env, p.lane.Source.Settings); err != nil {
 		return fmt.Errorf("source %s: %w", p.lane.Source.Name, err)
 	}
@@ -138,7 +139,8 @@ func (p *replayPart) through(ctx context.Context, lane *pipeline.Lane, open func
 	lane.Start = source.Start{Since: p.from}
 	lane.Open = func(ctx context.Context) (sink.Sink, error) { return open(ctx, end) }
 	lane.Once, lane.Log = true, p.log
-	err := runBeside(ctx, lane.Run, func(ctx context.Context) error { return p.stock.Watch(ctx, p.log) })
+	err := runBeside(ctx, lane.Run, func(ctx context.Context) error { return p.stock.Watch(ctx, p.log) },
+		func(ctx context.Context) error { return p.listing(ctx, lane) })
 	cause := context.Cause(ctx)
 	if cause == nil || lane.Status().Done {
 		return err
@@ -147,6 +149,31 @@ func (p *replayPart) through(ctx context.Context, lane *pipeline.Lane, open func
 		cause = errors.New("interrupted")
 	}
 	return errors.Join(cause, err)
+}
+
+// listingEvery is how often somebody hears that the log is still being listed.
+const listingEvery = 10 * time.Second
+
+// listing says how far the walk is that leads back to the range, until ctx ends. With a low
+// rate it takes minutes, in which nothing else is said.
+func (p *replayPart) listing(ctx context.Context, lane *pipeline.Lane) error {
+	ticker := time.NewTicker(listingEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if s := lane.Status().Reader; !s.WalkDone {
+			text := fmt.Sprintf("%s: listing the log, newest first: %s, %s so far", p.lane.Source.Name,
+				several(s.WalkPages, "page"), several(s.WalkEvents, "event"))
+			if !s.Oldest.IsZero() {
+				text += ", back to " + when(s.Oldest)
+			}
+			p.say("%s", text)
+		}
+	}
 }
 
 // counted is what a range holds.
@@ -226,7 +253,8 @@ func (p *replayPart) send(ctx context.Context) error {
 				return nil, err
 			}
 		}
-		return besideLane{opened, end}, nil
+		_, screen := opened.(sink.Screen)
+		return besideLane{opened, end, screen}, nil
 	})
 }
 
@@ -235,7 +263,8 @@ func (p *replayPart) send(ctx context.Context) error {
 // ends the replay.
 type besideLane struct {
 	sink.Sink
-	end func(error)
+	end    func(error)
+	screen bool // its records go to the output of the command
 }
 
 func (b besideLane) Limits() sink.Limits { return limitsOf(b.Sink) }
@@ -245,6 +274,8 @@ func (b besideLane) Publish(ctx context.Context, batch []sink.Record) error {
 	switch {
 	case errors.Is(err, sink.ErrMoved):
 		b.end(sink.Hint(errors.New("another replay to this sink has begun"), "wait for its end"))
+	case errors.Is(err, syscall.EPIPE) && b.screen:
+		b.end(errors.New("the program that read the output has ended"))
 	case errors.Is(err, statedir.ErrLocked):
 		b.end(sink.Hint(err, "stop sluice, which holds the file while it runs"))
 	}

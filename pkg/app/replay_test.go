@@ -12,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,6 +23,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec/hectest"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog/relp/relptest"
+	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
@@ -355,6 +358,48 @@ func TestASourceIsReplayedOnceAtATime(t *testing.T) {
 	if code, said := r.run(t.Context(), args, f.option()); code != 0 {
 		t.Errorf("after the first one ended: got %d and %q", code, said)
 	}
+}
+
+// longLog is a source whose log takes for ever to list.
+type longLog struct{ source.Source }
+
+func (longLog) Start(context.Context, source.Start) (source.Position, error) {
+	return source.Position(`{}`), nil
+}
+func (longLog) Freshness() source.Freshness { return source.Freshness{} }
+func (longLog) Describe(source.Position) (source.Description, error) {
+	return source.Description{}, nil
+}
+func (longLog) Open(source.Position, source.Env) (source.Reader, error) { return listing{}, nil }
+
+type listing struct{ source.Reader }
+
+func (listing) Next(ctx context.Context) (source.Page, error) {
+	<-ctx.Done()
+	return source.Page{}, ctx.Err()
+}
+
+func (listing) Progress() source.Progress {
+	return source.Progress{WalkPages: 7, WalkEvents: 1200, Oldest: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+func (listing) Close() error { return nil }
+
+// While the log is listed, which may take minutes, the command says how far it is.
+func TestAReplaySaysHowFarItIsListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		p := &replayPart{replay: &replay{command: &command{}, told: &said, log: zerolog.Nop()}, source: longLog{}}
+		p.lane.Name, p.lane.Source.Name = "acme/siem", "acme"
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		if err := p.count(ctx); err == nil {
+			t.Error("a range that was not listed counts as counted")
+		}
+		want := strings.Repeat("acme: listing the log, newest first: 7 pages, 1,200 events so far, back to 2026-01-02T03:04:05Z\n", 2)
+		if said.String() != want {
+			t.Errorf("got %q, want %q", said.String(), want)
+		}
+	})
 }
 
 // A log that has lost events of the range is refused, with what is left.
