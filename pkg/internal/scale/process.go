@@ -80,7 +80,7 @@ func (s *scale) configuration(dir, listen string, v *servers) []byte {
 	}
 	fmt.Fprintln(&text, "sinks:")
 	for i, kind := range s.sinks {
-		fmt.Fprintf(&text, "  - {name: %s-%d, %s}\n", kind, i, sinks[kind](s, dir, i, v))
+		fmt.Fprintf(&text, "  - {name: %s-%d, own_events: false, %s}\n", kind, i, sinks[kind](s, dir, i, v))
 	}
 	return text.Bytes()
 }
@@ -108,13 +108,13 @@ const down = "down"
 // sinks are the type and settings of a sink, by its name in -sinks.
 var sinks = map[string]func(s *scale, dir string, i int, v *servers) string{
 	"file": func(_ *scale, dir string, i int, _ *servers) string {
-		return fmt.Sprintf("type: file, own_events: false, format: raw, settings: {path: %q}", file(dir, "{source}", i))
+		return fmt.Sprintf("type: file, format: raw, settings: {path: %q}", file(dir, "{source}", i))
 	},
 	"kafka": func(s *scale, _ string, _ int, _ *servers) string {
-		return fmt.Sprintf("type: kafka, own_events: false, format: ecs, settings: {brokers: [%q], topic: audit}", s.brokers)
+		return fmt.Sprintf("type: kafka, format: ecs, settings: {brokers: [%q], topic: audit}", s.brokers)
 	},
 	"splunk_hec": func(_ *scale, _ string, _ int, v *servers) string {
-		return fmt.Sprintf("type: splunk_hec, own_events: false, format: ecs, settings: {url: %q, token: scale, ack: required}", v.hecURL)
+		return fmt.Sprintf("type: splunk_hec, format: ecs, settings: {url: %q, token: scale, ack: required}", v.hecURL)
 	},
 	"syslog": func(_ *scale, _ string, _ int, v *servers) string {
 		return fmt.Sprintf("type: syslog, format: cef, settings: {address: \"tcp://%s\"}", v.syslog.Addr())
