@@ -146,7 +146,7 @@ func wantOnce(t *testing.T, got, want []string) {
 
 // A replay sends each event of the range once to each type of sink.
 func TestAReplaySendsARangeOnce(t *testing.T) {
-	n := 10_000
+	n := 20_000
 	if testing.Short() {
 		n = 2000
 	}

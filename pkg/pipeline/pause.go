@@ -186,6 +186,10 @@ func (w *waiting) status(s *Status, now time.Time) {
 		s.Position = w.position
 	}
 	s.Unplaced = w.described.IsZero() || w.placeErr != nil
+	// Nobody looks which events wait, so the lag is the age of the newest delivered one.
+	if e := s.Position.Event; !e.IsZero() {
+		s.Lag = max(now.Sub(e), 0)
+	}
 	var list []Trouble
 	if err := w.pause.Err; err != nil {
 		list = append(list, Trouble{Operation: "paused", Err: err.Error(), Hint: failure.Hint(err), Since: w.pause.Since})

@@ -139,12 +139,13 @@ func TestAPausedLaneSaysWhenWaitingLosesEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newRig(&eventLog{total: 1}, &fakeSink{})
 		one, m := member("a", b), &marker{pause: &pipeline.Pause{Since: since}}
-		expires, failed := time.Now().Add(time.Hour), errors.New("broker down")
+		began := time.Now()
+		expires, failed := began.Add(time.Hour), errors.New("broker down")
 		one.Paused = m.paused
 		one.Describe = func(context.Context) (source.Description, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			return source.Description{Expires: expires}, failed
+			return source.Description{Expires: expires, Event: began}, failed
 		}
 		set := &pipeline.Set{}
 		set.Put(one)
@@ -157,7 +158,7 @@ func TestAPausedLaneSaysWhenWaitingLosesEvents(t *testing.T) {
 		failed = nil
 		m.mu.Unlock()
 		pass(2 * time.Minute)
-		if s := statusOf(t, set, "a"); s.Unplaced || !s.Position.Expires.Equal(expires) || len(s.Troubles) != 0 {
+		if s := statusOf(t, set, "a"); s.Unplaced || !s.Position.Expires.Equal(expires) || len(s.Troubles) != 0 || s.Lag != 2*time.Minute+time.Second {
 			t.Errorf("once its position is known: %+v", s)
 		}
 		pass(time.Hour)
