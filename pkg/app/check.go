@@ -164,7 +164,7 @@ func checkPauses(ctx context.Context, cfg *config.Config) (list []finding) {
 		if m == nil {
 			continue
 		}
-		f := finding{about: "lane " + l.Name, mark: warning, text: "it is " + pauseOf(m).String(),
+		f := finding{about: "lane " + l.Name, mark: warning, text: "it is " + oneLine(pauseOf(m).String()),
 			hint: fmt.Sprintf("it delivers nothing until sluice resume -c %s %s", quoted(cfg.Path), l.Name)}
 		if m.Err != nil {
 			f = found(f.about, "", fmt.Errorf("it is paused: %w", m.Err))
