@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
@@ -64,22 +63,79 @@ func (r *running) run(ctx context.Context) {
 // work attempts the lane until it has ended by itself, ctx ends, or the lane is paused.
 func (r *running) work(ctx context.Context) (err error, paused bool) {
 	active, end := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() { r.endWhenPaused(active, end) })
-	defer watch.Wait()
-	defer end()
+	r.atWork(&spell{active, end})
+	defer r.atWork(nil)
+	defer end() // before that, so that no look holds the lane up
 	err = r.attempts(active)
 	return err, active.Err() != nil && ctx.Err() == nil
 }
 
-// endWhenPaused calls end when the lane is paused. A lane that runs goes on while nobody
-// can say whether it is paused.
-func (r *running) endWhenPaused(ctx context.Context, end func()) {
-	for r.Paused != nil && wait(ctx, lookEvery) == nil {
-		if p, err := r.Paused(ctx, true); p != nil && err == nil {
-			r.hold(p, nil)
-			end()
+// spell is the context of the lane while it runs, and what ends that.
+type spell struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+// atWork notes what runs; nil for nothing. It waits for a look that is under way.
+func (r *running) atWork(s *spell) {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	r.current = s
+}
+
+// endIfPaused ends the lane if it runs and was paused. A lane that runs goes on while
+// nobody can say whether it is paused.
+func (r *running) endIfPaused() {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	if r.current == nil || r.current.ctx.Err() != nil {
+		return
+	}
+	if p, err := r.Paused(r.current.ctx, true); p != nil && err == nil {
+		r.hold(p, nil)
+		r.current.end()
+	}
+}
+
+// pauseWatch ends members that are paused while they run. One goroutine looks for all of
+// them, and it runs only while a member does: an idle lane stays cheap.
+type pauseWatch struct {
+	members int
+	end     context.CancelFunc
+	ended   chan struct{}
+}
+
+// enter counts a member that runs. The first one begins the watch.
+func (s *Set) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watch.members++; s.watch.members > 1 {
+		return
+	}
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	s.watch.end, s.watch.ended = end, ended
+	go func() {
+		defer close(ended)
+		for wait(ctx, lookEvery) == nil {
+			for _, r := range s.all() {
+				if r.Paused != nil {
+					r.endIfPaused()
+				}
+			}
 		}
+	}()
+}
+
+// leave counts a member that has ended. With the last one the watch has ended, too.
+func (s *Set) leave() {
+	s.mu.Lock()
+	s.watch.members--
+	last, end, ended := s.watch.members == 0, s.watch.end, s.watch.ended
+	s.mu.Unlock()
+	if last {
+		end()
+		<-ended
 	}
 }
 

@@ -48,6 +48,7 @@ type Set struct {
 	mu    sync.Mutex
 	order []string
 	lanes map[string]*running
+	watch pauseWatch
 }
 
 // running is a member and, once it was started, its run.
@@ -66,6 +67,9 @@ type running struct {
 	err     error              // why it ended by itself; nil: it did not, or it succeeded
 
 	waiting waiting // while it is paused
+
+	looking sync.Mutex // held during a look whether it is paused
+	current *spell     // nil: it does not run; guarded by looking
 }
 
 // Put adds a member. If there is one of its name, Put ends and replaces it. It does not
@@ -109,6 +113,10 @@ func (s *Set) Start(ctx context.Context, name string) {
 	go func() {
 		defer close(done)
 		defer cancel()
+		if r.Paused != nil {
+			s.enter()
+			defer s.leave()
+		}
 		r.run(ctx)
 	}()
 }
