@@ -51,14 +51,13 @@ func (b *builder) remember() *console.Activity {
 	return b.activity
 }
 
-// lanes returns the lanes of the configuration and their names. None of them runs yet.
-func (b *builder) lanes() (set *pipeline.Set, names []string) {
-	set = &pipeline.Set{Once: b.once, Log: b.log}
+// lanes returns the lanes of the configuration. None of them runs yet.
+func (b *builder) lanes() *pipeline.Set {
+	set := &pipeline.Set{Once: b.once, Log: b.log}
 	for _, l := range b.cfg.Lanes() {
 		set.Put(b.member(l))
-		names = append(names, l.Name)
 	}
-	return set, names
+	return set
 }
 
 func (b *builder) member(l config.Lane) pipeline.Member {
@@ -136,7 +135,7 @@ func (b *builder) source(s config.Source) (source.Source, error) {
 		b.opened[s.Name] = b.own.source()
 		return b.opened[s.Name], nil
 	}
-	src, err := openSource(b.ctx, s, b.log)
+	src, err := openSource(b.ctx, s, source.OpenEnv{Log: b.log})
 	if err != nil {
 		return nil, err
 	}

@@ -244,7 +244,7 @@ func TestWhatCannotBeOpenedIsTheTroubleOfItsLanes(t *testing.T) {
 				s := newStage()
 				s.fail(what, down)
 				b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
-				lanes, _ := b.lanes()
+				lanes := b.lanes()
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- b.state.run(ctx, lanes) }()
@@ -287,7 +287,7 @@ func TestALaneThatCannotBeBuiltLeavesNothingOpen(t *testing.T) {
 			s := newStage()
 			b := newBuilder(t.Context(), s.config(t, test.text), newInMemory(), zerolog.Nop())
 			b.once = true
-			lanes, _ := b.lanes()
+			lanes := b.lanes()
 			if err := b.state.run(t.Context(), lanes); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want %q in it", err, test.want)
 			}

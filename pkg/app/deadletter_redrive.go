@@ -70,9 +70,9 @@ func hintFormer(cfg *config.Config, names []string, err error) error {
 func (c *command) redrive(ctx context.Context, cfg *config.Config, l config.Lane) (err error) {
 	env := sinkEnv(l, newLogger(c.stderr, cfg.Log))
 	env.Again = true
-	snk, err := l.Sink.Type.Open(ctx, env, l.Sink.Settings)
+	snk, err := openSink(ctx, l, env)
 	if err != nil {
-		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, snk.Close()) }()
 	transformer, err := newTransformer(l, snk)

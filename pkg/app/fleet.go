@@ -20,7 +20,7 @@ type fleet struct {
 
 func newFleet(b *builder) *fleet {
 	f := &fleet{builder: b}
-	f.set, _ = b.lanes()
+	f.set = b.lanes()
 	f.enforce(b.cfg)
 	return f
 }

@@ -25,7 +25,7 @@ type sources map[string]source.Source
 func openSources(ctx context.Context, cfg *config.Config, log zerolog.Logger) (sources, error) {
 	opened := sources{}
 	for _, s := range cfg.Sources {
-		src, err := openSource(ctx, s, log)
+		src, err := openSource(ctx, s, source.OpenEnv{Log: log})
 		if err != nil {
 			return nil, errors.Join(err, opened.close())
 		}
@@ -34,8 +34,10 @@ func openSources(ctx context.Context, cfg *config.Config, log zerolog.Logger) (s
 	return opened, nil
 }
 
-func openSource(ctx context.Context, s config.Source, log zerolog.Logger) (source.Source, error) {
-	src, err := s.Type.Open(ctx, source.OpenEnv{Source: s.Name, Log: log}, s.Settings)
+// openSource opens a source that the configuration lists. It sets the name in env.
+func openSource(ctx context.Context, s config.Source, env source.OpenEnv) (source.Source, error) {
+	env.Source = s.Name
+	src, err := s.Type.Open(ctx, env, s.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.Name, err)
 	}
@@ -117,6 +119,15 @@ func refusedCredentials(l config.Lane) (list []pipeline.Trouble) {
 		}
 	}
 	return list
+}
+
+// openSink opens the sink of a lane for a command.
+func openSink(ctx context.Context, l config.Lane, env sink.Env) (sink.Sink, error) {
+	opened, err := l.Sink.Type.Open(ctx, env, l.Sink.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+	}
+	return opened, nil
 }
 
 // newTransformer returns what makes the records of a lane. opened is the lane's sink;

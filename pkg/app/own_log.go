@@ -103,6 +103,18 @@ func openSourcesAndOwn(ctx context.Context, cfg *config.Config, create bool, log
 	return opened, nil
 }
 
+// openSourceOf opens the source of a lane, which may be the own log.
+func openSourceOf(ctx context.Context, cfg *config.Config, l config.Lane, env source.OpenEnv) (source.Source, error) {
+	if !cfg.IsOwn(l) {
+		return openSource(ctx, l.Source, env)
+	}
+	own, err := openOwnLog(cfg, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	return ownSource{own.source(), own}, nil
+}
+
 // ownSource is the own log as a source that is all that uses it.
 type ownSource struct {
 	source.Source

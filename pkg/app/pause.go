@@ -202,11 +202,11 @@ func untilForgotten(d source.Description, now time.Time) string {
 
 // describeSaved describes the saved position of a lane; none is true if it has none.
 func describeSaved(ctx context.Context, cfg *config.Config, l config.Lane) (d source.Description, none bool, err error) {
-	src, shut, err := openSourceOf(ctx, cfg, l)
+	src, err := openSourceOf(ctx, cfg, l, source.OpenEnv{Log: zerolog.Nop()})
 	if err != nil {
 		return d, false, err
 	}
-	defer func() { err = errors.Join(err, shut()) }()
+	defer func() { err = errors.Join(err, src.Close()) }()
 	positions, err := openPositions(cfg)
 	if err != nil {
 		return d, false, err
@@ -215,22 +215,6 @@ func describeSaved(ctx context.Context, cfg *config.Config, l config.Lane) (d so
 	saved := positions.look(ctx, l)
 	d, err = describe(src, saved)
 	return d, saved.Err == nil && saved.Position == nil, err
-}
-
-// openSourceOf opens the source of a lane, which may be the own log.
-func openSourceOf(ctx context.Context, cfg *config.Config, l config.Lane) (src source.Source, shut func() error, err error) {
-	if cfg.IsOwn(l) {
-		own, err := openOwnLog(cfg, zerolog.Nop())
-		if err != nil {
-			return nil, nil, err
-		}
-		return own.source(), own.close, nil
-	}
-	src, err = openSource(ctx, l.Source, zerolog.Nop())
-	if err != nil {
-		return nil, nil, err
-	}
-	return src, src.Close, nil
 }
 
 // whoRuns names the person who runs a command, as user@host.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -23,9 +22,9 @@ import (
 
 // openLedger opens the lane's sink. It returns nil if the sink is no Ledger.
 func openLedger(ctx context.Context, l config.Lane, log zerolog.Logger) (sink.Ledger, error) {
-	opened, err := l.Sink.Type.Open(ctx, sinkEnv(l, log), l.Sink.Settings)
+	opened, err := openSink(ctx, l, sinkEnv(l, log))
 	if err != nil {
-		return nil, fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+		return nil, err
 	}
 	if ledger, ok := opened.(sink.Ledger); ok {
 		return ledger, nil
@@ -140,9 +139,9 @@ type positionWriter struct {
 }
 
 func (w *positionWriter) set(ctx context.Context, l config.Lane, pos source.Position) error {
-	opened, err := l.Sink.Type.Open(ctx, sinkEnv(l, w.log), l.Sink.Settings)
+	opened, err := openSink(ctx, l, sinkEnv(l, w.log))
 	if err != nil {
-		return fmt.Errorf("sink %s: %w", l.Sink.Name, err)
+		return err
 	}
 	return errors.Join(w.setIn(ctx, opened, l, pos), opened.Close())
 }

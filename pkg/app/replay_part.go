@@ -26,7 +26,6 @@ type replayPart struct {
 	lane    config.Lane
 	filter  *where.Filter // nil: no condition besides the sink's
 	source  source.Source
-	own     *ownLog   // that source is of; nil: it is not of Sluice's own log
 	sink    sink.Sink // nil once it belongs to the sending lane
 	encoder transform.Transformer
 
@@ -39,7 +38,9 @@ type replayPart struct {
 
 // open opens the source and the sink, and asks the sink whether it would work.
 func (p *replayPart) open(ctx context.Context, running *runningSluice) (err error) {
-	if err := p.openSource(ctx, running); err != nil {
+	name := p.lane.Source.Name
+	p.source, err = openSourceOf(ctx, p.cfg, p.lane, source.OpenEnv{Log: p.log.With().Str("source", name).Logger(), Beside: running.beside(name)})
+	if err != nil {
 		return err
 	}
 	if p.sink, err = p.openSink(ctx); err != nil {
@@ -56,28 +57,10 @@ func (p *replayPart) open(ctx context.Context, running *runningSluice) (err erro
 	return nil
 }
 
-func (p *replayPart) openSource(ctx context.Context, running *runningSluice) (err error) {
-	if p.cfg.IsOwn(p.lane) {
-		if p.own, err = openOwnLog(p.cfg, p.log); err == nil {
-			p.source = p.own.source()
-		}
-		return err
-	}
-	env := source.OpenEnv{Source: p.lane.Source.Name, Log: p.log.With().Str("source", p.lane.Source.Name).Logger(), Beside: running.beside(p.lane.Source.Name)}
-	if p.source, err = p.lane.Source.Type.Open(ctx, env, p.lane.Source.Settings); err != nil {
-		return fmt.Errorf("source %s: %w", p.lane.Source.Name, err)
-	}
-	return nil
-}
-
 func (p *replayPart) openSink(ctx context.Context) (sink.Sink, error) {
 	env := sinkEnv(p.lane, p.log)
 	env.Again = true
-	snk, err := p.lane.Sink.Type.Open(ctx, env, p.lane.Sink.Settings)
-	if err != nil {
-		return nil, fmt.Errorf("sink %s: %w", p.lane.Sink.Name, err)
-	}
-	return snk, nil
+	return openSink(ctx, p.lane, env)
 }
 
 func (p *replayPart) close() (err error) {
@@ -86,9 +69,6 @@ func (p *replayPart) close() (err error) {
 	}
 	if p.source != nil {
 		err = errors.Join(err, p.source.Close())
-	}
-	if p.own != nil {
-		err = errors.Join(err, p.own.close())
 	}
 	return err
 }

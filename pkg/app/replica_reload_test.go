@@ -17,7 +17,8 @@ func TestAReplicaStartsOnlyLanesThatItOwns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := newBuilder(t.Context(), s.config(t, reloaded), newInMemory(), zerolog.Nop())
-		lanes, names := b.lanes()
+		lanes := b.lanes()
+		names := lanes.Names()
 		r := &replica{running: map[int32]context.Context{}}
 		running := func() (list []string) {
 			time.Sleep(2 * time.Second)

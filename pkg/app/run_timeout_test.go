@@ -33,7 +33,7 @@ func TestWhatIsLeftUndone(t *testing.T) {
 				}
 				b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
 				b.once = true
-				lanes, _ := b.lanes()
+				lanes := b.lanes()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if test.stop != 0 {
@@ -63,7 +63,7 @@ func TestWithoutALimitNothingIsLeftUndone(t *testing.T) {
 		time.AfterFunc(time.Hour, func() { s.fail("publish to one", nil) })
 		b := newBuilder(t.Context(), s.config(t, staged), newInMemory(), zerolog.Nop())
 		b.once = true
-		lanes, _ := b.lanes()
+		lanes := b.lanes()
 		began := time.Now()
 		err := endBy(t.Context(), 0, lanes, func(ctx context.Context) error { return b.state.run(ctx, lanes) })
 		if err := errors.Join(err, b.close()); err != nil {

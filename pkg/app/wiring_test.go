@@ -161,8 +161,8 @@ func TestAStateIsToldOfLanesThatEnded(t *testing.T) {
 	s := newStage()
 	kept := &strict{inMemory: newInMemory()}
 	b := newBuilder(t.Context(), s.config(t, staged), kept, zerolog.Nop())
-	lanes, names := b.lanes()
-	for _, name := range names {
+	lanes := b.lanes()
+	for _, name := range lanes.Names() {
 		lanes.Start(t.Context(), name)
 		lanes.End(name)
 	}
