@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -37,7 +38,7 @@ type access struct {
 	token setting.Secret
 	log   zerolog.Logger
 	wrong chan struct{} // holds one element for each wrong token that waits for its answer
-	told  cadence
+	told  cadence.Cadence
 }
 
 func newAccess(next http.Handler, token setting.Secret, log zerolog.Logger) *access {
@@ -95,7 +96,7 @@ func (a *access) current() (string, error) {
 	if err == nil && len(token) < setting.LeastToken {
 		err = fmt.Errorf("it has fewer than %d characters, so it could be guessed", setting.LeastToken)
 	}
-	if err != nil && a.told.due(err.Error()) {
+	if err != nil && a.told.Due(err.Error()) {
 		a.log.Error().Err(err).Msg("admin: admin.token cannot be used; nobody can open the console")
 	}
 	return token, err

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -125,9 +126,9 @@ func Serve(ctx context.Context, listener net.Listener, deps Deps) error {
 // certificateFailed returns a function that logs that the certificate cannot be read. Each
 // connection reads it.
 func (d Deps) certificateFailed() func(error) {
-	var told cadence
+	var told cadence.Cadence
 	return func(err error) {
-		if told.due(err.Error()) {
+		if told.Due(err.Error()) {
 			d.Log.Error().Err(err).Msg("admin.tls: the files cannot be read; the former certificate is used")
 		}
 	}

@@ -111,17 +111,17 @@ var permitted = map[string][]string{
 	"pkg/source/cursorlog": {"pkg/source", "pkg/setting", "pkg/internal/httpclient", "pkg/internal/rawjson"},
 
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
-	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/pool"},
+	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/cadence", "pkg/internal/pool"},
 	"pkg/config": {
 		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest", "pkg/internal/regular",
 		"pkg/internal/statedir", // It explains why a file may not be read.
 	},
-	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console"},
+	"pkg/admin": {"pkg/source", "pkg/pipeline", "pkg/setting", "pkg/admin/console", "pkg/internal/cadence"},
 	// It shows events in the words of the catalogue, and what each sink gets.
 	"pkg/admin/console": {"pkg/source", "pkg/pipeline", "pkg/transform", "pkg/internal/glyph"},
 	// It says in the own log what it sees of lanes.
-	"pkg/lookout": {"pkg/failure", "pkg/source", "pkg/source/ownlog", "pkg/sink", "pkg/pipeline"},
+	"pkg/lookout": {"pkg/failure", "pkg/internal/cadence", "pkg/source", "pkg/source/ownlog", "pkg/sink", "pkg/pipeline"},
 	// The preparation of an event consists of these parts.
 	"pkg/transform/prepare": {"pkg/setting", "pkg/source", "pkg/transform", "pkg/transform/where", "pkg/transform/enrich", "pkg/transform/redact"},
 	// The script that benchmarks compare Sluice with.

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
@@ -217,25 +218,20 @@ func (l *Lookout) waits(a ownlog.Action) bool {
 	return false
 }
 
-// trouble is a row of failures to write, for the log: it tells the first, a change of
-// class, and then every five minutes.
+// trouble is a row of failures to write.
 type trouble struct {
-	class       string
-	since, told time.Time
-	failures    int
+	since    time.Time
+	failures int
+	told     cadence.Cadence
 }
-
-const repeatAfter = 5 * time.Minute
 
 func (t *trouble) tell(err error, log zerolog.Logger) {
 	if t.failures++; t.failures == 1 {
 		t.since = time.Now()
 	}
-	class := failure.Class(err)
-	if t.failures > 1 && class == t.class && time.Since(t.told) < repeatAfter {
+	if !t.told.Due(failure.Class(err)) {
 		return
 	}
-	t.class, t.told = class, time.Now()
 	line := log.Warn().Err(err).Int("attempts", t.failures)
 	if hint := failure.Hint(err); hint != "" {
 		line = line.Str("hint", hint)

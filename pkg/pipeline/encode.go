@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -16,7 +17,7 @@ import (
 type encoding struct {
 	lane    *Lane
 	encoder encoder
-	told    cadence
+	told    cadence.Cadence
 }
 
 func newEncoding(l *Lane) *encoding {
@@ -35,7 +36,7 @@ func (e *encoding) run(ctx context.Context, in, out *queue) error {
 		}
 		encoded := e.encoder.encode(p, blank())
 		e.lane.state.encoded(encoded)
-		if encoded.unprepared > 0 && e.told.due("unprepared") {
+		if encoded.unprepared > 0 && e.told.Due("unprepared") {
 			e.lane.log.Warn().Err(encoded.why).Msg("event delivered unfiltered or unenriched: where or enrich failed")
 		}
 		if err := out.put(ctx, encoded); err != nil {

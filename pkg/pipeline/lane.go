@@ -30,7 +30,7 @@
 // in which a page meets them: begin and resume (where to start), read, queue,
 // encode, publish, deliver (retries and rejects), commit (dead letters and
 // checkpoint). destination and ledger are the two kinds of sinks; operation,
-// cadence, place and stopping serve several steps; state, status and histogram are
+// place and stopping serve several steps; state, status and histogram are
 // for people and metrics; set runs many lanes, and pause lets one of them wait.
 package pipeline
 

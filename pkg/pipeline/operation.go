@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/failure"
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -29,7 +30,7 @@ type operation struct {
 	log    zerolog.Logger
 	memory source.Memory // which another lane may have while this one waits
 	wait   backoff.BackOff
-	told   cadence
+	told   cadence.Cadence
 
 	mu       sync.Mutex
 	err      error     // of the last attempt; nil if it succeeded
@@ -37,7 +38,7 @@ type operation struct {
 	next     time.Time // when the next attempt is due
 	failures int       // in a row
 	asked    time.Time // when the attempt under way began; zero if none is
-	slow     cadence
+	slow     cadence.Cadence
 	retries  map[string]uint64
 }
 
@@ -100,7 +101,7 @@ func (o *operation) failed(err error) time.Duration {
 	o.err, o.next = err, time.Now().Add(wait)
 	o.failures++
 	o.retries[class]++
-	if o.told.due(class) {
+	if o.told.Due(class) {
 		line := o.log.Warn().Err(err).Str("class", class).Int("attempts", o.failures)
 		if hint := failure.Hint(err); hint != "" {
 			line = line.Str("hint", hint)
@@ -122,7 +123,7 @@ func (o *operation) succeeded() {
 		failures = fmt.Sprintf("%d failures", o.failures)
 	}
 	o.log.Info().Msgf("%s recovered after %s and %s", o.name, failures, time.Since(o.since).Round(time.Second))
-	o.err, o.failures, o.told = nil, 0, cadence{}
+	o.err, o.failures, o.told = nil, 0, cadence.Cadence{}
 	o.wait.Reset()
 }
 
@@ -147,7 +148,7 @@ func (o *operation) asking(what string) (answered func()) {
 	tell := time.AfterFunc(silence, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.err == nil && o.slow.due(what) { // What failed before was told.
+		if o.err == nil && o.slow.Due(what) { // What failed before was told.
 			o.log.Info().Msgf("%s: no answer for %s; still waiting", what, silence)
 		}
 	})

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -12,7 +13,7 @@ type publisher struct {
 	lane         *Lane
 	dest         *destination
 	rejectsInRow int // since the last delivery
-	told         cadence
+	told         cadence.Cadence
 }
 
 // run settles queued pages until stop.soft ends, or the queue is closed and empty. The
@@ -111,7 +112,7 @@ func (p *publisher) bury(stop stopping, rejects []sink.Reject) error {
 // buried counts and logs rejects that are on stable storage.
 func (p *publisher) buried(rejects []sink.Reject) {
 	p.lane.state.rejected(len(rejects))
-	if len(rejects) > 0 && p.told.due("rejected") {
+	if len(rejects) > 0 && p.told.Due("rejected") {
 		p.lane.log.Warn().Int("records", len(rejects)).Str("id", rejects[0].Record.ID).
 			Str("reason", rejects[0].Reason).Msg(fate(p.lane.DeadLetters))
 	}
