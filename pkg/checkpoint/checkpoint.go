@@ -55,7 +55,7 @@ var leftover = regexp.MustCompile(`\.json\.\d+\.tmp$`)
 type Dir struct {
 	path   string
 	lock   *os.File
-	disk   disk
+	disk   statedir.Disk
 	closed atomic.Bool
 }
 
@@ -63,9 +63,9 @@ type Dir struct {
 // holds it, the error is ErrInUse and names that process; a lock ends with its process,
 // however it dies. Open removes half-written files of dead processes,
 // and nothing else that has their names.
-func Open(dir string) (*Dir, error) { return open(dir, osDisk{}) }
+func Open(dir string) (*Dir, error) { return open(dir, statedir.OSDisk{}) }
 
-func open(dir string, disk disk) (*Dir, error) {
+func open(dir string, disk statedir.Disk) (*Dir, error) {
 	if err := statedir.Open(dir); err != nil {
 		return nil, fail("open state directory", dir, err)
 	}
@@ -149,7 +149,7 @@ func (d *Dir) Save(ctx context.Context, lane string, pos source.Position) error 
 	}
 	data, err := encode(lane, time.Now(), pos)
 	if err == nil {
-		err = replace(d.disk, path, data)
+		err = statedir.Replace(d.disk, path, data)
 	}
 	if err != nil {
 		return fail("save checkpoint", path, err)

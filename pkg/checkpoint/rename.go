@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/internal/statedir"
 )
 
 var (
@@ -65,5 +67,5 @@ func (d *Dir) rename(from, to string) error {
 	} else if _, err := os.Lstat(d.file(from)); err == nil {
 		return fmt.Errorf("%w of lane %s: %s", ErrExists, from, filepath.Base(d.file(from)))
 	}
-	return replace(d.disk, d.file(to), data)
+	return statedir.Replace(d.disk, d.file(to), data)
 }

@@ -35,7 +35,10 @@ func (d Dir) Pause(_ context.Context, m Marker) error {
 		err = statedir.Open(string(d))
 	}
 	if err == nil {
-		err = d.replace(d.file(m.Lane), data)
+		err = d.removeLeftovers(filepath.Base(d.file(m.Lane)))
+	}
+	if err == nil {
+		err = statedir.Replace(statedir.OSDisk{}, d.file(m.Lane), data)
 	}
 	return fail("pause lane "+m.Lane, d.file(m.Lane), err)
 }
@@ -83,38 +86,11 @@ func readFile(path string) ([]byte, error) {
 	return data, errors.Join(err, f.Close())
 }
 
-// replace atomically replaces the file at path, in the order of a checkpoint: the content is
-// synced before the rename, and the directory after it.
-func (d Dir) replace(path string, data []byte) error {
-	if err := d.removeLeftovers(filepath.Base(path)); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(string(d), filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	temporary := f.Name()
-	if f, err = statedir.Inherit(f); err != nil {
-		return errors.Join(err, os.Remove(temporary))
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return statedir.Sync(string(d))
-}
-
 // leftoverAge is how old a temporary file is that nobody writes any more. A younger one may
 // be that of another command, which pauses the same lane at this moment.
 const leftoverAge = 10 * time.Minute
 
-// removeLeftovers removes what a process left that died in replace.
+// removeLeftovers removes what a process left that died in Pause.
 func (d Dir) removeLeftovers(name string) error {
 	leftover := regexp.MustCompile("^" + regexp.QuoteMeta(name) + `\.\d+\.tmp$`)
 	files, err := os.ReadDir(string(d))
