@@ -163,7 +163,7 @@ func (f *fleet) listed(t *testing.T) {
 		if s == "siem" {
 			kept = "sink siem"
 		}
-		behind, err := time.ParseDuration(fields[3])
+		behind, err := time.ParseDuration(fields[4])
 		if err != nil || behind > time.Minute || !strings.Contains(line, kept) {
 			t.Errorf("lane %s: its lag is %v, %v, in %s", lane, behind, err, line)
 		}
