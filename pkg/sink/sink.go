@@ -70,6 +70,15 @@ type Limits struct {
 	Bytes       int           // bytes of all bodies in a batch; default 4 MiB
 	RecordBytes int           // bytes of one body, which the encoder keeps to; default 1 MiB
 	Timeout     time.Duration // the least time that a Publish needs; default none
+
+	// OldestEvent is how old an event may be when it is published: the destination
+	// refuses older ones, or gives them another time. Default none.
+	OldestEvent time.Duration
+
+	// Linger is how long the lane may wait for more, from the first event that waits,
+	// before it publishes a batch that is not full. It is for destinations that want few
+	// large batches. Default none: the lane publishes what is there.
+	Linger time.Duration
 }
 
 // WithDefaults returns l with the default for each limit of a batch that l does not set.
