@@ -22,7 +22,7 @@
 //     run when it starts, fleet.go is all of them and lets another configuration take the
 //     place of theirs, reload.go decides when, screen.go makes the lanes of demo and tail,
 //     memory_limit.go limits the heap to what the lanes need
-//   - positions: state.go and replica.go store those of run, in files or in Kafka.
+//   - positions: state.go and replica.go store those of run, in files or in what replicas share (shared.go).
 //     position.go reads and sets them for the other commands, former_lane.go lists
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
@@ -72,11 +72,13 @@ import (
 // line here.
 func kinds() config.Kinds {
 	return config.Kinds{
-		Sources:     []source.Type{planetscale.Type()},
-		Sinks:       []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
-		Formats:     []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
-		Own:         ownlog.Type(),
-		SharedState: func() any { s := checkpoint.DefaultTopic; return &s },
+		Sources: []source.Type{planetscale.Type()},
+		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
+		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
+		Own:     ownlog.Type(),
+		SharedStates: []config.SharedState{
+			{Name: "kafka", Settings: func() any { s := checkpoint.DefaultTopic; return &s }},
+		},
 	}
 }
 

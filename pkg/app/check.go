@@ -12,13 +12,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/failure"
-	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
-	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -82,7 +79,7 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 			sheet.print(found("sink "+s.Name, text, err))
 		}
 	}
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
+	if shared := sharedOf(cfg); shared != nil {
 		text, err := checkState(ctx, cfg, shared)
 		here = append(here, found("state", text, err))
 		sheet.print(here[len(here)-1])
@@ -95,19 +92,19 @@ func (c *command) checkAll(ctx context.Context, cfg *config.Config, sendTest boo
 	work := sheet.printEach(len(lanes), func(i int) []finding { return checkLane(ctx, lanes[i], sendTest) })
 	if work && noneFailed(here) { // What failed may hold a position.
 		sheet.print(checkPositions(ctx, cfg)...)
-		sheet.print(formerInKafka(ctx, cfg)...)
+		sheet.print(formerElsewhere(ctx, cfg)...)
 	}
 	return sheet.summarize(len(cfg.Sources), len(lanes))
 }
 
-// checkOwnLog checks whether Kafka can hold the own log.
-func checkOwnLog(ctx context.Context, cfg *config.Config, shared *checkpoint.TopicSettings) []finding {
+// checkOwnLog checks whether the state can hold the own log.
+func checkOwnLog(ctx context.Context, cfg *config.Config, shared sharedState) []finding {
 	if !cfg.HasOwnLanes() {
 		return nil
 	}
-	topic := ownlog.NewTopic(&shared.Cluster, shared.OwnLog, zerolog.Nop())
-	text, err := within(ctx, topic.Check)
-	return []finding{found("own log", text, errors.Join(err, topic.Close()))}
+	own := shared.ownLog(zerolog.Nop())
+	text, err := within(ctx, own.Check)
+	return []finding{found("own log", text, errors.Join(err, own.Close()))}
 }
 
 func checkSource(ctx context.Context, s config.Source) []finding {
@@ -223,31 +220,27 @@ func checkPreparation(cfg *config.Config, s config.Sink) (string, error) {
 	return strings.Join(done, "; "), nil
 }
 
-// checkState checks whether Kafka can hold the lanes' positions.
-func checkState(ctx context.Context, cfg *config.Config, shared *checkpoint.TopicSettings) (text string, err error) {
-	topic := checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop())
-	defer topic.Close()
+// checkState checks whether replicas can share the lanes' positions.
+func checkState(ctx context.Context, cfg *config.Config, shared sharedState) (text string, err error) {
+	positions := shared.positions(confirmNothing, zerolog.Nop())
+	defer positions.Close()
 	for _, l := range cfg.Lanes() {
-		text, err = within(ctx, func(ctx context.Context) (string, error) { return topic.Check(ctx, l.Name) })
+		text, err = within(ctx, func(ctx context.Context) (string, error) { return positions.Check(ctx, l.Name) })
 		if err != nil {
 			return "", err
 		}
 	}
-	pauses := newPauses(shared, zerolog.Nop())
+	pauses := shared.pauses(zerolog.Nop())
 	defer pauses.Close()
 	missing, err := pauses.Check(ctx)
 	if err != nil {
 		return "", err
 	}
-	if missing {
-		text += fmt.Sprintf("; topic %s is missing and will be created", shared.Pauses)
+	if missing != "" {
+		text += "; " + missing + " is missing and will be created"
 	}
-	owners, err := ownership.Owners(ctx, groupSettings(shared), zerolog.Nop())
-	members := make(map[string]bool)
-	for _, o := range owners {
-		members[o.MemberID] = true
-	}
-	return fmt.Sprintf("%s; group %s has %d replicas", text, shared.Group, len(members)), err
+	replicas, err := within(ctx, shared.check)
+	return text + "; " + replicas, err
 }
 
 func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Logger) (text string, err error) {

@@ -72,7 +72,7 @@ func (c *command) listCheckpoints(ctx context.Context, cfg *config.Config) (err 
 	store := openPauses(cfg)
 	defer store.close()
 	columns := []string{"LANE", "NEWEST EVENT", "COMPLETE UNTIL", "EXPIRES", "SAVED", "IN", "OWNER"}
-	if positions.topic == nil { // One process runs all lanes.
+	if positions.shared == nil { // One process runs all lanes.
 		columns = columns[:len(columns)-1]
 	}
 	table := table{header: columns}

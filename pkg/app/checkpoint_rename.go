@@ -115,7 +115,7 @@ func (c *command) renameCheckpoint(ctx context.Context, cfg *config.Config, from
 		}
 		fmt.Fprintf(c.stdout, "%s: has the dead letters of %s\n", to.Name, from)
 	}
-	if where := lettersInKafka(cfg, to); where != "" {
+	if where := sharedLetters(cfg, to); where != "" {
 		fmt.Fprintf(c.stdout, "any dead letters of %s in %s stay under that name: sluice deadletter list -c %s %s\n", from, where, quoted(cfg.Path), from)
 	}
 	return nil
@@ -215,15 +215,15 @@ func (m *mover) move(ctx context.Context, positions *positionReader) error {
 	if done || err != nil {
 		return err
 	}
-	if positions.topic != nil {
-		pos, _, err := positions.topic.Look(ctx, m.from)
+	if positions.shared != nil {
+		pos, _, err := positions.shared.Look(ctx, m.from)
 		if err == nil {
 			err = m.fits(pos)
 		}
 		if err != nil {
 			return err
 		}
-		return positions.topic.Rename(ctx, m.from, m.to.Name)
+		return positions.shared.Rename(ctx, m.from, m.to.Name)
 	}
 	return m.inDirectory(ctx, positions.saved)
 }

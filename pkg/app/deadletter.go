@@ -11,7 +11,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -62,7 +61,7 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 	}
 	var errs []error
 	for _, l := range cfg.Lanes() {
-		where := lettersInKafka(cfg, l)
+		where := sharedLetters(cfg, l)
 		if where == "" {
 			if !inFiles[l.Name] {
 				letters.add(letterRow(deadletter.Lane{Name: l.Name}, "-")...)
@@ -70,7 +69,7 @@ func (c *command) listLetters(ctx context.Context, cfg *config.Config) error {
 			continue
 		}
 		found := deadletter.Lane{Name: l.Name}
-		for reject, err := range rejectsInKafka(ctx, cfg, l) {
+		for reject, err := range sharedRejects(ctx, cfg, l) {
 			if err != nil {
 				errs = append(errs, err)
 				found.Unreadable++
@@ -123,21 +122,21 @@ func hasLettersInFiles(cfg *config.Config, lane string) (bool, error) {
 	return slices.ContainsFunc(found, func(l deadletter.Lane) bool { return l.Letters+l.Unreadable > 0 }), err
 }
 
-// lettersInKafka names where in Kafka the dead letters of a lane go; empty if they go
-// into files.
-func lettersInKafka(cfg *config.Config, l config.Lane) string {
+// sharedLetters names where the dead letters of a lane go that its sink or the state keeps;
+// empty if they go into files.
+func sharedLetters(cfg *config.Config, l config.Lane) string {
 	if keeps, ok := l.Sink.Settings.(sink.KeepsRejects); ok && keeps.KeepsRejects() != "" {
 		return keeps.KeepsRejects()
 	}
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		return "topic " + shared.DeadLetters
+	if shared := sharedOf(cfg); shared != nil {
+		return shared.letters()
 	}
 	return ""
 }
 
-// rejectsInKafka reads the dead letters of a lane from Kafka, oldest first. An error is
-// about one letter, or ends the sequence.
-func rejectsInKafka(ctx context.Context, cfg *config.Config, l config.Lane) iter.Seq2[sink.Reject, error] {
+// sharedRejects reads the dead letters of a lane from where sharedLetters says, oldest first.
+// An error is about one letter, or ends the sequence.
+func sharedRejects(ctx context.Context, cfg *config.Config, l config.Lane) iter.Seq2[sink.Reject, error] {
 	return func(yield func(sink.Reject, error) bool) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
@@ -151,18 +150,17 @@ func rejectsInKafka(ctx context.Context, cfg *config.Config, l config.Lane) iter
 			ledger.Rejects(ctx)(yield)
 			return
 		}
-		if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-			topic := checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop())
-			defer topic.Close()
-			topic.Rejects(ctx, l.Name)(yield)
+		if shared := sharedOf(cfg); shared != nil {
+			positions := shared.positions(confirmNothing, zerolog.Nop())
+			defer positions.Close()
+			positions.Rejects(ctx, l.Name)(yield)
 		}
 	}
 }
 
-// lanesInKafka returns the lanes as which to read the dead letters of a lane from Kafka.
-// Nobody knows into which topic a lane wrote that is not in the configuration, so there
-// is one for each sink that keeps rejects, and one for the state.
-func lanesInKafka(cfg *config.Config, name string) []config.Lane {
+// lanesWithLetters returns the lanes as which to read the shared dead letters of a lane.
+// Nobody knows where a lane wrote them that is not in the configuration, so there is one for each sink that keeps rejects, and one for the state.
+func lanesWithLetters(cfg *config.Config, name string) []config.Lane {
 	lanes, unknown := pick(cfg, []string{name})
 	if unknown != nil {
 		lanes = cfg.Lanes()
@@ -175,7 +173,7 @@ func lanesInKafka(cfg *config.Config, name string) []config.Lane {
 		}
 		again := seen[place]
 		seen[place] = true
-		return again || lettersInKafka(cfg, l) == ""
+		return again || sharedLetters(cfg, l) == ""
 	})
 }
 
@@ -196,8 +194,8 @@ func (c *command) showLetters(ctx context.Context, cfg *config.Config, lane stri
 			show(l.Reject, err)
 		}
 	}
-	for _, l := range lanesInKafka(cfg, lane) {
-		for r, err := range rejectsInKafka(ctx, cfg, named(l, lane)) {
+	for _, l := range lanesWithLetters(cfg, lane) {
+		for r, err := range sharedRejects(ctx, cfg, named(l, lane)) {
 			show(r, err)
 		}
 	}

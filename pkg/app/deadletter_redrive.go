@@ -104,27 +104,27 @@ func lettersRedriven(l config.Lane, published, refused int) ownlog.Event {
 	return e
 }
 
-// all redrives the letters of a lane in files, and then those in Kafka. where is the place
+// all redrives the letters of a lane in files, and then those that are shared. where is the place
 // of those that are kept.
 func (r *redriving) all(ctx context.Context, cfg *config.Config, l config.Lane) (n int, where string, err error) {
-	topic := lettersInKafka(cfg, l)
+	shared := sharedLetters(cfg, l)
 	inFiles, err := hasLettersInFiles(cfg, l.Name)
 	if err != nil {
 		return 0, "", err
 	}
-	if inFiles || topic == "" {
+	if inFiles || shared == "" {
 		store, err := deadletter.Open(cfg.DeadLetters.Dir, cfg.DeadLetters.MaxBytes)
 		if err != nil {
 			return 0, "", err
 		}
 		where = store.Path(l.Name)
 		n, err = store.Redrive(ctx, l.Name, r.publish)
-		if err := errors.Join(err, store.Close()); err != nil || topic == "" {
+		if err := errors.Join(err, store.Close()); err != nil || shared == "" {
 			return n, where, err
 		}
 	}
-	more, err := r.inKafka(ctx, cfg, l)
-	return n + more, topic, err
+	more, err := r.shared(ctx, cfg, l)
+	return n + more, shared, err
 }
 
 // redriving publishes the dead letters of a lane, as the lane publishes records: in

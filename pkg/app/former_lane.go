@@ -59,12 +59,12 @@ func (r *positionReader) all(ctx context.Context, cfg *config.Config) ([]checkpo
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	all := slices.Clone(r.saved)
-	if r.topic != nil {
-		inTopic, err := r.topic.Lanes(ctx)
+	if r.shared != nil {
+		found, err := r.shared.Lanes(ctx)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, inTopic...)
+		all = append(all, found...)
 	}
 	asked := make(map[string]bool)
 	var failed error
@@ -99,8 +99,8 @@ func lanesInSink(ctx context.Context, l config.Lane) (found []checkpoint.Checkpo
 	return found, err
 }
 
-// formerInKafka finds the former lanes whose positions are in Kafka.
-func formerInKafka(ctx context.Context, cfg *config.Config) (list []finding) {
+// formerElsewhere finds the former lanes whose positions are not in files.
+func formerElsewhere(ctx context.Context, cfg *config.Config) (list []finding) {
 	positions, err := openPositionsAndOwners(ctx, cfg)
 	if err == nil {
 		positions.saved = nil
@@ -128,7 +128,7 @@ func formerFindings(all []checkpoint.Checkpoint, cfg *config.Config) (list []fin
 		resumes[c.Lane] = true
 	}
 	for _, f := range formerIn(cfg, all) {
-		gone := "ignore this: its position in Kafka does no harm"
+		gone := "ignore this: its position there does no harm"
 		if filepath.Dir(f.Path) == filepath.Clean(cfg.State.Dir) {
 			gone = "delete " + quoted(f.Path)
 		}

@@ -38,8 +38,8 @@ func (r *positionReader) wasLost(ctx context.Context, cfg *config.Config, l conf
 	defer cancel()
 	found, err := tracesInSink(ctx, l)
 	if err == nil && !found.Proof {
-		if r.topic != nil {
-			found, err = r.topic.Traces(ctx, l.Name)
+		if r.shared != nil {
+			found, err = r.shared.Traces(ctx, l.Name)
 		} else {
 			found, err = filedTraces(cfg, nil, l.Name)
 		}

@@ -215,7 +215,10 @@ func TestMisconfigurationsNameEverySetting(t *testing.T) {
 		text.WriteString(strings.Join(c.lines, "\n") + "\n")
 	}
 	k := kinds()
-	settings := map[string]any{"state kafka": k.SharedState()}
+	settings := map[string]any{}
+	for _, s := range k.SharedStates {
+		settings["state "+s.Name] = s.Settings()
+	}
 	for _, s := range k.Sources {
 		settings["source "+s.Name] = s.Settings()
 	}

@@ -11,30 +11,29 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
-// ownLog is Sluice's own log, which is kept with the state: in a directory, or in a topic.
-// There is none, and it takes nothing, if no sink gets its events.
+// ownLog is Sluice's own log, which is kept with the state: in a directory, or in what
+// replicas share. There is none, and it takes nothing, if no sink gets its events.
 type ownLog struct {
-	store ownlog.Store // nil: there is none
-	topic *ownlog.Topic
+	store  ownlog.Store // nil: there is none
+	shared sharedOwnLog // nil: it is in files
 
 	mu       sync.Mutex
 	prepared bool
 }
 
-// openOwnLog opens the own log of a configuration. It does not connect to Kafka.
+// openOwnLog opens the own log of a configuration. It does not connect.
 func openOwnLog(cfg *config.Config, log zerolog.Logger) (*ownLog, error) {
 	if !cfg.HasOwnLanes() {
 		return &ownLog{}, nil
 	}
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		topic := ownlog.NewTopic(&shared.Cluster, shared.OwnLog, log)
-		return &ownLog{store: topic, topic: topic}, nil
+	if shared := sharedOf(cfg); shared != nil {
+		log := shared.ownLog(log)
+		return &ownLog{store: log, shared: log}, nil
 	}
 	store, err := ownlog.OpenFiles(ownLogDirectory(cfg))
 	if err != nil {
@@ -49,14 +48,14 @@ func ownLogDirectory(cfg *config.Config) string { return filepath.Join(cfg.State
 // kept reports whether there is one.
 func (o *ownLog) kept() bool { return o != nil && o.store != nil }
 
-// prepare creates or verifies the topic, until that succeeded once.
+// prepare creates or verifies what replicas share, until that succeeded once.
 func (o *ownLog) prepare(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.topic == nil || o.prepared {
+	if o.shared == nil || o.prepared {
 		return nil
 	}
-	err := o.topic.Prepare(ctx)
+	err := o.shared.Prepare(ctx)
 	o.prepared = err == nil
 	return err
 }

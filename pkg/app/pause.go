@@ -11,7 +11,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
@@ -95,15 +94,11 @@ type pauseStore interface {
 }
 
 func openPauses(cfg *config.Config) pauses {
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		t := newPauses(shared, zerolog.Nop())
+	if shared := sharedOf(cfg); shared != nil {
+		t := shared.pauses(zerolog.Nop())
 		return pauses{t, t.Close}
 	}
 	return pauses{pause.Dir(cfg.State.Dir), func() {}}
-}
-
-func newPauses(s *checkpoint.TopicSettings, log zerolog.Logger) *pause.Topic {
-	return pause.NewTopic(&s.Cluster, s.Namespace, s.Pauses, log)
 }
 
 // pauseOf returns a marker in the words of the pipeline; nil for nil.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
-	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -36,17 +35,17 @@ func openLedger(ctx context.Context, l config.Lane, log zerolog.Logger) (sink.Le
 type positionReader struct {
 	dir    string                  // the state directory
 	saved  []checkpoint.Checkpoint // in the state directory
-	topic  *checkpoint.Topic       // nil: the state is a directory
-	name   string                  // of the topic
-	owners map[int32]ownership.Owner
+	state  sharedState             // nil: the state is a directory
+	shared sharedPositions         // of state
+	owners map[string]string       // by share
 }
 
-// lookTimeout bounds the requests to Kafka for one lane.
+// lookTimeout bounds the requests for one lane.
 const lookTimeout = 30 * time.Second
 
 func openPositions(cfg *config.Config) (*positionReader, error) {
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		return &positionReader{topic: checkpoint.NewTopic(*shared, confirmNothing, zerolog.Nop()), name: shared.Positions}, nil
+	if shared := sharedOf(cfg); shared != nil {
+		return &positionReader{state: shared, shared: shared.positions(confirmNothing, zerolog.Nop())}, nil
 	}
 	saved, err := checkpoint.List(cfg.State.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // It is created by the first run.
@@ -58,25 +57,21 @@ func openPositions(cfg *config.Config) (*positionReader, error) {
 // openPositionsAndOwners also asks which replica runs each lane.
 func openPositionsAndOwners(ctx context.Context, cfg *config.Config) (*positionReader, error) {
 	r, err := openPositions(cfg)
-	shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings)
-	if err != nil || !ok {
+	if err != nil || r.state == nil {
 		return r, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	r.owners, err = ownership.Owners(ctx, groupSettings(shared), zerolog.Nop())
+	r.owners, err = r.state.owners(ctx)
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
 }
 
-// confirmNothing asks nobody whether this process owns a lane.
-func confirmNothing(string) func(context.Context) error { return nil }
-
 func (r *positionReader) close() error {
-	if r.topic != nil {
-		r.topic.Close()
+	if r.shared != nil {
+		r.shared.Close()
 	}
 	return nil
 }
@@ -89,9 +84,9 @@ func (r *positionReader) look(ctx context.Context, l config.Lane) checkpoint.Che
 	if inSink {
 		return found
 	}
-	if r.topic != nil {
-		found.Path = "topic " + r.name
-		found.Position, found.Saved, found.Err = r.topic.Look(ctx, l.Name)
+	if r.shared != nil {
+		found.Path = r.state.where()
+		found.Position, found.Saved, found.Err = r.shared.Look(ctx, l.Name)
 		return found
 	}
 	if i := slices.IndexFunc(r.saved, func(s checkpoint.Checkpoint) bool { return s.Lane == l.Name }); i >= 0 {
@@ -115,7 +110,7 @@ func lookInSink(ctx context.Context, l config.Lane) (found checkpoint.Checkpoint
 
 // place names where a position is kept; all files of the state directory are one place.
 func (r *positionReader) place(found checkpoint.Checkpoint) string {
-	if r.topic == nil && filepath.Dir(found.Path) == filepath.Clean(r.dir) {
+	if r.shared == nil && filepath.Dir(found.Path) == filepath.Clean(r.dir) {
 		return r.dir
 	}
 	return found.Path
@@ -123,19 +118,18 @@ func (r *positionReader) place(found checkpoint.Checkpoint) string {
 
 // owner names the replica that runs a lane.
 func (r *positionReader) owner(l config.Lane) string {
-	owner, ok := r.owners[partitionOf(l.Name)]
-	if !ok {
+	if r.state == nil {
 		return "-"
 	}
-	return cmp.Or(owner.InstanceID, owner.MemberID) + owner.Host
+	return cmp.Or(r.owners[r.state.shareOf(sourceOf(l.Name))], "-")
 }
 
 // positionWriter replaces positions in the sink or the state.
 type positionWriter struct {
-	cfg   *config.Config
-	log   zerolog.Logger
-	dir   *checkpoint.Dir // nil until a position is set there, since it is then locked
-	topic *checkpoint.Topic
+	cfg    *config.Config
+	log    zerolog.Logger
+	dir    *checkpoint.Dir // nil until a position is set there, since it is then locked
+	shared sharedPositions // nil until a position is set there
 }
 
 func (w *positionWriter) set(ctx context.Context, l config.Lane, pos source.Position) error {
@@ -156,11 +150,11 @@ func (w *positionWriter) setIn(ctx context.Context, opened sink.Sink, l config.L
 			return err
 		}
 	}
-	if shared, ok := w.cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		if w.topic == nil {
-			w.topic = checkpoint.NewTopic(*shared, confirmNothing, w.log)
+	if shared := sharedOf(w.cfg); shared != nil {
+		if w.shared == nil {
+			w.shared = shared.positions(confirmNothing, w.log)
 		}
-		return w.topic.Set(ctx, l.Name, pos)
+		return w.shared.Set(ctx, l.Name, pos)
 	}
 	if w.dir == nil {
 		if w.dir, err = checkpoint.Open(w.cfg.State.Dir); err != nil {
@@ -171,8 +165,8 @@ func (w *positionWriter) setIn(ctx context.Context, opened sink.Sink, l config.L
 }
 
 func (w *positionWriter) close() error {
-	if w.topic != nil {
-		w.topic.Close()
+	if w.shared != nil {
+		w.shared.Close()
 	}
 	if w.dir != nil {
 		return w.dir.Close()

@@ -13,10 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/failure"
-	"github.com/sluice-siem/sluice/pkg/internal/ledger"
-	"github.com/sluice-siem/sluice/pkg/internal/ownership"
 	"github.com/sluice-siem/sluice/pkg/pause"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -24,78 +21,76 @@ import (
 
 // replica is the state of one of several instances that share the lanes.
 type replica struct {
-	*checkpoint.Topic
-	group  *ownership.Ownership
-	pauses *pause.Topic
+	sharedPositions
+	shared sharedState
+	group  assignment
+	pauses *pause.Shared
 	log    zerolog.Logger
 
 	mu      sync.Mutex
-	owned   map[int32]*ownership.Partition
-	running map[int32]context.Context // of the lanes of a partition, while they may start
-	err     error                     // why the group is not joined yet
+	owned   map[string]share
+	running map[string]context.Context // of the lanes of a share, while they may start
+	err     error                      // why the replica does not take part yet
 }
 
-func newReplica(s checkpoint.TopicSettings, log zerolog.Logger) *replica {
-	r := &replica{log: log, owned: make(map[int32]*ownership.Partition), running: make(map[int32]context.Context), group: newGroup(s, log)}
-	r.Topic = checkpoint.NewTopic(s, r.confirm, log)
-	r.pauses = newPauses(&s, log)
+func newReplica(shared sharedState, log zerolog.Logger) *replica {
+	r := &replica{
+		shared: shared, group: shared.assignment(log), pauses: shared.pauses(log), log: log,
+		owned: make(map[string]share), running: make(map[string]context.Context),
+	}
+	r.sharedPositions = shared.positions(r.confirm, log)
 	return r
 }
 
-func newGroup(s checkpoint.TopicSettings, log zerolog.Logger) *ownership.Ownership {
-	return ownership.New(groupSettings(&s), log)
-}
-
-func groupSettings(s *checkpoint.TopicSettings) ownership.Settings {
-	return ownership.Settings{Cluster: &s.Cluster, Group: s.Group, Topic: s.Positions, InstanceID: s.InstanceID}
-}
-
-// partitionOf returns the partition of a lane's source. So the lanes of a source run
-// in one process, which holds what they share.
-func partitionOf(lane string) int32 {
+// sourceOf returns the name of a lane's source.
+func sourceOf(lane string) string {
 	source, _, _ := strings.Cut(lane, "/")
-	return ledger.Partition(source)
+	return source
 }
 
-// confirmTimeout bounds the request to the group before a lane is taken.
+// shareOf returns the share of a lane, which is that of its source. So the lanes of a source
+// run in one process, which holds what they share.
+func (r *replica) shareOf(lane string) string { return r.shared.shareOf(sourceOf(lane)) }
+
+// confirmTimeout bounds the request that confirms a lane before it is taken.
 const confirmTimeout = 10 * time.Second
 
+var errNotOwner = errors.New("this replica does not own the lane")
+
 func (r *replica) confirm(lane string) func(context.Context) error {
-	number := partitionOf(lane)
+	name := r.shareOf(lane)
 	return func(ctx context.Context) error {
 		r.mu.Lock()
-		p := r.owned[number]
+		s, owned := r.owned[name]
 		r.mu.Unlock()
-		if p == nil {
-			return fmt.Errorf("partition %d: %w", number, ownership.ErrNotOwner)
+		if !owned {
+			return fmt.Errorf("lane %s: %w", lane, errNotOwner)
 		}
 		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 		defer cancel()
-		return p.Confirm(ctx)
+		return s.confirm(ctx)
 	}
 }
 
-// patience is short, since the group waits for a lane that moves. A lane whose session
-// ends has 3 s. One of them is for a Publish to return after its context ended.
 func (r *replica) patience(shutdown time.Duration) time.Duration {
-	return min(shutdown, 2*time.Second)
+	return min(shutdown, r.group.patience())
 }
 
-// run joins the group, and runs each lane while this instance owns its partition.
+// run takes part in the assignment, and runs each lane while this instance owns its share.
 func (r *replica) run(ctx context.Context, lanes *pipeline.Set) error {
 	if err := r.prepare(ctx); err != nil {
 		return nil // ctx ended.
 	}
-	err := r.group.Run(ctx, func(ctx context.Context, p *ownership.Partition) error {
-		r.own(p.Number, p)
-		defer r.own(p.Number, nil)
-		r.open(p.Number, ctx)
-		for _, name := range lanesOf(p.Number, lanes) {
+	err := r.group.Run(ctx, func() []string { return sourcesIn(lanes) }, func(ctx context.Context, s share) error {
+		r.own(s)
+		defer r.disown(s)
+		r.open(s.name, ctx)
+		for _, name := range r.lanesOf(s.name, lanes) {
 			lanes.Start(ctx, name)
 		}
 		<-ctx.Done()
-		r.open(p.Number, nil)
-		for _, name := range lanesOf(p.Number, lanes) {
+		r.open(s.name, nil)
+		for _, name := range r.lanesOf(s.name, lanes) {
 			lanes.End(name)
 		}
 		return nil
@@ -103,33 +98,42 @@ func (r *replica) run(ctx context.Context, lanes *pipeline.Set) error {
 	return errors.Join(err, lanes.Wait())
 }
 
-// lanesOf returns the lanes of a partition that are in the set.
-func lanesOf(partition int32, lanes *pipeline.Set) (names []string) {
+// sourcesIn returns the sources of the lanes that are in the set.
+func sourcesIn(lanes *pipeline.Set) (names []string) {
 	for _, name := range lanes.Names() {
-		if partitionOf(name) == partition {
+		names = append(names, sourceOf(name))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// lanesOf returns the lanes of a share that are in the set.
+func (r *replica) lanesOf(share string, lanes *pipeline.Set) (names []string) {
+	for _, name := range lanes.Names() {
+		if r.shareOf(name) == share {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// open lets start start lanes of a partition until it is called with nil. All that started
-// by then are in the set.
-func (r *replica) open(partition int32, ctx context.Context) {
+// open lets start start lanes of a share until it is called with nil. All that started by
+// then are in the set.
+func (r *replica) open(share string, ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running[partition] = ctx
+	r.running[share] = ctx
 }
 
 func (r *replica) start(lanes *pipeline.Set, lane string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ctx := r.running[partitionOf(lane)]; ctx != nil {
+	if ctx := r.running[r.shareOf(lane)]; ctx != nil {
 		lanes.Start(ctx, lane)
 	}
 }
 
-// prepare creates or verifies the topics. It retries until it succeeds or ctx ends.
+// prepare creates or verifies what the replicas share. It retries until it succeeds or ctx ends.
 func (r *replica) prepare(ctx context.Context) error {
 	again := backoff.NewExponentialBackOff(backoff.WithMaxElapsedTime(0))
 	logged := ""
@@ -143,7 +147,7 @@ func (r *replica) prepare(ctx context.Context) error {
 	}, backoff.WithContext(again, ctx), func(err error, _ time.Duration) {
 		if err.Error() != logged {
 			logged = err.Error()
-			r.log.Error().Err(err).Str("hint", failure.Hint(err)).Msg("the topics that replicas share are not ready")
+			r.log.Error().Err(err).Str("hint", failure.Hint(err)).Msg("what the replicas share is not ready")
 		}
 	})
 	if err != nil {
@@ -158,23 +162,26 @@ func (r *replica) look(ctx context.Context, lane string) (source.Position, error
 	return pos, err
 }
 
-// pauseAge is how old what is known of a lane's pause may be while it runs.
-const pauseAge = 900 * time.Millisecond
-
 func (r *replica) paused(ctx context.Context, lane string, running bool) (*pause.Marker, error) {
 	at := time.Now()
 	if running {
-		at = at.Add(-pauseAge)
+		at = at.Add(-r.pauses.Age())
 	}
 	return r.pauses.Known(ctx, lane, at)
 }
 
 func (r *replica) ended(lane string) { r.Drop(lane) }
 
-func (r *replica) own(number int32, p *ownership.Partition) {
+func (r *replica) own(s share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.owned[number] = p
+	r.owned[s.name] = s
+}
+
+func (r *replica) disown(s share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.owned, s.name)
 }
 
 func (r *replica) trouble(err error) {
@@ -187,10 +194,10 @@ func (r *replica) trouble(err error) {
 func (r *replica) fillAdmin(deps *admin.Deps) {
 	all := deps.Lanes
 	deps.Lanes = func() []pipeline.Status {
-		owned := r.group.State().Owned
+		owned, _ := r.group.State()
 		lanes := all()
 		for i := range lanes {
-			lanes[i].Elsewhere = !slices.Contains(owned, partitionOf(lanes[i].Lane))
+			lanes[i].Elsewhere = !slices.Contains(owned, r.shareOf(lanes[i].Lane))
 		}
 		return lanes
 	}
@@ -200,12 +207,13 @@ func (r *replica) fillAdmin(deps *admin.Deps) {
 		if r.err != nil {
 			return r.err
 		}
-		return r.group.State().Err
+		_, err := r.group.State()
+		return err
 	}
 }
 
 func (r *replica) close() error {
-	r.Topic.Close()
+	r.sharedPositions.Close()
 	r.pauses.Close()
 	return nil
 }

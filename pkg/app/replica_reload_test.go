@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 )
 
@@ -19,7 +20,7 @@ func TestAReplicaStartsOnlyLanesThatItOwns(t *testing.T) {
 		b := newBuilder(t.Context(), s.config(t, reloaded), newInMemory(), zerolog.Nop())
 		lanes := b.lanes()
 		names := lanes.Names()
-		r := &replica{running: map[int32]context.Context{}}
+		r := &replica{shared: inKafka{&checkpoint.TopicSettings{}}, running: map[string]context.Context{}}
 		running := func() (list []string) {
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
@@ -39,8 +40,8 @@ func TestAReplicaStartsOnlyLanesThatItOwns(t *testing.T) {
 		if got := running(); got != nil {
 			t.Errorf("lanes %q run, and this replica owns none", got)
 		}
-		ours := partitionOf("b/two")
-		if ours == partitionOf("a/one") {
+		ours := r.shareOf("b/two")
+		if ours == r.shareOf("a/one") {
 			t.Fatal("both sources have one partition")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -50,7 +51,7 @@ func TestAReplicaStartsOnlyLanesThatItOwns(t *testing.T) {
 			t.Errorf("lanes %q run, want those of source b", got)
 		}
 		r.open(ours, nil)
-		if got := lanesOf(ours, lanes); len(got) != 2 {
+		if got := r.lanesOf(ours, lanes); len(got) != 2 {
 			t.Errorf("lanes %q are to end, want those of source b", got)
 		}
 		lanes.Put(pipeline.Member{Lane: "b/new", Source: "b", Sink: "new", Format: "ecs", Build: func(context.Context) (*pipeline.Lane, error) {

@@ -163,13 +163,13 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, su
 		},
 		func(ctx context.Context) error { return supervise(ctx, cfg.Admin, listener.Addr().String(), log) },
 		func(ctx context.Context) error { return watchMemory(ctx, b.leaveRoom) },
-		func(ctx context.Context) error { return logFormerInKafka(ctx, cfg, log) },
+		func(ctx context.Context) error { return logFormerElsewhere(ctx, cfg, log) },
 		func(ctx context.Context) error { return b.stock.Watch(ctx, log) })
 }
 
-// logFormerInKafka logs what only Kafka can tell, which must not delay the lanes.
-func logFormerInKafka(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	former := formerInKafka(ctx, cfg)
+// logFormerElsewhere logs what only a request can tell, which must not delay the lanes.
+func logFormerElsewhere(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
+	former := formerElsewhere(ctx, cfg)
 	for _, f := range former {
 		if ctx.Err() == nil {
 			f.log(log)

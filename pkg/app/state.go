@@ -36,8 +36,8 @@ type state interface {
 }
 
 func openState(cfg *config.Config, log zerolog.Logger) (state, error) {
-	if shared, ok := cfg.State.Shared.(*checkpoint.TopicSettings); ok {
-		return newReplica(*shared, log), nil
+	if shared := sharedOf(cfg); shared != nil {
+		return newReplica(shared, log), nil
 	}
 	return openFiles(cfg)
 }

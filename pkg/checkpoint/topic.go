@@ -165,26 +165,28 @@ func (t *Topic) Rejects(ctx context.Context, lane string) iter.Seq2[sink.Reject,
 
 // Redrive returns a redrive of the dead letters of a lane, for a process that does not run
 // the lane. The caller closes it.
-func (t *Topic) Redrive(lane string) *Redrive {
-	return &Redrive{ledger.NewRedrive(lane, t.ledgerSettings(nil))}
+func (t *Topic) Redrive(lane string) Redrive {
+	return topicRedrive{ledger.NewRedrive(lane, t.ledgerSettings(nil))}
 }
 
-// Redrive is a sink.Redriver for a lane whose dead letters are in a Topic. It takes no
-// records, since those go elsewhere.
-type Redrive struct{ redrive *ledger.Redrive }
+// Redrive is a redrive of dead letters that replicas share. It takes no records, since those
+// go elsewhere.
+type Redrive interface {
+	sink.Redriver
+	Close() // lets go of the redrive
+}
 
-// Letters returns the dead letters that were not redriven.
-func (r *Redrive) Letters(ctx context.Context) iter.Seq2[sink.Reject, error] {
+type topicRedrive struct{ redrive *ledger.Redrive }
+
+func (r topicRedrive) Letters(ctx context.Context) iter.Seq2[sink.Reject, error] {
 	return r.redrive.Letters(ctx)
 }
 
-// Redriven commits that the letters were redriven, except the kept ones.
-func (r *Redrive) Redriven(ctx context.Context, _ []sink.Record, kept []sink.Reject) error {
+func (r topicRedrive) Redriven(ctx context.Context, _ []sink.Record, kept []sink.Reject) error {
 	return r.redrive.Commit(ctx, nil, kept)
 }
 
-// Close lets go of the redrive.
-func (r *Redrive) Close() { r.redrive.Close() }
+func (r topicRedrive) Close() { r.redrive.Close() }
 
 // Traces looks for records that earlier runs of the lane left in Kafka. It does not take
 // the lane.

@@ -88,9 +88,28 @@ type Kinds struct {
 	// other source may have it. A build without one has no own log.
 	Own source.Type
 
-	// SharedState returns a pointer to the settings of state.type kafka, with their
-	// defaults.
-	SharedState func() any
+	// SharedStates are the types of state, beside files, in which replicas share what they
+	// keep.
+	SharedStates []SharedState
+}
+
+// SharedState is a type of state that replicas share.
+type SharedState struct {
+	Name     string     // state.type
+	Settings func() any // returns a pointer to its settings, with their defaults
+}
+
+// state returns the shared state of that name; nil if there is none.
+func (k Kinds) state(name string) *SharedState {
+	if i := slices.IndexFunc(k.SharedStates, func(s SharedState) bool { return s.Name == name }); i >= 0 {
+		return &k.SharedStates[i]
+	}
+	return nil
+}
+
+// states are the names of all types of state.
+func (k Kinds) states() []string {
+	return append([]string{"file"}, names(k.SharedStates, func(s SharedState) string { return s.Name })...)
 }
 
 // Config is a configuration without a problem, its defaults filled in.
@@ -130,13 +149,13 @@ type Source struct {
 
 // State is where positions are saved.
 type State struct {
-	Type   string // "file" (default) or "kafka"
+	Type   string // "file" (default), or the name of a SharedState
 	Dir    string // of file; default /var/lib/sluice
-	Shared any    // the settings of kafka
+	Shared any    // the settings of a SharedState
 }
 
-// DeadLetters is the directory for rejects, unless the sink or the state puts them into
-// Kafka.
+// DeadLetters is the directory for rejects, unless the sink or a shared state keeps
+// them.
 type DeadLetters struct {
 	Dir      string // default: dead-letters under State.Dir
 	MaxBytes int64  // default 1 GiB

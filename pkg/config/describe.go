@@ -73,7 +73,10 @@ func Describe(kinds Kinds) Reference {
 	sources.Kind, sources.Item = List, &entry
 	*ref.Top.key("sinks").Item = describe(&s)
 	file := defaultState
-	ref.States = []Part{{Name: "file", Settings: describe(&file)}, {Name: "kafka", Settings: describe(kinds.SharedState())}}
+	ref.States = []Part{{Name: "file", Settings: describe(&file)}}
+	for _, s := range kinds.SharedStates {
+		ref.States = append(ref.States, Part{Name: s.Name, Settings: describe(s.Settings())})
+	}
 	for _, t := range kinds.Sources {
 		ref.Sources = append(ref.Sources, Part{Name: t.Name, Settings: describe(t.Settings())})
 	}
@@ -85,6 +88,7 @@ func Describe(kinds Kinds) Reference {
 	for _, f := range kinds.Formats {
 		ref.Formats = append(ref.Formats, Part{Name: f.Name, Settings: describe(f.Settings())})
 	}
+	ref.Top.key("state").key("type").Form.Values = kinds.states()
 	entry.key("type").Form.Values = names(kinds.Sources, func(t source.Type) string { return t.Name })
 	sinkEntry := ref.Top.key("sinks").Item
 	sinkEntry.key("type").Form.Values = names(kinds.Sinks, func(t sink.Type) string { return t.Name })

@@ -15,7 +15,7 @@ type document struct {
 	Sources         deferred         `yaml:"sources" required:"true" doc:"The logs to follow: a list; or in its place the path of a directory, or a pattern such as conf.d/*.yaml, of files that each hold such a list under the key sources."`
 	Sinks           []deferred       `yaml:"sinks" required:"true" least:"1" doc:"The destinations. A source and a sink that follows it make a lane, which delivers independently of all others."`
 	State           stateEntry       `yaml:"state" doc:"Where the positions of lanes are kept."`
-	DeadLetters     deadLettersEntry `yaml:"dead_letters" doc:"Where records go that a sink refuses for good. Only with state.type file: with kafka they go to a topic."`
+	DeadLetters     deadLettersEntry `yaml:"dead_letters" doc:"Where records go that a sink refuses for good. Only with state.type file: one that replicas share keeps them itself."`
 	Catalogue       string           `yaml:"catalogue" least:"1" default:"the built-in one" doc:"Path of a file that overrides or adds actions of the catalogue: titles, categories, severities."`
 	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the console."`
 	Log             logEntry         `yaml:"log" doc:"The log of Sluice, which goes to stderr."`
@@ -31,7 +31,7 @@ type sourceEntry struct {
 }
 
 type stateEntry struct {
-	Type     string   `yaml:"type" values:"file|kafka" doc:"file keeps positions in a directory of this machine. kafka keeps them in a topic, so that several replicas share them."`
+	Type     string   `yaml:"type" doc:"file keeps positions in a directory of this machine. kafka keeps them in a topic, so that several replicas share them."`
 	Settings deferred `yaml:"settings" doc:"The settings of the type."`
 }
 

@@ -26,8 +26,8 @@ var kinds = config.Kinds{
 		transform.NewFormat("cef", "text/plain", formatSettings{Version: 0}, noFormat[formatSettings]),
 		transform.NewFormat("raw", "application/json", struct{}{}, noFormat[struct{}]),
 	},
-	Own:         logType("sluice", planetscale.Type()),
-	SharedState: func() any { return &sharedSettings{Group: "sluice"} },
+	Own:          logType("sluice", planetscale.Type()),
+	SharedStates: []config.SharedState{{Name: "kafka", Settings: func() any { return &sharedSettings{Group: "sluice"} }}},
 }
 
 // logType is a copy of another type of source with settings of its own.

@@ -96,14 +96,14 @@ func (r *resolver) config(doc document) *Config {
 
 func (r *resolver) state(e stateEntry) State {
 	path := "state"
-	kind, ok := among(r.report, join(path, "type"), "type of state", e.Type, []string{"file", "kafka"}, itself)
+	kind, ok := among(r.report, join(path, "type"), "type of state", e.Type, r.kinds.states(), itself)
 	if !ok {
 		r.decoder.scan(e.Settings)
 		return State{}
 	}
 	path = join(path, "settings")
-	if kind == "kafka" {
-		return State{Type: kind, Shared: r.settings(path, e.Settings, r.kinds.SharedState())}
+	if shared := r.kinds.state(kind); shared != nil {
+		return State{Type: kind, Shared: r.settings(path, e.Settings, shared.Settings())}
 	}
 	s := defaultState
 	r.decoder.fill(e.Settings, &s)
@@ -113,8 +113,8 @@ func (r *resolver) state(e stateEntry) State {
 
 func (r *resolver) deadLetters(e deadLettersEntry, state State) DeadLetters {
 	path := "dead_letters"
-	if state.Type == "kafka" {
-		r.report.check(!r.report.given(path), path, "applies to state.type file only; with kafka, dead letters go to topics; remove the key")
+	if state.Shared != nil {
+		r.report.check(!r.report.given(path), path, "applies to state.type file only; with %s, the state keeps dead letters; remove the key", state.Type)
 		return DeadLetters{}
 	}
 	dir := filepath.Join(state.Dir, "dead-letters")

@@ -81,9 +81,10 @@ func (r Reference) definitions() object {
 	properties["sources"] = described(top.key("sources"), object{"anyOf": []any{list, object{"$ref": "#/$defs/text", "type": "string", "minLength": 1}}})
 	properties["sinks"] = described(top.key("sinks"), object{"type": "array", "minItems": 1, "items": object{"$ref": "#/$defs/sink"}})
 	properties["state"] = described(top.key("state"), object{"$ref": "#/$defs/state"})
-	// With positions in Kafka, dead letters are there, too.
+	shared := slices.DeleteFunc(names(r.States, func(p Part) string { return p.Name }), func(name string) bool { return name == "file" })
+	// A state that replicas share keeps dead letters, too.
 	defs["configuration"].(object)["if"] = object{
-		"properties": object{"state": object{"type": "object", "properties": object{"type": object{"const": "kafka"}}, "required": []string{"type"}}},
+		"properties": object{"state": object{"type": "object", "properties": object{"type": object{"enum": shared}}, "required": []string{"type"}}},
 		"required":   []string{"state"},
 	}
 	defs["configuration"].(object)["then"] = object{"not": object{"required": []string{"dead_letters"}}}

@@ -1,5 +1,5 @@
-// Package pause stores which lanes are paused: a marker for each, in the state directory or,
-// for replicas, in a Kafka topic.
+// Package pause stores which lanes are paused: a marker for each, in the state directory or
+// in what replicas share.
 //
 // A marker outlives every process. The command that pauses a lane writes it, and whoever
 // runs the lane reads it before the lane starts and each second after that. So it makes no

@@ -23,7 +23,7 @@ func within(t *testing.T) context.Context {
 }
 
 // replicas returns two users of one topic, and its cluster.
-func replicas(t *testing.T, namespaces ...string) (cluster *kfake.Cluster, all []*pause.Topic) {
+func replicas(t *testing.T, namespaces ...string) (cluster *kfake.Cluster, all []*pause.Shared) {
 	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
@@ -49,16 +49,16 @@ func TestReplicasFollowTheMarkers(t *testing.T) {
 	if m, err := replica.Known(ctx, marker.Lane, time.Now()); err == nil {
 		t.Errorf("a replica did not notice that the topic is missing: %+v", m)
 	}
-	if missing, err := command.Check(ctx); !missing || err != nil {
-		t.Errorf("missing %t, %v", missing, err)
+	if missing, err := command.Check(ctx); missing != "topic sluice.pauses" || err != nil {
+		t.Errorf("missing %q, %v", missing, err)
 	}
 	if err := command.Pause(ctx, marker); err != nil {
 		t.Fatal(err)
 	}
-	if missing, err := command.Check(ctx); missing || err != nil {
-		t.Errorf("missing %t, %v", missing, err)
+	if missing, err := command.Check(ctx); missing != "" || err != nil {
+		t.Errorf("missing %q, %v", missing, err)
 	}
-	want := func(topic *pause.Topic, at time.Time, want *pause.Marker) {
+	want := func(topic *pause.Shared, at time.Time, want *pause.Marker) {
 		t.Helper()
 		got, err := topic.Known(ctx, marker.Lane, at)
 		if err != nil {

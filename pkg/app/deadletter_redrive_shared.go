@@ -7,7 +7,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sluice-siem/sluice/pkg/checkpoint"
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -20,16 +19,16 @@ const (
 	redriveBytes   = 4 << 20
 )
 
-// inKafka redrives the letters of a lane in Kafka; n is the number of published ones. If
-// the sink is the topic's cluster, publishing and remembering are one step. Otherwise
+// shared redrives the letters of a lane that its sink or the state keeps; n is the number of
+// published ones. If the sink keeps them, publishing and remembering are one step. Otherwise
 // letters that were published are remembered afterwards, so a crash in between publishes
 // them twice.
-func (r *redriving) inKafka(ctx context.Context, cfg *config.Config, l config.Lane) (n int, err error) {
+func (r *redriving) shared(ctx context.Context, cfg *config.Config, l config.Lane) (n int, err error) {
 	box, atOnce := r.sink.(sink.Redriver)
 	if !atOnce {
-		topic := checkpoint.NewTopic(*cfg.State.Shared.(*checkpoint.TopicSettings), confirmNothing, zerolog.Nop())
-		defer topic.Close()
-		redrive := topic.Redrive(l.Name)
+		positions := sharedOf(cfg).positions(confirmNothing, zerolog.Nop())
+		defer positions.Close()
+		redrive := positions.Redrive(l.Name)
 		defer redrive.Close()
 		box = redrive
 	}
