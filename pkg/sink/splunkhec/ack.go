@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 const (
@@ -27,7 +28,19 @@ const (
 type receipt struct {
 	channel string // it carries no other request; see channels
 	id      int64
-	request request
+	request posting.Request
+}
+
+// receipts are those of one Publish.
+type receipts struct {
+	mu   sync.Mutex
+	list []receipt
+}
+
+func (r *receipts) add(of receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, of)
 }
 
 // confirm queries the acknowledgements of all requests that HEC took until none is
@@ -37,9 +50,9 @@ type receipt struct {
 func (p *publication) confirm(ctx context.Context) {
 	overdue := time.Now().Add(p.settings.AckTimeout.Std())
 	var trouble error // of the last queries
-	for wait := firstPoll; len(p.pending) > 0; wait = min(2*wait, lastPoll) {
+	for wait := firstPoll; len(p.pending.list) > 0; wait = min(2*wait, lastPoll) {
 		asked, _ := trouble.(answer)
-		pause(ctx, min(max(wait, asked.wait), time.Until(overdue)))
+		posting.Pause(ctx, min(max(wait, asked.reply.Wait), time.Until(overdue)))
 		switch {
 		case ctx.Err() != nil:
 			p.giveUp(p.wrap(context.Cause(ctx)))
@@ -48,7 +61,7 @@ func (p *publication) confirm(ctx context.Context) {
 			p.chooseIndexerAnew()
 		default:
 			trouble = p.ask(ctx)
-			if a, ok := trouble.(answer); ok && a.judge().verdict == misconfigured {
+			if a, ok := trouble.(answer); ok && a.misconfigured() {
 				p.giveUp(p.fault(a))
 			}
 		}
@@ -84,7 +97,7 @@ func (r *round) requeue(open receipt) {
 // either; the next round queries that request last. The error is of a query that
 // failed.
 func (p *publication) ask(ctx context.Context) error {
-	r := &round{queue: p.pending}
+	r := &round{queue: p.pending.list}
 	var group errgroup.Group
 	for range concurrency {
 		group.Go(func() error {
@@ -101,7 +114,7 @@ func (p *publication) ask(ctx context.Context) error {
 		})
 	}
 	trouble := group.Wait()
-	p.pending = slices.Concat(r.queue, r.open)
+	p.pending.list = slices.Concat(r.queue, r.open)
 	return trouble
 }
 
@@ -112,15 +125,15 @@ func (p *publication) askAbout(ctx context.Context, r receipt) (known bool, err 
 	switch {
 	case err != nil:
 		return false, err
-	case a.Acks != nil && a.status == http.StatusOK:
+	case a.Acks != nil && a.reply.Status == http.StatusOK:
 		if !a.Acks[strconv.FormatInt(r.id, 10)] {
 			return false, nil
 		}
-		p.note(r.request, nil)
+		p.Note(r.request, nil)
 		p.channels.release(r.channel)
 		return true, nil
 	case a.unknownChannel():
-		p.note(r.request, p.moved)
+		p.Note(r.request, p.moved)
 		return true, nil
 	}
 	return false, a
@@ -128,10 +141,10 @@ func (p *publication) askAbout(ctx context.Context, r receipt) (known bool, err 
 
 // giveUp notes that the pending requests are not delivered.
 func (p *publication) giveUp(err error) {
-	for _, r := range p.pending {
-		p.note(r.request, err)
+	for _, r := range p.pending.list {
+		p.Note(r.request, err)
 	}
-	p.pending = nil
+	p.pending.list = nil
 }
 
 // chooseIndexerAnew makes a load balancer choose an indexer again: the current one
@@ -151,7 +164,7 @@ func (h *hec) anotherIndexer() error {
 }
 
 func (p *publication) unacknowledged(trouble error) error {
-	err := fmt.Errorf("no acknowledgement after %s for %d requests that Splunk took", p.settings.AckTimeout, len(p.pending))
+	err := fmt.Errorf("no acknowledgement after %s for %d requests that Splunk took", p.settings.AckTimeout, len(p.pending.list))
 	if trouble != nil {
 		err = fmt.Errorf("%w: %w", err, trouble)
 	}
@@ -164,7 +177,7 @@ func (h *hec) query(ctx context.Context, channel string, id int64) (answer, erro
 	if err != nil {
 		return answer{}, h.wrap(err)
 	}
-	return h.post(ctx, channel, h.at.ack, body, false)
+	return h.post(ctx, channel, h.at.ack, body, posting.None)
 }
 
 // acknowledges finds out whether the token has indexer acknowledgement: it queries an
@@ -178,7 +191,7 @@ func (h *hec) acknowledges(ctx context.Context) (bool, error) {
 	switch {
 	case err != nil:
 		return false, err
-	case a.Acks != nil && a.status == http.StatusOK, a.Code != nil && *a.Code == 11:
+	case a.Acks != nil && a.reply.Status == http.StatusOK, a.Code != nil && *a.Code == 11:
 		h.see(true)
 		return true, nil
 	case a.Code != nil && *a.Code == 14:

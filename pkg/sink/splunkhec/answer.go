@@ -4,20 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
-	"github.com/sluice-siem/sluice/pkg/internal/echo"
-	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
-	"github.com/sluice-siem/sluice/pkg/setting"
-	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 // answer is the answer to a request.
 type answer struct {
-	status  int            // of HTTP
-	wait    time.Duration  // of Retry-After
-	excerpt string         // of a body that is not HEC's, for people
-	advice  setting.Advice // of an answer that is not the server's
+	reply   posting.Reply
+	excerpt string // of a body that is not HEC's, for people
 
 	// HEC's fields; no answer has all of them. They are empty if something else
 	// answered: a gateway, or Splunk's web server, which reports a too large body in
@@ -29,35 +23,18 @@ type answer struct {
 	Acks   map[string]bool `json:"acks"`
 }
 
-func readAnswer(r *http.Response, body []byte, sent *echo.Filter) answer {
-	a := answer{status: r.StatusCode, wait: httpclient.RetryAfter(r.Header)}
+func readAnswer(r posting.Reply) answer {
+	a := answer{reply: r}
 	said := a
-	if err := json.Unmarshal(body, &said); err != nil || said.Code != nil && codes[*said.Code].status != a.status {
+	if err := json.Unmarshal(r.Body, &said); err != nil || said.Code != nil && codes[*said.Code].status != r.Status {
 		// A field of the wrong type would stay 0, which as a code means success. So an
 		// answer that cannot be decoded as a whole is not HEC's. Gateways of gRPC have
 		// codes too, and 13 with status 500 is not an event that is blank.
-		a.excerpt = httpclient.Excerpt(string(body), sent, shown)
+		a.excerpt = r.Excerpt(string(r.Body))
 		return a
 	}
-	said.Text = httpclient.Excerpt(said.Text, sent, shown)
+	said.Text = r.Excerpt(said.Text)
 	return said
-}
-
-// verdict is what an answer means for the records of its request.
-type verdict int
-
-const (
-	accepted      verdict = iota
-	refused               // Splunk refuses one of them
-	tooLarge              // together they are too large
-	unavailable           // no fault of the records: try again
-	misconfigured         // no fault of the records: a person must act
-)
-
-// rule is the meaning of a code, with a hint.
-type rule struct {
-	verdict verdict
-	hint    string
 }
 
 const (
@@ -73,58 +50,64 @@ const (
 // "Troubleshoot HTTP Event Collector", possible error codes).
 var codes = map[int]struct {
 	status int
-	rule
+	posting.Rule
 }{
-	0:  {200, rule{accepted, ""}},               // Success
-	1:  {403, rule{misconfigured, enableHint}},  // Token disabled
-	2:  {401, rule{misconfigured, tokenHint}},   // Token is required
-	3:  {401, rule{misconfigured, tokenHint}},   // Invalid authorization
-	4:  {403, rule{misconfigured, tokenHint}},   // Invalid token
-	5:  {400, rule{unavailable, ""}},            // No data: the body was cut on its way, since the sink sends none that is empty
-	6:  {400, rule{refused, ""}},                // Invalid data format
-	7:  {400, rule{misconfigured, ""}},          // Incorrect index; see indexHint
-	8:  {500, rule{unavailable, ""}},            // Internal server error
-	9:  {503, rule{unavailable, ""}},            // Server is busy
-	10: {400, rule{misconfigured, channelHint}}, // Data channel is missing
-	11: {400, rule{misconfigured, channelHint}}, // Invalid data channel
-	12: {400, rule{refused, ""}},                // Event field is required
-	13: {400, rule{refused, ""}},                // Event field cannot be blank
-	14: {400, rule{misconfigured, noAckHint}},   // ACK is disabled
-	15: {400, rule{refused, ""}},                // Error in handling indexed fields
-	16: {400, rule{misconfigured, tokenHint}},   // Query string authorization is not enabled
-	17: {200, rule{unavailable, strangeHint}},   // HEC is healthy, which answers another question
-	18: {503, rule{unavailable, ""}},            // HEC is unhealthy, queues are full
-	19: {503, rule{unavailable, ""}},            // HEC is unhealthy, ack service unavailable
-	20: {503, rule{unavailable, ""}},            // HEC is unhealthy, queues are full, ack service unavailable
-	21: {400, rule{misconfigured, tokenHint}},   // Invalid token
-	22: {400, rule{misconfigured, enableHint}},  // Token disabled
-	23: {503, rule{unavailable, ""}},            // Server is shutting down
-	24: {200, rule{accepted, ""}},               // Success, queue approaching capacity
-	25: {200, rule{accepted, ""}},               // Success, ack channel approaching capacity
-	26: {429, rule{unavailable, ""}},            // Queue at capacity
-	27: {429, rule{unavailable, ""}},            // Ack channel at capacity
+	0:  {200, posting.Rule{Verdict: posting.Delivered}},                      // Success
+	1:  {403, posting.Rule{Verdict: posting.Unauthorized, Hint: enableHint}}, // Token disabled
+	2:  {401, posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}},  // Token is required
+	3:  {401, posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}},  // Invalid authorization
+	4:  {403, posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}},  // Invalid token
+	5:  {400, posting.Rule{Verdict: posting.Retry}},                          // No data: the body was cut on its way, since the sink sends none that is empty
+	6:  {400, posting.Rule{Verdict: posting.Rejected}},                       // Invalid data format
+	7:  {400, posting.Rule{Verdict: posting.Destination}},                    // Incorrect index; see indexHint
+	8:  {500, posting.Rule{Verdict: posting.Retry}},                          // Internal server error
+	9:  {503, posting.Rule{Verdict: posting.Retry}},                          // Server is busy
+	10: {400, posting.Rule{Verdict: posting.Destination, Hint: channelHint}}, // Data channel is missing
+	11: {400, posting.Rule{Verdict: posting.Destination, Hint: channelHint}}, // Invalid data channel
+	12: {400, posting.Rule{Verdict: posting.Rejected}},                       // Event field is required
+	13: {400, posting.Rule{Verdict: posting.Rejected}},                       // Event field cannot be blank
+	14: {400, posting.Rule{Verdict: posting.Destination, Hint: noAckHint}},   // ACK is disabled
+	15: {400, posting.Rule{Verdict: posting.Rejected}},                       // Error in handling indexed fields
+	16: {400, posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}},  // Query string authorization is not enabled
+	17: {200, posting.Rule{Verdict: posting.Retry, Hint: strangeHint}},       // HEC is healthy, which answers another question
+	18: {503, posting.Rule{Verdict: posting.Retry}},                          // HEC is unhealthy, queues are full
+	19: {503, posting.Rule{Verdict: posting.Retry}},                          // HEC is unhealthy, ack service unavailable
+	20: {503, posting.Rule{Verdict: posting.Retry}},                          // HEC is unhealthy, queues are full, ack service unavailable
+	21: {400, posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}},  // Invalid token
+	22: {400, posting.Rule{Verdict: posting.Unauthorized, Hint: enableHint}}, // Token disabled
+	23: {503, posting.Rule{Verdict: posting.Retry}},                          // Server is shutting down
+	24: {200, posting.Rule{Verdict: posting.Delivered}},                      // Success, queue approaching capacity
+	25: {200, posting.Rule{Verdict: posting.Delivered}},                      // Success, ack channel approaching capacity
+	26: {429, posting.Rule{Verdict: posting.Retry}},                          // Queue at capacity
+	27: {429, posting.Rule{Verdict: posting.Retry}},                          // Ack channel at capacity
+}
+
+// misconfigured reports whether a person must act.
+func (a answer) misconfigured() bool {
+	v := a.judge().Verdict
+	return v == posting.Destination || v == posting.Unauthorized
 }
 
 // judge uses the code of HEC, or else the status alone.
-func (a answer) judge() rule {
+func (a answer) judge() posting.Rule {
 	if a.Code != nil {
-		return codes[*a.Code].rule
+		return codes[*a.Code].Rule
 	}
 	switch {
-	case a.status == http.StatusOK:
-		return rule{unavailable, strangeHint}
-	case a.status == http.StatusRequestEntityTooLarge:
-		return rule{tooLarge, ""}
-	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return rule{misconfigured, tokenHint}
-	case a.status == http.StatusRequestTimeout || a.status == http.StatusTooManyRequests || a.status >= 500:
-		return rule{unavailable, ""}
-	case a.status == http.StatusUnsupportedMediaType:
-		return rule{misconfigured, "set compression: none if the server at url cannot read gzip"}
-	case a.status >= 300 && a.status < 400:
-		return rule{misconfigured, "redirects are not followed, since they would carry the token to another address; set url to the address of HTTP Event Collector itself"}
+	case a.reply.Status == http.StatusOK:
+		return posting.Rule{Verdict: posting.Retry, Hint: strangeHint}
+	case a.reply.Status == http.StatusRequestEntityTooLarge:
+		return posting.Rule{Verdict: posting.Split}
+	case a.reply.Status == http.StatusUnauthorized || a.reply.Status == http.StatusForbidden:
+		return posting.Rule{Verdict: posting.Unauthorized, Hint: tokenHint}
+	case a.reply.Status == http.StatusRequestTimeout || a.reply.Status == http.StatusTooManyRequests || a.reply.Status >= 500:
+		return posting.Rule{Verdict: posting.Retry}
+	case a.reply.Status == http.StatusUnsupportedMediaType:
+		return posting.Rule{Verdict: posting.Destination, Hint: "set compression: none if the server at url cannot read gzip"}
+	case a.reply.Status >= 300 && a.reply.Status < 400:
+		return posting.Rule{Verdict: posting.Destination, Hint: "redirects are not followed, since they would carry the token to another address; set url to the address of HTTP Event Collector itself"}
 	}
-	return rule{misconfigured, urlHint}
+	return posting.Rule{Verdict: posting.Destination, Hint: urlHint}
 }
 
 // lacksAck reports whether the answer to a query about acknowledgements is that of a
@@ -133,14 +116,14 @@ func (a answer) judge() rule {
 // token, or that asks to come again, says nothing.
 func (a answer) lacksAck() bool {
 	if a.Code != nil {
-		v := a.judge().verdict
-		return *a.Code == 14 || *a.Code == 5 || v == refused || v == accepted
+		v := a.judge().Verdict
+		return *a.Code == 14 || *a.Code == 5 || v == posting.Rejected || v == posting.Delivered
 	}
-	switch a.status {
+	switch a.reply.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
 	}
-	return a.status < 500
+	return a.reply.Status < 500
 }
 
 // aboutData reports whether HEC objects to the data of a request, or takes it, and so objects
@@ -149,14 +132,14 @@ func (a answer) aboutData() bool {
 	if a.Code == nil {
 		return false
 	}
-	v := a.judge().verdict
-	return *a.Code == 5 || v == refused || v == accepted
+	v := a.judge().Verdict
+	return *a.Code == 5 || v == posting.Rejected || v == posting.Delivered
 }
 
 // saysNothing reports whether a receiver other than Splunk refuses a request with words of
 // its own, which may be about its data or about the token.
 func (a answer) saysNothing() bool {
-	return a.Code == nil && a.status == http.StatusBadRequest && a.excerpt != "HTML"
+	return a.Code == nil && a.reply.Status == http.StatusBadRequest && a.excerpt != "HTML"
 }
 
 // position returns the number of the refused record among n records: its index, or
@@ -178,7 +161,7 @@ func (a answer) asksToSlowDown() bool { return a.Code != nil && (*a.Code == 24 |
 
 // Error describes the answer for people.
 func (a answer) Error() string {
-	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
+	text := fmt.Sprintf("%d %s", a.reply.Status, http.StatusText(a.reply.Status))
 	switch {
 	case a.Code != nil:
 		return fmt.Sprintf("%s: %s (code %d)", text, a.Text, *a.Code)
@@ -188,35 +171,13 @@ func (a answer) Error() string {
 	return text
 }
 
-// fault returns the error of an answer that is no fault of the records.
+// fault returns the error of an answer.
 func (h *hec) fault(a answer) error {
-	if a.advice.Hint != "" {
-		return advised(h.wrap(a), a.advice)
-	}
 	r := a.judge()
 	if a.Code != nil && *a.Code == 7 {
-		r.hint = h.indexHint()
+		r.Hint = h.indexHint()
 	}
-	err := h.wrap(a)
-	switch {
-	case a.refusesToken():
-		return sink.Refused(err, r.hint)
-	case r.verdict == misconfigured:
-		return sink.Destination(err, r.hint)
-	}
-	if a.wait > 0 {
-		err = sink.RetryAfter(err, a.wait)
-	}
-	if r.hint != "" {
-		err = sink.Hint(err, r.hint)
-	}
-	return err
-}
-
-// refusesToken reports whether HEC, or what stands in front of it, does not accept the token.
-func (a answer) refusesToken() bool {
-	hint := a.judge().hint
-	return hint == tokenHint || hint == enableHint
+	return h.client.FaultOf(a, a.reply, r)
 }
 
 func (h *hec) indexHint() string {
@@ -225,6 +186,3 @@ func (h *hec) indexHint() string {
 	}
 	return fmt.Sprintf("index %s does not exist, or the token may not write to it; create it, or add it to the token's allowed indexes", h.settings.Index)
 }
-
-// shown is how much of an answer's text an error shows, in characters.
-const shown = 200

@@ -5,9 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
+
+// healthTimeout limits the time of a question about health.
+const healthTimeout = 30 * time.Second
 
 // Check asks whether HEC is healthy, whether it accepts the token, and whether the
 // token has acknowledgement. It publishes nothing. Only a real event proves that the
@@ -42,19 +47,21 @@ func (h *hec) Check(ctx context.Context) (string, error) {
 // checkHealth returns an error if HEC is not well. A receiver that has no such path says
 // nothing.
 func (h *hec) checkHealth(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.at.health, nil)
 	if err != nil {
-		return "", h.unreachable(err)
+		return "", h.client.Unreachable(err)
 	}
-	a, err := h.do(r)
-	switch {
-	case err != nil:
+	reply, err := h.client.Do(r)
+	if err != nil {
 		return "", err
-	case a.status == http.StatusOK:
+	}
+	a := h.read(reply)
+	switch {
+	case a.reply.Status == http.StatusOK:
 		return "is healthy", nil // Splunk sends code 17; other products that implement HEC do not
-	case a.status >= 500 || a.status == http.StatusTooManyRequests:
+	case a.reply.Status >= 500 || a.reply.Status == http.StatusTooManyRequests:
 		return "", fmt.Errorf("health: %w", h.fault(a))
 	}
 	return "has no health check", nil
@@ -63,15 +70,15 @@ func (h *hec) checkHealth(ctx context.Context) (string, error) {
 // checkToken sends an empty body, as Amazon Data Firehose does to check a token. If
 // the token is good, the missing data is the only error.
 func (h *hec) checkToken(ctx context.Context) (string, error) {
-	a, err := h.post(ctx, newChannel(), h.at.event, nil, false)
+	a, err := h.post(ctx, newChannel(), h.at.event, nil, posting.None)
 	switch {
 	case err != nil:
 		return "", err
 	case a.Code != nil && *a.Code == 5:
 		return "accepts the token", nil
 	case a.aboutData():
-		return fmt.Sprintf("does not refuse the token (it answers a request without events with %d %s)", a.status, http.StatusText(a.status)), nil
-	case a.saysNothing() && a.advice.Hint == "":
+		return fmt.Sprintf("does not refuse the token (it answers a request without events with %d %s)", a.reply.Status, http.StatusText(a.reply.Status)), nil
+	case a.saysNothing() && a.reply.Advice.Hint == "":
 		h.log.Warn().Msgf("the receiver refuses a request without events in words that are not HEC's (%s), so it is unknown whether it accepts the token: run sluice check with --send-test", a)
 		return "answers, but does not say whether it accepts the token", nil
 	}
@@ -102,11 +109,11 @@ func (h *hec) checkIndex(ctx context.Context) error {
 		return nil
 	}
 	envelope := strings.TrimSuffix(string(h.envelope.head), ",")
-	a, err := h.post(ctx, newChannel(), h.at.event, []byte("{"+envelope+"}"), false)
+	a, err := h.post(ctx, newChannel(), h.at.event, []byte("{"+envelope+"}"), posting.None)
 	if err != nil {
 		return err
 	}
-	if a.judge().verdict == accepted {
+	if a.judge().Verdict == posting.Delivered {
 		h.log.Warn().Msg("the receiver took an envelope without an event, with which check asks about the index: there may be an empty event there")
 		return nil
 	}

@@ -68,10 +68,7 @@ package splunkhec
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -80,29 +77,25 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 type hec struct {
 	settings Settings
 	at       addresses
 	log      zerolog.Logger
-	client   *http.Client
-	envelope envelope
-	bodySize int // expected size of the next request's body, from the last one
+	client   *posting.Client
+	requests *posting.Publisher
 	channels channels
 	cookies  cookies
-	echo     echo.Filter  // removes what was sent from errors
+	envelope envelope
 	answered atomic.Bool  // a server has answered, so its cookies are known
 	moved    error        // of a request whose channel the answering indexer does not know
 	warned   sync.Once    // about a token without acknowledgement
 	offer    atomic.Int32 // of the token, when last seen: unknown, acknowledged or unacknowledged
-
-	closing context.Context // ends with Close
-	close   context.CancelFunc
 }
 
 func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
@@ -121,10 +114,21 @@ func openOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 		settings: s, at: addressesOf(s.URL), log: env.Log,
 		envelope: newEnvelope(&s, host, env.Dataset),
 	}
-	h.client = newClient(over, &h.cookies)
+	h.client = h.newClient(over)
+	h.requests = posting.NewPublisher(h.plan())
 	h.moved = h.anotherIndexer()
-	h.closing, h.close = context.WithCancel(context.Background())
 	return h, nil
+}
+
+func (h *hec) plan() posting.Plan {
+	return posting.Plan{
+		Append:   func(dst []byte, r *sink.Record) ([]byte, error) { return h.envelope.append(dst, r), nil },
+		Framing:  posting.Bare, // each envelope ends itself
+		MaxBytes: int(h.settings.MaxRequestBytes), MaxRecords: h.settings.MaxRequestEvents, Concurrency: concurrency,
+		// The sink's very first request goes alone, so that the others have its cookies.
+		Alone: func() bool { return !h.answered.Load() },
+		Wrap:  h.wrap,
+	}
 }
 
 func warnings(s *Settings) (list []string) {
@@ -159,66 +163,28 @@ func (h *hec) Limits() sink.Limits {
 	}
 }
 
-var errClosed = errors.New("sink is closed")
-
 // Publish sends the batch in several concurrent requests, and waits for the outcome
 // of each record.
 func (h *hec) Publish(ctx context.Context, batch []sink.Record) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(h.closing, func() { cancel(errClosed) })()
-	if h.closing.Err() != nil {
-		return h.wrap(errClosed)
-	}
-	if ctx.Err() != nil {
-		return h.wrap(ctx.Err())
-	}
-	if h.settings.Ack == ackRequired {
-		if err := h.demandAck(ctx); err != nil {
-			return err
+	return h.requests.Run(ctx, batch, func(ctx context.Context, of *posting.Publication) error {
+		if h.settings.Ack == ackRequired {
+			if err := h.demandAck(ctx); err != nil {
+				return err
+			}
 		}
-	}
-	p := &publication{hec: h, errs: make([]error, len(batch))}
-	p.send(ctx, batch)
-	p.confirm(ctx)
-	return p.report()
+		p := &publication{hec: h, Publication: of}
+		p.Send(ctx, p.attempt)
+		p.confirm(ctx)
+		return nil
+	})
 }
 
 // wrap adds the operation to an error.
-func (h *hec) wrap(err error) error {
-	return fmt.Errorf("posting to %s: %w", h.at.shown, err)
-}
-
-// unreachable returns the error of a request without an answer. It omits the method
-// and address that http.Client adds.
-func (h *hec) unreachable(err error) error {
-	if wrapped := new(url.Error); errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return advised(h.wrap(h.echo.Error(err)), h.settings.peer().Explain(err))
-}
-
-// advised adds the advice to an error.
-func advised(err error, a setting.Advice) error {
-	switch {
-	case a.Stays:
-		return sink.Destination(err, a.Hint)
-	case a.Hint != "":
-		return sink.Hint(err, a.Hint)
-	}
-	return err
-}
-
-func (h *hec) unreadable(err error) error {
-	return sink.Destination(h.wrap(fmt.Errorf("token: %w", err)), "make sure that sluice can read the token, from token_file or the environment")
-}
+func (h *hec) wrap(err error) error { return h.client.Wrap(err) }
 
 // Close ends an unfinished Publish, whose records then have an unknown outcome.
 func (h *hec) Close() error {
-	h.close()
+	h.requests.Close()
 	h.client.CloseIdleConnections()
 	return nil
 }
