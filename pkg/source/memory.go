@@ -32,6 +32,10 @@ type Memory interface {
 
 	// Waiting is how long the lane has been waiting for a turn, 0 if it does not wait.
 	Waiting() time.Duration
+
+	// Wanted returns a channel that is closed as soon as a lane waits for a turn. A lane that
+	// holds events only to gather more gives them up then.
+	Wanted() <-chan struct{}
 }
 
 // MemoryUsage is a snapshot of the memory that all lanes share.
@@ -53,3 +57,4 @@ func (unbounded) Yield()                      {}
 func (unbounded) Grow(int64) bool             { return true }
 func (unbounded) Shrink(int64)                {}
 func (unbounded) Waiting() time.Duration      { return 0 }
+func (unbounded) Wanted() <-chan struct{}     { return nil }

@@ -6,6 +6,9 @@
 // queues, larger batches. Nobody waits for it. So no lane waits for memory while it holds
 // what another waits for, and nothing can deadlock.
 //
+// A lane may hold its turn only to gather events. It learns from Wanted that another waits
+// for one, and then goes on, which ends its turn.
+//
 // A lane whose sink or source fails gives its turn to another and keeps what it holds. That
 // is the only memory beyond the budget: a page and a batch for each such lane.
 package memory
@@ -31,19 +34,44 @@ type Budget struct {
 	turns *semaphore.Weighted // in turns
 	rest  *semaphore.Weighted // in bytes
 
-	held    atomic.Int64 // bytes, turns included
-	waiting atomic.Int64 // lanes that wait for a turn
+	held atomic.Int64 // bytes, turns included
+
+	mu      sync.Mutex
+	waiting int64         // lanes that wait for a turn
+	wanted  chan struct{} // closed while any does
 }
 
 // New returns a budget of so many bytes. It has at least one turn.
 func New(size int64) *Budget {
 	turns := max(1, size/2/Turn)
-	return &Budget{size: size, turns: semaphore.NewWeighted(turns), rest: semaphore.NewWeighted(max(0, size-turns*Turn))}
+	return &Budget{
+		size: size, turns: semaphore.NewWeighted(turns), rest: semaphore.NewWeighted(max(0, size-turns*Turn)),
+		wanted: make(chan struct{}),
+	}
 }
 
 // Usage returns a snapshot.
 func (b *Budget) Usage() source.MemoryUsage {
-	return source.MemoryUsage{Size: b.size, Held: b.held.Load(), Waiting: b.waiting.Load()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return source.MemoryUsage{Size: b.size, Held: b.held.Load(), Waiting: b.waiting}
+}
+
+// waits counts a lane that begins to wait for a turn. The function that it returns counts
+// the end.
+func (b *Budget) waits() (ended func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting++; b.waiting == 1 {
+		close(b.wanted)
+	}
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.waiting--; b.waiting == 0 {
+			b.wanted = make(chan struct{})
+		}
+	}
 }
 
 // Share returns a share for a lane, which holds nothing.
@@ -96,9 +124,9 @@ func (s *Share) enterOrWait() (entered, first bool, waiting chan struct{}) {
 
 // acquire waits for a turn.
 func (s *Share) acquire(ctx context.Context) error {
-	s.budget.waiting.Add(1)
+	ended := s.budget.waits()
 	err := s.budget.turns.Acquire(ctx, 1)
-	s.budget.waiting.Add(-1)
+	ended()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.waiting)
@@ -187,4 +215,11 @@ func (s *Share) Waiting() time.Duration {
 		return 0
 	}
 	return time.Since(s.waitFrom)
+}
+
+// Wanted implements source.Memory.
+func (s *Share) Wanted() <-chan struct{} {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	return s.budget.wanted
 }

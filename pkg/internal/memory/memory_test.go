@@ -132,3 +132,39 @@ func TestTheLeastBudgetHasATurn(t *testing.T) {
 		t.Error("want one turn, and nothing to grow by")
 	}
 }
+
+// A lane that gathers hears that another waits, until nobody waits any more.
+func TestALaneHearsThatItsTurnIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New(memory.Turn)
+		gathers, other := b.Share(), b.Share()
+		if !gathers.TryEnter() {
+			t.Fatal("the only turn is taken")
+		}
+		wanted := gathers.Wanted()
+		isClosed := func(c <-chan struct{}) bool {
+			select {
+			case <-c:
+				return true
+			default:
+				return false
+			}
+		}
+		if isClosed(wanted) {
+			t.Error("a turn is wanted, though nobody waits")
+		}
+		entered := make(chan error)
+		go func() { entered <- other.Enter(t.Context()) }()
+		synctest.Wait()
+		if !isClosed(wanted) || !isClosed(gathers.Wanted()) {
+			t.Error("no turn is wanted, though a lane waits")
+		}
+		gathers.Leave()
+		if err := <-entered; err != nil {
+			t.Fatal(err)
+		}
+		if isClosed(gathers.Wanted()) {
+			t.Error("a turn is wanted, though nobody waits any more")
+		}
+	})
+}
