@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -25,6 +26,7 @@ func drawPlan(t *rapid.T) plan {
 		limits: sink.Limits{
 			Records: rapid.IntRange(1, 30).Draw(t, "records"),
 			Bytes:   rapid.IntRange(1, 600).Draw(t, "bytes"),
+			Linger:  rapid.SampledFrom([]time.Duration{0, 25 * time.Millisecond, time.Minute}).Draw(t, "linger"),
 		},
 		queue:   rapid.Int64Range(1, 3000).Draw(t, "queue"),
 		answers: rapid.SliceOfN(rapid.Map(rapid.IntRange(0, int(answersInTotal)-1), func(i int) answer { return answer(i) }), 0, 40).Draw(t, "answers"),
@@ -71,6 +73,8 @@ func TestPowerLossAtEveryStep(t *testing.T) {
 	t.Run("while the lane trusts the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
 	eventful.maxRejects = 1
 	t.Run("with records that make it distrust the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
+	eventful.maxRejects, eventful.limits.Linger, eventful.queue = 0, 70*time.Millisecond, 50_000
+	t.Run("while it waits for larger batches", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
 }
 
 func loseThePowerAtEachStep(t *testing.T, eventful plan) {

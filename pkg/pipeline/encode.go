@@ -65,7 +65,7 @@ func (e *encoder) room(events int) int { return (e.body + e.body/8) * events }
 
 // encode fills out, which is blank.
 func (e *encoder) encode(p, out *page) *page {
-	out.next, out.caughtUp, out.oldest, out.bare = p.next, p.caughtUp, p.oldest, p.bare
+	out.next, out.caughtUp, out.read, out.oldest, out.bare = p.next, p.caughtUp, p.read, p.oldest, p.bare
 	out.part.records = slices.Grow(out.part.records, len(p.events))
 	out.part.raws = slices.Grow(out.part.raws, len(p.events))
 	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))

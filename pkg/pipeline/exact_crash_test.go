@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -50,6 +51,11 @@ func TestPowerLossAtEveryStepOfCommitting(t *testing.T) {
 	}
 	t.Run("while the lane trusts the sink", func(t *testing.T) {
 		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)
+	})
+	t.Run("while the lane waits for larger batches", func(t *testing.T) {
+		waits := p
+		waits.limits.Linger, waits.queue = 70*time.Millisecond, 50_000
+		killAtEachStep(t, waits, outcomes, []epoch{{exact: true, events: 40}}, 0)
 	})
 	p.maxRejects, p.unable[10] = 1, true // in one transaction with records that make the lane distrust the sink
 	t.Run("with records that make it distrust the sink", func(t *testing.T) {

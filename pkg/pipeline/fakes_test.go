@@ -160,6 +160,13 @@ func (s *stores) last() int {
 	return at
 }
 
+// saves returns how many positions were saved.
+func (s *stores) saves() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.saved)
+}
+
 func (s *stores) buried() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

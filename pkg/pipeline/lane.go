@@ -13,8 +13,10 @@
 // bounded in bytes. They run at the same time, each in a goroutine of its own. That of
 // transform and of publish exists only while pages wait for it, so an idle lane is one
 // goroutine, which waits for the source. Publish takes whatever is queued, up to the
-// sink's limits, into one batch: single pages when the lane is idle, large batches under
-// load, and no timer in between.
+// sink's limits, into one batch: single pages when the lane is idle, and large batches under
+// load. It waits for more only for a sink that asks for that (sink.Limits.Linger). Such a
+// batch is no more than pages in the queue: the position stays behind, and a lane that is
+// told to stop publishes it.
 //
 // A lane retries forever, with back-off, whatever fails: the source, the sink, the dead
 // letters, the checkpoint. An unclear outcome counts as not delivered. A record is
@@ -28,7 +30,7 @@
 //
 // There is a file for each step of a page, so that one can read them in the order
 // in which a page meets them: begin and resume (where to start), read, queue,
-// encode, publish, deliver (retries and rejects), commit (dead letters and
+// encode, gather, publish, deliver (retries and rejects), commit (dead letters and
 // checkpoint). destination and ledger are the two kinds of sinks; operation,
 // place and stopping serve several steps; state, status and histogram are
 // for people and metrics; set runs many lanes, and pause lets one of them wait.

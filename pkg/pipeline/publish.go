@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"context"
-
 	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -36,27 +34,6 @@ func (p *publisher) run(stop stopping, in *queue) error {
 		}
 		p.lane.state.settled(len(pages))
 	}
-}
-
-// gather takes a page and the queued pages that fit into the same Publish. No event
-// follows a page without events: its source wants the position saved before it is
-// published. gather returns no page if none waits.
-func (p *publisher) gather(ctx context.Context, in *queue) ([]*page, error) {
-	next, err := in.take(ctx)
-	if next == nil {
-		return nil, err
-	}
-	var pages []*page
-	var size load
-	for next != nil {
-		pages = append(pages, next)
-		size.add(next.part)
-		bare := next.bare
-		next = in.takeIf(func(behind *page) bool {
-			return (behind.bare || !bare) && size.with(behind.part).within(p.dest.limits)
-		})
-	}
-	return pages, nil
 }
 
 // settle delivers or buries every record of pages, and only then moves the position:
@@ -133,21 +110,4 @@ func (l *Lane) save(stop stopping, pos source.Position) error {
 		l.place.move(pos, l.Source.Describe)
 	}
 	return err
-}
-
-// load is the size of a batch, to compare with the sink's limits.
-type load struct{ records, bytes int }
-
-func (l *load) add(p part) { *l = l.with(p) }
-
-func (l load) with(p part) load {
-	l.records += p.len()
-	for i := range p.records {
-		l.bytes += len(p.records[i].Body)
-	}
-	return l
-}
-
-func (l load) within(limits sink.Limits) bool {
-	return l.records <= limits.Records && l.bytes <= limits.Bytes
 }

@@ -63,6 +63,7 @@ type page struct {
 
 	bare     bool // no event was read with it
 	caughtUp bool
+	read     time.Time // when the reader returned it
 	oldest   time.Time // time of its first event; zero if it has none
 	bytes    int64     // memory that it holds
 	charged  bool      // it holds the lane's turn
@@ -112,6 +113,9 @@ type queue struct {
 	grown    atomic.Int64  // bytes beyond it
 	released chan struct{} // after each release, if somebody waits
 
+	full    atomic.Bool   // a page waits for space
+	changed chan struct{} // after a page was put, or waits for space
+
 	mu      sync.Mutex
 	stage   func() error // takes pages until none waits
 	running bool         // also once the stage has failed: then it is not run again
@@ -123,14 +127,14 @@ func newQueue(size int64, memory source.Memory, run func(stage func() error)) *q
 	size = max(size, 1) // An empty semaphore would let everything pass.
 	return &queue{
 		room: semaphore.NewWeighted(size), size: size, run: run,
-		memory: memory, released: make(chan struct{}, 1),
+		memory: memory, released: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 }
 
 // put waits for space. A page larger than the queue acquires all of it, and so passes
 // alone.
 func (q *queue) put(ctx context.Context, p *page) error {
-	if err := q.room.Acquire(ctx, q.weight(p)); err != nil {
+	if err := q.enter(ctx, q.weight(p)); err != nil {
 		return err
 	}
 	if err := q.charge(ctx, p); err != nil {
@@ -138,6 +142,7 @@ func (q *queue) put(ctx context.Context, p *page) error {
 		return err
 	}
 	q.held.Add(p.bytes)
+	defer q.signal()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pages = append(q.pages, p)
@@ -146,6 +151,31 @@ func (q *queue) put(ctx context.Context, p *page) error {
 		q.run(q.stage)
 	}
 	return nil
+}
+
+// enter waits for space.
+func (q *queue) enter(ctx context.Context, weight int64) error {
+	if q.room.TryAcquire(weight) {
+		return nil
+	}
+	defer q.waits()()
+	return q.room.Acquire(ctx, weight)
+}
+
+// waits says that a page waits for space. The function that it returns says that it waits no
+// more.
+func (q *queue) waits() (ended func()) {
+	q.full.Store(true)
+	q.signal()
+	return func() { q.full.Store(false) }
+}
+
+// signal tells a stage that lingers to look at the queue again.
+func (q *queue) signal() {
+	select {
+	case q.changed <- struct{}{}:
+	default:
+	}
 }
 
 // take returns the page that waits longest. It is nil if none waits: then the stage must
@@ -163,14 +193,18 @@ func (q *queue) take(ctx context.Context) (*page, error) {
 	return q.first(), nil
 }
 
-// takeIf returns the page that waits longest if it is accepted, and otherwise nil.
-func (q *queue) takeIf(accepted func(*page) bool) *page {
+// takeIf returns the page that waits longest if it is accepted, and otherwise nil. refused
+// means that one waits that was not accepted.
+func (q *queue) takeIf(accepted func(*page) bool) (p *page, refused bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.pages) == 0 || !accepted(q.pages[0]) {
-		return nil
+	if len(q.pages) == 0 {
+		return nil, false
 	}
-	return q.first()
+	if !accepted(q.pages[0]) {
+		return nil, true
+	}
+	return q.first(), false
 }
 
 // first removes the first page. The caller holds the lock.
@@ -216,12 +250,11 @@ func (q *queue) charge(ctx context.Context, p *page) error {
 	}
 	p.charged, p.grown = true, 0
 	q.charged.Add(1)
-	for q.held.Load() > 0 {
-		if q.memory.Grow(p.bytes) {
-			p.grown = p.bytes
-			q.grown.Add(p.grown)
-			break
-		}
+	if q.grow(p) {
+		return nil
+	}
+	defer q.waits()()
+	for !q.grow(p) {
 		select {
 		case <-q.released:
 		case <-ctx.Done():
@@ -231,6 +264,19 @@ func (q *queue) charge(ctx context.Context, p *page) error {
 		}
 	}
 	return nil
+}
+
+// grow reports whether there is memory for a page.
+func (q *queue) grow(p *page) bool {
+	if q.held.Load() == 0 {
+		return true
+	}
+	if !q.memory.Grow(p.bytes) {
+		return false
+	}
+	p.grown = p.bytes
+	q.grown.Add(p.grown)
+	return true
 }
 
 // close gives back the memory of pages that were not released, once nobody puts or

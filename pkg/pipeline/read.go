@@ -44,7 +44,7 @@ func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
 }
 
 func newPage(got source.Page) *page {
-	p := &page{events: got.Events, bare: len(got.Events) == 0, next: got.Next, caughtUp: got.CaughtUp, bytes: int64(len(got.Next)) + eventBytes*int64(len(got.Events))}
+	p := &page{events: got.Events, bare: len(got.Events) == 0, next: got.Next, caughtUp: got.CaughtUp, read: time.Now(), bytes: int64(len(got.Next)) + eventBytes*int64(len(got.Events))}
 	for i := range got.Events {
 		p.bytes += int64(len(got.Events[i].Raw))
 	}

@@ -56,7 +56,7 @@ type vault struct {
 
 func newVault(p plan, outcomes []outcome) *vault {
 	w := &world{
-		plan: p, log: &eventLog{total: p.events, began: time.Now(), page: p.page},
+		plan: p, log: &eventLog{total: p.events, every: 10 * time.Millisecond, began: time.Now(), page: p.page},
 		settled: map[int]bool{}, letters: map[int]bool{}, alone: map[int]bool{},
 	}
 	w.log.next = w.failRead
