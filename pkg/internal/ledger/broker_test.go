@@ -122,6 +122,8 @@ var tools = map[string]string{
 	"kafka-topics.sh":  "org.apache.kafka.tools.TopicCommand",
 	"kafka-configs.sh": "kafka.admin.ConfigCommand",
 	"kafka-acls.sh":    "org.apache.kafka.tools.AclCommand",
+
+	"kafka-transactions.sh": "org.apache.kafka.tools.TransactionsCommand",
 }
 
 // run runs a command from a hint, as a user who may do everything.

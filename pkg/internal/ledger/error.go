@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +24,8 @@ var (
 type openTransactions struct {
 	waited   time.Duration
 	from, to int64
-	cause    error // nil: it was waited for takeTimeout
+	end      string // the command that ends a transaction which hangs
+	cause    error  // nil: it was waited for takeTimeout
 }
 
 func (e *openTransactions) Error() string {
@@ -36,7 +36,7 @@ func (e *openTransactions) Unwrap() error      { return e.cause }
 func (e *openTransactions) ErrorClass() string { return "open_transaction" }
 
 func (e *openTransactions) ErrorHint() string {
-	return "another producer has an open transaction in this partition, and a position may be behind it. The lane waits until it ends. If it outlives its time-out, it hangs: find it with kafka-transactions.sh find-hanging, and abort it"
+	return "another producer has an open transaction in this partition, and a position may be behind it. The lane waits until it ends. If it began there more than 15 minutes ago, it hangs: look with kafka-transactions.sh find-hanging, also in the topics of records, and abort it: " + e.end
 }
 
 // fenced says that another instance took the lane.
@@ -94,7 +94,7 @@ func (r *remote) explain(err error, topic string) error {
 		return nil
 	}
 	s := &r.settings
-	bootstrap := "--bootstrap-server " + strings.Join(s.Cluster.Brokers, ",")
+	bootstrap := r.bootstrap()
 	principal := s.Cluster.Principal()
 	ke, _ := errors.AsType[*kerr.Error](err)
 	switch {

@@ -359,6 +359,8 @@ func (i *instance) highWatermark(context.Context) (int64, error) {
 	return i.upTo, err
 }
 
+func (i *instance) abort(int64) string { return "" }
+
 func (i *instance) lastStable(context.Context) (stable int64, err error) {
 	err = i.do(waiting, func() error {
 		if i.fate == impatient {

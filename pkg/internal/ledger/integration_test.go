@@ -36,6 +36,7 @@ func TestRealBroker(t *testing.T) {
 	t.Run("together", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *broker){
 			"another lane's transaction hangs": hangs,
+			"a transaction is aborted by hand": isAborted,
 			"compaction":                       compacts,
 			"topics":                           verifiesTopics,
 			"permissions":                      needsPermissions,
@@ -290,6 +291,25 @@ func losesAnswer(t *testing.T, b *broker) {
 	write(t, l, name, `3`, "3")
 	expect(t, b.read(t, name), "1", "2", "3")
 	take(t, open(t, b.settings(name)), `3`)
+}
+
+// The command in the hint ends an open transaction.
+func isAborted(t *testing.T, b *broker) {
+	const name = "by-hand"
+	b.create(t, name, 1)
+	s := b.settings(name)
+	l := open(t, s)
+	take(t, l, "")
+	write(t, l, name, `1`, "a")
+	b.leave(t, "another", 10*time.Minute, &kgo.Record{
+		Topic: s.Positions, Partition: ledger.Partition("acme"), Key: []byte("another"), Value: []byte("open"),
+	})
+	_, err := l.Take(within(t))
+	if class(err) != "open_transaction" {
+		t.Fatalf("got %v, want an error about the open transaction", err)
+	}
+	b.run(t, remedy(err))
+	take(t, l, `1`)
 }
 
 func hangs(t *testing.T, b *broker) {

@@ -175,6 +175,7 @@ type partition interface {
 	prepare(ctx context.Context) error                     // creates or verifies the topics
 	highWatermark(ctx context.Context) (int64, error)      // where the next record would be written
 	lastStable(ctx context.Context) (int64, error)         // where the first open transaction begins; without one, the high watermark
+	abort(at int64) string                                 // the command that aborts the transaction which began there
 	newest(ctx context.Context, end int64) ([]byte, error) // the lane's newest committed value below end; nil if there is none
 	check(ctx context.Context) (string, error)             // what would keep prepare and initProducer from succeeding
 	close()

@@ -50,6 +50,10 @@ func (v *view) lastStable(ctx context.Context) (int64, error) {
 	return v.offset(ctx, latest, readCommitted)
 }
 
+func (v *view) abort(at int64) string {
+	return fmt.Sprintf("kafka-transactions.sh %s abort --topic %s --partition %d --start-offset %d", v.bootstrap(), v.topic, v.number, at)
+}
+
 func (v *view) offset(ctx context.Context, timestamp int64, isolation int8) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.IsolationLevel = isolation

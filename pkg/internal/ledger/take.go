@@ -104,14 +104,14 @@ func (l *Ledger) awaitStable(ctx context.Context, view partition, end int64) err
 			return err
 		}
 		if waited := time.Since(began); waited >= takeTimeout {
-			return &openTransactions{waited: waited.Round(time.Second), from: stable, to: end}
+			return &openTransactions{waited: waited.Round(time.Second), from: stable, to: end, end: view.abort(stable)}
 		}
 		if !told {
 			l.settings.Log.Info().Int64("from", stable).Int64("to", end).Msg("waiting for transactions of other lanes to end before the position is read")
 			told = true
 		}
 		if err := wait(ctx, askInterval); err != nil {
-			return &openTransactions{waited: time.Since(began).Round(time.Second), from: stable, to: end, cause: err}
+			return &openTransactions{waited: time.Since(began).Round(time.Second), from: stable, to: end, end: view.abort(stable), cause: err}
 		}
 	}
 }
