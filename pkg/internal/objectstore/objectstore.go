@@ -9,7 +9,9 @@
 //   - An object that was created or put is there for every later Read, Head and List,
 //     whoever asks (Amazon S3, "Data consistency model").
 //   - Create succeeds once for a key, until the object is deleted.
-//   - List returns keys in the order of their bytes.
+//   - List returns the keys of a folder, which differ only behind their last slash, in the
+//     order of their bytes. Stores differ in how they order folders among each other, so
+//     nothing here lists more than one.
 //
 // # What may go wrong
 //
@@ -46,8 +48,8 @@ type Store interface {
 	// there is none.
 	Head(ctx context.Context, key string) (Info, error)
 
-	// List returns at most Page objects whose keys begin with prefix and come after the
-	// key after, in the order of the keys' bytes. more reports whether there are others
+	// List returns at most Page objects of the folder prefix, which ends in a slash: those
+	// whose keys come after the key after, in the order of the keys' bytes. more reports whether there are others
 	// behind them. It does not return Metadata.
 	List(ctx context.Context, prefix, after string) (infos []Info, more bool, err error)
 

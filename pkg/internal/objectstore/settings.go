@@ -20,9 +20,9 @@ type Settings struct {
 	Endpoint  string `yaml:"endpoint" default:"Amazon's endpoint of the region" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://([^\\[\\]/?#@:, ]+|\\[[^\\[\\]/?#@, ]+\\])(:[0-9]{1,5})?/?$" doc:"Address of another store than Amazon's: scheme, host and port, such as https://minio:9000."`
 	PathStyle bool   `yaml:"path_style" doc:"Put the bucket into the path of requests, not into the name of the host. Most stores other than Amazon's need it."`
 
-	AccessKeyID     string         `yaml:"access_key_id" required:"with secret_access_key" default:"found as AWS's own tools do: environment, shared files, roles of EKS, ECS and EC2" doc:"Id of an access key."`
-	SecretAccessKey setting.Secret `yaml:"secret_access_key" required:"with access_key_id" pattern:"^[!-~]+$" doc:"Secret of the access key. It is read again for each request."`
-	SessionToken    setting.Secret `yaml:"session_token" pattern:"^[!-~]+$" doc:"Session token of temporary credentials. It is read again for each request."`
+	AccessKeyID     setting.Secret `yaml:"access_key_id" required:"with secret_access_key" default:"found as AWS's own tools do: environment, shared files, roles of EKS, ECS and EC2" pattern:"^[!-~]+$" doc:"Id of an access key. It is read again for each request, as are the next two."`
+	SecretAccessKey setting.Secret `yaml:"secret_access_key" required:"with access_key_id" pattern:"^[!-~]+$" doc:"Secret of the access key."`
+	SessionToken    setting.Secret `yaml:"session_token" pattern:"^[!-~]+$" doc:"Session token of temporary credentials."`
 	RoleARN         string         `yaml:"role_arn" default:"no other role" pattern:"^arn:[a-z-]+:iam::[0-9]{12}:role/.+$" doc:"Role to assume with these credentials."`
 	ExternalID      string         `yaml:"external_id" default:"none" doc:"External id that the role's trust policy asks for."`
 
@@ -81,12 +81,15 @@ func (s *Settings) validateCredentials() []error {
 		}
 	}
 	switch {
-	case s.AccessKeyID != "" && !s.SecretAccessKey.IsSet():
+	case s.AccessKeyID.IsSet() && !s.SecretAccessKey.IsSet():
 		invalid("secret_access_key", errors.New("missing; write the secret of access_key_id, as secret_access_key or secret_access_key_file, or remove both"))
-	case s.AccessKeyID == "" && s.SecretAccessKey.IsSet():
+	case !s.AccessKeyID.IsSet() && s.SecretAccessKey.IsSet():
 		invalid("access_key_id", errors.New("missing; write the id of the key that secret_access_key belongs to"))
-	case s.AccessKeyID == "" && s.SessionToken.IsSet():
+	case !s.AccessKeyID.IsSet() && s.SessionToken.IsSet():
 		invalid("session_token", errors.New("is given without a key; write access_key_id and secret_access_key, too"))
+	}
+	if s.AccessKeyID.IsSet() {
+		invalid("access_key_id", s.AccessKeyID.CheckToken())
 	}
 	if s.SecretAccessKey.IsSet() {
 		invalid("secret_access_key", s.SecretAccessKey.CheckToken())

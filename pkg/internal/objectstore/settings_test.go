@@ -16,7 +16,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"a bucket alone", objectstore.Settings{Bucket: "audit"}, ""},
 		{"all", objectstore.Settings{
-			Bucket: "audit", Prefix: "a/b=c", Region: "eu-central-1", Endpoint: "https://minio:9000", AccessKeyID: "AKIA", SecretAccessKey: secret,
+			Bucket: "audit", Prefix: "a/b=c", Region: "eu-central-1", Endpoint: "https://minio:9000", AccessKeyID: secret, SecretAccessKey: secret,
 			SessionToken: secret, RoleARN: "arn:aws-us-gov:iam::123456789012:role/path/sluice", ExternalID: "x", Encryption: "aws:kms", KMSKeyID: "alias/audit",
 		}, ""},
 		{"a simulator", objectstore.Settings{Bucket: "audit", Endpoint: "http://127.0.0.1:9000"}, ""},
@@ -28,7 +28,7 @@ func TestValidate(t *testing.T) {
 		{"a region in words", objectstore.Settings{Bucket: "audit", Region: "EU (Frankfurt)"}, "region"},
 		{"clear text", objectstore.Settings{Bucket: "audit", Endpoint: "http://minio:9000"}, "endpoint"},
 		{"a bucket in the endpoint", objectstore.Settings{Bucket: "audit", Endpoint: "https://minio:9000/audit"}, "endpoint"},
-		{"half a key", objectstore.Settings{Bucket: "audit", AccessKeyID: "AKIA"}, "secret_access_key"},
+		{"half a key", objectstore.Settings{Bucket: "audit", AccessKeyID: secret}, "secret_access_key"},
 		{"the other half", objectstore.Settings{Bucket: "audit", SecretAccessKey: secret}, "access_key_id"},
 		{"a session without a key", objectstore.Settings{Bucket: "audit", SessionToken: secret}, "session_token"},
 		{"a role's name", objectstore.Settings{Bucket: "audit", RoleARN: "sluice"}, "role_arn"},

@@ -307,7 +307,7 @@ const safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!_.*
 
 func validKey(op Op, key string) error {
 	switch {
-	case op == List && key == "", op == Reach:
+	case op == List && key == "", op == Reach, op == List && strings.Trim(key, safe) == "":
 		return nil
 	case key == "" || len(key) > 700 || strings.Trim(key, safe) != "":
 		return fmt.Errorf("the key %q is empty, too long, or has characters that not every store takes", key)

@@ -1,0 +1,10 @@
+package objectstore
+
+// Address is the URL of an object in a region.
+func (s *S3) Address(region, key string) (string, error) {
+	u, err := s.address(region, request{key: key})
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
