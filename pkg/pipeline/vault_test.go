@@ -323,7 +323,7 @@ func (k *keeper) treat(how outcome, batch []sink.Record, rejects []sink.Reject, 
 	case (how == setBack || how == setOn) && k.holds >= 0:
 		to := k.holds / 2
 		if how == setOn {
-			to = min(k.holds+3, k.epoch.events-1)
+			to = min(k.holds+3, k.epoch.events-1, k.log.visible())
 		}
 		k.set(to)
 		k.holder = nil
