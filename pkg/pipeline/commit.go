@@ -14,7 +14,7 @@ type transaction struct {
 	pages   part // all records
 	rest    part // the records that were not refused
 	places  []int
-	unable  []sink.Reject // events that could not be encoded
+	unable  []sink.Reject // events that could not be encoded, or are older than the destination takes
 	refused []sink.Reject
 	next    source.Position
 }
@@ -61,7 +61,12 @@ func (t transaction) rejectsInRow(before int) (most, last int) {
 // are dead letters. The error is sink.ErrMoved or that of stop.soft. stop.soft ends the
 // waiting between attempts; an attempt may take until stop.hard ends.
 func (p *publisher) commit(stop stopping, t transaction) error {
+	age := ageLimit{most: p.dest.limits.OldestEvent}
+	known := true // whether the last attempt committed anything
 	for {
+		if known { // Otherwise the sink compares the attempts.
+			t = p.screened(&age, t)
+		}
 		err := p.dest.publishAt(stop.hard, t)
 		switch {
 		case err == nil:
@@ -71,7 +76,7 @@ func (p *publisher) commit(stop stopping, t transaction) error {
 			return err
 		}
 		var again error
-		if t, again = p.refused(t, err); again == nil {
+		if t, known, again = p.refused(t, err); again == nil {
 			continue
 		}
 		if err := p.lane.publishing.pause(stop.soft, again); err != nil {
@@ -81,6 +86,15 @@ func (p *publisher) commit(stop stopping, t transaction) error {
 			return fmt.Errorf("the sink must be reopened: %w", sink.ErrMoved)
 		}
 	}
+}
+
+// screened returns the transaction without the records that have become too old.
+func (p *publisher) screened(age *ageLimit, t transaction) transaction {
+	stay, buried := p.screen(age, t.pages)
+	if len(buried) == 0 {
+		return t
+	}
+	return newTransaction(stay, slices.Concat(t.unable, buried), t.next)
 }
 
 func (p *publisher) committed(t transaction) {
@@ -94,24 +108,25 @@ func (p *publisher) committed(t transaction) {
 // refused returns the transaction to try after the sink answered with err. Without an
 // error, the sink named bad records, which are now rejects, and the next attempt starts
 // at once. Otherwise the next attempt starts after a pause, and the error is its reason.
-func (p *publisher) refused(t transaction, err error) (transaction, error) {
+// known reports whether the answer tells that nothing was committed.
+func (p *publisher) refused(t transaction, err error) (again transaction, known bool, why error) {
 	var named sink.BatchError
 	if !errors.As(err, &named) {
-		return t, err
+		return t, false, err
 	}
 	faults, invalid := named.Faults(t.rest.len())
 	if invalid != nil {
-		return t, invalid
+		return t, false, invalid
 	}
 	for _, fault := range named {
 		if !sink.IsPermanent(fault.Err) {
-			return t, err
+			return t, true, err
 		}
 	}
 	less := t.without(faults)
 	if most, _ := less.rejectsInRow(p.rejectsInRow); most > p.lane.MaxRejects {
 		// Nothing is committed yet, so no reject has to stay one.
-		return newTransaction(t.pages, t.unable, t.next), distrust(most, err)
+		return newTransaction(t.pages, t.unable, t.next), true, distrust(most, err)
 	}
-	return less, nil
+	return less, true, nil
 }

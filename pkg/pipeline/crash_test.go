@@ -24,10 +24,12 @@ func drawPlan(t *rapid.T) plan {
 		events: rapid.IntRange(1, 60).Draw(t, "events"),
 		page:   rapid.IntRange(1, 12).Draw(t, "page"),
 		limits: sink.Limits{
-			Records: rapid.IntRange(1, 30).Draw(t, "records"),
-			Bytes:   rapid.IntRange(1, 600).Draw(t, "bytes"),
-			Linger:  rapid.SampledFrom([]time.Duration{0, 25 * time.Millisecond, time.Minute}).Draw(t, "linger"),
+			Records:     rapid.IntRange(1, 30).Draw(t, "records"),
+			Bytes:       rapid.IntRange(1, 600).Draw(t, "bytes"),
+			OldestEvent: rapid.SampledFrom([]time.Duration{0, 0, 300 * time.Millisecond, time.Hour}).Draw(t, "oldest event"),
+			Linger:      rapid.SampledFrom([]time.Duration{0, 25 * time.Millisecond, time.Minute}).Draw(t, "linger"),
 		},
+		buryOld: rapid.Bool().Draw(t, "bury old"),
 		queue:   rapid.Int64Range(1, 3000).Draw(t, "queue"),
 		answers: rapid.SliceOfN(rapid.Map(rapid.IntRange(0, int(answersInTotal)-1), func(i int) answer { return answer(i) }), 0, 40).Draw(t, "answers"),
 		saves:   fate.Draw(t, "saves"),
@@ -75,6 +77,8 @@ func TestPowerLossAtEveryStep(t *testing.T) {
 	t.Run("with records that make it distrust the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
 	eventful.maxRejects, eventful.limits.Linger, eventful.queue = 0, 70*time.Millisecond, 50_000
 	t.Run("while it waits for larger batches", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
+	eventful.limits.Linger, eventful.limits.OldestEvent, eventful.buryOld = 0, 20*time.Second, true
+	t.Run("while events become too old for the sink", func(t *testing.T) { loseThePowerAtEachStep(t, eventful) })
 }
 
 func loseThePowerAtEachStep(t *testing.T, eventful plan) {

@@ -13,9 +13,13 @@ import (
 // an attempt may take until stop.hard ends.
 func (p *publisher) deliver(stop stopping, records part) ([]sink.Reject, error) {
 	d := delivery{pub: p, rest: records, window: records.len()}
+	age := ageLimit{most: p.dest.limits.OldestEvent}
 	for d.rest.len() > 0 {
 		if err := p.dest.ready(stop.soft); err != nil {
 			return nil, err
+		}
+		if d.screen(&age); d.rest.len() == 0 {
+			break
 		}
 		err := p.dest.publish(stop.hard, d.head().records)
 		if again := d.answer(err); again != nil {
@@ -38,6 +42,16 @@ type delivery struct {
 	window  int
 	bad     bool // the window is known to hold a bad record
 	rejects []sink.Reject
+}
+
+// screen takes out the records that have become too old.
+func (d *delivery) screen(age *ageLimit) {
+	stay, buried := d.pub.screen(age, d.rest)
+	if len(buried) == 0 {
+		return
+	}
+	d.rejects = append(d.rejects, buried...)
+	d.rest, d.window, d.bad = stay, stay.len(), false
 }
 
 // head is what the next attempt publishes.

@@ -57,6 +57,11 @@ func TestPowerLossAtEveryStepOfCommitting(t *testing.T) {
 		waits.limits.Linger, waits.queue = 70*time.Millisecond, 50_000
 		killAtEachStep(t, waits, outcomes, []epoch{{exact: true, events: 40}}, 0)
 	})
+	t.Run("while events become too old for the sink", func(t *testing.T) {
+		old := p
+		old.limits.OldestEvent, old.buryOld = 400*time.Millisecond, true
+		killAtEachStep(t, old, outcomes, []epoch{{exact: true, events: 40}}, 0)
+	})
 	p.maxRejects, p.unable[10] = 1, true // in one transaction with records that make the lane distrust the sink
 	t.Run("with records that make it distrust the sink", func(t *testing.T) {
 		killAtEachStep(t, p, outcomes, []epoch{{exact: true, events: 40}}, 0)

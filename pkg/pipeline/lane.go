@@ -30,10 +30,11 @@
 //
 // There is a file for each step of a page, so that one can read them in the order
 // in which a page meets them: begin and resume (where to start), read, queue,
-// encode, gather, publish, deliver (retries and rejects), commit (dead letters and
-// checkpoint). destination and ledger are the two kinds of sinks; operation,
-// place and stopping serve several steps; state, status and histogram are
-// for people and metrics; set runs many lanes, and pause lets one of them wait.
+// encode, gather, publish, age (events that are too old), deliver (retries and
+// rejects), commit (dead letters and checkpoint). destination and ledger are the
+// two kinds of sinks; operation, place and stopping serve several steps; state,
+// status and histogram are for people and metrics; set runs many lanes, and pause
+// lets one of them wait.
 package pipeline
 
 import (
@@ -121,6 +122,7 @@ type Lane struct {
 	QueueBytes      int64          // events, positions and records in memory, those being published included; a page larger than its queue passes alone; default 16 MiB; see QueueBytes
 	Memory          source.Memory  // what the lane may hold of the process's memory; default source.Unbounded
 	PublishTimeout  time.Duration  // time for one Publish, raised to what the sink's limits ask for; default 1 minute
+	BuryOld         bool           // make dead letters of events older than sink.Limits.OldestEvent; default false: they are sent
 	MaxRejects      int            // rejects in a row, without a delivery between them, before the lane blames the destination; default 100
 	ShutdownTimeout time.Duration  // time for the Publish under way once Run is told to stop; default 8 seconds
 	Once            bool           // stop once caught up; default false

@@ -12,6 +12,7 @@ type publisher struct {
 	dest         *destination
 	rejectsInRow int // since the last delivery
 	told         cadence.Cadence
+	toldOld      cadence.Cadence // that events are beyond the window
 }
 
 // run settles queued pages until stop.soft ends, or the queue is closed and empty. The

@@ -131,6 +131,13 @@ func (s *state) passed(events int) {
 	s.count.Filtered += uint64(events)
 }
 
+// leftWindow counts records that are older than the destination takes.
+func (s *state) leftWindow(records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count.BeyondWindow += uint64(records)
+}
+
 func (s *state) rejected(records int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

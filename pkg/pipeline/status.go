@@ -100,6 +100,8 @@ type Counters struct {
 	Truncated  uint64 // records in which values were shortened or left out to fit a limit
 	Published  uint64 // records that the destination took responsibility for
 	Rejected   uint64 // records that became dead letters
+
+	BeyondWindow uint64 // records older than the destination takes, sent or not
 }
 
 // Status returns a snapshot of the lane. It may be called at any time: before, during and

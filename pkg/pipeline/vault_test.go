@@ -49,6 +49,7 @@ type vault struct {
 	state   int    // position in the state; -1: none
 	times   []int  // how often each event was delivered or buried since the valid position was last before it
 	unknown string // arguments of a PublishAt with an unclear outcome
+	same    bool   // the answer to the last PublishAt tells nothing, so the next one must have the same arguments
 	done    bool   // the PublishAt with the unclear outcome was committed
 	holder  *keeper
 	carried int // how often the position moved between sink and state
@@ -57,7 +58,7 @@ type vault struct {
 func newVault(p plan, outcomes []outcome) *vault {
 	w := &world{
 		plan: p, log: &eventLog{total: p.events, every: 10 * time.Millisecond, began: time.Now(), page: p.page},
-		settled: map[int]bool{}, letters: map[int]bool{}, alone: map[int]bool{},
+		settled: map[int]bool{}, letters: map[int]bool{}, alone: map[int]bool{}, aged: map[int]bool{},
 	}
 	w.log.next = w.failRead
 	return &vault{world: w, outcomes: outcomes, holds: -1, kept: -1, state: -1, times: make([]int, p.events)}
@@ -154,7 +155,7 @@ func (v *vault) deliver(all []sink.Record, rejects []sink.Reject) {
 	for _, r := range rejects {
 		n := index(r.Record.ID)
 		v.times[n]++
-		if !v.bad[n] && !v.unable[n] {
+		if !v.bad[n] && !v.unable[n] && !v.old(n) {
 			v.blame("event %d was buried though nothing is wrong with it: %s", n, r.Reason)
 		}
 		if want := string(v.log.event(n).Raw); string(r.Raw) != want {
@@ -257,7 +258,7 @@ func (k *keeper) Position(context.Context) ([]byte, error) {
 	if !k.step() {
 		return nil, errPower
 	}
-	k.holder, k.unknown = k, ""
+	k.holder, k.unknown, k.same = k, "", false
 	if !k.step() {
 		return nil, errPower
 	}
@@ -294,6 +295,10 @@ func (k *keeper) treat(how outcome, batch []sink.Record, rejects []sink.Reject, 
 		return sink.ErrMoved
 	}
 	k.checkPages(batch)
+	if !k.same {
+		k.checkAges(batch)
+	}
+	k.same = how == namesOneTwice || how == namesNothing || how == namesNobody || how == unclearLost || how == hangsLost || how == unclearDone || how == hangsDone
 	arguments := fmt.Sprint(names(batch), len(rejects), string(pos))
 	if k.unknown != "" && k.unknown != arguments {
 		k.blame("after an unclear outcome of %s came %s", k.unknown, arguments)
