@@ -52,6 +52,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
+	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
@@ -73,7 +74,7 @@ import (
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type},
+		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type, httpsink.Type},
 		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
 		Own:     ownlog.Type(),
 		SharedStates: []config.SharedState{

@@ -35,6 +35,9 @@ func TestExamplesLoad(t *testing.T) {
 		"splunk_hec.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "splunk_hec_token": "token", "splunk_ca.pem": authority(t),
 		})},
+		"http.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
+			"planetscale_service_token": "token", "ingest_key": "key", "collector_token": "token", "collector_ca.pem": authority(t),
+		})},
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},

@@ -21,6 +21,7 @@ func TestDestinationsShowNoSecret(t *testing.T) {
 		"syslog":     {map[string]string{"Scheme": "tls", "Host": "siem:6514"}, "tls://siem:6514"},
 		"file":       {map[string]string{"Path": "/var/log/audit.ndjson"}, "/var/log/audit.ndjson"},
 		"stdout":     {nil, "standard output"},
+		"http":       {map[string]string{"URL": "https://u:TopSecret7@siem:8443/TopSecret7?t=TopSecret7#TopSecret7"}, "https://siem:8443"},
 	}
 	for _, kind := range kinds().Sinks {
 		t.Run(kind.Name, func(t *testing.T) {
@@ -39,14 +40,14 @@ func TestDestinationsShowNoSecret(t *testing.T) {
 
 // fill sets every text in v, and in what it points to.
 func fill(v reflect.Value, name, secret string, but map[string]string) {
+	if text, ok := but[name]; ok {
+		secret = text
+	}
 	switch {
 	case !v.CanSet():
 	case v.Type() == reflect.TypeFor[setting.Secret]():
 		v.Set(reflect.ValueOf(setting.NewSecret(secret)))
 	case v.Kind() == reflect.String:
-		if text, ok := but[name]; ok {
-			secret = text
-		}
 		v.SetString(secret)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

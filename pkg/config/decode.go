@@ -226,6 +226,10 @@ func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
 	if !ok {
 		return
 	}
+	if v.Type() == reflect.TypeFor[map[string]setting.Secret]() {
+		v.Set(reflect.ValueOf(d.secrets(pairs)))
+		return
+	}
 	out := reflect.MakeMapWithSize(v.Type(), len(pairs))
 	for _, p := range pairs {
 		item := reflect.New(v.Type().Elem()).Elem()
@@ -233,6 +237,31 @@ func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
 		out.SetMapIndex(reflect.ValueOf(p.key).Convert(v.Type().Key()), item)
 	}
 	v.Set(out)
+}
+
+// secrets decodes a map of secrets. The secret NAME is in the file that NAME_file names, as
+// for a key of a struct.
+func (d *decoder) secrets(pairs []pair) map[string]setting.Secret {
+	out := map[string]setting.Secret{}
+	given := map[string]string{}
+	for _, p := range pairs {
+		name, inFile := strings.CutSuffix(p.key, "_file")
+		if other, twice := given[name]; twice {
+			d.report.blame(p.at, p.path, "given together with %s; keep one of them", other)
+			continue
+		}
+		given[name] = p.key
+		secret := unreadable
+		switch {
+		case !d.plain(p.path, p.value):
+		case inFile:
+			d.decodeSecretFile(p.path, p.value, &secret)
+		default:
+			d.decodeSecret(p.path, p.value, &secret, p.key+"_file")
+		}
+		out[name] = secret
+	}
+	return out
 }
 
 // scan reports what is wrong with a node whose type nobody knows: variables without a

@@ -1,0 +1,215 @@
+// Package httpsink publishes records to any server that takes events over HTTP.
+//
+// # Guarantee
+//
+// Publish returns nil once the server has answered every request with a status of
+// accept_status, which by default is any of 200 to 299. What the server has done by then is
+// its own promise. A request without a complete answer is not delivered and is sent again,
+// so a server may get an event twice. Each request has the header Idempotency-Key, which is
+// the same for the same events, and each event has its id.
+//
+// # Requests
+//
+// body says what a request holds. The events of a batch are cut into requests of at most
+// max_request_events and max_request_bytes, which are sent concurrently; with concurrency: 1
+// the server gets them in their order. Redirects are not followed.
+//
+// # Rejects
+//
+// A status of reject_status means that an event of the request is bad. The request is
+// bisected until the event is alone; then it becomes a dead letter, and the others are
+// delivered. With a status of split_status the halves of the request are sent, and an event
+// that is too large alone is rejected. After a hundred rejects in a row nothing more is
+// sent: a server that refuses every event is not meant for them.
+//
+// # Secrets
+//
+// The address may hold a secret, so messages show only its origin. What was sent in headers
+// and in the address is taken out of what the server answers.
+package httpsink
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/setting"
+	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
+)
+
+// endpoint is where a sink posts to, and how: what the settings of each type come to.
+type endpoint struct {
+	method    string                                     // default POST
+	url       setting.Secret                             // read again for each request
+	allowHTTP bool                                       // url may be http:// and not loopback
+	headers   map[string]setting.Secret                  // further headers
+	auth      func(http.RoundTripper) posting.Credential // nil: none
+	tls       setting.TLS
+
+	encode      func(dst []byte, r *sink.Record) ([]byte, error) // nil: posting.AppendBody
+	framing     posting.Framing
+	contentType func(first *sink.Record) string
+	compression posting.Compression
+	maxBytes    int // of a request, before compression
+	maxEvents   int // in a request
+	recordBytes int // of a body; 0: what fits into a request
+	concurrency int
+	oldest      time.Duration // see sink.Limits; 0: no limit
+
+	// judge says what a reply means.
+	judge func(posting.Reply) posting.Rule
+
+	// check asks whether the server would take events; nil: only the connection is tried.
+	check func(context.Context, *poster) (string, error)
+}
+
+// poster is the sink of an endpoint.
+type poster struct {
+	endpoint
+	over     http.RoundTripper
+	client   *posting.Client
+	requests *posting.Publisher
+}
+
+func (e endpoint) open() sink.Sink {
+	return e.openOver(e.tls.Transport(posting.NewTransport(e.concurrency)))
+}
+
+func (e endpoint) openOver(over http.RoundTripper) sink.Sink {
+	p := &poster{endpoint: e, over: over}
+	access := posting.Access{Shown: originOf(e.url), Peer: p.peer()}
+	if e.auth != nil {
+		access.Credential = e.auth(over)
+	}
+	p.client = posting.NewClient(over, access)
+	encode := e.encode
+	if encode == nil {
+		encode = func(dst []byte, r *sink.Record) ([]byte, error) { return posting.AppendBody(dst, r), nil }
+	}
+	p.requests = posting.NewPublisher(posting.Plan{
+		Append: encode, Framing: e.framing, MaxBytes: e.maxBytes, MaxRecords: e.maxEvents, Concurrency: e.concurrency, Wrap: p.client.Wrap,
+	})
+	return p
+}
+
+// peer describes the server to people.
+func (e *endpoint) peer() setting.Peer {
+	p := setting.Peer{
+		Name: "server", Address: originOf(e.url),
+		Plain:     "write http:// in url (and allow_http: true, since events and credential then cross the network in clear text)",
+		Encrypted: "write https:// in url",
+	}
+	if encrypted(p.Address) {
+		p.TLS = &e.tls
+	}
+	return p
+}
+
+const (
+	batchRecords = 32_000
+	batchBytes   = 32 << 20
+	// batchRequests is how many requests of one event a Publish makes at most, so that the
+	// position is saved now and then.
+	batchRequests = 1000
+)
+
+// Limits returns the largest batch and record.
+func (p *poster) Limits() sink.Limits {
+	l := sink.Limits{
+		Records: min(batchRecords, p.maxEvents*batchRequests), Bytes: max(batchBytes, p.maxBytes),
+		RecordBytes: p.recordBytes, Timeout: 4 * time.Minute, OldestEvent: p.oldest,
+	}
+	if l.RecordBytes == 0 {
+		l.RecordBytes = p.maxBytes - len(p.framing.Head) - len(p.framing.Tail)
+	}
+	return l
+}
+
+// Publish sends the batch in several concurrent requests.
+func (p *poster) Publish(ctx context.Context, batch []sink.Record) error {
+	return p.requests.Publish(ctx, batch, p.post)
+}
+
+func (p *poster) post(ctx context.Context, q posting.Request) posting.Answer {
+	body, err := q.Encode(p.compression)
+	if err != nil {
+		return posting.Answer{Verdict: posting.Retry, Err: p.client.Wrap(err)}
+	}
+	build := func(ctx context.Context) (*http.Request, error) { return p.request(ctx, q) }
+	reply, rule, err := p.client.Post(ctx, build, body, p.judge)
+	if err != nil {
+		return posting.Answer{Verdict: posting.Retry, Err: err}
+	}
+	return posting.Answer{Verdict: rule.Verdict, Err: p.client.Fault(reply, rule)}
+}
+
+// request returns a request without its body and credential.
+func (p *poster) request(ctx context.Context, q posting.Request) (*http.Request, error) {
+	address, err := p.address()
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(p.method, http.MethodPost), address.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.putHeaders(r); err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", p.contentType(&q.Records[0]))
+	if p.compression != posting.None {
+		r.Header.Set("Content-Encoding", string(p.compression))
+	}
+	r.Header.Set(idempotencyKey, q.Key())
+	r.Header.Set(eventCount, strconv.Itoa(q.Len()))
+	return r, nil
+}
+
+// address returns the address of the next request. It remembers what answers must not show.
+func (p *poster) address() (*url.URL, error) {
+	text, err := p.url.Value()
+	if err == nil {
+		err = checkAddress(text, exampleURL, p.allowHTTP)
+	}
+	if err != nil {
+		return nil, unreadable("url", err)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, unreadable("url", fmt.Errorf("is not an address; write one such as %s", exampleURL))
+	}
+	p.client.Echo.Sent(hidden(u)...)
+	return u, nil
+}
+
+func (p *poster) putHeaders(r *http.Request) error {
+	for name, secret := range p.headers {
+		value, err := secret.Value()
+		if err == nil {
+			err = checkHeader(secret)
+		}
+		if err != nil {
+			return unreadable("headers."+name, err)
+		}
+		p.client.Echo.Sent(value)
+		r.Header.Set(name, value)
+	}
+	return nil
+}
+
+// unreadable returns the error of a value that is read again for each request.
+func unreadable(key string, err error) error {
+	return sink.Destination(fmt.Errorf("%s: %w", key, err), fmt.Sprintf("make sure that sluice can read %s, and that it is right", key))
+}
+
+// Close ends an unfinished Publish, whose records then have an unknown outcome.
+func (p *poster) Close() error {
+	p.requests.Close()
+	p.client.CloseIdleConnections()
+	return nil
+}

@@ -1,0 +1,107 @@
+package posting
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// AppendBody appends the body of a record as a JSON value: as it is if it is a JSON object,
+// otherwise as a string.
+func AppendBody(dst []byte, r *sink.Record) []byte {
+	if r.Object || isObject(r) {
+		return append(dst, r.Body...)
+	}
+	return AppendString(dst, r.Body)
+}
+
+// AppendLine appends the body of a record as one line without its end: text as it is, and
+// anything else as AppendBody does. A line end within it becomes a blank, which between the
+// parts of a JSON object means the same, and elsewhere keeps text from forging a record.
+func AppendLine(dst []byte, r *sink.Record) []byte {
+	begin := len(dst)
+	if r.MediaType == "application/json" {
+		dst = AppendBody(dst, r)
+	} else {
+		dst = append(dst, r.Body...)
+	}
+	for i, c := range dst[begin:] {
+		if c == '\n' || c == '\r' {
+			dst[begin+i] = ' '
+		}
+	}
+	return dst
+}
+
+// isObject reports whether a body can be put into JSON unchanged, if its format
+// does not promise that. Any other body is sent as a string.
+func isObject(r *sink.Record) bool {
+	return r.MediaType == "application/json" && bytes.HasPrefix(r.Body, []byte("{")) && closes(r.Body) && utf8.Valid(r.Body)
+}
+
+// closes reports whether the brackets of a text close with its last byte, and not
+// before. Such a text cannot add a member to what is around it or forge another record. The
+// format must produce valid JSON between the brackets; a server refuses a record with
+// invalid JSON.
+func closes(text []byte) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i == len(text)-1
+			}
+		case '"':
+			i += quoted(text[i:]) - 1
+		}
+	}
+	return false
+}
+
+// quoted returns the length of the string that text starts with, or of text if the
+// string does not end.
+func quoted(text []byte) int {
+	for end := 1; end < len(text); end++ {
+		i := bytes.IndexAny(text[end:], `"\\`)
+		if i < 0 {
+			break
+		}
+		if end += i; text[end] == '"' {
+			return end + 1
+		}
+		end++ // the escaped byte
+	}
+	return len(text)
+}
+
+const digits = "0123456789abcdef"
+
+// AppendString appends a JSON string. A byte that is not UTF-8 becomes U+FFFD.
+func AppendString[T string | []byte](dst []byte, text T) []byte {
+	return append(AppendEscaped(append(dst, '"'), text), '"')
+}
+
+// AppendEscaped appends what stands between the quotes of a JSON string.
+func AppendEscaped[T string | []byte](dst []byte, text T) []byte {
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ' || c == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+			dst = utf8.AppendRune(dst, r)
+			i += size
+			continue
+		}
+		i++
+	}
+	return dst
+}
