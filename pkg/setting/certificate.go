@@ -24,6 +24,8 @@ func (p Peer) explainCertificate(err error) Advice {
 		return p.explainInvalid(e)
 	}
 	switch {
+	case errors.Is(err, ErrNotTrusted):
+		return stays("compare ca_fingerprint with that of the %s's authority (openssl x509 -fingerprint -sha256 -noout -in its certificate); the %s must also send that certificate along with its own: if it does not, remove ca_fingerprint and set tls.ca_file", p.Name, p.Name)
 	case errors.As(err, new(x509.SystemRootsError)):
 		return stays("this machine has no public authorities: install them (package ca-certificates), or set tls.ca_file")
 	case errors.As(err, new(*tls.CertificateVerificationError)):
@@ -40,6 +42,8 @@ func (p Peer) explainAuthority(c *x509.Certificate) Advice {
 		authority = "; " + authority
 	}
 	switch {
+	case p.TLS != nil && p.TLS.authority != nil:
+		return stays("the %s sent the authority that ca_fingerprint names, but %s signed its certificate: write the fingerprint of that authority, if that is the %s you mean", p.Name, shown(c.Issuer.String()), p.Name)
 	case p.TLS != nil && p.TLS.CAFile != "" && selfSigned(c):
 		return stays("the %s's certificate is signed by itself, or by %s, and is not in %s: add it to that file (tls.ca_file)%s", p.Name, shown(c.Issuer.String()), p.TLS.CAFile, authority)
 	case p.TLS != nil && p.TLS.CAFile != "":

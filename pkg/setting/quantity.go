@@ -34,7 +34,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // Form implements Formed.
 func (Duration) Form() Form {
-	return Form{Name: "duration", Pattern: `^(0|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$`}
+	return Form{Name: "duration", Pattern: `^(\+?0|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$`}
 }
 
 // span is a duration in the form that time.ParseDuration takes.
