@@ -206,6 +206,9 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	}
 	s.Format, ok = among(r.report, join(path, "format"), "format", e.Format, r.kinds.Formats, func(f transform.Format) string { return f.Name })
 	if ok {
+		if needs, says := s.Settings.(sink.NeedsJSON); says && !s.Format.JSON() {
+			r.report.reject(join(path, "format"), "%s is no JSON; %s", s.Format.Name, needs.NeedsJSON())
+		}
 		s.FormatSettings = r.settings(join(path, "format_settings"), e.FormatSettings, s.Format.Settings())
 	} else {
 		r.decoder.scan(e.FormatSettings)

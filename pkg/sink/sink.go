@@ -140,6 +140,10 @@ type WithoutOriginal interface{ WithoutOriginal() }
 // of its records if the configuration names none; otherwise that is ecs.
 type DefaultFormat interface{ DefaultFormat() string }
 
+// NeedsJSON may be implemented by the settings of a sink that takes JSON alone. It returns
+// the reason, and after a colon what to write; a configuration with another format is wrong.
+type NeedsJSON interface{ NeedsJSON() string }
+
 // Screen may be implemented by a sink that people watch. Columns returns the width of the
 // screen, or 0 if there is none.
 type Screen interface{ Columns() int }

@@ -19,6 +19,8 @@
 package transform
 
 import (
+	"strings"
+
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -42,6 +44,11 @@ type Format struct {
 	// Explain returns the fields of a record's body, in its order, each with the rule
 	// that made it; see ExplainedBy. It is nil if the format cannot explain records.
 	Explain func(p *source.Product, body []byte) ([]Field, error)
+}
+
+// JSON reports whether records of the format are JSON (RFC 6839, section 3.1).
+func (f Format) JSON() bool {
+	return f.MediaType == "application/json" || strings.HasSuffix(f.MediaType, "+json")
 }
 
 // AtLeast returns the format with a least limit in bytes. A smaller limit is a mistake:
