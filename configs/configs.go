@@ -1,4 +1,5 @@
-// Package configs holds the annotated examples, which sluice example prints.
+// Package configs holds the annotated examples, which sluice example prints, and what sluice
+// assets installs.
 package configs
 
 import "embed"
@@ -7,3 +8,8 @@ import "embed"
 //
 //go:embed *.yaml
 var Files embed.FS
+
+// Assets are the index templates and ingest pipelines, in a directory for each product.
+//
+//go:embed elastic/*.json opensearch/*.json
+var Assets embed.FS

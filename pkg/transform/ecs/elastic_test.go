@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	elasticTemplate = "../../../configs/elastic/index-template.json"
-	elasticPipeline = "../../../configs/elastic/ingest-pipeline.json"
+	elasticTemplate    = "../../../configs/elastic/index-template.json"
+	elasticPipeline    = "../../../configs/elastic/ingest-pipeline.json"
+	elasticOwnTemplate = "../../../configs/elastic/own-index-template.json"
+	elasticOwnPipeline = "../../../configs/elastic/own-ingest-pipeline.json"
 )
 
 // object is any JSON object.
@@ -24,6 +26,23 @@ type object = map[string]any
 // that ECS gives it, and no other. With -update the test writes the properties.
 func TestElasticTemplateMapsEveryField(t *testing.T) {
 	checkProperties(t, elasticTemplate, properties(t))
+	checkProperties(t, elasticOwnTemplate, ofOwnLog(properties(t)))
+}
+
+// ofOwnLog turns the mappings of an audit log into those of Sluice's own log, as
+// ofPlanetScale turns the names of fields back.
+func ofOwnLog(all object) object {
+	audit := all["planetscale"].(object)["properties"].(object)["audit"].(object)["properties"].(object)
+	audit["subject"] = audit["auditable"]
+	delete(audit, "auditable")
+	delete(audit, "target") // Events of the own log have one object.
+	delete(all, "planetscale")
+	all["sluice"] = object{"properties": object{"own": object{"properties": audit}}}
+	dataset := all["data_stream"].(object)["properties"].(object)["dataset"].(object)
+	if _, constant := dataset["value"]; constant {
+		dataset["value"] = "sluice.own"
+	}
+	return all
 }
 
 // checkProperties compares the properties of a template. With -update it writes them.
@@ -101,14 +120,30 @@ func mapping(path, esType string) object {
 // TestElasticTemplateWins checks what makes Elasticsearch choose the template and the
 // pipeline for the data stream that records name.
 func TestElasticTemplateWins(t *testing.T) {
+	wins(t, elasticTemplate, "logs-planetscale.audit")
+	wins(t, elasticOwnTemplate, "logs-sluice.own")
+}
+
+func wins(t *testing.T, path, name string) {
+	t.Helper()
 	template := readJSON[struct {
 		Patterns []string `json:"index_patterns"`
 		Priority int
 		Composed []string `json:"composed_of"`
 		Missing  []string `json:"ignore_missing_component_templates"`
 		Stream   object   `json:"data_stream"`
-	}](t, elasticTemplate)
-	if want := []string{"logs-planetscale.audit-*"}; !slices.Equal(template.Patterns, want) || template.Stream == nil {
+		Template struct {
+			Settings struct {
+				Index struct {
+					Pipeline string `json:"default_pipeline"`
+				}
+			}
+		}
+	}](t, path)
+	if got := template.Template.Settings.Index.Pipeline; got != name {
+		t.Errorf("%s: the default pipeline is %q, want %q", path, got, name)
+	}
+	if want := []string{name + "-*"}; !slices.Equal(template.Patterns, want) || template.Stream == nil {
 		t.Errorf("the template is for %q, data stream %v; want %q, and a data stream", template.Patterns, template.Stream, want)
 	}
 	// Fleet's templates have priority 200, and the manual asks for more than 500.
@@ -129,7 +164,10 @@ func TestElasticTemplateWins(t *testing.T) {
 
 // TestElasticPipelineNamesRequiredFields requires that every record has the fields that
 // the id is made of. Without such a field, different events would have the same id.
-func TestElasticPipelineNamesRequiredFields(t *testing.T) { checkPipeline(t, elasticPipeline) }
+func TestElasticPipelineNamesRequiredFields(t *testing.T) {
+	checkPipeline(t, elasticPipeline)
+	checkPipeline(t, elasticOwnPipeline)
+}
 
 func checkPipeline(t *testing.T, path string) {
 	t.Helper()

@@ -3,14 +3,17 @@ package ecs_test
 import "testing"
 
 const (
-	openSearchTemplate = "../../../configs/opensearch/index-template.json"
-	openSearchPipeline = "../../../configs/opensearch/ingest-pipeline.json"
+	openSearchTemplate    = "../../../configs/opensearch/index-template.json"
+	openSearchPipeline    = "../../../configs/opensearch/ingest-pipeline.json"
+	openSearchOwnTemplate = "../../../configs/opensearch/own-index-template.json"
+	openSearchOwnPipeline = "../../../configs/opensearch/own-ingest-pipeline.json"
 )
 
 // TestOpenSearchTemplateMapsEveryField is TestElasticTemplateMapsEveryField for OpenSearch.
 // With -update the test writes the properties.
 func TestOpenSearchTemplateMapsEveryField(t *testing.T) {
 	checkProperties(t, openSearchTemplate, openSearchProperties(t))
+	checkProperties(t, openSearchOwnTemplate, ofOwnLog(openSearchProperties(t)))
 }
 
 func openSearchProperties(t *testing.T) object {
@@ -26,4 +29,7 @@ func openSearchProperties(t *testing.T) object {
 	return all
 }
 
-func TestOpenSearchPipelineNamesRequiredFields(t *testing.T) { checkPipeline(t, openSearchPipeline) }
+func TestOpenSearchPipelineNamesRequiredFields(t *testing.T) {
+	checkPipeline(t, openSearchPipeline)
+	checkPipeline(t, openSearchOwnPipeline)
+}
