@@ -11,7 +11,7 @@
 //
 //   - app.go: Main, the options, the list of sources, sinks and formats
 //   - one file for each command, named after it: demo, run, check, tail, map,
-//     checkpoint, deadletter, pause, replay, simulate, schema, health, version.
+//     checkpoint, deadletter, pause, replay, simulate, assets, schema, health, version.
 //     checkpoint_rename.go, deadletter_redrive.go, check_running.go and explain.go (map
 //     --explain) hold a part of a command. So do replay_part.go (one source),
 //     replay_range.go and replay_count.go (its range), replay_beside.go (the sluice that
@@ -51,6 +51,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/elasticsearch"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
@@ -74,7 +75,7 @@ import (
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, syslog.Type, httpsink.Type},
+		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type},
 		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
 		Own:     ownlog.Type(),
 		SharedStates: []config.SharedState{
@@ -201,7 +202,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.simulate(), c.initialize(), c.example(), c.schema(), c.health(), c.version())
+		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
 	return root
 }
 

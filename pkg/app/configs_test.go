@@ -38,6 +38,12 @@ func TestExamplesLoad(t *testing.T) {
 		"http.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "ingest_key": "key", "collector_token": "token", "collector_ca.pem": authority(t),
 		})},
+		"elasticsearch.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "CA_FINGERPRINT": strings.Repeat("ab", 32), "SECRETS": secrets(t, map[string]string{
+			"planetscale_service_token": "token", "elasticsearch_api_key": "key",
+		})},
+		"opensearch.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
+			"planetscale_service_token": "token", "opensearch_password": "password", "opensearch_ca.pem": authority(t),
+		})},
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},

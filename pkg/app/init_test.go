@@ -25,7 +25,8 @@ func TestInitWritesWhatLoads(t *testing.T) {
 	answers := map[string][]string{
 		"stdout": nil, "file": {""}, "kafka": {"a:9092,b:9092", "audit"},
 		"splunk_hec": {"https://splunk:8088", "11111111-2222-3333-4444-555555555555"}, "syslog": {"relp://siem:2514"},
-		"http": {"https://collector.example.com/events"},
+		"elasticsearch": {"https://es:9200", "key"},
+		"http":          {"https://collector.example.com/events"},
 	}
 	for _, k := range kinds().Sinks {
 		t.Run(k.Name, func(t *testing.T) {

@@ -125,6 +125,7 @@ sources: a source in a file that nobody follows
 planetscale: an address in clear text
 planetscale: a retention within the overlap
 splunk_hec: an address in clear text
+elasticsearch: plain http
 syslog: two schemes
 syslog: a framing for UDP
 syslog: a byte order mark with rfc3164
