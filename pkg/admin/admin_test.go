@@ -85,7 +85,7 @@ func busy(now time.Time) pipeline.Status {
 			Expires: now.Add(360 * time.Hour),
 		},
 		Lag:         90 * time.Second,
-		Counters:    pipeline.Counters{Read: 1000, Unmapped: 14, Truncated: 15, Published: 990, Rejected: 5, Filtered: 16, Unprepared: 17},
+		Counters:    pipeline.Counters{Read: 1000, Unmapped: 14, Truncated: 15, Published: 990, Rejected: 5, Filtered: 16, Unprepared: 17, BeyondWindow: 18},
 		Retries:     map[string]uint64{"unavailable": 6, "destination": 7},
 		QueuedPages: [2]int{8, 9}, QueuedBytes: 10, LastPublished: now.Add(-time.Second),
 		Publish: pipeline.Histogram{Count: 12, Sum: 3.5, Buckets: map[float64]uint64{0.1: 4, 1: 11}},

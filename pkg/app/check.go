@@ -259,6 +259,10 @@ func checkSink(ctx context.Context, l config.Lane, sendTest bool, log zerolog.Lo
 			return "", err
 		}
 	}
+	warnWithoutWindow(l, limitsOf(snk), log)
+	if window := windowText(l, limitsOf(snk)); window != "" {
+		text += "; " + window
+	}
 	if !sendTest {
 		return text, nil
 	}

@@ -81,6 +81,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 	if err != nil {
 		return nil, errors.Join(err, first.Close())
 	}
+	warnWithoutWindow(l, limitsOf(first), env.Log)
 	return &pipeline.Lane{
 		Name: l.Name, SourceName: l.Source.Name, SinkName: l.Sink.Name, Format: l.Sink.Format.Name,
 		Source: src, Prepare: prepared, Transformer: encoder, Start: l.Sink.Start,
@@ -94,6 +95,7 @@ func newLane(ctx context.Context, l config.Lane, src source.Source, confirm func
 		QueueBytes:     pipeline.QueueBytes(limitsOf(first)),
 		PublishTimeout: l.Sink.PublishTimeout,
 		MaxRejects:     l.Sink.MaxRejects,
+		BuryOld:        buriesOld(l),
 		Refused:        func() []pipeline.Trouble { return refusedCredentials(l) },
 		Log:            log,
 	}, nil

@@ -187,6 +187,7 @@ func (r *replay) run(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, p.close()) }()
 	}
+	r.parts[0].warnOfWindow() // All go to one sink.
 	total := 0
 	for _, p := range r.parts {
 		if err := p.count(ctx); err != nil {

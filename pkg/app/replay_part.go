@@ -73,6 +73,18 @@ func (p *replayPart) close() (err error) {
 	return err
 }
 
+// warnOfWindow says so if the range begins before what the destination takes.
+func (p *replayPart) warnOfWindow() {
+	limits := limitsOf(p.sink)
+	if age := time.Since(p.from); limits.OldestEvent > 0 && age > limits.OldestEvent {
+		what := "are sent, and the destination may refuse them or give them another time"
+		if buriesOld(p.lane) {
+			what = "are not sent (beyond_window: dead_letter)"
+		}
+		p.say("warning: the range begins %s ago: events older than %s %s", span(age.Truncate(time.Minute)), span(limits.OldestEvent), what)
+	}
+}
+
 // prepare returns the function that prepares events for the sink, by all conditions.
 func (p *replayPart) prepare() (func(*source.Event) (*source.Event, error), error) {
 	own, err := newPreparation(p.lane, &p.stock)
@@ -165,7 +177,7 @@ func (p *replayPart) send(ctx context.Context) error {
 	p.sending = &pipeline.Lane{
 		Transformer: p.encoder, Prepare: prepare, Positions: replayPosition{p}, DeadLetters: &p.refused,
 		QueueBytes: pipeline.QueueBytes(limitsOf(p.sink)), PublishTimeout: p.lane.Sink.PublishTimeout,
-		MaxRejects: p.lane.Sink.MaxRejects, ShutdownTimeout: p.cfg.ShutdownTimeout,
+		MaxRejects: p.lane.Sink.MaxRejects, BuryOld: buriesOld(p.lane), ShutdownTimeout: p.cfg.ShutdownTimeout,
 	}
 	return p.through(ctx, p.sending, func(ctx context.Context, end func(error)) (sink.Sink, error) {
 		opened := p.sink

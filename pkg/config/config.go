@@ -175,8 +175,15 @@ type Sink struct {
 	EnrichAt       string           // where the file sets enrich, such as sluice.yaml:12:5
 	PublishTimeout time.Duration    // default 1m
 	MaxRejects     int              // in a row without a delivery; default 100
+	BeyondWindow   string           // what becomes of events that are older than the destination takes; default SendBeyondWindow
 	Settings       any              // what Type.Open takes
 }
+
+// The values of Sink.BeyondWindow.
+const (
+	SendBeyondWindow = "send"
+	BuryBeyondWindow = "dead_letter"
+)
 
 // Admin is the HTTP server for metrics, health and the console.
 type Admin struct {

@@ -134,6 +134,7 @@ func (v values) sink(s *Sink) {
 	v.set(about, about+".original", s.Original)
 	v.set(about, about+".publish_timeout", s.PublishTimeout)
 	v.set(about, about+".max_rejects", s.MaxRejects)
+	v.set(about, about+".beyond_window", s.BeyondWindow)
 	v.set(about, about+".where", s.Prepare.Where)
 	v.add(about, about, reflect.ValueOf(s.Prepare))
 }

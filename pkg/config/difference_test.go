@@ -131,7 +131,7 @@ func TestEveryFieldIsCompared(t *testing.T) {
 		reflect.TypeFor[config.Admin]():       {"Listen", "Hosts", "Token", "TLS"},
 		reflect.TypeFor[config.Log]():         {"Level", "Format"},
 		reflect.TypeFor[config.Sink](): {"Name", "Type", "Format", "FormatSettings", "Sources", "OwnEvents", "Start", "Original", "Prepare", "EnrichAt",
-			"PublishTimeout", "MaxRejects", "Settings"},
+			"PublishTimeout", "MaxRejects", "BeyondWindow", "Settings"},
 	}
 	for kind, known := range compares {
 		var fields []string

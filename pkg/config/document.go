@@ -55,6 +55,7 @@ type sinkEntry struct {
 	Original       bool             `yaml:"original" doc:"Carry the event as the source sent it in the record, if the format can. Some types of sink have false as the default."`
 	PublishTimeout setting.Duration `yaml:"publish_timeout" doc:"A Publish that takes longer is abandoned, and its records are sent again. At least 1s."`
 	MaxRejects     int              `yaml:"max_rejects" least:"1" doc:"After so many rejects in a row without a delivery, Sluice takes the destination to be at fault, and stops making dead letters."`
+	BeyondWindow   string           `yaml:"beyond_window" values:"send|dead_letter" doc:"What becomes of an event that is older than the destination takes, if the sink has such a window (sluice check says so). send: it is sent all the same. dead_letter: it becomes a dead letter, and is not sent."`
 	Where          deferred         `yaml:"where" least:"1" default:"all events" doc:"Condition for the events that the sink gets, such as severity >= 3."`
 	Prepare        prepare.Settings `yaml:",inline"`
 	Settings       deferred         `yaml:"settings" doc:"The settings of the type."`
@@ -96,6 +97,7 @@ var (
 		Original:       true,
 		PublishTimeout: setting.Duration(time.Minute),
 		MaxRejects:     100,
+		BeyondWindow:   SendBeyondWindow,
 	}
 )
 

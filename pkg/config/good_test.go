@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		DeadLetters: config.DeadLetters{Dir: "/var/lib/sluice/dead-letters", MaxBytes: 1 << 30},
 		Sinks: []config.Sink{{
 			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], FormatSettings: &struct{}{}, Sources: []string{"acme"}, OwnEvents: config.WithOwnEvents,
-			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &struct{}{},
+			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Settings: &struct{}{},
 		}},
 		Admin:           config.Admin{Listen: "127.0.0.1:9876"},
 		Log:             config.Log{Level: zerolog.InfoLevel, Format: "auto"},
@@ -98,7 +98,7 @@ func TestEveryKey(t *testing.T) {
 		Sinks: []config.Sink{
 			{
 				Name: "siem", Type: kinds.Sinks[0], Format: kinds.Formats[1], FormatSettings: &formatSettings{Version: 1}, Sources: []string{"beta-2_x.y", "acme"},
-				OwnEvents: config.WithoutOwnEvents, Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7,
+				OwnEvents: config.WithoutOwnEvents, Start: source.Start{Now: true}, PublishTimeout: 30 * time.Second, MaxRejects: 7, BeyondWindow: config.BuryBeyondWindow,
 				Settings: &brokerSettings{
 					Client: Client{ID: "mine", Retries: 3}, Limits: limits{RecordBytes: 1 << 20, InFlight: 5},
 					Brokers: []string{"a:1", "b:2"}, Topic: "audit", Idempotent: true, Linger: 0.25,
@@ -113,7 +113,7 @@ func TestEveryKey(t *testing.T) {
 			{
 				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Sources: []string{"acme", "beta-2_x.y"},
 				OwnEvents: config.WithOwnEvents, Start: source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
-				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
+				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},
 		},
 		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},

@@ -191,6 +191,7 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 	}
 	r.report.check(s.PublishTimeout >= leastPublishTimeout, join(path, "publish_timeout"), "is less than %s, so most Publishes would be abandoned; write a duration such as 1m", leastPublishTimeout)
 	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
+	s.BeyondWindow, _ = among(r.report, join(path, "beyond_window"), "choice", e.BeyondWindow, []string{SendBeyondWindow, BuryBeyondWindow}, itself)
 	r.report.validate(path, reflect.ValueOf(&s.Prepare).Elem())
 	if r.onlyOwn(path, e.OwnEvents); e.OwnEvents == OnlyOwnEvents {
 		s.Sources = nil
