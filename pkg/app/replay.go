@@ -37,6 +37,8 @@ The command first reads the range and says how many events it holds. Then it
 asks. Without a terminal and without --yes it ends there, having sent nothing:
 so it tells what it would send. A range that is not over yet ends now.
 
+It warns if the range begins before what the destination takes.
+
 It ends with the numbers of published, filtered and refused events. A refused
 event becomes no dead letter: the command shows the reason and ends with 1. If
 it is interrupted, it says with which command to go on.
