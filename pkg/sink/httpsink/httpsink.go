@@ -59,7 +59,15 @@ type endpoint struct {
 	maxEvents   int // in a request
 	recordBytes int // of a body; 0: what fits into a request
 	concurrency int
+	requests    int           // most requests of one event that a Publish makes; default 1,000
 	oldest      time.Duration // see sink.Limits; 0: no limit
+
+	// complete adds to a body that is not compressed; nil: nothing is missing.
+	complete func(records []sink.Record, body []byte) []byte
+
+	// pace is the least time between the beginnings of two requests, of which one is in
+	// flight; 0: none.
+	pace time.Duration
 
 	// judge says what a reply means.
 	judge func(posting.Reply) posting.Rule
@@ -74,6 +82,7 @@ type poster struct {
 	over     http.RoundTripper
 	client   *posting.Client
 	requests *posting.Publisher
+	next     time.Time // when the next request may begin, with a pace
 }
 
 func (e endpoint) open() sink.Sink {
@@ -121,7 +130,7 @@ const (
 // Limits returns the largest batch and record.
 func (p *poster) Limits() sink.Limits {
 	l := sink.Limits{
-		Records: min(batchRecords, p.maxEvents*batchRequests), Bytes: max(batchBytes, p.maxBytes),
+		Records: min(batchRecords, p.maxEvents*cmp.Or(p.endpoint.requests, batchRequests)), Bytes: max(batchBytes, p.maxBytes),
 		RecordBytes: p.recordBytes, Timeout: 4 * time.Minute, OldestEvent: p.oldest,
 	}
 	if l.RecordBytes == 0 {
@@ -140,12 +149,24 @@ func (p *poster) post(ctx context.Context, q posting.Request) posting.Answer {
 	if err != nil {
 		return posting.Answer{Verdict: posting.Retry, Err: p.client.Wrap(err)}
 	}
+	if p.complete != nil {
+		body = p.complete(q.Records, body)
+	}
+	p.keepPace(ctx)
 	build := func(ctx context.Context) (*http.Request, error) { return p.request(ctx, q) }
 	reply, rule, err := p.client.Post(ctx, build, body, p.judge)
 	if err != nil {
 		return posting.Answer{Verdict: posting.Retry, Err: err}
 	}
 	return posting.Answer{Verdict: rule.Verdict, Err: p.client.Fault(reply, rule)}
+}
+
+func (p *poster) keepPace(ctx context.Context) {
+	if p.pace == 0 {
+		return
+	}
+	posting.Pause(ctx, time.Until(p.next))
+	p.next = time.Now().Add(p.pace)
 }
 
 // request returns a request without its body and credential.

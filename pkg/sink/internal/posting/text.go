@@ -10,7 +10,7 @@ import (
 // AppendBody appends the body of a record as a JSON value: as it is if it is a JSON object,
 // otherwise as a string.
 func AppendBody(dst []byte, r *sink.Record) []byte {
-	if r.Object || isObject(r) {
+	if IsObject(r) {
 		return append(dst, r.Body...)
 	}
 	return AppendString(dst, r.Body)
@@ -34,10 +34,10 @@ func AppendLine(dst []byte, r *sink.Record) []byte {
 	return dst
 }
 
-// isObject reports whether a body can be put into JSON unchanged, if its format
-// does not promise that. Any other body is sent as a string.
-func isObject(r *sink.Record) bool {
-	return r.MediaType == "application/json" && bytes.HasPrefix(r.Body, []byte("{")) && closes(r.Body) && utf8.Valid(r.Body)
+// IsObject reports whether the body of a record is one JSON object, which can be put into
+// JSON unchanged: its format promises that, or it looks so.
+func IsObject(r *sink.Record) bool {
+	return r.Object || r.MediaType == "application/json" && bytes.HasPrefix(r.Body, []byte("{")) && closes(r.Body) && utf8.Valid(r.Body)
 }
 
 // closes reports whether the brackets of a text close with its last byte, and not
