@@ -75,7 +75,10 @@ import (
 func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
-		Sinks:   []sink.Type{stdout.Type, file.Type, kafka.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type},
+		Sinks: []sink.Type{
+			stdout.Type, file.Type, kafka.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type,
+			httpsink.Datadog, httpsink.Sumo, httpsink.Panther, httpsink.Slack, httpsink.Teams, httpsink.PagerDuty,
+		},
 		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},
 		Own:     ownlog.Type(),
 		SharedStates: []config.SharedState{

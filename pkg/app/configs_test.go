@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,14 @@ import (
 func TestExamplesLoad(t *testing.T) {
 	two := token("ACME")
 	maps.Copy(two, token("GLOBEX"))
+	// vendorSecrets is an environment with these files of secrets, besides the source's.
+	vendorSecrets := func(nameAndValue ...string) map[string]string {
+		files := map[string]string{"planetscale_service_token": "token"}
+		for pair := range slices.Chunk(nameAndValue, 2) {
+			files[pair[0]] = pair[1]
+		}
+		return map[string]string{"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, files)}
+	}
 	examples := map[string]map[string]string{
 		"sluice.yaml":    token("PLANETSCALE"),
 		"stdout.yaml":    token("PLANETSCALE"),
@@ -47,6 +56,12 @@ func TestExamplesLoad(t *testing.T) {
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},
+		"datadog.yaml":   vendorSecrets("datadog_api_key", "key"),
+		"sumo.yaml":      vendorSecrets("sumo_url", "https://collectors.sumologic.com/receiver/v1/http/x", "sumo_token", "token"),
+		"panther.yaml":   vendorSecrets("panther_secret", "secret"),
+		"slack.yaml":     vendorSecrets("slack_webhook_url", "https://hooks.slack.com/services/x"),
+		"teams.yaml":     vendorSecrets("teams_webhook_url", "https://prod-00.westeurope.logic.azure.com/workflows/x"),
+		"pagerduty.yaml": vendorSecrets("pagerduty_routing_key", "key"),
 		"redact.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "PLANETSCALE_SERVICE_TOKEN": "token", "SECRETS": secrets(t, map[string]string{
 			"redact_key": "0123456789abcdef0123456789abcdef",
 		})},

@@ -22,6 +22,12 @@ func TestDestinationsShowNoSecret(t *testing.T) {
 		"file":       {map[string]string{"Path": "/var/log/audit.ndjson"}, "/var/log/audit.ndjson"},
 		"stdout":     {nil, "standard output"},
 		"http":       {map[string]string{"URL": "https://u:TopSecret7@siem:8443/TopSecret7?t=TopSecret7#TopSecret7"}, "https://siem:8443"},
+		"datadog":    {map[string]string{"Site": "datadoghq.eu", "URL": "https://proxy:8282/api/v2/logs?t=TopSecret7"}, "https://proxy:8282"},
+		"sumo":       {nil, "url"},
+		"panther":    {map[string]string{"URL": "https://logs.example.com/http/TopSecret7?t=TopSecret7"}, "https://logs.example.com"},
+		"slack":      {nil, "url"},
+		"teams":      {nil, "url"},
+		"pagerduty":  {map[string]string{"Region": "us", "URL": "https://proxy/v2/enqueue?t=TopSecret7"}, "https://proxy"},
 	}
 	for _, kind := range kinds().Sinks {
 		t.Run(kind.Name, func(t *testing.T) {

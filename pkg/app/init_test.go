@@ -27,6 +27,9 @@ func TestInitWritesWhatLoads(t *testing.T) {
 		"splunk_hec": {"https://splunk:8088", "11111111-2222-3333-4444-555555555555"}, "syslog": {"relp://siem:2514"},
 		"elasticsearch": {"https://es:9200", "key"},
 		"http":          {"https://collector.example.com/events"},
+		"datadog":       {"datadoghq.eu", "key"}, "sumo": {"https://collectors.sumologic.com/receiver/v1/http/x"},
+		"panther": {"https://logs.example.runpanther.net/http/x", "X-Api-Key", "secret"}, "slack": {"https://hooks.slack.com/services/x"},
+		"teams": {"https://prod-00.westeurope.logic.azure.com/workflows/x"}, "pagerduty": {"key"},
 	}
 	for _, k := range kinds().Sinks {
 		t.Run(k.Name, func(t *testing.T) {

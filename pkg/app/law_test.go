@@ -140,6 +140,9 @@ var permitted = map[string][]string{
 var vendors = map[string]string{
 	"planetscale": "pkg/source/planetscale",
 	"splunk":      "pkg/sink/splunkhec",
+	"datadog":     "pkg/sink/httpsink",
+	"sumo":        "pkg/sink/httpsink",
+	"pagerduty":   "pkg/sink/httpsink",
 }
 
 // mayNameAVendor are further packages that may: they list the types, or only tests use

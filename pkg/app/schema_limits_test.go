@@ -122,6 +122,7 @@ sources: a sink that names one of none of the files
 sources: a source in a file that nobody follows
 `,
 	"One key decides what another one may be, and not by one of its values alone: by an address, a size, the items of a list.": `
+datadog: an address in clear text
 planetscale: an address in clear text
 planetscale: a retention within the overlap
 splunk_hec: an address in clear text
@@ -138,6 +139,8 @@ redact: hash without a key
 redact: a key without hash
 `,
 	"A range: a pattern cannot compare a size or a duration with its unit, a port, or the time of day.": `
+slack: more events than a message holds
+teams: more events than a message holds
 sink: a start in the future
 sink: a timeout of nothing
 planetscale: an address with port 99999
@@ -183,6 +186,11 @@ forms: no topic
 forms: a problem over two lines
 `,
 	"A secret may hold any text, and the endpoint may be any path.": `
+sumo: an address that is none
+slack: the token of an app
+slack: the host alone
+slack: an address in clear text
+teams: an Office 365 connector
 secret: still in quotes
 splunk_hec: the raw endpoint
 `,

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
@@ -36,6 +37,8 @@ type client struct {
 var clients = []client{
 	{"planetscale", true, tryPlanetScale},
 	{"splunk_hec", true, trySplunkHEC},
+	{"pagerduty", true, tryPagerDuty},
+	{"slack", true, trySlack},
 	{"syslog tcp", false, trySyslog("tcp", "tls")},
 	{"syslog relp", false, trySyslog("relp", "relp+tls")},
 	{"kafka", false, tryKafka},
@@ -71,6 +74,24 @@ func trySplunkHEC(ctx context.Context, address string, t *setting.TLS) error {
 		s.TLS = *t
 	}
 	return publish(ctx, splunkhec.Type, s)
+}
+
+func tryPagerDuty(ctx context.Context, address string, t *setting.TLS) error {
+	s := httpsink.PagerDuty.Settings().(*httpsink.PagerDutySettings)
+	s.URL, s.RoutingKey, s.AllowHTTP = urlOf(address, t)+"/v2/enqueue", canary, true
+	if t != nil {
+		s.TLS = *t
+	}
+	return publish(ctx, httpsink.PagerDuty, s)
+}
+
+func trySlack(ctx context.Context, address string, t *setting.TLS) error {
+	s := httpsink.Slack.Settings().(*httpsink.SlackSettings)
+	s.URL, s.AllowHTTP = setting.NewSecret(urlOf(address, t)+"/services/canary-token"), true
+	if t != nil {
+		s.TLS = *t
+	}
+	return publish(ctx, httpsink.Slack, s)
 }
 
 func trySyslog(plain, encrypted string) func(context.Context, string, *setting.TLS) error {

@@ -14,3 +14,13 @@ func OpenOver(over http.RoundTripper, env sink.Env, s Settings) (sink.Sink, erro
 	}
 	return e.openOver(over), nil
 }
+
+// OpenPreset opens the sink of a preset's settings over a transport; without pace its
+// requests follow one another at once.
+func OpenPreset(over http.RoundTripper, env sink.Env, settings any, pace bool) sink.Sink {
+	e := openPreset(env, settings.(preset))
+	if !pace {
+		e.pace = 0
+	}
+	return e.openOver(over)
+}
