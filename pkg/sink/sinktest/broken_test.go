@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -103,6 +104,24 @@ var broken = []struct {
 				return sink.Permanent(errors.New("record too large"))
 			}
 			return publishEach(g, ctx, batch)
+		}
+	}},
+	{"retries an event that is too old", "takes or refuses an event that is too old", "3 records are still not delivered", func(g *good) {
+		g.limits.OldestEvent = time.Hour
+		g.publish = refusingOld(errors.New("try again later"))
+	}},
+	{"refuses a whole batch over an event that is too old", "takes or refuses an event that is too old", "a record of just now got a permanent error", func(g *good) {
+		g.limits.OldestEvent = time.Hour
+		g.publish = func(g *good, ctx context.Context, batch []sink.Record) error {
+			err := refusingOld(sink.Permanent(errors.New("too old")))(g, ctx, batch)
+			if err == nil || len(batch) == 0 {
+				return err
+			}
+			var all sink.BatchError
+			for i := range batch {
+				all = append(all, sink.RecordError{Index: i, Err: sink.Permanent(errors.New("too old"))})
+			}
+			return all
 		}
 	}},
 	{"blames a record for the ended context", "returns when the context has ended", "the context had ended", publishes(

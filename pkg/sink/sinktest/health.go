@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -66,6 +67,33 @@ func takesItsLimits(s *session) {
 	s.publishWell(snk, batch)
 	s.publishWell(snk, []sink.Record{largest})
 	s.expectExactly(append(batch, largest))
+}
+
+// decidesAboutOld mixes records that are older than the destination takes with others. A
+// lane sends them, too, unless it is told otherwise.
+func decidesAboutOld(s *session) {
+	snk := s.open()
+	if s.limits.OldestEvent == 0 {
+		s.Logf("not checked: the sink's limits have no OldestEvent")
+		return
+	}
+	batch := s.records(7)
+	var young []sink.Record
+	for i := range batch {
+		if i%3 == 0 {
+			batch[i].Time = time.Now().Add(-2 * s.limits.OldestEvent)
+		} else {
+			young = append(young, batch[i])
+		}
+	}
+	for _, body := range s.deliver(snk, batch) {
+		if absent(young, [][]byte{body}) < len(young) {
+			s.Errorf("a record of just now got a permanent error beside older ones: %s", clip(body))
+		}
+	}
+	s.close(snk)
+	s.expectAll("only older records of their batch may be refused", young)
+	s.expectOnly(batch)
 }
 
 // limitsOf returns the sink's limits, with the defaults of package sink.

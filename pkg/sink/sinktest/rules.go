@@ -28,6 +28,8 @@ var rules = []rule{
 	{"returns nil for an empty batch", nil, takesEmptyBatch, "send nothing if the batch is empty"},
 	{"keeps nothing of a batch", nil, keepsNothing, "the batch belongs to the caller again when Publish returns: copy what is sent later"},
 	{"takes as much as its limits allow", nil, takesItsLimits, "implement sink.Limiter with what the destination takes at once"},
+	{"takes or refuses an event that is too old", nil, decidesAboutOld,
+		"an event that is older than Limits.OldestEvent is delivered, or refused with sink.Permanent for that record alone: a sink that retries it stops its lane"},
 	{"checks without publishing", nil, checksQuietly, "Check publishes nothing and returns a line for people"},
 	{"returns when the context has ended", nil, returnsOnEndedContext, returnOutcome},
 	{"continues after Close where another sink stopped", nil, continuesAfterClose, "Close sends what is buffered; opening a sink changes nothing in the destination"},

@@ -122,9 +122,13 @@ func (s *session) records(n int) []sink.Record {
 	return all
 }
 
-// record makes a new record, of a size in bytes; 0 leaves it to the harness.
+// record makes a new record, of a size in bytes; 0 leaves it to the harness. It is young
+// enough for the destination.
 func (s *session) record(size int) sink.Record {
 	r := s.Record(s.made, size)
+	if s.limits.OldestEvent > 0 {
+		r.Time = time.Now()
+	}
 	s.made++
 	s.known[string(r.Body)] = true
 	return r

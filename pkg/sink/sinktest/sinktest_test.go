@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/recorder"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -97,6 +98,51 @@ func TestBatchesKeepToTheLimits(t *testing.T) {
 			return g
 		})
 	})
+}
+
+// The suite accepts a destination that takes no old events, and one that takes them.
+func TestSinksWithAWindowPass(t *testing.T) {
+	for name, refuses := range map[string]bool{"one that refuses older events": true, "one that takes them": false} {
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, func(testing.TB) sinktest.Harness {
+				return newDestination().harness(func(d *destination) sink.Sink {
+					g := newGood(d)
+					g.limits.OldestEvent = time.Hour
+					if refuses {
+						g.publish = refusingOld(sink.Permanent(errors.New("too old")))
+					}
+					return g
+				})
+			})
+		})
+	}
+}
+
+// refusingOld returns err for each record that is too old, and publishes the others.
+func refusingOld(err error) publishFunc {
+	return func(g *good, ctx context.Context, batch []sink.Record) error {
+		for i, r := range batch {
+			if !r.Time.IsZero() && time.Since(r.Time) > g.limits.OldestEvent {
+				return oneByOne(g, ctx, batch, i, err)
+			}
+		}
+		return publishEach(g, ctx, batch)
+	}
+}
+
+// oneByOne publishes what comes before the record i, which it refuses, and behind it.
+func oneByOne(g *good, ctx context.Context, batch []sink.Record, i int, err error) error {
+	partial := sink.BatchError{{Index: i, Err: err}}
+	for _, part := range []struct{ from, to int }{{0, i}, {i + 1, len(batch)}} {
+		var named sink.BatchError
+		if failed := refusingOld(err)(g, ctx, batch[part.from:part.to]); failed != nil && !errors.As(failed, &named) {
+			return failed
+		}
+		for _, e := range named {
+			partial = append(partial, sink.RecordError{Index: part.from + e.Index, Err: e.Err})
+		}
+	}
+	return partial
 }
 
 func TestHarnessThatHangsIsCaught(t *testing.T) {
