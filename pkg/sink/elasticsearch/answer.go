@@ -84,15 +84,6 @@ func describe(r posting.Reply) error {
 	return fmt.Errorf("%d %s: %s", r.Status, http.StatusText(r.Status), r.Excerpt(body.Error.String()))
 }
 
-// item is what the server did with one document.
-type item struct {
-	ID           string `json:"_id"`
-	Index        string `json:"_index"`
-	Status       int
-	FailureStore string `json:"failure_store"`
-	Error        *cause
-}
-
 // outcome is what an answer to a bulk request shows.
 type outcome struct {
 	rule  posting.Rule
@@ -126,20 +117,16 @@ func (c *cluster) read(r posting.Reply, q posting.Request) outcome {
 	if r.Cut && q.Len() > 1 {
 		return strange(posting.Rule{Verdict: posting.Split}, "the answer to %d documents has more than %d bytes", q.Len(), maxAnswer)
 	}
-	var body struct{ Items []map[string]item }
-	if err := json.Unmarshal(r.Body, &body); err != nil {
-		return strange(again, "200 OK with an answer that is not the bulk API's: %s", r.Excerpt(string(r.Body)))
-	}
-	if len(body.Items) != q.Len() {
-		return strange(again, "the answer has %d items for %d documents", len(body.Items), q.Len())
+	items, err := readItems(r.Body)
+	switch {
+	case err != nil:
+		return strange(again, "200 OK with an answer that is not the bulk API's (%v): %s", err, r.Excerpt(string(r.Body)))
+	case len(items) != q.Len():
+		return strange(again, "the answer has %d items for %d documents", len(items), q.Len())
 	}
 	said := outcome{each: make([]fault, q.Len())}
 	denied := 0
-	for n, operation := range body.Items {
-		it, ok := operation["create"]
-		if !ok || len(operation) != 1 {
-			return strange(again, "item %d of the answer is not that of an action create", n)
-		}
+	for n, it := range items {
 		if want := c.documents.id(&q.Records[n]); want != "" && it.ID != want {
 			return strange(posting.Rule{Verdict: posting.Retry, Hint: renamedHint}, "item %d of the answer is about another document", n)
 		}
