@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-var ordeal = flag.Bool("ordeal", false, "TestExactlyOnceIntoKafka with 100,000 events, 100 kills and 5 restarts of the broker; TestExactlyOnceIntoThreeBrokers with 50,000 events and 30 kills of either side")
+var ordeal = flag.Bool("ordeal", false, "TestExactlyOnceIntoKafka with 100,000 events, 100 kills and 5 restarts of the broker; TestExactlyOnceIntoThreeBrokers with 50,000 events and 30 kills of either side; TestOpenSearchHasEachEventOnce with 100,000 events, 20 kills and 5 restarts of the node")
 
 // The process and the broker are killed at random moments, and connections are cut, also
 // after a request that is carried out but never answered. Two readers that share no code
