@@ -16,18 +16,19 @@ func TestDestinationsShowNoSecret(t *testing.T) {
 		texts map[string]string // by the name of the field
 		want  string
 	}{
-		"kafka":      {map[string]string{"Brokers": "u:TopSecret7@kafka:9092", "Topic": "audit"}, "kafka:9092, topic audit"},
-		"splunk_hec": {map[string]string{"URL": "https://u:TopSecret7@siem:8088/api/TopSecret7/services/collector?t=TopSecret7#TopSecret7", "Index": "audit"}, "https://siem:8088/…/services/collector, index audit"},
-		"syslog":     {map[string]string{"Scheme": "tls", "Host": "siem:6514"}, "tls://siem:6514"},
-		"file":       {map[string]string{"Path": "/var/log/audit.ndjson"}, "/var/log/audit.ndjson"},
-		"stdout":     {nil, "standard output"},
-		"http":       {map[string]string{"URL": "https://u:TopSecret7@siem:8443/TopSecret7?t=TopSecret7#TopSecret7"}, "https://siem:8443"},
-		"datadog":    {map[string]string{"Site": "datadoghq.eu", "URL": "https://proxy:8282/api/v2/logs?t=TopSecret7"}, "https://proxy:8282"},
-		"sumo":       {nil, "url"},
-		"panther":    {map[string]string{"URL": "https://logs.example.com/http/TopSecret7?t=TopSecret7"}, "https://logs.example.com"},
-		"slack":      {nil, "url"},
-		"teams":      {nil, "url"},
-		"pagerduty":  {map[string]string{"Region": "us", "URL": "https://proxy/v2/enqueue?t=TopSecret7"}, "https://proxy"},
+		"elasticsearch": {map[string]string{"URL": "https://u:TopSecret7@siem:9200", "Index": "audit"}, "https://siem:9200, index audit"},
+		"kafka":         {map[string]string{"Brokers": "u:TopSecret7@kafka:9092", "Topic": "audit"}, "kafka:9092, topic audit"},
+		"splunk_hec":    {map[string]string{"URL": "https://u:TopSecret7@siem:8088/api/TopSecret7/services/collector?t=TopSecret7#TopSecret7", "Index": "audit"}, "https://siem:8088/…/services/collector, index audit"},
+		"syslog":        {map[string]string{"Scheme": "tls", "Host": "siem:6514"}, "tls://siem:6514"},
+		"file":          {map[string]string{"Path": "/var/log/audit.ndjson"}, "/var/log/audit.ndjson"},
+		"stdout":        {nil, "standard output"},
+		"http":          {map[string]string{"URL": "https://u:TopSecret7@siem:8443/TopSecret7?t=TopSecret7#TopSecret7"}, "https://siem:8443"},
+		"datadog":       {map[string]string{"Site": "datadoghq.eu", "URL": "https://proxy:8282/api/v2/logs?t=TopSecret7"}, "https://proxy:8282"},
+		"sumo":          {nil, "url"},
+		"panther":       {map[string]string{"URL": "https://logs.example.com/http/TopSecret7?t=TopSecret7"}, "https://logs.example.com"},
+		"slack":         {nil, "url"},
+		"teams":         {nil, "url"},
+		"pagerduty":     {map[string]string{"Region": "us", "URL": "https://proxy/v2/enqueue?t=TopSecret7"}, "https://proxy"},
 	}
 	for _, kind := range kinds().Sinks {
 		t.Run(kind.Name, func(t *testing.T) {

@@ -56,6 +56,7 @@ variable: a word for a number
 sources: an unset variable
 `,
 	"A file is read only when Sluice runs.": `
+http: a header and its file, and a file that is not there
 secret: a file that is not there
 secret: a file in a directory that is not there
 secret: a file in a root directory that is not there
@@ -122,6 +123,8 @@ sources: a sink that names one of none of the files
 sources: a source in a file that nobody follows
 `,
 	"One key decides what another one may be, and not by one of its values alone: by an address, a size, the items of a list.": `
+http: an address in clear text, with a secret in it
+http: a status in two lists, and one that is none
 datadog: an address in clear text
 planetscale: an address in clear text
 planetscale: a retention within the overlap
@@ -176,6 +179,12 @@ yaml: an anchor and an alias
 yaml: a merge key
 yaml: a tag
 yaml: a key with a question mark
+`,
+	"A template is a language of its own, and a header any name but a few.": `
+http: a template with a field that is none
+http: a template without quotes
+http: a template with a function that breaks escapes
+http: a header that Sluice sets, and one with a blank
 `,
 	"Settings of another build, without tags: only their Validate knows.": `
 forms: a secret that lacks its user

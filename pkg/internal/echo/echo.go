@@ -35,7 +35,7 @@ type Filter struct {
 
 // remembered is how many secrets a Filter knows. A late or cached answer may contain a
 // secret that was rotated since.
-const remembered = 16
+const remembered = 32
 
 const redacted = "[redacted]"
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -26,7 +27,7 @@ type Auth struct {
 	Type string `yaml:"type" required:"true" values:"bearer|basic|header|hmac_sha256|oauth2_client_credentials" doc:"How the server knows that a request is of Sluice."`
 
 	Token  setting.Secret `yaml:"token" required:"if type=bearer|header" pattern:"^[!-~]+$" doc:"Token in each request. It is read again for each request."`
-	Header string         `yaml:"header" required:"if type=header" doc:"Name of the header that has the token."`
+	Header string         `yaml:"header" required:"if type=header" pattern:"^[!#$%&'*+.^_|~0-9A-Za-z-]+$" doc:"Name of the header that has the token."`
 
 	Username string         `yaml:"username" required:"if type=basic" doc:"Name of the user."`
 	Password setting.Secret `yaml:"password" required:"if type=basic" doc:"Password of the user. It is read again for each request."`
@@ -55,7 +56,11 @@ func (a *Auth) Validate() (errs []error) {
 	switch a.Type {
 	case authBearer, authHeader:
 		check("token", a.Token.CheckToken())
-	case authBasic, authHMAC, authOAuth2, "":
+	case authBasic:
+		if strings.Contains(a.Username, ":") {
+			check("username", errors.New("has a colon in it, which ends a name in HTTP's Basic (RFC 7617); write one without"))
+		}
+	case authHMAC, authOAuth2, "":
 	default:
 		check("type", fmt.Errorf("%q is unknown; write bearer, basic, header, hmac_sha256 or oauth2_client_credentials", a.Type))
 	}

@@ -23,7 +23,7 @@ var Type = sink.NewType("http", Settings{
 
 // Settings are the keys of an http sink.
 type Settings struct {
-	URL     setting.Secret            `yaml:"url" required:"true" doc:"Address at which the server takes events, with path and query. Messages show only scheme, host and port of it, since the rest may be a secret. It is read again for each request."`
+	URL     setting.Secret            `yaml:"url" required:"true" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+([/?][^# ]*)?$" doc:"Address at which the server takes events, with path and query. Messages show only scheme, host and port of it, since the rest may be a secret. It is read again for each request."`
 	Method  string                    `yaml:"method" values:"POST|PUT|PATCH" doc:"Method of the requests."`
 	Headers map[string]setting.Secret `yaml:"headers" default:"none" doc:"Further headers of each request, by their names. The value of NAME_file is the path of a file that holds the value of NAME."`
 	Auth    *Auth                     `yaml:"auth" default:"none" doc:"How requests are authorized."`

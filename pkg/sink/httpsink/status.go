@@ -42,7 +42,7 @@ func (Status) Form() setting.Form {
 
 // Statuses are the keys that say what an answer means.
 type Statuses struct {
-	Accept      []Status `yaml:"accept_status" default:"2xx" doc:"Statuses with which the server took all events of a request: numbers, or classes such as 2xx. A number goes before its class. A list replaces its default."`
+	Accept      []Status `yaml:"accept_status" least:"1" default:"2xx" doc:"Statuses with which the server took all events of a request: numbers, or classes such as 2xx. A number goes before its class. A list replaces its default."`
 	Reject      []Status `yaml:"reject_status" default:"400, 422" doc:"Statuses with which the server refuses an event of a request. Sluice finds it, puts it aside as a dead letter, and delivers the others."`
 	Split       []Status `yaml:"split_status" default:"413" doc:"Statuses with which the server refuses a request as too large. Its halves are sent."`
 	Retry       []Status `yaml:"retry_status" default:"408, 425, 429, 5xx" doc:"Statuses after which the request is sent again, after the time in Retry-After if there is one."`

@@ -183,6 +183,10 @@ func plainer(err error) error {
 		}
 	}
 	what = strings.TrimSpace(what)
+	if _, name, is := strings.Cut(what, "can't evaluate field "); is {
+		name, _, _ = strings.Cut(name, " ")
+		what = "an event has no " + name
+	}
 	return fmt.Errorf("line %s: %s; see docs/http.md for what a template can have", line, strings.ReplaceAll(what, `"`, "'"))
 }
 

@@ -6,7 +6,7 @@
 //
 // It is strict: it refuses a request whose compression, media type or body is wrong, whose
 // events are not as many as the request says, or which has a name (Idempotency-Key) that
-// another body had before. Such requests are collected in Faults: a client is wrong, whatever
+// other events had before. Such requests are collected in Faults: a client is wrong, whatever
 // it makes of the answer. A request with a bad event is refused as a whole with status 400,
 // and nothing of it is taken.
 //
@@ -41,6 +41,7 @@ type Config struct {
 	Query    string                           // of the address, which a client must send; default none
 	MaxBytes int                              // of a body, decompressed: a larger one gets the status 413; default: no limit
 	Allow    func(*http.Request, []byte) bool // whether the credential of a request with that body, as it was sent, is right; nil: always
+	Identify func(event string) string        // the id of an event; nil: the event itself
 	Refuse   func(event string) bool          // whether an event is bad; nil: none is
 	Script   func(Request) Fault              // what goes wrong with a request; nil: nothing. Calls do not overlap.
 	Taken    func(event string)               // is called for each event that is taken; nil: Events has them. Calls do not overlap.
@@ -63,7 +64,7 @@ type Server struct {
 	requests []Request
 	events   []string
 	faults   []string
-	names    map[string]string // the body of each name of a request
+	names    map[string]string // the ids of the events of each name of a request
 	tokens   issuer
 }
 
@@ -219,11 +220,22 @@ func (s *Server) read(r *http.Request, sent []byte) (events []string, body []byt
 		return nil, nil, fmt.Errorf("X-Sluice-Event-Count: %q for %d events", r.Header.Get("X-Sluice-Event-Count"), len(events))
 	}
 	name := r.Header.Get("Idempotency-Key")
-	if before, known := s.names[name]; len(name) != 64 || known && before != string(body) {
-		return nil, nil, fmt.Errorf("Idempotency-Key %q is none, or of another body", name)
+	ids := s.identify(events)
+	if before, known := s.names[name]; len(name) != 64 || known && before != ids {
+		return nil, nil, fmt.Errorf("Idempotency-Key %q is none, or of other events", name)
 	}
-	s.names[name] = string(body)
+	s.names[name] = ids
 	return events, body, nil
+}
+
+func (s *Server) identify(events []string) string {
+	ids := slices.Clone(events)
+	for i := range ids {
+		if s.config.Identify != nil {
+			ids[i] = s.config.Identify(ids[i])
+		}
+	}
+	return strings.Join(ids, "\n")
 }
 
 func decompress(encoding string, sent []byte) ([]byte, error) {
