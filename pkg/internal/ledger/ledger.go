@@ -94,6 +94,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-siem/sluice/pkg/internal/kafkaclient"
+	"github.com/sluice-siem/sluice/pkg/internal/standoff"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -151,7 +152,7 @@ type Ledger struct {
 	read        bool   // the lane's entry was read, and knownCommit is set
 	knownCommit string // of the newest entry that was read or committed; empty: there was none
 	triedCommit string // of an entry that may or may not be committed
-	pause       pause
+	pause       standoff.Pause
 
 	mu       sync.Mutex // guards what Close ends
 	producer producer   // nil: the lane is not held
@@ -225,7 +226,7 @@ func (l *Ledger) holdProducer(p producer) error {
 		return l.takeError(errClosed)
 	}
 	l.producer = p
-	l.pause.held()
+	l.pause.Held()
 	return nil
 }
 

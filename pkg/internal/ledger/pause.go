@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"math/rand/v2"
-	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -28,7 +26,7 @@ func (l *Ledger) failure(ctx context.Context, err error) error {
 	case over && !moved:
 		return l.commitError(&expired{cause: err})
 	}
-	return l.commitError(sink.Hint(sink.RetryAfter(&fenced{cause: err}, l.pause.next()), anotherInstance))
+	return l.commitError(sink.Hint(sink.RetryAfter(&fenced{cause: err}, l.pause.Next()), anotherInstance))
 }
 
 const anotherInstance = "another instance runs this lane: stop one of them, or give one its own namespace; to share lanes among replicas set state.type to kafka"
@@ -40,28 +38,4 @@ func (l *Ledger) moved(ctx context.Context) (moved, set bool) {
 	e, err := l.Look(ctx)
 	moved = err == nil && e.Commit != l.knownCommit && e.Commit != l.triedCommit
 	return moved, moved && e.Set
-}
-
-// pause is how long a fenced lane waits before it is taken again.
-type pause struct {
-	length time.Duration
-	since  time.Time // when the lane was last taken
-}
-
-const (
-	firstPause   = time.Minute
-	longestPause = 30 * time.Minute
-)
-
-func (p *pause) held() { p.since = time.Now() }
-
-// next doubles the pause and adds jitter. After the lane was held for long, the pause
-// begins at its shortest again.
-func (p *pause) next() time.Duration {
-	if p.length == 0 || time.Since(p.since) > 4*p.length {
-		p.length = firstPause
-	} else {
-		p.length = min(2*p.length, longestPause)
-	}
-	return p.length + rand.N(p.length/2)
 }

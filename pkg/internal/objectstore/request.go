@@ -69,8 +69,6 @@ func (s *S3) do(ctx context.Context, r request) (response, error) {
 	if err != nil {
 		return response{}, s.unanswered(r, err)
 	}
-	s.sent.Request(signed)
-	s.sent.Sent(signed.Header.Get("X-Amz-Security-Token"))
 	answered, err := s.client.Do(signed)
 	if err != nil {
 		return response{}, s.unanswered(r, err)
@@ -114,6 +112,9 @@ func (s *S3) sign(ctx context.Context, r request) (*http.Request, error) {
 	payload := hex.EncodeToString(sum[:])
 	signed.Header.Set("X-Amz-Content-Sha256", payload)
 	signed.Header.Set("User-Agent", "sluice")
+	// A signature is no secret: it is for this request alone, which is over when it is shown.
+	s.sent.Request(signed)
+	s.sent.Sent(credentials.SessionToken)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, signed, payload, "s3", config.Region, time.Now(), func(o *v4.SignerOptions) {
 		o.DisableURIPathEscaping = true
 	})

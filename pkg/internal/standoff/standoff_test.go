@@ -1,21 +1,23 @@
-package ledger
+package standoff_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluice-siem/sluice/pkg/internal/standoff"
 )
 
 // fence holds the lane for a while, and returns how long the lane must then pause.
-func fence(p *pause, held time.Duration) time.Duration {
-	p.held()
+func fence(p *standoff.Pause, held time.Duration) time.Duration {
+	p.Held()
 	<-time.After(held)
-	return p.next()
+	return p.Next()
 }
 
 func TestPauseOfTwoThatFenceEachOtherGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pause
+		var p standoff.Pause
 		for n, floor := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
 			floor *= time.Minute
 			if got := fence(&p, time.Second); got < floor || got > floor*3/2 {
@@ -27,7 +29,7 @@ func TestPauseOfTwoThatFenceEachOtherGrows(t *testing.T) {
 
 func TestPauseStartsAnewAfterTheLaneWasHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pause
+		var p standoff.Pause
 		for range 3 {
 			fence(&p, time.Second)
 		}

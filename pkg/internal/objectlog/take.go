@@ -1,0 +1,152 @@
+package objectlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-siem/sluice/pkg/internal/objectstore"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// Take takes the lane and returns its position, nil if the log keeps none. Call it before
+// the lane goes on from a position, and again after sink.ErrMoved.
+func (l *Log) Take(ctx context.Context) ([]byte, error) {
+	l.release()
+	if l.settings.Confirm != nil {
+		if err := l.settings.Confirm(ctx); err != nil {
+			return nil, l.takeError(err)
+		}
+	}
+	e, err := l.append(ctx, func(counts Entry) Entry { return l.newEntry(Take, counts, counts.Position) })
+	if err != nil {
+		return nil, l.takeError(err)
+	}
+	if err := l.prove(ctx, e); err != nil {
+		return nil, l.takeError(err)
+	}
+	l.hold(e)
+	return e.Position, nil
+}
+
+// Set takes the lane and commits a position that a person chose, whatever position is
+// there.
+func (l *Log) Set(ctx context.Context, pos []byte) error {
+	l.release()
+	e, err := l.append(ctx, func(counts Entry) Entry { return l.newEntry(Set, counts, pos) })
+	if err != nil {
+		return l.takeError(err)
+	}
+	if err := l.prove(ctx, e); err != nil {
+		return l.takeError(err)
+	}
+	l.hold(e)
+	return nil
+}
+
+// Release calls keep with the lane's position, and then marks that the log keeps it no
+// more. It does nothing if there is none.
+func (l *Log) Release(ctx context.Context, keep func(pos []byte) error) error {
+	s, err := l.look(ctx)
+	if err != nil || s.counts.Position == nil && !s.open {
+		return l.releaseError(err)
+	}
+	pos, err := l.Take(ctx)
+	if err != nil || pos == nil {
+		return err
+	}
+	if err := keep(pos); err != nil {
+		return err
+	}
+	return l.releaseError(l.create(ctx, l.newEntry(Release, l.last, nil)))
+}
+
+func (l *Log) releaseError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("moving the position of lane %s to another place: %w", l.lane, err)
+}
+
+// append settles the last entry and adds another behind it, which next makes of the newest
+// entry that counts. It begins again while others write to the log.
+func (l *Log) append(ctx context.Context, next func(counts Entry) Entry) (Entry, error) {
+	for {
+		counts, err := l.settle(ctx)
+		if err != nil {
+			return Entry{}, err
+		}
+		e := next(counts)
+		err = l.create(ctx, e)
+		if !errors.Is(err, errTaken) {
+			return e, err
+		}
+	}
+}
+
+// settle decides whether the last entry counts, and returns the newest that does, with the
+// number of the last and all objects that numbers were given to.
+func (l *Log) settle(ctx context.Context) (Entry, error) {
+	s, err := l.look(ctx)
+	if err != nil {
+		return Entry{}, err
+	}
+	if s.open {
+		err := l.settings.Store.Create(ctx, s.last.Object, given(s.last))
+		if err != nil && !errors.Is(err, objectstore.ErrExists) {
+			return Entry{}, err
+		}
+		committed, open, err := l.committed(ctx, s.last)
+		switch {
+		case err != nil:
+			return Entry{}, err
+		case open:
+			return Entry{}, fmt.Errorf("object %s was created and is missing", s.last.Object)
+		case committed:
+			return s.last, nil
+		}
+	}
+	s.counts.Number, s.counts.Objects = s.last.Number, s.last.Objects
+	return s.counts, nil
+}
+
+// prove creates an entry of this process once more. A store that takes that, too, would
+// also let two instances commit.
+func (l *Log) prove(ctx context.Context, e Entry) error {
+	if l.proven {
+		return nil
+	}
+	body, err := encode(e)
+	if err != nil {
+		return err
+	}
+	err = l.settings.Store.Create(ctx, l.entryKey(e.Number), objectstore.Object{Body: body, Type: jsonType})
+	switch {
+	case errors.Is(err, objectstore.ErrExists):
+		l.proven = true
+		return nil
+	case err != nil:
+		return err
+	}
+	return sink.Destination(fmt.Errorf("%s let the object %s be created twice: %w", l.settings.Store, l.entryKey(e.Number), errIgnored),
+		"use a store that knows If-None-Match on PutObject (docs/s3.md names some), or write delivery: at_least_once")
+}
+
+var errIgnored = errors.New("the store ignores If-None-Match, so it cannot keep an event from being written twice")
+
+func (l *Log) hold(e Entry) {
+	l.held, l.last, l.tried = true, e, nil
+	l.pause.Held()
+}
+
+func (l *Log) release() { l.held, l.tried = false, nil }
+
+// Look returns the newest entry that counts, without taking the lane. An entry without a
+// number says that there is none.
+func (l *Log) Look(ctx context.Context) (Entry, error) {
+	s, err := l.look(ctx)
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading the position of lane %s: %w", l.lane, err)
+	}
+	return s.counts, nil
+}
