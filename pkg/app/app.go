@@ -55,6 +55,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/file"
 	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
+	"github.com/sluice-siem/sluice/pkg/sink/s3"
 	"github.com/sluice-siem/sluice/pkg/sink/splunkhec"
 	"github.com/sluice-siem/sluice/pkg/sink/stdout"
 	"github.com/sluice-siem/sluice/pkg/sink/syslog"
@@ -76,7 +77,7 @@ func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
 		Sinks: []sink.Type{
-			stdout.Type, file.Type, kafka.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type,
+			stdout.Type, file.Type, kafka.Type, s3.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type,
 			httpsink.Datadog, httpsink.Sumo, httpsink.Panther, httpsink.Slack, httpsink.Teams, httpsink.PagerDuty,
 		},
 		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},

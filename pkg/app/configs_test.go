@@ -53,6 +53,7 @@ func TestExamplesLoad(t *testing.T) {
 		"opensearch.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "opensearch_password": "password", "opensearch_ca.pem": authority(t),
 		})},
+		"s3.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{"planetscale_service_token": "token"})},
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},

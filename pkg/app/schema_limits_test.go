@@ -80,6 +80,7 @@ secret: a key for redact with a byte order mark
 kafka: an authority that is not there
 kafka: an authority that is no certificate
 kafka: a certificate that is none
+s3: an authority that is not there
 splunk_hec: an authority that is not there
 redact: a key file that is not there
 catalogue: a file that is not there
@@ -128,6 +129,10 @@ http: a status in two lists, and one that is none
 datadog: an address in clear text
 planetscale: an address in clear text
 planetscale: a retention within the overlap
+s3: an endpoint in clear text
+s3: a session token alone
+s3: an external id without a role
+s3: a key without encryption
 splunk_hec: an address in clear text
 elasticsearch: plain http
 syslog: two schemes
@@ -152,6 +157,7 @@ planetscale: an overlap of nothing
 kafka: a broker with port 0
 kafka: a broker with port 90922
 kafka: a record size that is too large
+s3: limits out of range
 splunk_hec: ack_timeout too short
 splunk_hec: requests that are too small
 splunk_hec: requests that are too large

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/golden"
+	"github.com/sluice-siem/sluice/pkg/internal/objectstore"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
@@ -39,6 +40,7 @@ var clients = []client{
 	{"splunk_hec", true, trySplunkHEC},
 	{"pagerduty", true, tryPagerDuty},
 	{"slack", true, trySlack},
+	{"s3", true, tryS3},
 	{"syslog tcp", false, trySyslog("tcp", "tls")},
 	{"syslog relp", false, trySyslog("relp", "relp+tls")},
 	{"kafka", false, tryKafka},
@@ -53,6 +55,19 @@ func urlOf(address string, t *setting.TLS) string {
 		return "http://" + address
 	}
 	return "https://" + address
+}
+
+func tryS3(ctx context.Context, address string, t *setting.TLS) error {
+	s := objectstore.Settings{
+		Bucket: "audit", Region: "eu-central-1", Endpoint: urlOf(address, t), PathStyle: true, AllowHTTP: true,
+		AccessKeyID: setting.NewSecret("AKIAIOSFODNN7EXAMPLE"), SecretAccessKey: canary,
+	}
+	if t != nil {
+		s.TLS = *t
+	}
+	store := objectstore.OpenS3(&s)
+	defer store.Close()
+	return store.Reach(ctx)
 }
 
 func tryPlanetScale(ctx context.Context, address string, t *setting.TLS) error {

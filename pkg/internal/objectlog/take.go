@@ -128,11 +128,14 @@ func (l *Log) prove(ctx context.Context, e Entry) error {
 	case err != nil:
 		return err
 	}
-	return sink.Destination(fmt.Errorf("%s let the object %s be created twice: %w", l.settings.Store, l.entryKey(e.Number), errIgnored),
-		"use a store that knows If-None-Match on PutObject (docs/s3.md names some), or write delivery: at_least_once")
+	return Ignored(l.settings.Store, l.entryKey(e.Number))
 }
 
-var errIgnored = errors.New("the store ignores If-None-Match, so it cannot keep an event from being written twice")
+// Ignored is the error of a store that let an object be created twice.
+func Ignored(store objectstore.Store, key string) error {
+	return sink.Destination(fmt.Errorf("%s let the object %s be created twice: it ignores If-None-Match, so it cannot keep an event from being written twice", store, key),
+		"use a store that knows If-None-Match on PutObject (docs/s3.md names some), or write delivery: at_least_once")
+}
 
 func (l *Log) hold(e Entry) {
 	l.held, l.last, l.tried = true, e, nil

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// requestTimeout limits the time of a request and its answer.
-	requestTimeout = time.Minute
+	// RequestTimeout limits the time of a request and its answer, of any Store.
+	RequestTimeout = time.Minute
 	// connections is the most that are open to the store at once.
 	connections = 16
 )
@@ -63,7 +63,7 @@ type response struct {
 
 // do sends a request once. The second attempt of a Create would find what the first wrote.
 func (s *S3) do(ctx context.Context, r request) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
 	signed, err := s.sign(ctx, r)
 	if err != nil {

@@ -3,6 +3,7 @@ package objectstore
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -133,8 +134,8 @@ func (s *Settings) Warnings() []string {
 // Destination is where the objects go, for people.
 func (s *Settings) Destination() string {
 	at := "s3://" + path.Join(s.Bucket, s.Prefix)
-	if s.Endpoint != "" {
-		at += " at " + s.Endpoint
+	if u, err := url.Parse(s.Endpoint); err == nil && s.Endpoint != "" {
+		at += " at " + httpclient.Origin(u)
 	}
 	return at
 }

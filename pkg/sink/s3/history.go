@@ -1,0 +1,31 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-siem/sluice/pkg/internal/objectlog"
+	"github.com/sluice-siem/sluice/pkg/internal/objectstore"
+	"github.com/sluice-siem/sluice/pkg/sink"
+)
+
+// traces looks for what earlier runs of the lane left: objects that its log counts, or the
+// mark of at_least_once.
+func (b *bucket) traces(ctx context.Context, log *objectlog.Log) (sink.Traces, error) {
+	entry, err := log.Look(ctx)
+	if err != nil {
+		return sink.Traces{}, err
+	}
+	if entry.Objects > 0 {
+		return sink.Traces{Found: fmt.Sprintf("%s holds %d objects of the lane", b.store, entry.Objects), Proof: true}, nil
+	}
+	_, err = b.store.Head(ctx, b.markKey())
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		return sink.Traces{}, nil
+	case err != nil:
+		return sink.Traces{}, err
+	}
+	return sink.Traces{Found: fmt.Sprintf("%s holds objects of the lane", b.store), Proof: true}, nil
+}
