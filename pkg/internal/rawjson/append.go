@@ -6,7 +6,11 @@ const hexDigits = "0123456789abcdef"
 
 // AppendString appends a text as a JSON string. A byte that is not UTF-8 becomes U+FFFD.
 func AppendString[T string | []byte](dst []byte, text T) []byte {
-	dst = append(dst, '"')
+	return append(AppendEscaped(append(dst, '"'), text), '"')
+}
+
+// AppendEscaped appends what stands between the quotes of a JSON string.
+func AppendEscaped[T string | []byte](dst []byte, text T) []byte {
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {
@@ -24,5 +28,5 @@ func AppendString[T string | []byte](dst []byte, text T) []byte {
 		}
 		i++
 	}
-	return append(dst, '"')
+	return dst
 }

@@ -12,6 +12,7 @@ import (
 	"text/template/parse"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
@@ -27,7 +28,7 @@ type event struct {
 	broken bool           // the body is no JSON object
 }
 
-func escaped(text string) string { return string(posting.AppendEscaped(nil, text)) }
+func escaped(text string) string { return string(rawjson.AppendEscaped(nil, text)) }
 
 // What a template can print. Body is a JSON value by itself, without quotes around it: the
 // record, or a string that holds it if it is no JSON object. The others belong in quotes.

@@ -51,7 +51,8 @@ func cut(w http.ResponseWriter, a Answer) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.Raw)+100))
 	w.WriteHeader(a.Status)
-	_, _ = w.Write([]byte(a.Raw))
+	_, _ = w.Write([]byte(a.Raw + "cut"))
+	_ = http.NewResponseController(w).Flush() // an error means that the client disconnected
 	panic(http.ErrAbortHandler)
 }
 

@@ -446,3 +446,73 @@ func (s *scripted) take(records []sink.Record) {
 		s.taken[r.ID] = true
 	}
 }
+
+// What a server only took is not delivered until its outcome is noted.
+func TestTakenIsNotDelivered(t *testing.T) {
+	for _, noted := range []bool{false, true} {
+		err := publisher(t, plan()).Run(t.Context(), batch(25), func(ctx context.Context, n *posting.Publication) error {
+			n.Send(ctx, func(_ context.Context, q posting.Request) posting.Answer {
+				if noted || q.First > 0 {
+					n.Note(q, nil)
+				}
+				return posting.Answer{Verdict: posting.Taken}
+			})
+			return nil
+		})
+		if got, want := len(outcome(t, 25, err)), map[bool]int{false: 10, true: 0}[noted]; got != want {
+			t.Errorf("%d records are to be sent again, want %d: %v", got, want, err)
+		}
+	}
+}
+
+// What the server took before a bad record is not sent again.
+func TestTheRecordsBeforeABadOneAreSentOnce(t *testing.T) {
+	p := plan()
+	p.Concurrency, p.MaxRecords = 1, 100
+	taken := map[string]int{}
+	take := func(q posting.Request) {
+		for _, r := range q.Records {
+			taken[r.ID]++
+		}
+	}
+	n := posting.NewPublisher(p)
+	defer n.Close()
+	err := n.Run(t.Context(), batch(100, 60), func(ctx context.Context, n *posting.Publication) error {
+		n.Send(ctx, func(_ context.Context, q posting.Request) posting.Answer {
+			bad := slices.IndexFunc(q.Records, isBad)
+			if bad < 0 {
+				take(q)
+				return posting.Answer{}
+			}
+			take(q.Slice(0, bad))
+			return posting.Answer{Verdict: posting.Rejected, Err: errors.New("bad"), Bad: posting.Range{From: bad, To: bad + 1}, Took: func(before posting.Request) bool {
+				n.Note(before, nil)
+				return true
+			}}
+		})
+		return nil
+	})
+	if got := outcome(t, 100, err); len(got) != 1 || got[60] != "refused" || len(taken) != 99 {
+		t.Errorf("outcome %v, %d taken", got, len(taken))
+	}
+	for id, times := range taken {
+		if times != 1 {
+			t.Errorf("%s was taken %d times", id, times)
+		}
+	}
+}
+
+// Refused records that are not in a row halt nothing.
+func TestManyRefusedAmongOthers(t *testing.T) {
+	p := plan()
+	p.Concurrency = 1
+	var bad []int
+	for i := 0; i < 1000; i += 5 {
+		bad = append(bad, i)
+	}
+	s := &server{}
+	got := outcome(t, 1000, publisher(t, p).Publish(t.Context(), batch(1000, bad...), s.whole))
+	if len(got) != 200 || len(s.taken) != 800 {
+		t.Errorf("%d not delivered, %d taken", len(got), len(s.taken))
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"unicode/utf8"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
@@ -77,31 +78,7 @@ func quoted(text []byte) int {
 	return len(text)
 }
 
-const digits = "0123456789abcdef"
-
-// AppendString appends a JSON string. A byte that is not UTF-8 becomes U+FFFD.
+// AppendString appends a JSON string, as package rawjson does.
 func AppendString[T string | []byte](dst []byte, text T) []byte {
-	return append(AppendEscaped(append(dst, '"'), text), '"')
-}
-
-// AppendEscaped appends what stands between the quotes of a JSON string.
-func AppendEscaped[T string | []byte](dst []byte, text T) []byte {
-	for i := 0; i < len(text); {
-		c := text[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ' || c == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-		default:
-			r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
-			dst = utf8.AppendRune(dst, r)
-			i += size
-			continue
-		}
-		i++
-	}
-	return dst
+	return rawjson.AppendString(dst, text)
 }
