@@ -190,17 +190,21 @@ var signals = [...]string{"⚪", "🔵", "🟡", "🟠", "🔴"}
 // look like another fact.
 func shown(text string, most int) string {
 	var out strings.Builder
-	blank := true // so blanks at the begin are left out
+	blank := true // so blanks at the start are left out
+	marks := 0
 	for n := 0; len(text) > 0; {
 		r, size := utf8.DecodeRuneInString(text)
 		text = text[size:]
+		if marks++; !unicode.IsMark(r) {
+			marks = 0
+		}
 		switch {
 		case unicode.IsSpace(r):
 			if blank {
 				continue
 			}
 			r = ' '
-		case !unicode.IsPrint(r) && r != joiner:
+		case !unicode.IsPrint(r) && r != joiner, marks > mostMarks:
 			r = utf8.RuneError
 		}
 		if n++; n == most && text != "" {
@@ -213,8 +217,13 @@ func shown(text string, most int) string {
 	return strings.TrimRight(out.String(), " ")
 }
 
-// joiner holds the parts of an emoji together.
-const joiner = '\u200d'
+const (
+	// joiner holds the parts of an emoji together.
+	joiner = '\u200d'
+	// mostMarks is how many marks a letter has in any language. A heap of them covers the
+	// lines above and below.
+	mostMarks = 3
+)
 
 // headline is what a notification says of the events of a message, most of which show
 // nothing else.

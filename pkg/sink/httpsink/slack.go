@@ -66,7 +66,7 @@ func (s *SlackSettings) endpoint(sink.Env) endpoint {
 // slackMessage makes a message of the sections of its events. The text is what notifications
 // show.
 func slackMessage(records []sink.Record, blocks []byte) []byte {
-	message := append([]byte(nil), `{"unfurl_links":false,"unfurl_media":false,"text":`...)
+	message := append([]byte(nil), `{"mrkdwn":false,"unfurl_links":false,"unfurl_media":false,"text":`...)
 	message = posting.AppendString(message, slackText.Replace(headline(records)))
 	message = append(message, `,"blocks":[`...)
 	message = append(message, blocks...)
