@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 )
 
 // corpus are the records that the format ecs makes of its corpus, which has hostile events,
@@ -122,14 +124,7 @@ func TestCardsKeepHostileTextText(t *testing.T) {
 	alerting(t, func(t *testing.T, r *site) {
 		snk := r.open(t)
 		for i, text := range hostile {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			record := r.record(i, 0)
-			record.Organization, record.Action = text, text
-			record.Body = fmt.Appendf(nil, `{"message":%[1]s,"event":{"dataset":"acme.audit"},"user":{"name":%[1]s,"id":%[1]s},"source":{"address":%[1]s,"geo":{"city_name":%[1]s}},`+
-				`"acme":{"audit":{"actor":{"type":%[1]s},"object":{"type":%[1]s,"name":%[1]s,"id":%[1]s},"container":{"name":%[1]s},"location":%[1]s}}}`, quoted)
+			record := hostileRecord(t, i, text)
 			if r.name == "pagerduty" {
 				record.Organization = "acme" // It is in the key; TestDedupKeys has others.
 			}
@@ -139,9 +134,53 @@ func TestCardsKeepHostileTextText(t *testing.T) {
 			if got, want := r.ids(), record.ID; len(got) != i+1 || got[i] != want {
 				t.Fatalf("%.40q: got %v, want %s at the end", text, got, want)
 			}
+			if heap := regexp.MustCompile(`\pM{4,}`).FindString(r.Events()[i].Text); heap != "" {
+				t.Errorf("%.40q: %d bytes of marks on one letter", text, len(heap))
+			}
 		}
 		if broken := r.Broken(); len(broken) > 0 {
 			t.Errorf("%d texts are not what they seem:\n%.2000s", len(broken), strings.Join(broken, "\n"))
+		}
+	})
+}
+
+// hostileRecord is a record with the text wherever it has one.
+func hostileRecord(t testing.TB, n int, text string) sink.Record {
+	t.Helper()
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := cardRecord("ecs", n, 0)
+	r.Organization, r.Action = text, text
+	r.Body = fmt.Appendf(nil, `{"message":%[1]s,"event":{"dataset":"acme.audit"},"user":{"name":%[1]s,"id":%[1]s},"source":{"address":%[1]s,"geo":{"city_name":%[1]s}},`+
+		`"acme":{"audit":{"actor":{"type":%[1]s},"object":{"type":%[1]s,"name":%[1]s,"id":%[1]s},"container":{"name":%[1]s},"location":%[1]s}}}`, quoted)
+	return r
+}
+
+// No message exceeds what the service takes, however long the names and full the message.
+func TestCardsKeepToTheLimits(t *testing.T) {
+	alerting(t, func(t *testing.T, r *site) {
+		settings := r.settings(r.origin)
+		switch s := settings.(type) {
+		case *httpsink.SlackSettings:
+			s.EventsPerMessage = 50
+		case *httpsink.TeamsSettings:
+			s.EventsPerMessage = 10
+		}
+		for _, text := range []string{strings.Repeat("🔒", 600), strings.Repeat(`"\`, 300), strings.Repeat("&", 600)} {
+			var batch []sink.Record
+			for i := range 50 {
+				record := hostileRecord(t, i, text)
+				record.ID = fmt.Sprintf("%s-%d", record.ID, len(r.ids()))
+				batch = append(batch, record)
+			}
+			if err := r.openWith(t, settings).Publish(t.Context(), batch); err != nil {
+				t.Errorf("%.20q: %v", text, err)
+			}
+		}
+		if broken := r.Broken(); len(broken) > 0 || len(r.ids()) != 150 {
+			t.Errorf("%d events, want 150; %d texts or requests are wrong:\n%.2000s", len(r.ids()), len(broken), strings.Join(broken, "\n"))
 		}
 	})
 }

@@ -92,7 +92,7 @@ func TestDedupKeys(t *testing.T) {
 	r := newSite(t, presetNamed(t, "pagerduty"))
 	snk := r.open(t)
 	long := strings.Repeat("x", 300)
-	ids := [][2]string{{"acme", "1"}, {"globex", "1"}, {"", "1"}, {"acme", long + "a"}, {"acme", long + "b"}, {"acme", "a  b"}, {"acme", "a b"}, {"acme", "\x01"}, {"acme", "\ufffd"}}
+	ids := [][2]string{{"acme", "1"}, {"globex", "1"}, {"", "1"}, {"acme", long + "a"}, {"acme", long + "b"}, {"acme", "a  b"}, {"acme", "a b"}, {"acme", "\x01"}, {"acme", "\ufffd"}, {"acme", strings.Repeat("ä", 200)}}
 	for i, id := range ids {
 		record := r.record(i, 0)
 		record.Organization, record.ID = id[0], id[1]

@@ -104,8 +104,8 @@ func (s *Server) Requests() int {
 	return s.requests
 }
 
-// Broken returns what was wrong with events although the service took them: a log that was
-// cut, or markup that is not ours.
+// Broken returns what the sink should never do: a log that is cut in silence, markup that is
+// not ours, a request beyond the service's limit.
 func (s *Server) Broken() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +178,7 @@ func (s *Server) read(r *http.Request) ([]byte, Answer) {
 	case err != nil:
 		return nil, answered(http.StatusBadRequest, "the body ends early")
 	case len(body) > s.Largest:
+		s.breaks("a request has more than %d bytes", s.Largest)
 		return nil, answered(http.StatusRequestEntityTooLarge, "%s", s.TooMany)
 	}
 	return body, Answer{}
