@@ -84,6 +84,7 @@ func kinds() config.Kinds {
 		Own:     ownlog.Type(),
 		SharedStates: []config.SharedState{
 			{Name: "kafka", Settings: func() any { s := checkpoint.DefaultTopic; return &s }},
+			{Name: "s3", Settings: func() any { s := checkpoint.DefaultBucket; return &s }},
 		},
 	}
 }

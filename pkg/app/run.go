@@ -102,7 +102,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, su
 	log, flush := newDaemonLogger(to, c.stderr, cfg.Log)
 	defer flush()
 	if how.once && cfg.State.Type != "file" {
-		return usageError{errors.New("--once needs state.type file: with kafka, no replica knows when all lanes have caught up"), "sluice run"}
+		return usageError{errors.New("--once needs state.type file: with one that replicas share, none of them knows when all lanes have caught up"), "sluice run"}
 	}
 	there := preflight(ctx, cfg)
 	for _, f := range there {

@@ -37,6 +37,8 @@ func sharedOf(cfg *config.Config) sharedState {
 	switch s := cfg.State.Shared.(type) {
 	case *checkpoint.TopicSettings:
 		return inKafka{s}
+	case *checkpoint.BucketSettings:
+		return inBucket{s}
 	}
 	return nil
 }

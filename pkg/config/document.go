@@ -31,7 +31,7 @@ type sourceEntry struct {
 }
 
 type stateEntry struct {
-	Type     string   `yaml:"type" doc:"file keeps positions in a directory of this machine. kafka keeps them in a topic, so that several replicas share them."`
+	Type     string   `yaml:"type" doc:"file keeps positions in a directory of this machine. kafka keeps them in a topic, and s3 in a bucket, so that several replicas share them."`
 	Settings deferred `yaml:"settings" doc:"The settings of the type."`
 }
 
