@@ -42,7 +42,8 @@ late events now and then only. SAVED is when the position was last saved; an
 idle lane saves it once a minute. How far a lane lags behind its log is on the
 console and in the metric sluice_lag_seconds.
 
-IN is where the position is kept: the state's directory, a topic, or the sink.
+IN is where the position is kept: the state's directory, topic or bucket, or the
+sink.
 EXPIRES is when the source begins to forget the events after the position, as
 far as that is known. Paused lanes are named below the table.`,
 		Args: usage(cobra.NoArgs),
@@ -146,9 +147,9 @@ it is corrupt.
 Prints "LANE: set" for each lane, and below it the old and the new position in
 the words of sluice checkpoint list.
 
-If the position is in Kafka, sluice may be running: the lane resumes from the
-new position when it next saves, at most a minute later. If the position is in
-the state directory, stop sluice first.`,
+If the position is in Kafka or a bucket, sluice may be running: the lane resumes
+from the new position when it next saves, at most a minute later. If the
+position is in the state directory, stop sluice first.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			start, err := parseStart(to)

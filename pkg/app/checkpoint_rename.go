@@ -29,13 +29,13 @@ func (c *command) checkpointRename() *cobra.Command {
 A lane is named after its source and its sink, such as acme/siem. If you rename
 one of them in the configuration, the lane with the new name has no position and
 would begin anew. OLD is the former name. NEW is the name in the configuration,
-and must not have a position. Stop sluice first. If positions are in Kafka, an
-instance that still runs either lane is fenced.
+and must not have a position. Stop sluice first. If positions are in Kafka or a
+bucket, an instance that still runs either lane is fenced.
 
 A paused lane stays paused. Dead letters in files move after the position. If
 the command was interrupted, run it again. If OLD has dead letters and no
-position, only they move, and NEW may have a position. Dead letters in Kafka
-stay under the former name; sluice deadletter list shows them.`,
+position, only they move, and NEW may have a position. Dead letters in Kafka or
+a bucket stay under the former name; sluice deadletter list shows them.`,
 		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cfg, err := c.load(file)

@@ -66,8 +66,9 @@ func TestExamplesLoad(t *testing.T) {
 		"redact.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "PLANETSCALE_SERVICE_TOKEN": "token", "SECRETS": secrets(t, map[string]string{
 			"redact_key": "0123456789abcdef0123456789abcdef",
 		})},
-		"compose.yaml":  sluiceEnvironment(t, nil),
-		"replicas.yaml": sluiceEnvironment(t, nil),
+		"compose.yaml":     sluiceEnvironment(t, nil),
+		"replicas.yaml":    sluiceEnvironment(t, nil),
+		"replicas-s3.yaml": token("PLANETSCALE"),
 	}
 	paths, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil {

@@ -163,11 +163,12 @@ func (r *replica) look(ctx context.Context, lane string) (source.Position, error
 }
 
 func (r *replica) paused(ctx context.Context, lane string, running bool) (*pause.Marker, error) {
-	at := time.Now()
-	if running {
-		at = at.Add(-r.pauses.Age())
+	now := time.Now()
+	m, err := r.pauses.Known(ctx, lane, now.Add(-r.pauses.Age()))
+	if running || m != nil || err != nil {
+		return m, err // A lane that is paused may wait that long after it was resumed.
 	}
-	return r.pauses.Known(ctx, lane, at)
+	return r.pauses.Known(ctx, lane, now)
 }
 
 func (r *replica) ended(lane string) { r.Drop(lane) }

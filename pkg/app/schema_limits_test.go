@@ -167,6 +167,7 @@ syslog: a settle that is too long
 file: a size without a unit
 file: a size that is too small
 file: an age that is too short
+state: s3 with a lease that is too short
 dead_letters: too large for a number
 memory: too little
 admin: a port that is none

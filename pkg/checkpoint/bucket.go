@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"path"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +23,7 @@ import (
 // BucketSettings are the settings of what replicas share in a bucket.
 type BucketSettings struct {
 	Store objectstore.Settings `yaml:",inline"`
-	Lease setting.Duration     `yaml:"lease" least:"5s" doc:"How long a replica that died keeps its sources, 5s to 10m. A third of it is how often each replica asks the store: a shorter lease costs more requests."`
+	Lease setting.Duration     `yaml:"lease" doc:"How long a replica that died keeps its sources, 5s to 10m. A third of it is how often each replica asks the store: a shorter lease costs more requests."`
 }
 
 // DefaultBucket are the defaults.
@@ -35,7 +34,7 @@ const longestLease = 10 * time.Minute
 // Validate checks the lease. The keys of the store have a Validate of their own.
 func (s *BucketSettings) Validate() []error {
 	if d := s.Lease.Std(); d < lease.Least || d > longestLease {
-		return []error{setting.Invalid("lease", fmt.Errorf("%s is not between %s and %s", s.Lease, setting.Duration(lease.Least), setting.Duration(longestLease)))}
+		return []error{setting.Invalid("lease", fmt.Errorf("is %s; write a duration from 5s to 10m", s.Lease))}
 	}
 	return nil
 }
@@ -66,6 +65,7 @@ type Bucket struct {
 	end     func() // closes the store
 	confirm func(lane string) func(context.Context) error
 	log     zerolog.Logger
+	made    time.Time
 
 	mu    sync.Mutex
 	lanes map[string]*bucketLane
@@ -80,7 +80,7 @@ type bucketLane struct {
 // NewBucket returns the positions in a store, which Close closes with end. confirm returns
 // the function that must confirm before a lane is taken, which may be nil.
 func NewBucket(store objectstore.Store, end func(), confirm func(lane string) func(context.Context) error, log zerolog.Logger) *Bucket {
-	return &Bucket{store: store, end: end, confirm: confirm, log: log, lanes: make(map[string]*bucketLane)}
+	return &Bucket{store: store, end: end, confirm: confirm, log: log, made: time.Now(), lanes: make(map[string]*bucketLane)}
 }
 
 // Prepare finds out whether the store can be used. There is nothing to create.
@@ -199,13 +199,18 @@ func (r noRedrive) Redriven(context.Context, []sink.Record, []sink.Reject) error
 func (r noRedrive) Close() {}
 
 // Traces looks for what earlier runs left: dead letters of the lane, and the positions of
-// others.
+// others from before this process.
 func (b *Bucket) Traces(ctx context.Context, lane string) (sink.Traces, error) {
 	for range b.Rejects(ctx, lane) {
 		return sink.Traces{Proof: true, Found: "dead letters of the lane are in " + b.store.String()}, nil
 	}
-	others, err := objectlog.Lanes(ctx, b.store)
-	others = slices.DeleteFunc(others, func(name string) bool { return name == lane })
+	all, err := b.Lanes(ctx)
+	var others []string
+	for _, c := range all {
+		if c.Lane != lane && c.Saved.Before(b.made) {
+			others = append(others, c.Lane)
+		}
+	}
 	return sink.TracesOfOthers(b.store.String(), others), err
 }
 

@@ -164,7 +164,7 @@ func TestABucketRenamesForgetsAndLists(t *testing.T) {
 	if slices.Sort(names); !slices.Equal(names, []string{"acme/new", "other/x"}) {
 		t.Errorf("got %q", names)
 	}
-	found, err := command.Traces(ctx, "acme/fresh")
+	found, err := inStore(t, store, nil).Traces(ctx, "acme/fresh")
 	if err != nil || found.Proof || found.Found == "" {
 		t.Errorf("got %+v, %v", found, err)
 	}

@@ -59,6 +59,6 @@ func (b *bucket) put(ctx context.Context, lane string, data []byte) error {
 }
 
 // age weighs how soon a pause takes effect against the requests that each replica makes.
-func (b *bucket) age() time.Duration { return 5 * time.Second }
+func (b *bucket) age() time.Duration { return 10 * time.Second }
 
 func (b *bucket) close() { b.end() }
