@@ -77,7 +77,12 @@ func (r *rig) body(t testing.TB, key string) []byte {
 	if !strings.HasSuffix(key, ".gz") {
 		return o.Body
 	}
-	z, err := gzip.NewReader(bytes.NewReader(o.Body))
+	return decompress(t, o.Body)
+}
+
+func decompress(t testing.TB, body []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
