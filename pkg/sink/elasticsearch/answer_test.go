@@ -63,6 +63,7 @@ func TestItems(t *testing.T) {
 		{"a collection that refuses ids", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Document ID is not supported in create/index operation request"}, "destination", "document_id: none"},
 		{"too many fields", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Limit of total fields [1000] has been exceeded"}, "destination", "total_fields"},
 		{"too many shards", estest.ItemFault{Status: 400, Type: "validation_exception", Reason: "Validation Failed: 1: this action would add [2] shards"}, "destination", ""},
+		{"an error with success", estest.ItemFault{Status: 201, Type: "x", Reason: "y"}, "retry", "bulk API"},
 		{"an unknown status", estest.ItemFault{Status: 418, Type: "x", Reason: "y"}, "retry", "bulk API"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

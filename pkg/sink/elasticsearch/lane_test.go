@@ -91,9 +91,9 @@ func unlucky(d estest.Document) (kind, reason string) {
 // A log is delivered through every fault of the server, also with the failure store: each
 // event is stored once, and each bad one is a dead letter.
 func TestEveryFault(t *testing.T) {
-	events := 3000
+	events := 1500
 	if testing.Short() {
-		events = 1000
+		events = 700
 	}
 	for name, c := range map[string]estest.Config{
 		"Elasticsearch": {}, "failure store": {FailureStore: true}, "OpenSearch": {Flavor: estest.OpenSearch},
