@@ -253,6 +253,7 @@ func refuseSome(d estest.Document) (kind, reason string) {
 // and cuts connections in between. Each event is there once, also after the lane forgot its
 // position and delivered all again. Only a rollover repeats them. -ordeal is the long form.
 func TestOpenSearchHasEachEventOnce(t *testing.T) {
+	t.Parallel()
 	kills, restarts, events := 5, 1, 4000
 	if *ordeal {
 		kills, restarts, events = 20, 5, 100_000
