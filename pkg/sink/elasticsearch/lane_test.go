@@ -93,24 +93,25 @@ func unlucky(d estest.Document) (kind, reason string) {
 func TestEveryFault(t *testing.T) {
 	events := 1500
 	if testing.Short() {
-		events = 700
+		events = 1000
 	}
 	for name, c := range map[string]estest.Config{
 		"Elasticsearch": {}, "failure store": {FailureStore: true}, "OpenSearch": {Flavor: estest.OpenSearch},
 	} {
 		t.Run(name, func(t *testing.T) {
-			random, faults := rand.New(rand.NewPCG(1, 2)), map[string]int{}
+			random, faults, dealt := rand.New(rand.NewPCG(1, 2)), map[string]int{}, 0
 			c.Refuse = unlucky
 			c.Script = func(q estest.Request) estest.Fault {
-				if !q.Bulk() || random.IntN(4) > 0 {
+				if !q.Bulk() || random.IntN(3) > 0 {
 					return estest.Fault{}
 				}
-				f := anyFault(random, q.Actions)
+				f := nextFault(random, dealt, q.Actions)
+				dealt++
 				faults[f.name]++
 				return f.fault
 			}
 			bubble(t, c, func(t *testing.T, r *rig) {
-				r.settings.MaxRequestEvents = 25
+				r.settings.MaxRequestEvents = 8
 				r.settings.URL = append(r.settings.URL, "http://"+hosts[1])
 				log := simulator.New(simulator.Config{Events: events})
 				lane, kept := r.lane(t, log)
@@ -145,8 +146,8 @@ type namedFault struct {
 	fault estest.Fault
 }
 
-// anyFault draws one of all faults, for a request with so many documents.
-func anyFault(random *rand.Rand, actions int) namedFault {
+// nextFault deals all faults in turn, for a request with so many documents.
+func nextFault(random *rand.Rand, dealt, actions int) namedFault {
 	page := func(status int) *estest.Answer { return &estest.Answer{Status: status, HTML: true} }
 	some := func(f estest.ItemFault) func(int) estest.ItemFault {
 		return func(i int) estest.ItemFault {
@@ -187,5 +188,5 @@ func anyFault(random *rand.Rand, actions int) namedFault {
 	if actions > 1 {
 		faults = append(faults, namedFault{"too large", estest.Fault{Answer: page(413)}})
 	}
-	return faults[random.IntN(len(faults))]
+	return faults[dealt%len(faults)]
 }
