@@ -141,7 +141,6 @@ var vendors = map[string]string{
 	"planetscale": "pkg/source/planetscale",
 	"splunk":      "pkg/sink/splunkhec",
 	"datadog":     "pkg/sink/httpsink",
-	"sumo":        "pkg/sink/httpsink",
 	"pagerduty":   "pkg/sink/httpsink",
 }
 
