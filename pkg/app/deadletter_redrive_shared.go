@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,9 @@ const (
 // them twice.
 func (r *redriving) shared(ctx context.Context, cfg *config.Config, l config.Lane) (n int, err error) {
 	box, atOnce := r.sink.(sink.Redriver)
+	if keeps, ok := l.Sink.Settings.(sink.KeepsRejects); !atOnce && ok && keeps.KeepsRejects() != "" {
+		return 0, noRedrive(l, keeps.KeepsRejects())
+	}
 	if !atOnce {
 		positions := sharedOf(cfg).positions(confirmNothing, zerolog.Nop())
 		defer positions.Close()
@@ -59,6 +63,12 @@ func (r *redriving) shared(ctx context.Context, cfg *config.Config, l config.Lan
 		return n + published, errors.Join(err, unreadable)
 	}
 	return n, unreadable
+}
+
+// noRedrive is the error of a sink that keeps dead letters and cannot say which were redriven.
+func noRedrive(l config.Lane, where string) error {
+	return sink.Hint(fmt.Errorf("dead letters of lane %s are in %s, from where they cannot be redriven", l.Name, where),
+		"once the reason is gone, deliver the events again with sluice replay; sluice deadletter list names them")
 }
 
 // publishThenCommit publishes letters, and then commits which ones were published.
