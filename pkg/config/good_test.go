@@ -40,6 +40,7 @@ var comparable = cmp.Options{
 	cmpopts.IgnoreFields(config.Config{}, "Own", "Corrections"), // TestOwnEvents; Catalogue has them
 	cmpopts.IgnoreFields(config.Sink{}, "EnrichAt"),             // The same settings may be at another place.
 	cmpopts.IgnoreFields(brokerSettings{}, "Callback"),
+	cmpopts.IgnoreUnexported(setting.TLS{}), // of a sink, not of its configuration
 	cmp.AllowUnexported(brokerSettings{}),
 }
 
