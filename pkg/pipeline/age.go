@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // ageLimit finds the records of one batch that are older than the destination takes. It is
@@ -15,14 +16,16 @@ type ageLimit struct {
 	edge time.Time     // records before it were named; zero: none were
 }
 
-// passed returns which of the records have passed the limit since it was last asked.
+// passed returns which of the records have passed the limit since it was last asked. The
+// event that reports a gap never does: its time is the oldest that the log still has, and
+// somebody must learn of it now.
 func (l *ageLimit) passed(records []sink.Record) (places []int) {
 	edge := time.Now().Add(-l.most)
 	if l.most == 0 || !edge.After(l.edge) {
 		return nil
 	}
 	for i := range records {
-		if at := records[i].Time; at.Before(edge) && !at.Before(l.edge) && !at.IsZero() {
+		if at := records[i].Time; at.Before(edge) && !at.Before(l.edge) && !at.IsZero() && records[i].Action != source.GapAction {
 			places = append(places, i)
 		}
 	}

@@ -167,3 +167,29 @@ func TestEventsThatAreTooOldBecomeDeadLetters(t *testing.T) {
 		})
 	})
 }
+
+// gapAt makes a gap event of one event.
+type gapAt struct{ id string }
+
+func (g gapAt) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	r, err := verbatim{}.Transform(dst, e)
+	if r.ID == g.id {
+		r.Action = source.GapAction
+	}
+	return r, err
+}
+
+func TestAGapIsNeverTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gap := ids(0, 1)[0]
+		b := newRig(hourly(), &fakeSink{limits: withWindow})
+		b.BuryOld, b.Transformer = true, gapAt{gap}
+		b.catchUp(t)
+		if diff := cmp.Diff(append([]string{gap}, ids(30, 48)...), b.sink.taken()); diff != "" {
+			t.Errorf("delivered (-want +got):\n%s", diff)
+		}
+		if s := b.Status(); s.BeyondWindow != 29 || s.Rejected != 29 {
+			t.Errorf("%d beyond the window, %d rejected; want 29 of each", s.BeyondWindow, s.Rejected)
+		}
+	})
+}
