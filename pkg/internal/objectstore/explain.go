@@ -38,33 +38,34 @@ func (a *answer) Error() string {
 	return text
 }
 
-func (s *S3) failed(r request) *Error {
+func (l *link) failed(r request) *Error {
 	of := r.key
 	if of == "" {
 		of = r.of
 	}
-	return &Error{Op: r.op, At: strings.TrimSuffix(s.String()+"/"+of, "/")}
+	return &Error{Op: r.op, At: strings.TrimSuffix(l.to.String()+"/"+of, "/")}
 }
 
 // refusal classifies an answer that is no success.
-func (s *S3) refusal(r request, a *answer, header http.Header) error {
-	e := s.failed(r)
-	e.Cause, e.Kind, e.After = a, a.kind(r.op), httpclient.RetryAfter(header)
+func (l *link) refusal(r request, a *answer, header http.Header) error {
+	e := l.failed(r)
+	e.Cause, e.Kind, e.After = a, l.to.kind(r.op, a), httpclient.RetryAfter(header)
 	if e.Kind == ErrRefused {
-		s.identity.forget()
+		l.to.forget()
 	}
 	if a.advice.Stays {
 		return sink.Destination(e, a.advice.Hint)
 	}
-	return Fault(e, s.hint(a))
+	return Fault(e, l.to.hint(a))
 }
 
 // unreadable is an error of an answer that makes no sense.
-func (s *S3) unreadable(op, key string, err error) error {
-	return s.unanswered(request{op: op, key: key}, fmt.Errorf("the store's answer cannot be read: %w", err))
+func (l *link) unreadable(op, key string, err error) error {
+	return l.unanswered(request{op: op, key: key}, fmt.Errorf("the store's answer cannot be read: %w", err))
 }
 
-func (a *answer) kind(op string) error {
+// kind implements dialect.
+func (s *S3) kind(op string, a *answer) error {
 	switch {
 	case a.code == "NoSuchBucket":
 		return ErrNoBucket
@@ -90,14 +91,14 @@ func (a *answer) kind(op string) error {
 // refusals are codes of answers about credentials that have status 400.
 var refusals = []string{"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"}
 
-// hint is what to do about an answer.
+// hint implements dialect.
 func (s *S3) hint(a *answer) string {
 	switch {
 	case a.code == "NoSuchBucket":
 		return fmt.Sprintf("create the bucket %s, or correct bucket, region or endpoint: Sluice never creates one", s.settings.Bucket)
-	case a.kind("") == ErrRegion && a.region != "":
+	case s.kind("", a) == ErrRegion && a.region != "":
 		return fmt.Sprintf("the bucket is in %s: write region: %[1]s", a.region)
-	case a.kind("") == ErrRegion:
+	case s.kind("", a) == ErrRegion:
 		return "write the region in which the bucket is"
 	case a.code == "RequestTimeTooSkewed":
 		return "set the clock of this machine: a request may be at most 15 minutes old"
@@ -111,21 +112,21 @@ func (s *S3) hint(a *answer) string {
 		return "make sure that kms_key_id exists, is enabled, and is in the bucket's region"
 	case a.code == "InvalidStorageClass":
 		return "the store does not know storage_class: remove it, or choose another"
-	case a.kind("") == ErrRefused:
+	case s.kind("", a) == ErrRefused:
 		return "allow s3:PutObject, s3:GetObject and s3:ListBucket for the bucket and prefix (docs/s3.md has the whole policy); with sse: aws:kms also kms:GenerateDataKey and kms:Decrypt for the key"
-	case a.kind("") == ErrUnsupported:
+	case s.kind("", a) == ErrUnsupported:
 		return "use a store that knows If-None-Match on PutObject (docs/s3.md names some), or delivery: at_least_once"
 	}
 	return ""
 }
 
 // unanswered explains an error of a request without an answer.
-func (s *S3) unanswered(r request, err error) error {
-	e := s.failed(r)
+func (l *link) unanswered(r request, err error) error {
+	e := l.failed(r)
 	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	if id, ok := errors.AsType[*identityError](err); ok && !timeout {
-		e.Kind, e.Cause = ErrRefused, s.sent.Error(fmt.Errorf("there are no credentials: %w", id.error))
-		return Fault(e, "set access_key_id and secret_access_key, or let the environment, a shared file or a role provide credentials, and make sure that role_arn may be assumed")
+		e.Kind, e.Cause = ErrRefused, l.sent.Error(fmt.Errorf("there are no credentials: %w", id.error))
+		return Fault(e, id.hint)
 	}
 	if errors.Is(err, errNoRegion) {
 		e.Cause = err
@@ -134,15 +135,15 @@ func (s *S3) unanswered(r request, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // It repeats the address, which At has.
 		err = wrapped.Err
 	}
-	e.Cause = s.sent.Error(err)
-	advice := s.peer().Explain(err)
+	e.Cause = l.sent.Error(err)
+	advice := l.to.peer().Explain(err)
 	if advice.Stays {
 		return sink.Destination(e, advice.Hint)
 	}
 	return Fault(e, advice.Hint)
 }
 
-// peer describes the store to people.
+// peer implements dialect.
 func (s *S3) peer() setting.Peer {
 	p := setting.Peer{
 		Name: "store", Address: s.settings.Endpoint, TLS: &s.settings.TLS,

@@ -23,9 +23,16 @@ type identity struct {
 }
 
 // identityError means that there are no credentials, and nothing was sent.
-type identityError struct{ error }
+type identityError struct {
+	error
+	hint string
+}
 
 func (e *identityError) Unwrap() error { return e.error }
+
+func noIdentity(err error) error {
+	return &identityError{err, "set access_key_id and secret_access_key, or let the environment, a shared file or a role provide credentials, and make sure that role_arn may be assumed"}
+}
 
 // errNoRegion means that the region is nowhere to be found.
 var errNoRegion = errors.New("no region is set")
@@ -39,7 +46,7 @@ func (i *identity) config(ctx context.Context) (aws.Config, error) {
 	}
 	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(i.settings.Region), config.WithAppID("sluice"))
 	if err != nil {
-		return aws.Config{}, &identityError{err}
+		return aws.Config{}, noIdentity(err)
 	}
 	if c.Region == "" && i.settings.Endpoint != "" {
 		c.Region = "us-east-1"

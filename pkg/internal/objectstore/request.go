@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/sluice-siem/sluice/pkg/internal/echo"
 	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
@@ -44,6 +46,31 @@ func newClient(tls *setting.TLS) http.Client {
 	}
 }
 
+// dialect is what differs between stores.
+type dialect interface {
+	String() string
+	// sign makes a request with all that shows who sends it.
+	sign(ctx context.Context, r request) (*http.Request, error)
+	// kind is that of an error.
+	kind(op string, a *answer) error
+	// hint is what to do about an answer.
+	hint(a *answer) string
+	// forget has the next request look for credentials again.
+	forget()
+	// peer describes the store to people.
+	peer() setting.Peer
+}
+
+// link sends requests to a store.
+type link struct {
+	to     dialect
+	client http.Client
+	sent   echo.Filter // the secrets, which a store may repeat in an answer
+}
+
+// Close ends idle connections.
+func (l *link) Close() { l.client.CloseIdleConnections() }
+
 // request is one request about a key, or without one about the bucket.
 type request struct {
 	op     string // as in Error
@@ -62,26 +89,26 @@ type response struct {
 }
 
 // do sends a request once. The second attempt of a Create would find what the first wrote.
-func (s *S3) do(ctx context.Context, r request) (response, error) {
+func (l *link) do(ctx context.Context, r request) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	signed, err := s.sign(ctx, r)
+	signed, err := l.to.sign(ctx, r)
 	if err != nil {
-		return response{}, s.unanswered(r, err)
+		return response{}, l.unanswered(r, err)
 	}
-	answered, err := s.client.Do(signed)
+	answered, err := l.client.Do(signed)
 	if err != nil {
-		return response{}, s.unanswered(r, err)
+		return response{}, l.unanswered(r, err)
 	}
 	defer answered.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answered.Body, MaxBody+1))
 	switch {
 	case err != nil:
-		return response{}, s.unanswered(r, fmt.Errorf("reading the answer: %w", err))
+		return response{}, l.unanswered(r, fmt.Errorf("reading the answer: %w", err))
 	case len(body) > MaxBody:
-		return response{}, s.unanswered(r, fmt.Errorf("the answer has more than %d bytes", MaxBody))
+		return response{}, l.unanswered(r, fmt.Errorf("the answer has more than %d bytes", MaxBody))
 	case answered.StatusCode < 200 || answered.StatusCode > 299:
-		return response{}, s.refusal(r, s.readAnswer(answered, body), answered.Header)
+		return response{}, l.refusal(r, l.readAnswer(answered, body), answered.Header)
 	}
 	return response{answered.Header, body}, nil
 }
@@ -95,7 +122,7 @@ func (s *S3) sign(ctx context.Context, r request) (*http.Request, error) {
 	}
 	credentials, err := config.Credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, &identityError{err}
+		return nil, noIdentity(err)
 	}
 	at, err := s.address(config.Region, r)
 	if err != nil {
@@ -169,16 +196,16 @@ func escape(path string) string {
 }
 
 // readAnswer takes what people need out of an answer that is no success.
-func (s *S3) readAnswer(r *http.Response, body []byte) *answer {
+func (l *link) readAnswer(r *http.Response, body []byte) *answer {
 	var said struct{ Code, Message, Region, RequestID string }
 	if err := xml.Unmarshal(body, &said); err != nil { // Head has no body, and a proxy sends HTML.
 		said.Message = string(body)
 	}
 	const most = 300
-	show := func(text string) string { return httpclient.Excerpt(text, &s.sent, most) }
+	show := func(text string) string { return httpclient.Excerpt(text, &l.sent, most) }
 	a := &answer{
-		status: r.StatusCode, code: show(said.Code), message: show(said.Message), region: show(said.Region),
-		request: show(r.Header.Get("X-Amz-Request-Id")), advice: s.peer().ExplainAnswer(r.StatusCode, body),
+		status: r.StatusCode, code: show(cmp.Or(said.Code, r.Header.Get("X-Ms-Error-Code"))), message: show(said.Message), region: show(said.Region),
+		request: show(cmp.Or(r.Header.Get("X-Amz-Request-Id"), r.Header.Get("X-GUploader-UploadID"), r.Header.Get("X-Ms-Request-Id"))), advice: l.to.peer().ExplainAnswer(r.StatusCode, body),
 	}
 	if region := r.Header.Get("X-Amz-Bucket-Region"); region != "" {
 		a.region = show(region)

@@ -1,0 +1,168 @@
+package objectstore
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// bucket has the operations of S3 and of Google Cloud Storage's XML API, which differ in
+// the names of headers only.
+type bucket struct {
+	link
+	prefix string // of all keys; empty: none
+	vendor string // beginning of headers: X-Amz- or X-Goog-
+
+	// condition is the header that lets a write create only, with its value.
+	condition, absent string
+	// checked are the headers of an object that differ: checksum and encryption.
+	checked func(Object) http.Header
+}
+
+func (b *bucket) key(key string) string {
+	if b.prefix == "" {
+		return key
+	}
+	return b.prefix + "/" + key
+}
+
+// describe returns the headers of an object.
+func (b *bucket) describe(o Object) http.Header {
+	header := b.checked(o)
+	set := func(name, value string) {
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+	set("Content-Type", o.Type)
+	set(b.vendor+"Storage-Class", o.Class)
+	if o.Lock != nil {
+		set(b.vendor+"Object-Lock-Mode", o.Lock.Mode)
+		set(b.vendor+"Object-Lock-Retain-Until-Date", o.Lock.Until.UTC().Format(time.RFC3339))
+	}
+	for name, value := range o.Metadata {
+		header.Set(b.vendor+"Meta-"+name, value)
+	}
+	return header
+}
+
+// Create implements Store.
+func (b *bucket) Create(ctx context.Context, key string, o Object) error {
+	header := b.describe(o)
+	header.Set(b.condition, b.absent)
+	_, err := b.do(ctx, request{op: "creating", method: http.MethodPut, key: key, header: header, body: o.Body})
+	return err
+}
+
+// Put implements Store.
+func (b *bucket) Put(ctx context.Context, key string, o Object) error {
+	_, err := b.do(ctx, request{op: "writing", method: http.MethodPut, key: key, header: b.describe(o), body: o.Body})
+	return err
+}
+
+// Read implements Store.
+func (b *bucket) Read(ctx context.Context, key string) (Object, error) {
+	r, err := b.do(ctx, request{op: "reading", method: http.MethodGet, key: key})
+	if err != nil {
+		return Object{}, err
+	}
+	return Object{Body: r.body, Type: r.header.Get("Content-Type"), Metadata: b.metadata(r.header)}, nil
+}
+
+// Head implements Store.
+func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
+	r, err := b.do(ctx, request{op: "looking at", method: http.MethodHead, key: key})
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{Key: key, Metadata: b.metadata(r.header)}
+	if info.Size, err = strconv.ParseInt(r.header.Get("Content-Length"), 10, 64); err != nil {
+		return Info{}, b.unreadable("looking at", key, err)
+	}
+	if info.Modified, err = http.ParseTime(r.header.Get("Last-Modified")); err != nil {
+		return Info{}, b.unreadable("looking at", key, err)
+	}
+	return info, nil
+}
+
+func (b *bucket) metadata(header http.Header) map[string]string {
+	m := map[string]string{}
+	for name := range header {
+		if key, ok := strings.CutPrefix(name, b.vendor+"Meta-"); ok {
+			m[strings.ToLower(key)] = header.Get(name)
+		}
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// listing is the answer of ListObjectsV2. Keys are escaped as in a URL, since XML cannot
+// hold all characters.
+type listing struct {
+	EncodingType string
+	IsTruncated  bool
+	Contents     []struct {
+		Key          string
+		Size         int64
+		LastModified time.Time
+	}
+}
+
+// List implements Store.
+func (b *bucket) List(ctx context.Context, prefix, after string) (infos []Info, more bool, err error) {
+	query := url.Values{"prefix": {b.key(prefix)}, "max-keys": {strconv.Itoa(Page)}}
+	if after != "" {
+		query.Set("start-after", b.key(after))
+	}
+	l, err := b.list(ctx, prefix, query)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, o := range l.Contents {
+		key := o.Key
+		if l.EncodingType == "url" {
+			if key, err = url.QueryUnescape(key); err != nil {
+				return nil, false, b.unreadable("listing", prefix, err)
+			}
+		}
+		key, ours := strings.CutPrefix(key, b.key(""))
+		if !ours || key <= after {
+			return nil, false, b.unreadable("listing", prefix, fmt.Errorf("it lists what was not asked for: a key beside the prefix, or one before %q", after))
+		}
+		infos = append(infos, Info{Key: key, Size: o.Size, Modified: o.LastModified})
+	}
+	return infos, l.IsTruncated, nil
+}
+
+func (b *bucket) list(ctx context.Context, prefix string, query url.Values) (l listing, err error) {
+	query.Set("list-type", "2")
+	query.Set("encoding-type", "url")
+	r, err := b.do(ctx, request{op: "listing", method: http.MethodGet, of: prefix, query: query})
+	if err != nil {
+		return l, err
+	}
+	if err := xml.Unmarshal(r.body, &l); err != nil {
+		return l, b.unreadable("listing", prefix, err)
+	}
+	return l, nil
+}
+
+// Delete implements Store.
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	_, err := b.do(ctx, request{op: "deleting", method: http.MethodDelete, key: key})
+	return err
+}
+
+// Reach implements Store. It lists a key: unlike a look at the bucket, that gives a reason
+// when it is refused.
+func (b *bucket) Reach(ctx context.Context) error {
+	_, err := b.list(ctx, "", url.Values{"prefix": {b.key("")}, "max-keys": {"1"}})
+	return err
+}
