@@ -6,7 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
-	"github.com/sluice-siem/sluice/pkg/sink/s3"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/objects"
 	"github.com/sluice-siem/sluice/pkg/sink/sinktest"
 )
 
@@ -30,7 +30,7 @@ func harness(t testing.TB, r *rig) sinktest.Harness {
 func TestContract(t *testing.T) {
 	sinktest.Run(t, func(t testing.TB) sinktest.Harness {
 		r := newRig(t)
-		r.settings.Delivery = s3.AtLeastOnce
+		r.settings.Delivery = objects.AtLeastOnce
 		return harness(t, r)
 	})
 }

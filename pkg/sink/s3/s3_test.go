@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/objectstore/objectstoretest"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/objects"
 	"github.com/sluice-siem/sluice/pkg/sink/s3"
 )
 
@@ -169,14 +170,14 @@ func TestACarelessStoreIsRefused(t *testing.T) {
 	_, err := r.open(t).(sink.Ledger).Position(t.Context())
 	refused("taking the lane", err)
 	refused("--send-test", r.open(t).Publish(t.Context(), batch(0, 1)))
-	r.settings.Delivery = s3.AtLeastOnce
+	r.settings.Delivery = objects.AtLeastOnce
 	if err := r.open(t).Publish(t.Context(), batch(0, 1)); err != nil {
 		t.Errorf("at_least_once: %v", err)
 	}
 }
 
 func TestCheckWritesNothing(t *testing.T) {
-	for _, delivery := range []string{s3.ExactlyOnce, s3.AtLeastOnce} {
+	for _, delivery := range []string{objects.ExactlyOnce, objects.AtLeastOnce} {
 		r := newRig(t)
 		r.settings.Delivery = delivery
 		for range 2 {
@@ -248,7 +249,7 @@ func position(t *testing.T, l sink.Ledger) int {
 // The same batch replaces itself, so that a retry leaves no copy.
 func TestAtLeastOnceReplacesItself(t *testing.T) {
 	r := newRig(t)
-	r.settings.Delivery = s3.AtLeastOnce
+	r.settings.Delivery = objects.AtLeastOnce
 	for range 2 {
 		if err := r.open(t).Publish(t.Context(), batch(0, 3)); err != nil {
 			t.Fatal(err)
@@ -263,7 +264,7 @@ func TestAtLeastOnceReplacesItself(t *testing.T) {
 func TestReleaseAfterExactlyOnce(t *testing.T) {
 	r := newRig(t)
 	commit(t, take(t, r.open(t), ""), batch(0, 1), "1")
-	r.settings.Delivery = s3.AtLeastOnce
+	r.settings.Delivery = objects.AtLeastOnce
 	kept := ""
 	err := r.open(t).(sink.Releaser).Release(t.Context(), func(pos []byte) error { kept = string(pos); return nil })
 	if err != nil || kept != "1" {
@@ -304,10 +305,6 @@ func TestValidate(t *testing.T) {
 		key    string
 		change func(*s3.Settings)
 	}{
-		{"delivery", func(s *s3.Settings) { s.Delivery = "twice" }},
-		{"flush_interval", func(s *s3.Settings) { s.FlushInterval = setting.Duration(time.Hour) }},
-		{"max_object_bytes", func(s *s3.Settings) { s.MaxObjectBytes = 1 }},
-		{"compression", func(s *s3.Settings) { s.Compression = "zip" }},
 		{"storage_class", func(s *s3.Settings) { s.StorageClass = "DEEP_ARCHIVE" }},
 	} {
 		r := newRig(t)

@@ -8,25 +8,18 @@ import (
 	"github.com/sluice-siem/sluice/pkg/internal/objectstore"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/objects"
 )
 
 // Type is the sink type s3.
-var Type = sink.NewType("s3", Settings{
-	Delivery:       ExactlyOnce,
-	FlushInterval:  setting.Duration(time.Minute),
-	MaxObjectBytes: 8 << 20,
-	Compression:    "gzip",
-}, open)
+var Type = sink.NewType("s3", Settings{Options: objects.Defaults}, open)
 
 // Settings are the keys of an s3 sink.
 type Settings struct {
-	Store          objectstore.Settings `yaml:",inline"`
-	Delivery       string               `yaml:"delivery" values:"exactly_once|at_least_once" doc:"exactly_once commits records and position with one object, which is created only if its key is free (If-None-Match). at_least_once is for a store that does not know that."`
-	FlushInterval  setting.Duration     `yaml:"flush_interval" doc:"How long events may wait for others, so that objects are few and large. At most 15m."`
-	MaxObjectBytes setting.Size         `yaml:"max_object_bytes" least:"1048576" doc:"Most bytes of records in an object before compression, from 1MiB to 64MiB."`
-	Compression    string               `yaml:"compression" values:"gzip|none" doc:"Compression of objects."`
-	StorageClass   string               `yaml:"storage_class" default:"that of the bucket, mostly STANDARD" pattern:"^[A-Z_0-9]+$" doc:"Storage class of objects with records, such as STANDARD_IA. Objects must be readable at once: no GLACIER or DEEP_ARCHIVE."`
-	ObjectLock     *ObjectLock          `yaml:"object_lock" default:"that of the bucket" doc:"Keep objects with records from being deleted or replaced. The bucket must have Object Lock."`
+	Store           objectstore.Settings `yaml:",inline"`
+	objects.Options `yaml:",inline"`
+	StorageClass    string      `yaml:"storage_class" default:"that of the bucket, mostly STANDARD" pattern:"^[A-Z_0-9]+$" doc:"Storage class of objects with records, such as STANDARD_IA. Objects must be readable at once: no GLACIER or DEEP_ARCHIVE."`
+	ObjectLock      *ObjectLock `yaml:"object_lock" default:"that of the bucket" doc:"Keep objects with records from being deleted or replaced. The bucket must have Object Lock."`
 }
 
 // ObjectLock is the retention of an object.
@@ -35,25 +28,14 @@ type ObjectLock struct {
 	Retention setting.Duration `yaml:"retention" required:"true" doc:"How long from delivery on, such as 8760h for a year."`
 }
 
-// ExactlyOnce and AtLeastOnce are values of delivery.
-const (
-	ExactlyOnce = "exactly_once"
-	AtLeastOnce = "at_least_once"
-)
-
-const (
-	longestFlush   = 15 * time.Minute
-	minObjectBytes = 1 << 20
-	maxObjectBytes = 64 << 20
-)
-
 // unreadable are storage classes whose objects must be restored before they can be read
 // (Amazon S3 User Guide, "Understanding and managing Amazon S3 storage classes").
 var unreadable = map[string]bool{"GLACIER": true, "DEEP_ARCHIVE": true}
 
 var className = regexp.MustCompile(`^[A-Z_0-9]+$`)
 
-// Validate checks the sink's own keys. The keys of the store have a Validate of their own.
+// Validate checks the sink's own keys. Those of the store, and those that all object stores
+// have, have a Validate of their own.
 func (s *Settings) Validate() []error {
 	var errs []error
 	check := func(ok bool, key, format string, args ...any) {
@@ -61,11 +43,6 @@ func (s *Settings) Validate() []error {
 			errs = append(errs, setting.Invalid(key, fmt.Errorf(format, args...)))
 		}
 	}
-	check(s.Delivery == ExactlyOnce || s.Delivery == AtLeastOnce, "delivery", "%q is unknown; write exactly_once or at_least_once", s.Delivery)
-	check(s.FlushInterval.Std() <= longestFlush, "flush_interval", "%s is too long; write at most %s", s.FlushInterval, setting.Duration(longestFlush))
-	check(s.MaxObjectBytes >= minObjectBytes && s.MaxObjectBytes <= maxObjectBytes, "max_object_bytes",
-		"%s is out of range; write a size from %s to %s", s.MaxObjectBytes, setting.Size(minObjectBytes), setting.Size(maxObjectBytes))
-	check(s.Compression == "gzip" || s.Compression == "none", "compression", "%q is unknown; write gzip or none", s.Compression)
 	check(s.StorageClass == "" || className.MatchString(s.StorageClass), "storage_class", "%q is not a class; write one such as STANDARD_IA", s.StorageClass)
 	check(!unreadable[s.StorageClass], "storage_class", "%q cannot be read at once; write GLACIER_IR, or move objects later with a lifecycle rule", s.StorageClass)
 	return errs
@@ -88,7 +65,7 @@ func (l *ObjectLock) Validate() []error {
 
 // KeepsRejects implements sink.KeepsRejects.
 func (s *Settings) KeepsRejects() string {
-	if s.Delivery == ExactlyOnce {
+	if s.Delivery == objects.ExactlyOnce {
 		return "bucket " + s.Store.Bucket
 	}
 	return ""

@@ -1,4 +1,4 @@
-package s3
+package objects
 
 import (
 	"context"
@@ -18,14 +18,14 @@ func (b *bucket) traces(ctx context.Context, log *objectlog.Log) (sink.Traces, e
 		return sink.Traces{}, err
 	}
 	if entry.Objects > 0 {
-		return sink.Traces{Found: fmt.Sprintf("%s holds %d objects of the lane", b.store, entry.Objects), Proof: true}, nil
+		return sink.Traces{Found: fmt.Sprintf("%s holds %d objects of the lane", b.of.Store, entry.Objects), Proof: true}, nil
 	}
-	_, err = b.store.Head(ctx, b.markKey())
+	_, err = b.of.Store.Head(ctx, b.markKey())
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return sink.Traces{}, nil
 	case err != nil:
 		return sink.Traces{}, err
 	}
-	return sink.Traces{Found: fmt.Sprintf("%s holds objects of the lane", b.store), Proof: true}, nil
+	return sink.Traces{Found: fmt.Sprintf("%s holds objects of the lane", b.of.Store), Proof: true}, nil
 }

@@ -1,4 +1,4 @@
-package s3
+package objects
 
 import (
 	"bytes"
@@ -105,7 +105,7 @@ func (p *pack) suffix() string {
 	if p.batch[0].MediaType == mediaJSON {
 		suffix = ".ndjson"
 	}
-	if p.settings.Compression == "gzip" {
+	if p.of.Compression == "gzip" {
 		suffix += ".gz"
 	}
 	return suffix
@@ -121,11 +121,11 @@ func (p *pack) object() (objectstore.Object, error) {
 		body.WriteByte('\n')
 	}
 	sum := sha256.Sum256(body.Bytes())
-	o := objectstore.Object{Body: body.Bytes(), Type: "text/plain; charset=utf-8", Class: p.settings.StorageClass, Metadata: p.metadata(hex.EncodeToString(sum[:]))}
+	o := objectstore.Object{Body: body.Bytes(), Type: "text/plain; charset=utf-8", Class: p.of.Class, Metadata: p.metadata(hex.EncodeToString(sum[:]))}
 	if p.batch[0].MediaType == mediaJSON {
 		o.Type = "application/x-ndjson"
 	}
-	if p.settings.Compression == "gzip" {
+	if p.of.Compression == "gzip" {
 		var err error
 		if o.Body, err = compress(o.Body); err != nil {
 			return o, err
@@ -134,8 +134,8 @@ func (p *pack) object() (objectstore.Object, error) {
 		// do not.
 		o.Type = "application/gzip"
 	}
-	if lock := p.settings.ObjectLock; lock != nil {
-		o.Lock = &objectstore.Lock{Mode: lock.Mode, Until: p.now.Add(lock.Retention.Std())}
+	if p.of.Lock != nil {
+		o.Lock = p.of.Lock(p.now)
 	}
 	return o, nil
 }

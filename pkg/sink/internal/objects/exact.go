@@ -1,4 +1,4 @@
-package s3
+package objects
 
 import (
 	"context"
@@ -87,7 +87,7 @@ func (e *exact) Check(ctx context.Context) (string, error) {
 func (p *plain) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(batch) > 0 && !p.marked {
 		if err := p.mark(ctx); err != nil {
-			return fmt.Errorf("publishing to %s: %w", p.store, err)
+			return fmt.Errorf("publishing to %s: %w", p.of.Store, err)
 		}
 		p.marked = true
 	}
@@ -112,5 +112,5 @@ func (p *plain) Close() error {
 func (b *bucket) markKey() string { return objectlog.Folder(b.lane) + "delivered.json" }
 
 func (b *bucket) mark(ctx context.Context) error {
-	return b.store.Put(ctx, b.markKey(), objectstore.Object{Body: []byte("{}"), Type: "application/json"})
+	return b.of.Store.Put(ctx, b.markKey(), objectstore.Object{Body: []byte("{}"), Type: "application/json"})
 }
