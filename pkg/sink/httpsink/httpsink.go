@@ -26,6 +26,13 @@
 //
 // The address may hold a secret, so messages show only its origin. What was sent in headers
 // and in the address is taken out of what the server answers.
+//
+// # Files
+//
+// settings, header, auth, status and template are the keys of type http. httpsink, open,
+// address and check are the engine. preset is what the types for one service share: datadog,
+// sumo and panther are stores of logs; slack, teams and pagerduty tell people, with what alert
+// makes of a record, on the cards of slack_card and teams_card.
 package httpsink
 
 import (
