@@ -17,6 +17,9 @@ type Statuses map[int]Rule
 
 // Judge returns the rule of a status.
 func (s Statuses) Judge(status int) Rule {
+	if status < 100 { // 002 is no status, and not a class either.
+		return Rule{Destination, ""}
+	}
 	for _, key := range [...]int{status, status / 100} {
 		if rule, ok := s[key]; ok {
 			return rule
