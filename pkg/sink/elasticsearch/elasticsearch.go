@@ -84,7 +84,7 @@ func openOver(over func(*setting.TLS) http.RoundTripper, env sink.Env, s Setting
 	for _, address := range s.URL {
 		c.nodes.all = append(c.nodes.all, &node{base: address, Client: posting.NewClient(
 			over(s.TLS.Trust(s.CAFingerprint, hostOf(address))),
-			posting.Access{Shown: shownURL(address), Peer: s.peer(address), Credential: credential, MaxAnswer: maxAnswer},
+			posting.Access{Shown: shownURL(address), Hidden: hiddenParts(address), Peer: s.peer(address), Credential: credential, MaxAnswer: maxAnswer},
 		)})
 	}
 	c.publisher = posting.NewPublisher(posting.Plan{

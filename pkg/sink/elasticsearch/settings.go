@@ -222,7 +222,7 @@ func (s *Settings) target(dataset string) string {
 // peer describes a node to people.
 func (s *Settings) peer(address string) setting.Peer {
 	p := setting.Peer{
-		Name: "node", Address: address,
+		Name: "node", Address: shownURL(address),
 		Plain:     "write http:// in url (and allow_http: true, since the credential then crosses the network in clear text)",
 		Encrypted: "write https:// in url",
 		Authority: "the authority of a new Elasticsearch is config/certs/http_ca.crt there; it also prints the fingerprint for ca_fingerprint",
@@ -259,13 +259,32 @@ func (s *Settings) Destination() string {
 	return strings.Join(shown, ", ") + ", " + what + s.target(datasetMark)
 }
 
-// shownURL leaves out what may be a credential.
+// shownURL leaves out what may be a credential, such as a path.
 func shownURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return "url"
 	}
-	return httpclient.Origin(u) + u.EscapedPath()
+	return httpclient.Origin(u)
+}
+
+// longPart is the least length of a part of a path that may be a credential by itself.
+// Shorter parts are words that answers use too.
+const longPart = 16
+
+// hiddenParts returns what shownURL leaves out, which answers must not show either.
+func hiddenParts(text string) []string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil // Validate refuses it.
+	}
+	parts := []string{u.EscapedPath()}
+	for part := range strings.SplitSeq(u.Path, "/") {
+		if len(part) >= longPart {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // Rotation is that of the secret which requests carry.

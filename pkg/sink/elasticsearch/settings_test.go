@@ -7,9 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/elasticsearch"
+	"github.com/sluice-siem/sluice/pkg/sink/elasticsearch/estest"
 )
 
 func TestSettings(t *testing.T) {
@@ -83,6 +85,33 @@ func TestSettings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A path of an address may be a credential, as in front of some clusters.
+func TestAPathIsNotShown(t *testing.T) {
+	s := defaults("https://a.example.com:9200/secret-path", "https://b.example.com/secret-path/es")
+	if got, want := s.Destination(), "https://a.example.com:9200, https://b.example.com, data stream logs-{dataset}-default"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+		r.settings.URL = elasticsearch.URLs{"http://" + hosts[0] + "/team/secret-of-the-proxy"}
+		errs := map[string]error{}
+		for _, said := range []string{"no handler found for uri [/team/secret-of-the-proxy/_bulk]", "unknown team secret-of-the-proxy"} {
+			r.Change(func(c *estest.Config) {
+				c.Script = func(estest.Request) estest.Fault {
+					return estest.Fault{Answer: &estest.Answer{Status: 405, Type: "x", Reason: said}}
+				}
+			})
+			errs[said] = r.publish(t, batch(1))
+		}
+		r.setDown(hosts[0], true)
+		errs["no connection"] = r.publish(t, batch(1))
+		for name, err := range errs {
+			if err == nil || strings.Contains(err.Error()+failure.Hint(err), "secret") {
+				t.Errorf("%s: got %v, hint %q", name, err, failure.Hint(err))
+			}
+		}
+	})
 }
 
 func TestAddressesAreReadFromOneText(t *testing.T) {
