@@ -2,8 +2,10 @@ package elasticsearch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -17,7 +19,7 @@ const (
 	missingHint    = "create the data stream or index, or let it be created: install the index template with sluice assets install, and give the credential auto_configure"
 	pipelineHint   = "create the ingest pipeline, such as with sluice assets install, or correct pipeline"
 	serverlessHint = "set document_id: none, since this collection refuses ids; events that are sent again are then stored again"
-	fieldsHint     = "the index has as many fields as it may have: install the index template with sluice assets install, or raise index.mapping.total_fields.limit"
+	fieldsHint     = "with its fields the index would have more than it may have: install the index template with sluice assets install, or raise index.mapping.total_fields.limit"
 	malformedHint  = "this is a mistake of Sluice, or a proxy changes requests: report it with this message"
 	strangeHint    = "the server at url does not answer as the bulk API does, or a proxy changes its answers"
 	renamedHint    = "an ingest pipeline changes _id, so the server cannot confirm events: install the pipeline of this version with sluice assets install, or set pipeline: _none"
@@ -52,14 +54,27 @@ func (c *cause) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*plain)(c))
 }
 
-// says reports whether the error or one of its causes has a type or a reason with that text.
-func (c *cause) says(text string) bool {
+// Types of errors (the names of the servers' classes).
+const (
+	blockType    = "cluster_block_exception"
+	argumentType = "illegal_argument_exception"
+)
+
+// is reports whether the error or one of its causes has one of the types. A reason decides
+// nothing by itself: servers repeat values of the document in it.
+func (c *cause) is(types ...string) bool {
 	for ; c != nil; c = c.Inner {
-		if strings.Contains(c.Type, text) || strings.Contains(c.Reason, text) {
+		if slices.Contains(types, c.Type) {
 			return true
 		}
 	}
 	return false
+}
+
+// argues reports whether the server refuses an argument with a reason that begins so. The
+// causes of an error do not count: a pipeline's script chooses their reasons.
+func (c *cause) argues(beginning string) bool {
+	return c != nil && c.Type == argumentType && strings.HasPrefix(c.Reason, beginning)
 }
 
 // String describes the error, and what caused it if that says more.
@@ -75,13 +90,22 @@ func (c *cause) String() string {
 	return c.Type + ": " + c.Reason
 }
 
+// causeOf is the error of an answer that is no success; nil if it has none.
+func causeOf(r posting.Reply) *cause {
+	var body struct{ Error *cause }
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return nil
+	}
+	return body.Error
+}
+
 // describe is what an answer that is no success says to people.
 func describe(r posting.Reply) error {
-	var body struct{ Error *cause }
-	if err := json.Unmarshal(r.Body, &body); err != nil || body.Error == nil || body.Error.String() == "" {
+	text := causeOf(r).String()
+	if text == "" {
 		return r
 	}
-	return fmt.Errorf("%d %s: %s", r.Status, http.StatusText(r.Status), r.Excerpt(body.Error.String()))
+	return fmt.Errorf("%d %s: %s", r.Status, http.StatusText(r.Status), r.Excerpt(text))
 }
 
 // outcome is what an answer to a bulk request shows.
@@ -98,17 +122,21 @@ type fault struct {
 	why  error
 }
 
+// ruleOf is what an answer means that is no success.
+func ruleOf(r posting.Reply) posting.Rule {
+	switch why := causeOf(r); {
+	case r.Status == http.StatusForbidden && why.is(blockType):
+		return posting.Rule{Verdict: posting.Destination, Hint: blockedHint}
+	case r.Status == http.StatusBadRequest && why.is("e_o_f_exception", "json_e_o_f_exception", "i_o_exception"):
+		return posting.Rule{Verdict: posting.Retry} // The body was cut on its way.
+	}
+	return statuses.Reply(r)
+}
+
 // read judges an answer to a bulk request.
 func (c *cluster) read(r posting.Reply, q posting.Request) outcome {
 	if r.Status != http.StatusOK {
-		rule, why := statuses.Reply(r), describe(r)
-		switch text := why.Error(); {
-		case r.Status == http.StatusForbidden && strings.Contains(text, "cluster_block_exception"):
-			rule = posting.Rule{Verdict: posting.Destination, Hint: blockedHint}
-		case r.Status == http.StatusBadRequest && strings.Contains(text, "Unexpected end"):
-			rule = posting.Rule{Verdict: posting.Retry} // The body was cut on its way.
-		}
-		return outcome{rule: rule, why: why}
+		return outcome{rule: ruleOf(r), why: describe(r)}
 	}
 	strange := func(rule posting.Rule, format string, args ...any) outcome {
 		return outcome{rule: rule, why: fmt.Errorf(format, args...)}
@@ -147,23 +175,27 @@ func (c *cluster) judge(it item, r posting.Reply) fault {
 	as := func(verdict posting.Verdict, hint string) fault {
 		return fault{posting.Rule{Verdict: verdict, Hint: hint}, fmt.Errorf("%d %s", it.Status, r.Excerpt(it.Error.String()))}
 	}
-	switch status := it.Status; {
-	case (status == http.StatusOK || status == http.StatusCreated) && it.FailureStore == "used":
+	switch status, success := it.Status, it.Status == http.StatusOK || it.Status == http.StatusCreated; {
+	case success && it.FailureStore == "used":
 		return fault{posting.Rule{Verdict: posting.Rejected},
 			fmt.Errorf("the document went to the failure store of %s, since its mapping or pipeline refused it: see GET %s::failures/_search there", c.target, c.target)}
-	case (status == http.StatusOK || status == http.StatusCreated) && it.Error == nil:
+	case success && it.Error == nil && it.Result == "created":
 		return fault{}
-	case status == http.StatusConflict && it.Error.says("version_conflict_engine_exception") && c.documents.ids:
+	case success && it.Error == nil && it.Result == "noop":
+		return fault{posting.Rule{Verdict: posting.Rejected}, errors.New("an ingest pipeline dropped it")}
+	case success && it.Error == nil:
+		return fault{posting.Rule{Verdict: posting.Retry, Hint: strangeHint}, fmt.Errorf("%d without the result created", status)}
+	case status == http.StatusConflict && it.Error.is("version_conflict_engine_exception") && c.documents.ids:
 		return fault{} // It was there already.
-	case it.Error.says("fail_processor_exception"): // with status 500
+	case status == http.StatusInternalServerError && it.Error.is("fail_processor_exception"):
 		return as(posting.Rejected, "")
-	case status == http.StatusTooManyRequests && it.Error.says("cluster_block_exception"):
+	case status == http.StatusTooManyRequests && it.Error.is(blockType):
 		return as(posting.Destination, blockedHint)
 	case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
 		return as(posting.Retry, "")
 	case status == http.StatusBadRequest:
 		return c.judgeRefusal(it, as)
-	case status == http.StatusForbidden && it.Error.says("cluster_block_exception"):
+	case status == http.StatusForbidden && it.Error.is(blockType):
 		return as(posting.Destination, blockedHint)
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		return as(posting.Unauthorized, privilegeHint)
@@ -177,13 +209,13 @@ func (c *cluster) judge(it item, r posting.Reply) fault {
 // what is wrong with every document.
 func (c *cluster) judgeRefusal(it item, as func(posting.Verdict, string) fault) fault {
 	switch e := it.Error; {
-	case e.says("Document ID is not supported"):
+	case e.argues("Document ID is not supported"):
 		return as(posting.Destination, serverlessHint)
-	case e.says("pipeline with id ["):
+	case e.argues("pipeline with id ["):
 		return as(posting.Destination, pipelineHint)
-	case e.says("Limit of total fields"):
-		return as(posting.Destination, fieldsHint)
-	case e.says("validation_exception"), e.says("invalid_index_name_exception"), e.says("op_type of create are allowed"), e.says("index_closed_exception"):
+	case e.argues("Limit of total fields"):
+		return as(posting.Rejected, fieldsHint)
+	case e.argues("only write ops with an op_type of create are allowed"), e.is("validation_exception", "invalid_index_name_exception", "index_closed_exception"):
 		return as(posting.Destination, missingHint)
 	}
 	return as(posting.Rejected, "")
@@ -215,6 +247,8 @@ func (c *cluster) errorOf(at *node, f fault) error {
 	}
 	err := at.Wrap(f.why)
 	switch {
+	case f.rule.Verdict == posting.Rejected && f.rule.Hint != "":
+		return sink.Permanent(fmt.Errorf("%w; %s", err, f.rule.Hint)) // A dead letter has the reason alone.
 	case f.rule.Verdict == posting.Rejected:
 		return sink.Permanent(err)
 	case f.rule.Verdict == posting.Unauthorized:

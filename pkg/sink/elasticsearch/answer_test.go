@@ -61,7 +61,9 @@ func TestItems(t *testing.T) {
 		{"no data stream", estest.ItemFault{Status: 404, Type: "index_not_found_exception", Reason: "no such index"}, "destination", "sluice assets install"},
 		{"no pipeline", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "pipeline with id [x] does not exist"}, "destination", "create the ingest pipeline"},
 		{"a collection that refuses ids", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Document ID is not supported in create/index operation request"}, "destination", "document_id: none"},
-		{"too many fields", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Limit of total fields [1000] has been exceeded"}, "destination", "total_fields"},
+		{"too many fields", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Limit of total fields [1000] has been exceeded"}, "rejected", ""},
+		{"a data stream takes nothing but create", estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "only write ops with an op_type of create are allowed in data streams"}, "destination", "sluice assets install"},
+		{"a closed index", estest.ItemFault{Status: 400, Type: "index_closed_exception", Reason: "closed"}, "destination", ""},
 		{"too many shards", estest.ItemFault{Status: 400, Type: "validation_exception", Reason: "Validation Failed: 1: this action would add [2] shards"}, "destination", ""},
 		{"an error with success", estest.ItemFault{Status: 201, Type: "x", Reason: "y"}, "retry", "bulk API"},
 		{"an unknown status", estest.ItemFault{Status: 418, Type: "x", Reason: "y"}, "retry", "bulk API"},
@@ -101,6 +103,129 @@ func TestItems(t *testing.T) {
 	}
 }
 
+// Servers repeat values of a document in the reason why they refuse it, and a script of a
+// pipeline throws what it likes. So whoever names a branch decides nothing by that name.
+func TestTheTextOfAnEventDecidesNothing(t *testing.T) {
+	for _, name := range []string{
+		"validation_exception", "index_closed_exception", "invalid_index_name_exception", "cluster_block_exception", "version_conflict_engine_exception",
+		"fail_processor_exception", "pipeline with id [x", "Limit of total fields", "Document ID is not supported", "only write ops with an op_type of create are allowed",
+	} {
+		preview := "[1:57] failed to parse field [target.id] of type [long] in document with id 'acme|id-000001'. Preview of field's value: '" + name + "'"
+		for _, tt := range []struct {
+			kind   string
+			status int
+			error  string
+			want   string
+		}{
+			{"a value", 400, `{"type":"document_parsing_exception","reason":` + quoted(preview) + `}`, "rejected"},
+			{"a value of an older server", 400, `{"type":"mapper_parsing_exception","reason":` + quoted(name) + `,"caused_by":{"type":"illegal_argument_exception","reason":` + quoted(name) + `}}`, "rejected"},
+			{"a script", 400, `{"type":"script_exception","reason":"runtime error","caused_by":{"type":"illegal_argument_exception","reason":` + quoted(name) + `}}`, "rejected"},
+			{"an argument", 400, `{"type":"illegal_argument_exception","reason":` + quoted("unable to convert ["+name+"]") + `}`, "rejected"},
+			{"a text alone", 400, quoted(name), "rejected"},
+			{"no primary shard", 503, `{"type":"unavailable_shards_exception","reason":` + quoted("[x][0] primary shard is not active, request: [source[{\"name\":\""+name+"\"}]]") + `}`, "retry"},
+			{"an error of the server", 500, `{"type":"null_pointer_exception","reason":` + quoted(name) + `}`, "retry"},
+			{"a full queue", 429, `{"type":"es_rejected_execution_exception","reason":` + quoted(name) + `}`, "retry"},
+			{"a privilege", 403, `{"type":"security_exception","reason":` + quoted(name) + `}`, "credential"},
+			{"another conflict", 409, `{"type":"x","reason":` + quoted(name) + `}`, "retry"},
+		} {
+			t.Run(name+"/"+tt.kind, func(t *testing.T) {
+				bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+					r.Change(func(c *estest.Config) {
+						c.Script = only(estest.Fault{Twist: func(items []json.RawMessage) []json.RawMessage {
+							items[1] = json.RawMessage(fmt.Sprintf(`{"create":{"_id":"acme|id-000001","status":%d,"error":%s}}`, tt.status, tt.error))
+							return items
+						}}, 1)
+					})
+					var named sink.BatchError
+					if err := r.publish(t, batch(3)); !errors.As(err, &named) || len(named) != 1 || classOf(named[0].Err) != tt.want {
+						t.Errorf("got %v, want record 1 %s", err, tt.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func quoted(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // impossible for a text
+	}
+	return string(b)
+}
+
+// The document of a pipeline that fails on purpose is refused, however deep the server
+// wraps the error, and with no other status.
+func TestAPipelineThatFailsIsKnownByItsType(t *testing.T) {
+	for status, want := range map[int]string{500: "rejected", 503: "retry", 429: "retry"} {
+		bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+			r.Change(func(c *estest.Config) {
+				c.Script = only(estest.Fault{Twist: func(items []json.RawMessage) []json.RawMessage {
+					items[0] = json.RawMessage(fmt.Sprintf(`{"create":{"_id":"acme|id-000000","status":%d,"error":{"type":"exception","reason":"x","caused_by":{"type":"fail_processor_exception","reason":"no"}}}}`, status))
+					return items
+				}}, 1)
+			})
+			var named sink.BatchError
+			if err := r.publish(t, batch(2)); !errors.As(err, &named) || len(named) != 1 || classOf(named[0].Err) != want {
+				t.Errorf("%d: got %v, want %s", status, err, want)
+			}
+		})
+	}
+}
+
+// A document with too many fields is refused alone, and its dead letter says what to do.
+func TestTooManyFieldsAreTheDocuments(t *testing.T) {
+	bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+		r.Change(func(c *estest.Config) {
+			c.Script = only(estest.Fault{Item: func(int) estest.ItemFault {
+				return estest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Limit of total fields [1000] has been exceeded"}
+			}}, 1)
+		})
+		err := r.publish(t, batch(1))
+		if outcome(1, err)[0] != "refused" || !strings.Contains(err.Error(), "index.mapping.total_fields.limit") {
+			t.Errorf("got %v, want a refusal with the setting", err)
+		}
+	})
+}
+
+// Only the result created says that a document is there: one that a pipeline drops has
+// status 200, too.
+func TestTheResultProvesDelivery(t *testing.T) {
+	for _, tt := range []struct {
+		item, want, says string
+	}{
+		{`"_version":1,"result":"created","status":201`, "delivered", ""},
+		{`"_version":1,"result":"created","status":200`, "delivered", ""},
+		// As a drop processor makes both servers answer (BulkRequestModifier.markItemAsDropped).
+		{`"_version":-3,"result":"noop","_shards":{"total":0,"successful":0,"failed":0},"status":200`, "rejected", "an ingest pipeline dropped it"},
+		{`"_version":2,"result":"updated","status":200`, "retry", "without the result created"},
+		{`"status":201`, "retry", "without the result created"},
+		{`"result":1,"status":201`, "retry", "without the result created"},
+		{`"result":"created","status":202`, "retry", ""},
+	} {
+		t.Run(tt.item, func(t *testing.T) {
+			bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+				r.Change(func(c *estest.Config) {
+					c.Script = only(estest.Fault{Twist: func(items []json.RawMessage) []json.RawMessage {
+						items[1] = json.RawMessage(`{"create":{"_id":"acme|id-000001",` + tt.item + `}}`)
+						return items
+					}}, 1)
+				})
+				err := r.publish(t, batch(3))
+				got := "delivered"
+				if named := sink.BatchError(nil); errors.As(err, &named) && len(named) == 1 && named[0].Index == 1 {
+					got = classOf(named[0].Err)
+				} else if err != nil {
+					t.Fatalf("got %v, want an error of record 1 alone", err)
+				}
+				if got != tt.want || tt.says != "" && !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %s, want %s: %v", got, tt.want, err)
+				}
+			})
+		})
+	}
+}
+
 // TestAnswers is the second table: what an answer as a whole means.
 func TestAnswers(t *testing.T) {
 	for _, tt := range []struct {
@@ -109,6 +234,8 @@ func TestAnswers(t *testing.T) {
 		hint   string
 	}{
 		{estest.Answer{Status: 400, Type: "illegal_argument_exception", Reason: "Malformed action/metadata line [1]"}, "destination", "mistake of Sluice"},
+		{estest.Answer{Status: 400, Type: "illegal_argument_exception", Reason: "Unexpected end of ZLIB input stream"}, "destination", "mistake of Sluice"},
+		{estest.Answer{Status: 403, Type: "security_exception", Reason: "cluster_block_exception"}, "credential", "create_doc"},
 		{estest.Answer{Status: 400, Type: "e_o_f_exception", Reason: "Unexpected end of ZLIB input stream"}, "retry", ""},
 		{estest.Answer{Status: 401, Type: "security_exception", Reason: "unable to authenticate"}, "credential", "api_key"},
 		{estest.Answer{Status: 403, Type: "security_exception", Reason: "action [indices:data/write/bulk] is unauthorized"}, "credential", "create_doc"},

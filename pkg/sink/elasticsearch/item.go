@@ -13,6 +13,7 @@ type item struct {
 	ID           string
 	Index        string
 	Status       int
+	Result       string
 	FailureStore string
 	Error        *cause
 }
@@ -79,6 +80,8 @@ func (s *itemScanner) member(it *item, key string) (err error) {
 		it.ID, err = s.text()
 	case "_index":
 		it.Index, err = s.text()
+	case "result":
+		it.Result, err = s.text()
 	case "failure_store":
 		it.FailureStore, err = s.text()
 	case "status":

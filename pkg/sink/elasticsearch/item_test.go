@@ -9,7 +9,7 @@ import (
 
 func TestReadItems(t *testing.T) {
 	body := ` {"took":3,"errors":true,"items":[
-		{"create":{"_index":".ds-a-000001","_id":"acme|\u0031","_version":1,"status":201,"_shards":{"total":2}}},
+		{"create":{"_index":".ds-a-000001","_id":"acme|\u0031","_version":1,"result":"created","status":201,"_shards":{"total":2}}},
 		{"create":{"_id":"acme|2","status":400,"error":{"type":"a","reason":"b","caused_by":{"type":"c","reason":"d"}}}},
 		{"create":{"_id":null,"status":201,"failure_store":"used","error":null}},
 		{"create":{"status":500,"error":"a text"}}],"ingest_took":4}`
@@ -18,7 +18,7 @@ func TestReadItems(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []item{
-		{ID: "acme|1", Index: ".ds-a-000001", Status: 201},
+		{ID: "acme|1", Index: ".ds-a-000001", Status: 201, Result: "created"},
 		{ID: "acme|2", Status: 400, Error: &cause{Type: "a", Reason: "b", Inner: &cause{Type: "c", Reason: "d"}}},
 		{Status: 201, FailureStore: "used"},
 		{Status: 500, Error: &cause{Reason: "a text"}},
