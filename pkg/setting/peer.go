@@ -56,17 +56,23 @@ func (p Peer) Explain(err error) Advice {
 }
 
 // ExplainAnswer returns what a person can do about an answer of HTTP that does not come from
-// the server but from a proxy on the way, or from a port that expects TLS. It has no Hint
-// for any other answer.
+// the server but from a proxy on the way, or from a port that expects TLS or a client
+// certificate. It has no Hint for any other answer.
 func (p Peer) ExplainAnswer(status int, body []byte) Advice {
 	proxy, variable := p.proxy()
 	switch {
 	case status == http.StatusProxyAuthRequired && proxy != "":
 		return stays("the proxy %s of %s asks for other credentials: write them in the variable as http://USER:PASSWORD@HOST:PORT, with special characters in them as %%XX", proxy, variable)
-	case status == http.StatusBadRequest && p.TLS == nil && slices.ContainsFunc(plainOnTLS, func(text string) bool { return bytes.Contains(body, []byte(text)) }):
+	case status == http.StatusBadRequest && p.TLS == nil && containsAny(body, plainOnTLS):
 		return stays("the port uses TLS: %s", p.Encrypted)
+	case status == http.StatusBadRequest && p.TLS != nil && containsAny(body, withoutCertificate):
+		return stays("the %s refuses this client: check %s", p.Name, p.identity())
 	}
 	return Advice{}
+}
+
+func containsAny(body []byte, texts []string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return bytes.Contains(body, []byte(text)) })
 }
 
 // plainOnTLS is what servers answer with status 400 to HTTP without TLS on a port with TLS.
@@ -74,6 +80,13 @@ var plainOnTLS = []string{
 	"Client sent an HTTP request to an HTTPS server",    // Go, net/http: server.go
 	"The plain HTTP request was sent to HTTPS port",     // nginx, ngx_http_special_response.c
 	"speaking plain HTTP to an SSL-enabled server port", // Apache httpd, modules/ssl
+}
+
+// withoutCertificate is what nginx answers with status 400 to a client without a certificate,
+// or with another one than it accepts (ngx_http_special_response.c).
+var withoutCertificate = []string{
+	"No required SSL certificate was sent",
+	"The SSL certificate error",
 }
 
 func stays(format string, args ...any) Advice { return Advice{fmt.Sprintf(format, args...), true} }

@@ -170,6 +170,23 @@ func TestExplainAnswerOfAProxy(t *testing.T) {
 	}
 }
 
+// A server says in HTTP that a client certificate is missing, or is not the right one.
+func TestExplainAnswerAboutACertificate(t *testing.T) {
+	for _, tt := range []struct {
+		tls        *setting.TLS
+		body, hint string
+	}{
+		{&setting.TLS{}, "<title>400 No required SSL certificate was sent</title>", "whether it demands a client certificate (tls.cert_file and tls.key_file)"},
+		{&setting.TLS{CertFile: "c.pem"}, "<title>400 The SSL certificate error</title>", "whether it accepts the certificate in tls.cert_file"},
+		{nil, "<title>400 No required SSL certificate was sent</title>", ""},
+	} {
+		p := setting.Peer{Name: "server", Address: "https://siem.test", TLS: tt.tls}
+		if a := p.ExplainAnswer(http.StatusBadRequest, []byte(tt.body)); a.Stays != (tt.hint != "") || !strings.Contains(a.Hint, tt.hint) {
+			t.Errorf("%s: got %+v, want the hint %q", tt.body, a, tt.hint)
+		}
+	}
+}
+
 // A variable that names no proxy is told, and its value is not shown.
 func TestCheckProxy(t *testing.T) {
 	for _, c := range []struct{ value, err string }{

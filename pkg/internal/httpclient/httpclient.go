@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -116,18 +117,27 @@ func RetryAfter(h http.Header) time.Duration {
 }
 
 // Excerpt returns the start of an answer's text for people: at most that many
-// characters, without the secrets that were sent. For a page of HTML it returns "HTML".
+// characters, without the secrets that were sent. For a page of HTML it returns "HTML", with
+// the page's title.
 func Excerpt(text string, sent *echo.Filter, most int) string {
 	// Leading blanks, which Printable removes, must not use up the bytes that a Filter
 	// reads. Enough of a long text stays for the Filter to see that it is long.
 	begin := text[:min(len(text), echo.Most)]
 	shows := strings.TrimLeftFunc(begin, func(r rune) bool { return r == utf8.RuneError || blank(r) })
 	text = text[len(begin)-len(shows):]
-	if strings.HasPrefix(text, "<") {
-		return "HTML"
+	page := strings.HasPrefix(text, "<")
+	text = sent.Text(text)
+	if !page {
+		return Printable(text, most)
 	}
-	return Printable(sent.Text(text), most)
+	if found := title.FindStringSubmatch(text); found != nil {
+		return Printable("HTML: "+found[1], most)
+	}
+	return "HTML"
 }
+
+// title finds the title of a page, if that is text without escapes.
+var title = regexp.MustCompile(`(?i)<title>\s*([^<>&]*[^<>&\s])\s*</title>`)
 
 // Printable cuts a text to at most that many characters, and replaces characters that
 // could drive a terminal with blanks.

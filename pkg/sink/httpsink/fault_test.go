@@ -3,6 +3,9 @@ package httpsink_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -239,9 +242,41 @@ func TestRedirects(t *testing.T) {
 			return collectortest.Fault{Answer: &collectortest.Answer{Status: status, Location: origin + "/elsewhere"}}
 		}}, func(t *testing.T, r *rig) {
 			err := r.open(t).Publish(t.Context(), batch(1))
-			if kindOf(err) != "destination" || !strings.Contains(failure.Hint(err), "redirects are not followed") || len(r.Requests()) != 1 {
+			if sink.IsPermanent(err) || kindOf(err) != "destination" || !strings.Contains(failure.Hint(err), "redirects are not followed") || len(r.Requests()) != 1 {
 				t.Errorf("%d: %v (%s)", status, err, failure.Hint(err))
 			}
 		})
+	}
+}
+
+// An answer of a port that expects TLS, or a certificate, is not about records, although its
+// status is one of reject_status.
+func TestAnswerOfAnotherThanTheServerRejectsNothing(t *testing.T) {
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, text)
+		})
+	}
+	wantsTLS := httptest.NewServer(says("Client sent an HTTP request to an HTTPS server.\n"))
+	defer wantsTLS.Close()
+	wantsCertificate := httptest.NewTLSServer(says("<html><head><title>400 No required SSL certificate was sent</title></head></html>"))
+	defer wantsCertificate.Close()
+	trusting := defaults(wantsCertificate.URL + "/x")
+	trusting.TLS.InsecureSkipVerify = true
+	for _, tt := range []struct {
+		settings   httpsink.Settings
+		said, hint string
+	}{
+		{defaults(wantsTLS.URL + "/x"), "400 Bad Request: Client sent an HTTP request to an HTTPS server", "the port uses TLS: write https:// in url"},
+		{trusting, "400 Bad Request: HTML: 400 No required SSL certificate was sent", "demands a client certificate"},
+	} {
+		for _, n := range []int{1, 200} {
+			err := openAt(t, tt.settings).Publish(t.Context(), batch(n))
+			if sink.IsPermanent(err) || kindOf(err) != "destination" || !strings.Contains(err.Error(), tt.said) || !strings.Contains(failure.Hint(err), tt.hint) {
+				t.Errorf("%d records: got %v with the hint %q, want %q with %q", n, err, failure.Hint(err), tt.said, tt.hint)
+			}
+		}
 	}
 }

@@ -91,6 +91,13 @@ func overSockets(t testing.TB, c collectortest.Config) *rig {
 	return r
 }
 
+// openAt opens a sink for any server on loopback.
+func openAt(t testing.TB, s httpsink.Settings) sink.Sink {
+	t.Helper()
+	r := &rig{settings: s, transport: s.TLS.Transport(posting.NewTransport(8))}
+	return r.open(t)
+}
+
 var day = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 // record makes a record whose number is its time.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
@@ -139,7 +140,7 @@ func (a answer) aboutData() bool {
 // saysNothing reports whether a receiver other than Splunk refuses a request with words of
 // its own, which may be about its data or about the token.
 func (a answer) saysNothing() bool {
-	return a.Code == nil && a.reply.Status == http.StatusBadRequest && a.excerpt != "HTML"
+	return a.Code == nil && a.reply.Status == http.StatusBadRequest && !strings.HasPrefix(a.excerpt, "HTML")
 }
 
 // position returns the number of the refused record among n records: its index, or

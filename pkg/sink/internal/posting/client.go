@@ -78,8 +78,10 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // Post makes a request with the body, the client's credential in it, and reads the reply. It
 // makes it again if judge says Unauthorized and another credential may be accepted: a
-// request that was refused so was not taken. An error means that there was no reply; it is
-// complete, with its hint.
+// request that was refused so was not taken. A reply that Peer.ExplainAnswer recognizes is of
+// a proxy or a port that expects TLS. It says nothing about records, so its verdict is
+// Destination, whatever judge says. An error means that there was no reply; it is complete,
+// with its hint.
 func (c *Client) Post(ctx context.Context, build func(context.Context) (*http.Request, error), body []byte, judge func(Reply) Rule) (Reply, Rule, error) {
 	for try := 1; ; try++ {
 		reply, used, err := c.attempt(ctx, build, body)
@@ -88,6 +90,8 @@ func (c *Client) Post(ctx context.Context, build func(context.Context) (*http.Re
 		}
 		rule := judge(reply)
 		switch {
+		case reply.Advice.Stays:
+			return reply, Rule{Destination, reply.Advice.Hint}, nil
 		case c.Credential == nil:
 		case rule.Verdict == Unauthorized:
 			if c.Credential.Refused(used, reply.Error()) && try < maxTries {
