@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-siem/sluice/configs"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 // Asset is an object that the server should have: an index template, or the ingest pipeline
@@ -306,9 +307,27 @@ func (c *cluster) put(ctx context.Context, a Asset, found State, how Installatio
 	if how.DryRun {
 		return "would be " + done, nil
 	}
-	_, err = c.ask(ctx, http.MethodPut, "/"+a.Path(), a.Body)
-	return done, err
+	reply, err := c.ask(ctx, http.MethodPut, "/"+a.Path(), a.Body)
+	if err != nil {
+		return "", err
+	}
+	return done, c.confirm(ctx, a, reply)
 }
+
+// confirm makes sure that the server has an asset that it was given.
+func (c *cluster) confirm(ctx context.Context, a Asset, reply posting.Reply) error {
+	var said struct{ Acknowledged bool }
+	if err := json.Unmarshal(reply.Body, &said); err != nil || !said.Acknowledged {
+		return sink.Hint(fmt.Errorf("the server did not acknowledge it: %s", reply.Excerpt(string(reply.Body))), installHint)
+	}
+	found, err := c.look(ctx, a)
+	if err == nil && found != Current {
+		err = sink.Hint(fmt.Errorf("the server acknowledged it, but it %s", found), installHint)
+	}
+	return err
+}
+
+const installHint = "make sure that all nodes of the cluster answer, then run sluice assets install again"
 
 // warnOfAssets tells which assets for the target are not as they should be.
 func (c *cluster) warnOfAssets(ctx context.Context, about product) error {

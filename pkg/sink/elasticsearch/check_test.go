@@ -174,6 +174,35 @@ func TestInstallNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// An object is installed once the server acknowledged it and has it.
+func TestInstallIsConfirmed(t *testing.T) {
+	for name, fault := range map[string]estest.Fault{
+		"not acknowledged":  {Answer: &estest.Answer{Status: 200, Raw: `{"acknowledged":false}`}, Handled: true},
+		"nothing said":      {Answer: &estest.Answer{Status: 200, Raw: `{}`}, Handled: true},
+		"a page of a proxy": {Answer: &estest.Answer{Status: 200, HTML: true}, Handled: true},
+		"but not there":     {Answer: &estest.Answer{Status: 200, Raw: `{"acknowledged":true}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+				r.Change(func(c *estest.Config) {
+					c.Script = func(q estest.Request) estest.Fault {
+						if q.Method == http.MethodPut {
+							return fault
+						}
+						return estest.Fault{}
+					}
+				})
+				err := r.install(t, elasticsearch.Installation{Product: "elasticsearch", Report: func(a elasticsearch.Asset, _ elasticsearch.State, done string) {
+					t.Errorf("%s %s", a, done)
+				}})
+				if err == nil || !strings.Contains(err.Error(), "acknowledge") || !strings.Contains(failure.Hint(err), "run sluice assets install again") {
+					t.Errorf("got %v, hint %q", err, failure.Hint(err))
+				}
+			})
+		})
+	}
+}
+
 func (r *rig) install(t *testing.T, how elasticsearch.Installation) error {
 	t.Helper()
 	return elasticsearch.InstallOver(t.Context(), r.transport, r.settings, zerolog.Nop(), how)
