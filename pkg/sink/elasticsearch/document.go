@@ -75,7 +75,7 @@ const timestampKey = "@timestamp"
 
 func (d documents) appendBody(dst []byte, r *sink.Record) []byte {
 	switch {
-	case !r.Object && !isObject(r.Body):
+	case !r.Object && !isObject(r.Body) || deeper(r.Body, maxDepth):
 		// The event is kept as it is, in the field that ECS has for it.
 		dst = appendTimestamp(append(dst, '{'), r)
 		return append(rawjson.AppendString(append(dst, `,"event":{"original":`...), r.Body), "}}"...)
@@ -98,6 +98,32 @@ func appendTimestamp(dst []byte, r *sink.Record) []byte {
 // isObject reports whether a body is a JSON object, if its format does not promise that.
 func isObject(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) && utf8.Valid(body) && json.Valid(body)
+}
+
+// maxDepth is how deep a document may nest. A node of OpenSearch with an ingest pipeline never
+// answers a request with a document of some thousand levels, and so keeps those beside it
+// from being delivered. A mapping takes 20 levels by default.
+const maxDepth = 100
+
+// deeper reports whether JSON nests deeper than so many levels.
+func deeper(body []byte, levels int) bool {
+	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) <= levels { // almost every event
+		return false
+	}
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '"':
+			i = rawjson.String(body, i) - 1
+		case '{', '[':
+			if depth++; depth > levels {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // hasTimestamp reports whether an object has the member that a data stream requires.

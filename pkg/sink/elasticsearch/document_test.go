@@ -66,6 +66,13 @@ func TestDocuments(t *testing.T) {
 		{"no object", `["a"]`, `{` + at + `,"event":{"original":"[\"a\"]"}}`},
 		{"no JSON", "{\n", `{` + at + `,"event":{"original":"{\u000a"}}`},
 		{"two objects", `{}{"create":{}}`, `{` + at + `,"event":{"original":"{}{\"create\":{}}"}}`},
+		{"deep", nested(100), `{` + at + `,` + nested(100)[1:]},
+		{"deep, with a bracket in a text", strings.Replace(nested(100), "1", `"{"`, 1), `{` + at + `,` + strings.Replace(nested(100), "1", `"{"`, 1)[1:]},
+		{"too deep", nested(101), `{` + at + `,"event":{"original":` + quoted(nested(101)) + `}}`},
+		{"arrays that are too deep", `{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+			`{` + at + `,"event":{"original":"{\"a\":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}"}}`},
+		{"wide, and brackets in a text", `{"a":[` + strings.Repeat(`{},`, 200) + `"` + strings.Repeat(`[{\"`, 200) + `"]}`,
+			`{` + at + `,"a":[` + strings.Repeat(`{},`, 200) + `"` + strings.Repeat(`[{\"`, 200) + `"]}`},
 		{"not UTF-8", "{\"a\":\"\xff\"}", `{` + at + `,"event":{"original":"{\"a\":\"` + "\ufffd" + `\"}"}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,6 +91,23 @@ func TestDocuments(t *testing.T) {
 			})
 		})
 	}
+}
+
+// nested is an object with that many levels.
+func nested(levels int) string {
+	return strings.Repeat(`{"a":`, levels) + `1` + strings.Repeat(`}`, levels)
+}
+
+// Formats that promise objects nest as deep as the event does.
+func TestADeepRecordOfAnyFormatIsText(t *testing.T) {
+	bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
+		if err := r.publish(t, []sink.Record{record(0, nested(5000))}); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(r.Documents()[0].Body); !strings.Contains(got, `"event":{"original":"{\"a\":`) {
+			t.Errorf("got %.100s", got)
+		}
+	})
 }
 
 // An index takes records as they are, since it requires no time.
