@@ -143,9 +143,9 @@ func (c *cluster) read(r posting.Reply, q posting.Request) outcome {
 	}
 	again := posting.Rule{Verdict: posting.Retry, Hint: strangeHint}
 	if r.Cut && q.Len() > 1 {
-		return strange(posting.Rule{Verdict: posting.Split}, "the answer to %d documents has more than %d bytes", q.Len(), maxAnswer)
+		return strange(posting.Rule{Verdict: posting.Split}, "the answer to %d documents has more than %d bytes", q.Len(), answerBytes(q))
 	}
-	items, err := readItems(r.Body)
+	items, err := readItems(r.Body, q.Len())
 	switch {
 	case err != nil:
 		return strange(again, "200 OK with an answer that is not the bulk API's (%v): %s", err, r.Excerpt(string(r.Body)))

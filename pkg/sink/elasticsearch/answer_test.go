@@ -1,11 +1,14 @@
 package elasticsearch_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/elasticsearch/estest"
+	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 func classOf(err error) string {
@@ -223,6 +227,63 @@ func TestTheResultProvesDelivery(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// read counts what is read of the longest answer to a bulk request.
+type read struct {
+	http.RoundTripper
+	longest int
+}
+
+func (r *read) RoundTrip(q *http.Request) (*http.Response, error) {
+	a, err := r.RoundTripper.RoundTrip(q)
+	if err == nil && q.Method == http.MethodPost {
+		a.Body = &readBody{a.Body, r, 0}
+	}
+	return a, err
+}
+
+type readBody struct {
+	io.ReadCloser
+	all *read
+	n   int
+}
+
+func (b *readBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += n
+	b.all.longest = max(b.all.longest, b.n)
+	return n, err
+}
+
+// An answer is read as far as one to so many documents can be long, also if it was compressed.
+func TestAnswersAreBounded(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"version":{"number":"9.1.0"}}`)
+			return
+		}
+		var to io.Writer = w
+		if r.URL.Query().Get("pipeline") == "zipped" {
+			w.Header().Set("Content-Encoding", "gzip")
+			zipped := gzip.NewWriter(w)
+			defer zipped.Close()
+			to = zipped
+		}
+		_, _ = io.WriteString(to, `{"took":1,"errors":false,"items":[`+strings.Repeat(" ", 8<<20)) // The client may be gone.
+	}))
+	defer server.Close()
+	for _, pipeline := range []string{"plain", "zipped"} {
+		count := &read{RoundTripper: (*setting.TLS)(nil).Transport(posting.NewTransport(1))}
+		r := &rig{settings: defaults(server.URL), transport: count}
+		r.settings.Pipeline = pipeline
+		if err := r.publish(t, batch(1)); err == nil || sink.IsPermanent(err) {
+			t.Errorf("%s: got %v, want an error that passes", pipeline, err)
+		}
+		if count.longest < 64<<10 || count.longest > 80<<10 {
+			t.Errorf("%s: %d bytes of an answer to one document were read", pipeline, count.longest)
+		}
 	}
 }
 

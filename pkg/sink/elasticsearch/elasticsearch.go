@@ -17,7 +17,8 @@
 //
 // A record goes as a document as its format wrote it, if that is a JSON object. With a data
 // stream a record without @timestamp gets the event's time there as its first member. A body
-// that is no JSON object, as of an event that cannot be decoded, goes into event.original.
+// that is no JSON object, as of an event that cannot be decoded, goes into event.original, and
+// so does one that nests deeper than 100 levels.
 //
 // # Rejects
 //
@@ -84,7 +85,7 @@ func openOver(over func(*setting.TLS) http.RoundTripper, env sink.Env, s Setting
 	for _, address := range s.URL {
 		c.nodes.all = append(c.nodes.all, &node{base: address, Client: posting.NewClient(
 			over(s.TLS.Trust(s.CAFingerprint, hostOf(address))),
-			posting.Access{Shown: shownURL(address), Hidden: hiddenParts(address), Peer: s.peer(address), Credential: credential, MaxAnswer: maxAnswer},
+			posting.Access{Shown: shownURL(address), Hidden: hiddenParts(address), Peer: s.peer(address), Credential: credential},
 		)})
 	}
 	c.publisher = posting.NewPublisher(posting.Plan{
@@ -98,10 +99,16 @@ func openOver(over func(*setting.TLS) http.RoundTripper, env sink.Env, s Setting
 const (
 	// concurrency is how many requests of a Publish are in flight at once.
 	concurrency = 4
-	// maxAnswer limits how much of an answer is read. It has a few hundred bytes for each
-	// document, and a few thousand for one that was refused.
-	maxAnswer = 32 << 20
+	// maxAnswer limits how much of an answer is read.
+	maxAnswer = 16 << 20
 )
+
+// answerBytes limits how much of the answer to a request is read. It has a few hundred bytes
+// for each document, and a few thousand for one that was refused. A reason may repeat a value
+// or the name of a field several times.
+func answerBytes(q posting.Request) int {
+	return min(64<<10+q.Len()*4<<10+8*q.Size(), maxAnswer)
+}
 
 // authorize returns what puts the credential into requests; nil if there is none.
 func (s *Settings) authorize(log zerolog.Logger) posting.Credential {
@@ -203,7 +210,7 @@ func (c *cluster) post(ctx context.Context, path string, q posting.Request) post
 		return posting.Answer{Verdict: posting.Retry, Err: c.nodes.all[0].Wrap(err)}
 	}
 	var said outcome
-	at, reply, rule, err := c.nodes.post(ctx, call{http.MethodPost, path, "application/x-ndjson", encoding, body}, func(r posting.Reply) posting.Rule {
+	at, reply, rule, err := c.nodes.post(ctx, call{http.MethodPost, path, "application/x-ndjson", encoding, body, answerBytes(q)}, func(r posting.Reply) posting.Rule {
 		said = c.read(r, q)
 		return said.rule
 	})

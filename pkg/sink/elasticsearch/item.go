@@ -3,6 +3,7 @@ package elasticsearch
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
@@ -19,8 +20,8 @@ type item struct {
 }
 
 // readItems reads the items of an answer to a bulk request, each of which must be that of an
-// action create. An answer has as many items as documents, so they are scanned, not decoded.
-func readItems(body []byte) (all []item, err error) {
+// action create, and of which there may be so many at most. An answer has as many items as documents, so they are scanned, not decoded.
+func readItems(body []byte, most int) (all []item, err error) {
 	s := &itemScanner{Scanner: rawjson.Scanner{In: body}}
 	if s.Peek() != '{' {
 		return nil, s.Unexpected("answer")
@@ -36,6 +37,9 @@ func readItems(body []byte) (all []item, err error) {
 		}
 		found = true
 		return s.Array(1, func() error {
+			if len(all) == most {
+				return fmt.Errorf("the answer has more than %d items", most)
+			}
 			it, err := s.action()
 			all = append(all, it)
 			return err

@@ -13,7 +13,7 @@ func TestReadItems(t *testing.T) {
 		{"create":{"_id":"acme|2","status":400,"error":{"type":"a","reason":"b","caused_by":{"type":"c","reason":"d"}}}},
 		{"create":{"_id":null,"status":201,"failure_store":"used","error":null}},
 		{"create":{"status":500,"error":"a text"}}],"ingest_took":4}`
-	got, err := readItems([]byte(body))
+	got, err := readItems([]byte(body), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +32,10 @@ func TestReadItemsRefuses(t *testing.T) {
 	for _, body := range []string{
 		``, `null`, `[]`, `{"items":[`, `{"items":[]}x`, `{"items":[],"items":[]}`, `{"items":[null]}`, `{"items":[{}]}`,
 		`{"items":[{"index":{"status":201}}]}`, `{"items":[{"create":null}]}`, `{"items":[{"create":{"status":201},"create":{"status":201}}]}`,
+		`{"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}}]}`,
 		`{"items":[{"create":{"status":"201"}}]}`, `{"items":[{"create":{"status":2e2}}]}`, `{"items":[{"create":{"error":1}}]}`,
 	} {
-		if items, err := readItems([]byte(body)); err == nil {
+		if items, err := readItems([]byte(body), 2); err == nil {
 			t.Errorf("%s: got %v", body, items)
 		}
 	}
@@ -45,7 +46,7 @@ func FuzzReadItems(f *testing.F) {
 	f.Add([]byte(`{"items":[{"create":{"_id":"a","status":201}}]}`))
 	f.Add([]byte(`{"items":[{"create":{"_id":"a","status":400,"error":{"type":"x"}}}],"errors":true}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		items, err := readItems(body)
+		items, err := readItems(body, 1<<20)
 		if err == nil && !json.Valid(body) {
 			t.Errorf("%d items of what is no JSON", len(items))
 		}

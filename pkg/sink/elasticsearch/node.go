@@ -95,7 +95,7 @@ func (n *nodes) post(ctx context.Context, call call, judge func(posting.Reply) p
 	var tried []*node
 	for {
 		at := n.pick(tried)
-		reply, rule, err := at.Post(ctx, at.request(call.method, call.path, call.contentType, call.encoding), call.body, judge)
+		reply, rule, err := at.PostUpTo(ctx, call.most, at.request(call.method, call.path, call.contentType, call.encoding), call.body, judge)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -115,6 +115,7 @@ func (n *nodes) post(ctx context.Context, call call, judge func(posting.Reply) p
 type call struct {
 	method, path, contentType, encoding string
 	body                                []byte
+	most                                int // bytes of the answer that are read; default 1 MiB
 }
 
 // unconnected reports whether an error came before a request could be written.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,7 +82,7 @@ func bubble(t *testing.T, c estest.Config, test func(t *testing.T, r *rig)) {
 		}
 		over := &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if r.isDown(address) {
-				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
+				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 			}
 			return pipes[address].DialContext(ctx, network, address)
 		}}

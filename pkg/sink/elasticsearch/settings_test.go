@@ -96,6 +96,12 @@ func TestAPathIsNotShown(t *testing.T) {
 	bubble(t, estest.Config{}, func(t *testing.T, r *rig) {
 		r.settings.URL = elasticsearch.URLs{"http://" + hosts[0] + "/team/secret-of-the-proxy"}
 		errs := map[string]error{}
+		r.setDown(hosts[0], true)
+		errs["no connection"] = r.publish(t, batch(1))
+		if got := failure.Hint(errs["no connection"]); !strings.Contains(got, "http://"+hosts[0]) {
+			t.Errorf("hint %q, want the address", got)
+		}
+		r.setDown(hosts[0], false)
 		for _, said := range []string{"no handler found for uri [/team/secret-of-the-proxy/_bulk]", "unknown team secret-of-the-proxy"} {
 			r.Change(func(c *estest.Config) {
 				c.Script = func(estest.Request) estest.Fault {
@@ -104,8 +110,6 @@ func TestAPathIsNotShown(t *testing.T) {
 			})
 			errs[said] = r.publish(t, batch(1))
 		}
-		r.setDown(hosts[0], true)
-		errs["no connection"] = r.publish(t, batch(1))
 		for name, err := range errs {
 			if err == nil || strings.Contains(err.Error()+failure.Hint(err), "secret") {
 				t.Errorf("%s: got %v, hint %q", name, err, failure.Hint(err))

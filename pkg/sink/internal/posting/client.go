@@ -2,6 +2,7 @@ package posting
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,6 @@ type Access struct {
 	Peer       setting.Peer   // explains errors of the connection
 	Credential Credential     // nil: none
 	Jar        http.CookieJar // nil: cookies are not kept
-	MaxAnswer  int            // how many bytes of an answer are read; default 1 MiB
 }
 
 // Client makes the requests of a sink. It may be used concurrently. It follows no redirect:
@@ -83,8 +83,13 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 // Destination, whatever judge says. An error means that there was no reply; it is complete,
 // with its hint.
 func (c *Client) Post(ctx context.Context, build func(context.Context) (*http.Request, error), body []byte, judge func(Reply) Rule) (Reply, Rule, error) {
+	return c.PostUpTo(ctx, 0, build, body, judge)
+}
+
+// PostUpTo is Post that reads so many bytes of the answer; 0: as many as Do.
+func (c *Client) PostUpTo(ctx context.Context, most int, build func(context.Context) (*http.Request, error), body []byte, judge func(Reply) Rule) (Reply, Rule, error) {
 	for try := 1; ; try++ {
-		reply, used, err := c.attempt(ctx, build, body)
+		reply, used, err := c.attempt(ctx, cmp.Or(most, maxAnswer), build, body)
 		if err != nil {
 			return Reply{}, Rule{Verdict: Retry}, err
 		}
@@ -108,7 +113,7 @@ func (c *Client) Post(ctx context.Context, build func(context.Context) (*http.Re
 // one that ran out and a new one.
 const maxTries = 2
 
-func (c *Client) attempt(ctx context.Context, build func(context.Context) (*http.Request, error), body []byte) (_ Reply, used string, err error) {
+func (c *Client) attempt(ctx context.Context, most int, build func(context.Context) (*http.Request, error), body []byte) (_ Reply, used string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := build(ctx)
@@ -123,13 +128,18 @@ func (c *Client) attempt(ctx context.Context, build func(context.Context) (*http
 		}
 		c.Echo.Sent(used)
 	}
-	reply, err := c.Do(r)
+	reply, err := c.do(r, most)
 	return reply, used, err
 }
 
-// Do makes a request as it is and reads the reply. The context of the request should have a
-// deadline. An error is as that of Post.
-func (c *Client) Do(r *http.Request) (Reply, error) {
+// maxAnswer is how many bytes of an answer are read, unless PostUpTo says otherwise.
+const maxAnswer = 1 << 20
+
+// Do makes a request as it is and reads the reply, up to 1 MiB. The context of the request
+// should have a deadline. An error is as that of Post.
+func (c *Client) Do(r *http.Request) (Reply, error) { return c.do(r, maxAnswer) }
+
+func (c *Client) do(r *http.Request, most int) (Reply, error) {
 	c.Echo.Sent(c.Hidden...)
 	c.Echo.Request(r) // after the address, so that no long one replaces the credential in the filter
 	r.Header.Set("User-Agent", "sluice")
@@ -138,10 +148,6 @@ func (c *Client) Do(r *http.Request) (Reply, error) {
 		return Reply{}, c.Unreachable(err)
 	}
 	defer response.Body.Close()
-	most := c.MaxAnswer
-	if most == 0 {
-		most = 1 << 20
-	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 	if err != nil {
 		return Reply{}, c.Unreachable(fmt.Errorf("reading the answer: %w", err))
