@@ -194,7 +194,7 @@ func TestAPublishTakesWhatIsQueued(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				taking, queued := make(chan struct{}), make(chan struct{})
-				log := &eventLog{total: 20, page: 4, size: 100, next: func(at int) error {
+				log := &eventLog{total: 20, page: 4, deaf: true, size: 100, next: func(at int) error {
 					if at > 0 {
 						<-taking // so that the first page is taken alone
 					}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type eventLog struct {
 	every time.Duration // between two events; 0: all are there from the start
 	began time.Time
 	page  int                 // events in a page; 0 is 10
+	deaf  bool                // pages have as many, even if the lane wants fewer
 	size  int                 // bytes of padding in an event
 	quiet time.Duration       // until an idle reader says that time passed; 0 is a minute
 	poll  time.Duration       // between two polls of an idle reader; 0 is 5 seconds
@@ -52,12 +54,15 @@ func (l *eventLog) Start(_ context.Context, at source.Start) (source.Position, e
 	return position(0), nil
 }
 
-func (l *eventLog) Open(pos source.Position, _ source.Env) (source.Reader, error) {
+func (l *eventLog) Open(pos source.Position, env source.Env) (source.Reader, error) {
 	at, err := strconv.Atoi(string(pos))
 	if err == nil && l.open != nil {
 		err = l.open(at)
 	}
-	return &logReader{eventLog: l, at: at}, err
+	if l.deaf {
+		env.Page = math.MaxInt
+	}
+	return &logReader{eventLog: l, at: at, most: env.Page}, err
 }
 
 func (l *eventLog) Describe(pos source.Position) (source.Description, error) {
@@ -92,6 +97,7 @@ func (l *eventLog) event(i int) source.Event {
 type logReader struct {
 	*eventLog
 	at     int
+	most   int  // events in a page
 	idle   bool // an empty page said that nothing waits
 	mu     sync.Mutex
 	seen   source.Progress
@@ -116,7 +122,7 @@ func (r *logReader) Next(ctx context.Context) (source.Page, error) {
 		}
 	}
 	var p source.Page
-	for n := cmp.Or(r.page, 10); r.at < r.visible() && len(p.Events) < n; r.at++ {
+	for n := min(cmp.Or(r.page, 10), r.most); r.at < r.visible() && len(p.Events) < n; r.at++ {
 		p.Events = append(p.Events, r.event(r.at))
 	}
 	p.Next, p.CaughtUp = position(r.at), r.at == r.visible()

@@ -33,7 +33,7 @@ func (r *resumption) open(stop stopping) (source.Reader, error) {
 		}
 	}
 	l := r.lane
-	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log, Memory: l.Memory})
+	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log, Memory: l.Memory, Page: r.dest.limits.Records})
 	if err != nil {
 		return nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
 	}

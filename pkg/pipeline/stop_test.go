@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -251,4 +252,39 @@ type unclosable struct {
 func (u unclosable) Close() error {
 	<-u.until
 	return errUnclosable
+}
+
+// A slow sink takes small batches, and the position is saved behind each. So a lane that is
+// stopped again and again gets further, and repeats at most one batch.
+func TestAStopRepeatsAtMostOneSmallBatch(t *testing.T) {
+	const total, most = 300, 10
+	for after := 250 * time.Millisecond; after < 30*time.Second; after += 1375 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			slow := &fakeSink{limits: sink.Limits{Records: most}}
+			b := newRig(&eventLog{total: total, page: 1000}, slow)
+			b.ShutdownTimeout = 500 * time.Millisecond
+			slow.answer = func(ctx context.Context, _ int, batch []sink.Record) error {
+				select {
+				case <-time.After(time.Second):
+					return nil
+				case <-ctx.Done():
+					slow.takeBatch(batch) // The outcome is unknown.
+					return ctx.Err()
+				}
+			}
+			stop := start(b.Lane)
+			pass(after)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			before := len(slow.taken())
+			if behind := before - b.stores.last(); behind < 0 || behind > most {
+				t.Errorf("stopped after %s: %d were taken, and position %d was saved", after, before, b.stores.last())
+			}
+			catchUp(t, b.another())
+			if got := slow.taken(); len(got) > total+most || len(slices.Compact(slices.Sorted(slices.Values(got)))) != total {
+				t.Errorf("stopped after %s: %d events were delivered of %d", after, len(got), total)
+			}
+		})
+	}
 }

@@ -103,6 +103,10 @@ type Env struct {
 	Lane   string // such as "acme/siem"
 	Log    zerolog.Logger
 	Memory Memory // of the lane; nil is Unbounded
+
+	// Page is how many events a page may have: the lane publishes no more at once, and
+	// saves the position behind a page. 0 means as many as the reader likes.
+	Page int
 }
 
 // Source is a log. Its methods may be called concurrently: the lanes of a

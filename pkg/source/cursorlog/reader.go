@@ -21,6 +21,7 @@ type reader struct {
 	source *Source
 	log    zerolog.Logger
 	lane   string
+	most   int // events that a page which Next returns may have
 
 	pos      *position // behind the events that were returned
 	walks    series
@@ -147,7 +148,7 @@ func (r *reader) listed(w *walk) {
 	if w.complete {
 		r.pos.learnReach(w, r.pos.gap, &r.source.settings)
 	}
-	r.hand = newHandout(w, &r.recalled, r.compare)
+	r.hand = newHandout(w, r.most, &r.recalled, r.compare)
 	if r.pos.gap != nil {
 		r.pos.passGap(w)
 		r.foundGap(r.pos.gap)

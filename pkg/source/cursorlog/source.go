@@ -1,9 +1,11 @@
 package cursorlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -128,7 +130,7 @@ func (s *Source) Open(pos source.Position, env source.Env) (source.Reader, error
 }
 
 func (s *Source) open(p *position, env source.Env) *reader {
-	r := &reader{source: s, log: env.Log, lane: env.Lane, pos: p, saved: p.awaits}
+	r := &reader{source: s, log: env.Log, lane: env.Lane, most: cmp.Or(env.Page, math.MaxInt), pos: p, saved: p.awaits}
 	r.walks = series{settings: &s.settings, clock: s.clock}
 	if r.holding.memory = env.Memory; r.holding.memory == nil {
 		r.holding.memory = source.Unbounded

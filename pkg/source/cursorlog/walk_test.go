@@ -3,6 +3,7 @@ package cursorlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -286,7 +287,7 @@ func TestEventsBeforeAnErrorAreReturned(t *testing.T) {
 		w.keepPage(st, p)
 	}
 	w.stretches[1].body, w.stretches[1].data = nil, []byte("spoilt")
-	h := newHandout(w, &recollection{source: &Source{requester: &requester{client: plain{}}}}, func(*Entry) {})
+	h := newHandout(w, math.MaxInt, &recollection{source: &Source{requester: &requester{client: plain{}}}}, func(*Entry) {})
 	events, err := h.collect(t.Context(), false)
 	if err != nil || len(events) != 2 || events[0].ID != "4" || events[1].ID != "5" {
 		t.Fatalf("got %d events, error %v; want the two of the page before the spoilt one", len(events), err)
@@ -315,7 +316,7 @@ func TestPagesAreHandedOutTogether(t *testing.T) {
 		}
 		w.keepPage(st, p)
 	}
-	h := newHandout(w, &recollection{source: &Source{requester: &requester{client: plain{}}}}, func(*Entry) {})
+	h := newHandout(w, math.MaxInt, &recollection{source: &Source{requester: &requester{client: plain{}}}}, func(*Entry) {})
 	next := 1
 	for _, want := range []int{handEvents, handEvents, 5 * pageLimit} {
 		events, err := h.collect(t.Context(), false)
@@ -328,6 +329,43 @@ func TestPagesAreHandedOutTogether(t *testing.T) {
 			}
 			next++
 		}
+	}
+}
+
+// The position behind a part of a listed page names exactly what was returned, and awaits
+// the next event.
+func TestAListedPageIsHandedOutInParts(t *testing.T) {
+	pos := newPosition("host", "acme")
+	w := newWalk(pos, true, newestFirst, &walkSettings, testClock())
+	for _, p := range []*page{listing(t, "5", 10, 9, 8, 7, 6, 5), listing(t, "", 4, 3, 2, 1)} {
+		st, err := w.add(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.keepPage(st, p)
+	}
+	h := newHandout(w, 3, &recollection{source: &Source{requester: &requester{client: plain{}}}}, func(*Entry) {})
+	next := 1
+	for _, want := range []int{3, 3, 3, 1} {
+		events, err := h.collect(t.Context(), false)
+		if err != nil || len(events) != want {
+			t.Fatalf("got %d events, error %v; want %d", len(events), err, want)
+		}
+		next += want
+		awaits := noon.Add(time.Duration(next-1000) * time.Second).UnixMilli()
+		if next > 10 {
+			awaits = none
+		}
+		last, waits := &Entry{ID: fmt.Sprint(next - 1)}, &Entry{ID: fmt.Sprint(next)}
+		if events[want-1].ID != last.ID || !pos.knows(last) || pos.knows(waits) || pos.awaits != awaits {
+			t.Errorf("behind event %s: the position names %v, awaits %d, want %d", events[want-1].ID, pos.named, pos.awaits, awaits)
+		}
+		if pos.floor > awaits {
+			t.Errorf("the floor %d passed the next event, of %d", pos.floor, awaits)
+		}
+	}
+	if !h.done() {
+		t.Error("the handout is not done")
 	}
 }
 

@@ -17,6 +17,7 @@ type reader struct {
 	lane   string
 	log    zerolog.Logger
 	memory source.Memory
+	most   int  // events that a page may have
 	held   bool // the lane has a turn: its caller has a page
 	pos    *position
 	saved  bool // a page with the gap in its position was returned
@@ -138,11 +139,12 @@ func (r *reader) page(ctx context.Context, b Bounds) (page source.Page, ok bool,
 		r.leave()
 		return source.Page{}, false, nil
 	}
-	events := make([]source.Event, len(p.Lines))
-	for i, l := range p.Lines {
+	lines := p.Lines[:min(len(p.Lines), r.most)]
+	events := make([]source.Event, len(lines))
+	for i, l := range lines {
 		events[i] = r.event(l, read)
 	}
-	r.pos.Last = hashOf(p.Lines[len(p.Lines)-1].Text)
+	r.pos.Last = hashOf(lines[len(lines)-1].Text)
 	page, err = r.at(events, r.pos.Next >= b.Next)
 	return page, err == nil, err
 }

@@ -1,6 +1,7 @@
 package ownlog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -82,7 +83,7 @@ func (s *Source) Open(pos source.Position, env source.Env) (source.Reader, error
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{source: s, lane: env.Lane, log: env.Log, memory: env.Memory, pos: p, saved: p.Gap != nil}
+	r := &reader{source: s, lane: env.Lane, log: env.Log, memory: env.Memory, most: cmp.Or(env.Page, math.MaxInt), pos: p, saved: p.Gap != nil}
 	if r.memory == nil {
 		r.memory = source.Unbounded
 	}

@@ -133,6 +133,12 @@ var breaches = []breach{
 			p.Next = nil
 		}
 	})},
+	{"returns as many events as it likes", "keeps to the size of a page", "but Env.Page allows 33", func(a *altered) {
+		a.open = func(pos source.Position, env source.Env) (source.Reader, error) {
+			env.Page = 0
+			return a.Source.Open(pos, env)
+		}
+	}},
 	{"resumes at the newest event", "resumes after a stop at any request", "that was after a stop at request 1", skipping},
 	{"delivers the newest first in a log listed in the other order", "delivers a log that is listed in the other order", "the oldest event comes first", pages(func(p *source.Page) { slices.Reverse(p.Events) })},
 	{"loses an event in a log listed in the other order", "delivers a log that is listed in the other order", "was lost", pages(loseFirst)},

@@ -148,6 +148,27 @@ func resumesBehindEachPage(s *session) {
 	}
 }
 
+// keepsToThePage crashes behind each page of a lane that takes few events at once.
+func keepsToThePage(s *session) {
+	const most = 33
+	all := append(s.append(160, hour), s.tie(40, time.Minute)...)
+	l := s.begin(beginning)
+	l.most = most
+	for caughtUp := false; !caughtUp; {
+		p := l.next()
+		if n := len(p.Events); n > most {
+			s.Fatalf("a page has %d events, but Env.Page allows %d", n, most)
+		}
+		l.save(p)
+		caughtUp = p.CaughtUp
+		l.crash()
+	}
+	l.wantOnce(all)
+	late := s.append(2, 30*time.Second)
+	l.until(late)
+	l.wantOnce(append(all, late...))
+}
+
 // resumesAfterAnyRequest stops the process during each request in turn, of those that a
 // lane needs to catch up.
 func resumesAfterAnyRequest(s *session) {

@@ -15,6 +15,7 @@ type lane struct {
 	*session
 	source   source.Source
 	reader   source.Reader
+	most     int // events that a page may have; 0: any number
 	saved    source.Position
 	received []source.Event
 	seen     map[string]int
@@ -90,7 +91,7 @@ func (l *lane) resume() {
 		l.source = l.Open(l.TB)
 	}
 	var err error
-	if l.reader, err = l.source.Open(l.saved, source.Env{Lane: "acme/test", Log: zerolog.Nop()}); err != nil {
+	if l.reader, err = l.source.Open(l.saved, source.Env{Lane: "acme/test", Log: zerolog.Nop(), Page: l.most}); err != nil {
 		l.Fatalf("Open at a position that was returned: %v", err)
 	}
 }

@@ -32,6 +32,7 @@ var rules = []rule{
 	{"delivers a log that is listed in the other order", deliversReversed,
 		"find out how the log is listed, or give Harness.Log no method Reverse if the vendor guarantees the order"},
 	{"resumes behind each page", resumesBehindEachPage, usePositions},
+	{"keeps to the size of a page", keepsToThePage, "return no more events than Env.Page, and a position that covers only those: a slow sink saves it behind each page"},
 	{"resumes after a stop at any request", resumesAfterAnyRequest, usePositions},
 	{"survives requests that fail", survives(Unavailable), returnErrors},
 	{"survives a cursor that is refused", survives(Unknown), retryPages},
