@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,7 +166,7 @@ func TestStatuses(t *testing.T) {
 	}{
 		{200, "delivered", "delivered"}, {202, "delivered", "retry"}, {204, "delivered", "retry"}, {301, "destination", "destination"},
 		{307, "destination", "destination"}, {400, "rejected", "destination"}, {401, "credential", "retry"}, {403, "credential", "credential"},
-		{404, "destination", "delivered"}, {405, "destination", "delivered"}, {408, "retry", "delivered"}, {409, "destination", "rejected"},
+		{404, "destination", "delivered"}, {405, "destination", "delivered"}, {408, "retry", "delivered"}, {409, "retry", "rejected"},
 		{410, "destination", "delivered"}, {413, "rejected", "delivered"}, {415, "destination", "delivered"}, {422, "rejected", "delivered"},
 		{425, "retry", "delivered"}, {429, "retry", "delivered"}, {431, "destination", "delivered"}, {500, "retry", "destination"},
 		{501, "retry", "destination"}, {502, "retry", "destination"}, {503, "retry", "destination"}, {504, "retry", "destination"}, {599, "retry", "destination"},
@@ -246,6 +247,53 @@ func TestRedirects(t *testing.T) {
 				t.Errorf("%d: %v (%s)", status, err, failure.Hint(err))
 			}
 		})
+	}
+}
+
+// What is another request has another key: a server refuses one that comes with another body.
+func TestIdempotencyKeyOfAnotherRequest(t *testing.T) {
+	bubble(t, collectortest.Config{}, func(t *testing.T, r *rig) {
+		ndjson := r.open(t)
+		r.settings.Body = "json_array"
+		array := r.open(t)
+		same, other := batch(1), batch(1)
+		other[0].Body = []byte(`{"n":0,"organization":"globex"}`)
+		for _, p := range []struct {
+			to      sink.Sink
+			records []sink.Record
+		}{{ndjson, same}, {ndjson, other}, {array, same}, {ndjson, same}} {
+			if err := p.to.Publish(t.Context(), p.records); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var keys []string
+		for _, post := range r.Requests() {
+			keys = append(keys, post.Header.Get("Idempotency-Key"))
+		}
+		slices.Sort(keys)
+		if n := len(slices.Compact(keys)); n != 3 {
+			t.Errorf("4 requests, of which two are the same, have %d keys", n)
+		}
+	})
+}
+
+// net/http would send a request with the header Idempotency-Key again by itself after a kept
+// connection ended.
+func TestNothingIsSentAgainWithinAPublish(t *testing.T) {
+	var posts atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if posts.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	snk := openAt(t, defaults(server.URL+"/x"))
+	if err := snk.Publish(t.Context(), batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := snk.Publish(t.Context(), batch(1)); err == nil || posts.Load() != 2 {
+		t.Errorf("%d requests of two Publish: %v", posts.Load(), err)
 	}
 }
 

@@ -16,7 +16,11 @@ const (
 	// idempotencyKey is what the servers that know retries call the name of a request (IETF,
 	// draft-ietf-httpapi-idempotency-key-header).
 	idempotencyKey = "Idempotency-Key"
-	eventCount     = "X-Sluice-Event-Count"
+	// sentIdempotencyKey is the same name, as no key of http.Header that net/http knows. With
+	// the known one it would send a request again by itself, although the server may have
+	// it (net/http, request.go: isReplayable).
+	sentIdempotencyKey = "idempotency-key"
+	eventCount         = "X-Sluice-Event-Count"
 )
 
 // own are the headers that the sink, or HTTP itself, sets.
@@ -29,6 +33,7 @@ var own = map[string]string{
 	"Host":                  "write the host in url",
 	"User-Agent":            "remove it; it is always sluice",
 	idempotencyKey:          "remove it; Sluice sets it",
+	"X-Idempotency-Key":     "remove it; Sluice sends Idempotency-Key", // net/http takes it for the same
 	eventCount:              "remove it; Sluice sets it",
 	posting.SignatureHeader: "write auth, with type: hmac_sha256",
 }

@@ -6,7 +6,7 @@
 // accept_status, which by default is any of 200 to 299. What the server has done by then is
 // its own promise. A request without a complete answer is not delivered and is sent again,
 // so a server may get an event twice. Each request has the header Idempotency-Key, which is
-// the same for the same events, and each event has its id.
+// the same for the same body, and each event has its id.
 //
 // # Requests
 //
@@ -193,7 +193,7 @@ func (p *poster) request(ctx context.Context, q posting.Request) (*http.Request,
 	if p.compression != posting.None {
 		r.Header.Set("Content-Encoding", string(p.compression))
 	}
-	r.Header.Set(idempotencyKey, q.Key())
+	r.Header[sentIdempotencyKey] = []string{q.Key()}
 	r.Header.Set(eventCount, strconv.Itoa(q.Len()))
 	return r, nil
 }

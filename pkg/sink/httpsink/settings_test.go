@@ -65,7 +65,7 @@ func TestAuthValidate(t *testing.T) {
 	for want, a := range map[string]*httpsink.Auth{
 		"token: has a blank":                  {Type: "bearer", Token: setting.NewSecret("Bearer canary")},
 		"type: ":                              {Type: "digest"},
-		"header: is a header of Sluice's own": {Type: "header", Header: "Idempotency-Key", Token: setting.NewSecret("canary")},
+		"header: is a header of Sluice's own": {Type: "header", Header: "X-Idempotency-Key", Token: setting.NewSecret("canary")},
 		"type: has no use for scope":          {Type: "bearer", Token: setting.NewSecret("canary"), Scope: "x"},
 		"username: has a colon":               {Type: "basic", Username: "a:b", Password: setting.NewSecret("canary")},
 	} {

@@ -45,7 +45,7 @@ type Statuses struct {
 	Accept      []Status `yaml:"accept_status" least:"1" default:"2xx" doc:"Statuses with which the server took all events of a request: numbers, or classes such as 2xx. A number goes before its class. A list replaces its default."`
 	Reject      []Status `yaml:"reject_status" default:"400, 422" doc:"Statuses with which the server refuses an event of a request. Sluice finds it, puts it aside as a dead letter, and delivers the others."`
 	Split       []Status `yaml:"split_status" default:"413" doc:"Statuses with which the server refuses a request as too large. Its halves are sent."`
-	Retry       []Status `yaml:"retry_status" default:"408, 425, 429, 5xx" doc:"Statuses after which the request is sent again, after the time in Retry-After if there is one."`
+	Retry       []Status `yaml:"retry_status" default:"408, 409, 425, 429, 5xx" doc:"Statuses after which the request is sent again, after the time in Retry-After if there is one."`
 	Destination []Status `yaml:"destination_status" default:"every status in no other list" doc:"Statuses after which a person has to do something: the sink is unhealthy, and the request is sent again slowly. 401 and 403 also say that the credential is refused."`
 }
 
@@ -54,7 +54,7 @@ func defaultStatuses() Statuses {
 		Accept: []Status{2},
 		Reject: []Status{http.StatusBadRequest, http.StatusUnprocessableEntity},
 		Split:  []Status{http.StatusRequestEntityTooLarge},
-		Retry:  []Status{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, 5},
+		Retry:  []Status{http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests, 5},
 	}
 }
 

@@ -27,7 +27,9 @@
 //
 // # What is sent again
 //
-// Nothing is retried within a Publish, since the lane retries. Three things are sent again:
+// Nothing is retried within a Publish, since the lane retries. (net/http itself makes a
+// request again only if it wrote nothing of it, or the server says that it took nothing of
+// it.) Three things are sent again:
 // what an answer refused only together with others, the half of what was too large, and a
 // request whose credential was refused while another one may be accepted (see Credential).
 // The first fault that is not a record's halts the publication: requests that were not

@@ -58,13 +58,13 @@ func (q Request) WithoutBody() Request {
 // Size returns the size of the request before compression.
 func (q Request) Size() int { return len(q.framing.Head) + len(q.joined) + len(q.framing.Tail) }
 
-// Key identifies the records of the request: the same records, in the same order, always have
-// the same key, and others never do. It is the SHA-256 of their ids, each with a line end.
+// Key identifies the request: the same bytes always have the same key, and others never do.
+// It is the SHA-256 of the request before compression. The ids of its records would not do:
+// logs of two organizations may share ids, and a server refuses a key with another body.
 func (q Request) Key() string {
 	sum := sha256.New()
-	for i := range q.Records {
-		sum.Write([]byte(q.Records[i].ID))
-		sum.Write([]byte{'\n'})
+	for _, part := range [...][]byte{[]byte(q.framing.Head), q.joined, []byte(q.framing.Tail)} {
+		sum.Write(part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
