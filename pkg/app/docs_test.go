@@ -222,3 +222,23 @@ func TestMessagesInDocumentsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesThatMessagesNameExist looks for each page that a message of the source names.
+func TestPagesThatMessagesNameExist(t *testing.T) {
+	named := regexp.MustCompile(`docs/[a-z0-9/-]+\.md`)
+	docs, found := documents(t), 0
+	err := filepath.WalkDir("../../pkg", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, page := range named.FindAllString(read(t, path), -1) {
+			if found++; docs[page] == "" {
+				t.Errorf("%s names %s, which does not exist", path, page)
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 3 {
+		t.Errorf("found only %d pages: %v", found, err)
+	}
+}

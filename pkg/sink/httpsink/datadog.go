@@ -124,7 +124,7 @@ func (s *DatadogSettings) endpoint(env sink.Env) endpoint {
 		},
 		encode: s.encoder(env), framing: posting.Array, contentType: fixed("application/json"), compression: posting.Gzip,
 		maxBytes: datadogBytes, maxEvents: datadogLogs, recordBytes: datadogLog/2 - datadogOverhead, concurrency: concurrency, requests: concurrency,
-		oldest: datadogAge, judge: datadogStatuses.Reply,
+		oldest: datadogAge, judge: noPage("Datadog", datadogStatuses),
 	}
 	if s.URL == "" {
 		e.check = func(ctx context.Context, p *poster) (string, error) {

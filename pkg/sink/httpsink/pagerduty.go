@@ -178,7 +178,7 @@ func judgePagerDuty(r posting.Reply) posting.Rule {
 			return posting.Rule{Verdict: posting.Unauthorized, Hint: pagerDutyRefused}
 		}
 	}
-	return pagerDutyStatuses.Judge(r.Status)
+	return noPage("PagerDuty", pagerDutyStatuses)(r)
 }
 
 func aboutRoutingKey(text string) bool {

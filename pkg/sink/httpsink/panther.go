@@ -71,7 +71,7 @@ func (s *PantherSettings) endpoint(env sink.Env) endpoint {
 		},
 		encode: appendLine, framing: posting.NDJSON, contentType: fixed("application/x-ndjson"), compression: posting.Gzip,
 		maxBytes: pantherBytes, maxEvents: 1_000, concurrency: concurrency, requests: concurrency,
-		judge: pantherStatuses.Reply,
+		judge: noPage("Panther", pantherStatuses),
 	}
 }
 
@@ -79,6 +79,8 @@ const pantherRefused = "make sure that header and secret are those of the source
 
 // pantherStatuses are the usual ones: Panther documents none but that it answers 200.
 var pantherStatuses = posting.Common.With(posting.Statuses{
+	http.StatusOK:           {Verdict: posting.Delivered},
+	2:                       {Verdict: posting.Destination, Hint: notTheService("Panther")},
 	http.StatusUnauthorized: {Verdict: posting.Unauthorized, Hint: pantherRefused},
 	http.StatusForbidden:    {Verdict: posting.Unauthorized, Hint: pantherRefused},
 })

@@ -1,6 +1,7 @@
 package httpsink
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,18 @@ func appendLine(dst []byte, r *sink.Record) ([]byte, error) { return posting.App
 // notTheService is the hint for a success that is none.
 func notTheService(name string) string {
 	return "another program answers than " + name + ", such as a proxy: make sure that the address is the one that " + name + " shows"
+}
+
+// noPage returns what replies of a service mean that never answers with a page of HTML: a
+// success with one is a proxy's, which may be gone the next time.
+func noPage(name string, statuses posting.Statuses) func(posting.Reply) posting.Rule {
+	return func(r posting.Reply) posting.Rule {
+		rule := statuses.Reply(r)
+		if rule.Verdict == posting.Delivered && bytes.HasPrefix(bytes.TrimLeft(r.Body, "\ufeff \t\r\n"), []byte("<")) {
+			return posting.Rule{Verdict: posting.Retry, Hint: notTheService(name)}
+		}
+		return rule
+	}
 }
 
 // checkWebhook reports what is wrong with an address that a service shows. It may be a secret

@@ -34,16 +34,14 @@ func outcome(err error) string {
 // is the same for all.
 func TestPresetsUnderstandAnswers(t *testing.T) {
 	common := map[int]string{
-		204: "delivered", 301: "destination", 302: "destination", 307: "destination", 400: "rejected", 401: "refused credential", 403: "refused credential",
+		204: "destination", 301: "destination", 302: "destination", 307: "destination", 400: "rejected", 401: "refused credential", 403: "refused credential",
 		404: "destination", 405: "destination", 407: "destination", 408: "again", 409: "destination", 410: "destination", 413: "rejected",
 		415: "destination", 422: "rejected", 425: "again", 429: "again", 500: "again", 502: "again", 503: "again", 504: "again", 599: "again",
 	}
 	special := map[string]map[int]string{
-		"datadog":   {204: "destination"},
-		"sumo":      {204: "destination", 404: "refused credential"},
-		"slack":     {204: "destination", 404: "refused credential"},
-		"teams":     {409: "again"},
-		"pagerduty": {204: "destination"},
+		"sumo":  {404: "refused credential"},
+		"slack": {404: "refused credential"},
+		"teams": {409: "again"},
 	}
 	eachPreset(t, func(t *testing.T, r *site) {
 		snk := r.open(t)
@@ -62,6 +60,22 @@ func TestPresetsUnderstandAnswers(t *testing.T) {
 		}
 		if ids := r.ids(); len(ids) > 0 {
 			t.Errorf("%v were taken", ids)
+		}
+	})
+}
+
+// A proxy may answer with a page and the status of a success.
+func TestPresetsTakeNoPageForASuccess(t *testing.T) {
+	eachPreset(t, func(t *testing.T, r *site) {
+		snk := r.open(t)
+		for _, status := range []int{200, 202} {
+			r.Script(func(servicetest.Request) servicetest.Fault {
+				return servicetest.Fault{Status: status, Text: "\ufeff\n<html><title>Sign in</title></html>"}
+			})
+			err := snk.Publish(t.Context(), r.batch(1))
+			if got := outcome(err); got != "again" && got != "destination" || !strings.Contains(failure.Hint(err), "another program answers") {
+				t.Errorf("status %d: %s, with the hint %q", status, got, failure.Hint(err))
+			}
 		}
 	})
 }

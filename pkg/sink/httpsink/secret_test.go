@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -199,4 +201,25 @@ func TestAddressIsRotated(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// expires_in that is no number of seconds is the fault of the token server.
+func TestExpiresInOfATokenServer(t *testing.T) {
+	for expires, want := range map[string]string{
+		`3600`: "", `"3600"`: "", `null`: "", `1e400`: "", `0.5`: "",
+		`""`: `expires_in is "", which is no number`, `"never"`: `expires_in is "never", which is no number`, `{}`: `expires_in is {}, which is no number`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				_, _ = io.WriteString(w, `{"access_token":"tok-123456","token_type":"bearer","expires_in":`+expires+`}`)
+			}
+		}))
+		s := defaults(server.URL + "/x")
+		s.Auth = &httpsink.Auth{Type: "oauth2_client_credentials", TokenURL: server.URL + "/token", ClientID: "c", ClientSecret: setting.NewSecret("client-secret-1")}
+		err := openAt(t, s).Publish(t.Context(), batch(2))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", expires, err, want)
+		}
+		server.Close()
+	}
 }

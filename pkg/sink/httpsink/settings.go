@@ -30,7 +30,7 @@ type Settings struct {
 
 	Body        string `yaml:"body" values:"ndjson|json_array|single|template" doc:"What a request holds: one event a line, an array of events, one event, or one event as template writes it."`
 	Template    string `yaml:"template" required:"if body=template" doc:"Body of the request for an event: a text in which {{.Field \"event.action\"}}, {{.ID}} and the like stand for what the event has."`
-	ContentType string `yaml:"content_type" default:"application/x-ndjson with ndjson; otherwise application/json, or text/plain for an event that is text" doc:"Value of the header Content-Type."`
+	ContentType string `yaml:"content_type" default:"application/x-ndjson with ndjson; otherwise application/json, or text/plain for an event that is text" doc:"Value of the header Content-Type. With template it is a JSON media type or text/plain."`
 	Compression string `yaml:"compression" values:"gzip|zstd|none" doc:"Compression of requests."`
 
 	MaxRequestBytes  setting.Size `yaml:"max_request_bytes" least:"4096" doc:"Largest request before compression, from 4KiB to 100MiB."`
@@ -110,6 +110,8 @@ func (s *Settings) validateBody() error {
 		return setting.Invalid("body", fmt.Errorf("%q is unknown; write ndjson, json_array, single or template", s.Body))
 	case s.Body != bodyTemplate || s.Template == "":
 		return nil
+	case !isJSON(s.contentType(nil)) && mediaType(s.ContentType) != "text/plain":
+		return setting.Invalid("content_type", fmt.Errorf("%q has other escapes than those that a template writes, so a name in an event could forge fields; write a JSON media type, such as application/json, or text/plain", s.ContentType))
 	}
 	_, err := parseTemplate(s.Template, isJSON(s.contentType(nil)))
 	return setting.Invalid("template", err)
@@ -129,10 +131,15 @@ func (s *Settings) contentType(r *sink.Record) string {
 }
 
 // isJSON reports whether a media type is that of one JSON value (RFC 6839, section 3.1).
-func isJSON(mediaType string) bool {
-	name, _, _ := strings.Cut(strings.ToLower(mediaType), ";")
-	name = strings.TrimSpace(name)
-	return name == "application/json" || strings.HasSuffix(name, "+json")
+func isJSON(contentType string) bool {
+	name := mediaType(contentType)
+	return name == "application/json" || strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
+}
+
+// mediaType returns a content type without its parameters.
+func mediaType(contentType string) string {
+	name, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	return strings.TrimSpace(name)
 }
 
 // Questions implements setting.Asker.

@@ -28,7 +28,7 @@ func TestValidate(t *testing.T) {
 		{"a header with a blank", func(s *httpsink.Settings) { s.Headers = headers("X Y", "z") }, "headers.X Y: is no name of a header"},
 		{"a header with a line end", func(s *httpsink.Settings) { s.Headers = headers("X-Y", "canary\r\nForged: yes") }, "headers.X-Y: has a line end"},
 		{"a header in two cases", func(s *httpsink.Settings) { s.Headers = headers("X-Y", "z", "x-y", "z") }, "headers.x-y: is given twice"},
-		{"a status twice", func(s *httpsink.Settings) { s.Retry = append(s.Retry, 400) }, "retry_status[4]: is in reject_status, too"},
+		{"a status twice", func(s *httpsink.Settings) { s.Retry = append(s.Retry, 400) }, "retry_status[5]: is in reject_status, too"},
 		{"no success", func(s *httpsink.Settings) { s.Accept = nil }, "accept_status: is empty"},
 		{"a token with a blank", func(s *httpsink.Settings) {
 			s.Auth = &httpsink.Auth{Type: "bearer", Token: setting.NewSecret("Bearer canary")}
@@ -38,6 +38,9 @@ func TestValidate(t *testing.T) {
 		}, "auth.token_url: http://login.example.com would send"},
 		{"too many at once", func(s *httpsink.Settings) { s.Concurrency = 65 }, "concurrency: is 65"},
 		{"a request too small", func(s *httpsink.Settings) { s.MaxRequestBytes = 100 }, "max_request_bytes: 100"},
+		{"a template of a form", forms("application/x-www-form-urlencoded; charset=utf-8"), "content_type: \"application/x-www-form-urlencoded; charset=utf-8\" has other escapes"},
+		{"a template of XML", forms("application/xml"), "content_type: \"application/xml\" has other escapes"},
+		{"a template of lines", forms("application/x-ndjson"), "content_type: \"application/x-ndjson\" has other escapes"},
 		{"a content type with a line end", func(s *httpsink.Settings) { s.ContentType = "a\r\nb: c" }, "content_type: has a line end"},
 	}
 	for _, test := range tests {
@@ -89,5 +92,12 @@ func TestStatusText(t *testing.T) {
 		if err := new(httpsink.Status).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken", text)
 		}
+	}
+}
+
+// forms writes events as a template of another content type.
+func forms(contentType string) func(*httpsink.Settings) {
+	return func(s *httpsink.Settings) {
+		s.Body, s.Template, s.ContentType = "template", `a={{.ID}}`, contentType
 	}
 }

@@ -65,7 +65,7 @@ func (s *SumoSettings) endpoint(env sink.Env) endpoint {
 		url: s.URL, allowHTTP: s.AllowHTTP, tls: s.TLS, headers: s.headers(),
 		encode: appendLine, framing: posting.NDJSON, contentType: fixed("text/plain; charset=utf-8"), compression: posting.Gzip,
 		maxBytes: sumoBytes, maxEvents: 1_000, recordBytes: sumoLine, concurrency: concurrency, requests: concurrency,
-		oldest: sumoAge, judge: sumoStatuses.Reply,
+		oldest: sumoAge, judge: noPage("Sumo Logic", sumoStatuses),
 	}
 	if s.Token.IsSet() {
 		e.auth = func(http.RoundTripper) posting.Credential {

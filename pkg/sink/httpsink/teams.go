@@ -71,7 +71,7 @@ func (s *TeamsSettings) endpoint(sink.Env) endpoint {
 		contentType: fixed("application/json"), compression: posting.None,
 		maxBytes: teamsBytes, maxEvents: s.EventsPerMessage, recordBytes: alertRecordBytes,
 		concurrency: 1, requests: messagesPerPublish, pace: teamsPace,
-		judge: teamsStatuses.Reply,
+		judge: noPage("Teams", teamsStatuses),
 	}
 }
 
@@ -79,8 +79,11 @@ const teamsRefused = "the workflow does not accept the address: copy url from th
 
 // teamsStatuses are those of a workflow's trigger (learn.microsoft.com/azure/logic-apps,
 // "Receive and respond to inbound HTTPS calls"). 202 says that the workflow has begun. One
-// with an action of its own that responds may answer any 2xx.
+// with an action of its own that responds answers 200, if that is not changed.
 var teamsStatuses = posting.Common.With(posting.Statuses{
+	http.StatusOK:           {Verdict: posting.Delivered},
+	http.StatusAccepted:     {Verdict: posting.Delivered},
+	2:                       {Verdict: posting.Destination, Hint: notTheService("Teams") + ", and that the workflow responds with 200 or 202"},
 	http.StatusUnauthorized: {Verdict: posting.Unauthorized, Hint: teamsRefused},
 	http.StatusForbidden:    {Verdict: posting.Unauthorized, Hint: teamsRefused},
 	http.StatusNotFound:     {Verdict: posting.Destination, Hint: "the workflow is deleted or turned off; turn it on, or make another one and set url to its address"},

@@ -42,8 +42,19 @@ func (e *event) UnixMilli() int64     { return e.record.Time.UnixMilli() }
 func (e *event) Severity() int        { return e.record.Severity }
 func (e *event) Late() bool           { return e.record.Late }
 func (e *event) Replayed() bool       { return e.record.Replayed }
-func (e *event) Body() string         { return string(posting.AppendBody(nil, e.record)) }
+func (e *event) Body() string         { return string(oneLine(posting.AppendBody(nil, e.record))) }
 func (e *event) Text() string         { return escaped(string(e.record.Body)) }
+
+// oneLine makes blanks of line ends, which mean the same between the parts of a JSON value. A
+// server that takes a line for a record reads one.
+func oneLine(value []byte) []byte {
+	for i, c := range value {
+		if c == '\n' || c == '\r' {
+			value[i] = ' '
+		}
+	}
+	return value
+}
 
 // Field returns a field of a JSON record, such as user.name: its text, or any other value as
 // JSON. It returns nothing if there is no such field.
@@ -191,7 +202,7 @@ func plainer(err error) error {
 	return fmt.Errorf("line %s: %s; see docs/http.md for what a template can have", line, strings.ReplaceAll(what, `"`, "'"))
 }
 
-var errNoJSON = errors.New("what the template writes is not JSON; put each text in quotes and {{.Body}} in none, or write another content_type")
+var errNoJSON = errors.New("what the template writes is not JSON; put each text in quotes and {{.Body}} in none, or write content_type: text/plain")
 
 // render appends what a template writes for a record.
 func render(t *template.Template, asJSON bool, dst []byte, r *sink.Record) ([]byte, error) {

@@ -170,9 +170,9 @@ func (g *Grant) askWith(ctx context.Context, secret string, inBody bool) (Reply,
 // keep stores the token of a reply.
 func (g *Grant) keep(r Reply) error {
 	var said struct {
-		Token   string      `json:"access_token"`
-		Type    string      `json:"token_type"`
-		Expires json.Number `json:"expires_in"` // some servers send a string
+		Token   string          `json:"access_token"`
+		Type    string          `json:"token_type"`
+		Expires json.RawMessage `json:"expires_in"`
 	}
 	if err := json.Unmarshal(r.Body, &said); err != nil || said.Token == "" {
 		return sink.Destination(g.Client.Wrap(errors.New("the answer has no access_token")), tokenURLHint)
@@ -184,13 +184,30 @@ func (g *Grant) keep(r Reply) error {
 	if err := setting.NewSecret(said.Token).CheckToken(); err != nil {
 		return sink.Destination(g.Client.Wrap(errors.New("the access_token is no token of RFC 6750")), tokenURLHint)
 	}
+	seconds, err := secondsOf(said.Expires)
+	if err != nil {
+		return sink.Destination(g.Client.Wrap(fmt.Errorf("expires_in is %s, which is no number of seconds", r.Excerpt(string(said.Expires)))), tokenURLHint)
+	}
 	g.token, g.accepted, g.renew, g.ends = said.Token, false, time.Time{}, time.Time{}
-	if seconds, err := strconv.ParseFloat(said.Expires.String(), 64); err == nil && seconds > 0 {
+	if seconds > 0 {
 		life := time.Duration(min(seconds, 1e8) * float64(time.Second))
 		g.ends = time.Now().Add(life)
 		g.renew = g.ends.Add(-max(min(life/4, renewAhead), life/10))
 	}
 	return nil
+}
+
+// secondsOf decodes expires_in, which some servers send as a string; 0: not known.
+func secondsOf(expires json.RawMessage) (float64, error) {
+	text := strings.Trim(string(expires), `"`)
+	if text == "" && len(expires) == 0 || text == "null" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return seconds, nil // The limit is far below.
+	}
+	return seconds, err
 }
 
 // renewAhead is how long before its end a token of some minutes is renewed.
