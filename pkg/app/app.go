@@ -51,8 +51,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/internal/stdio"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/azureblob"
 	"github.com/sluice-siem/sluice/pkg/sink/elasticsearch"
 	"github.com/sluice-siem/sluice/pkg/sink/file"
+	"github.com/sluice-siem/sluice/pkg/sink/gcs"
 	"github.com/sluice-siem/sluice/pkg/sink/httpsink"
 	"github.com/sluice-siem/sluice/pkg/sink/kafka"
 	"github.com/sluice-siem/sluice/pkg/sink/s3"
@@ -77,7 +79,7 @@ func kinds() config.Kinds {
 	return config.Kinds{
 		Sources: []source.Type{planetscale.Type()},
 		Sinks: []sink.Type{
-			stdout.Type, file.Type, kafka.Type, s3.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type,
+			stdout.Type, file.Type, kafka.Type, s3.Type, gcs.Type, azureblob.Type, splunkhec.Type, elasticsearch.Type, syslog.Type, httpsink.Type,
 			httpsink.Datadog, httpsink.Sumo, httpsink.Panther, httpsink.Slack, httpsink.Teams, httpsink.PagerDuty,
 		},
 		Formats: []transform.Format{ecs.Format, cef.Format, leef.Format, ocsf.Format, raw.Format, text.Format},

@@ -53,7 +53,9 @@ func TestExamplesLoad(t *testing.T) {
 		"opensearch.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "opensearch_password": "password", "opensearch_ca.pem": authority(t),
 		})},
-		"s3.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{"planetscale_service_token": "token"})},
+		"s3.yaml":         {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{"planetscale_service_token": "token"})},
+		"gcs.yaml":        vendorSecrets(),
+		"azure_blob.yaml": vendorSecrets(),
 		"syslog.yaml": {"PLANETSCALE_SERVICE_TOKEN_ID": "id", "SECRETS": secrets(t, map[string]string{
 			"planetscale_service_token": "token", "syslog_ca.pem": authority(t),
 		})},

@@ -19,6 +19,8 @@ func TestDestinationsShowNoSecret(t *testing.T) {
 		"elasticsearch": {map[string]string{"URL": "https://u:TopSecret7@siem:9200", "Index": "audit"}, "https://siem:9200, index audit"},
 		"kafka":         {map[string]string{"Brokers": "u:TopSecret7@kafka:9092", "Topic": "audit"}, "kafka:9092, topic audit"},
 		"s3":            {map[string]string{"Bucket": "audit", "Prefix": "planetscale", "Endpoint": "https://u:TopSecret7@minio:9000/TopSecret7"}, "s3://audit/planetscale at https://minio:9000"},
+		"gcs":           {map[string]string{"Bucket": "audit", "Prefix": "planetscale", "Endpoint": "https://u:TopSecret7@proxy/TopSecret7"}, "gs://audit/planetscale at https://proxy"},
+		"azure_blob":    {map[string]string{"Account": "acme", "Container": "audit", "Prefix": "planetscale", "Endpoint": "https://u:TopSecret7@proxy/TopSecret7"}, "azure://acme/audit/planetscale at https://proxy"},
 		"splunk_hec":    {map[string]string{"URL": "https://u:TopSecret7@siem:8088/api/TopSecret7/services/collector?t=TopSecret7#TopSecret7", "Index": "audit"}, "https://siem:8088/…/services/collector, index audit"},
 		"syslog":        {map[string]string{"Scheme": "tls", "Host": "siem:6514"}, "tls://siem:6514"},
 		"file":          {map[string]string{"Path": "/var/log/audit.ndjson"}, "/var/log/audit.ndjson"},

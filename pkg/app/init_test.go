@@ -24,6 +24,7 @@ func begin(t *testing.T, answers ...string) (dir string, code int, out string) {
 func TestInitWritesWhatLoads(t *testing.T) {
 	answers := map[string][]string{
 		"stdout": nil, "file": {""}, "kafka": {"a:9092,b:9092", "audit"}, "s3": {"acme-audit", "eu-central-1"},
+		"gcs": {"acme-audit"}, "azure_blob": {"acmeaudit", "audit"},
 		"splunk_hec": {"https://splunk:8088", "11111111-2222-3333-4444-555555555555"}, "syslog": {"relp://siem:2514"},
 		"elasticsearch": {"https://es:9200", "key"},
 		"http":          {"https://collector.example.com/events"},

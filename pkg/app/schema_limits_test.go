@@ -81,6 +81,8 @@ kafka: an authority that is not there
 kafka: an authority that is no certificate
 kafka: a certificate that is none
 s3: an authority that is not there
+gcs: an authority that is not there
+azure_blob: an authority that is not there
 splunk_hec: an authority that is not there
 redact: a key file that is not there
 catalogue: a file that is not there
@@ -130,9 +132,13 @@ datadog: an address in clear text
 planetscale: an address in clear text
 planetscale: a retention within the overlap
 s3: an endpoint in clear text
+gcs: an endpoint in clear text
 s3: a session token alone
 s3: an external id without a role
 s3: a key without encryption
+azure_blob: a container with two dashes
+azure_blob: a key and a signature
+azure_blob: a signature that is none
 splunk_hec: an address in clear text
 elasticsearch: plain http
 syslog: two schemes
@@ -158,6 +164,8 @@ kafka: a broker with port 0
 kafka: a broker with port 90922
 kafka: a record size that is too large
 s3: limits out of range
+gcs: limits out of range
+azure_blob: limits out of range
 splunk_hec: ack_timeout too short
 splunk_hec: requests that are too small
 splunk_hec: requests that are too large

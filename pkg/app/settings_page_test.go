@@ -47,7 +47,7 @@ var headings = map[string]string{
 
 // prose are the pages that say more about a section. Each has a link back.
 var prose = map[string]string{
-	"sink kafka": "kafka.md", "sink s3": "s3.md", "sink syslog": "syslog.md", "sink splunk_hec": "siem.md", "sink http": "http.md", "state kafka": "kafka.md",
+	"sink kafka": "kafka.md", "sink s3": "s3.md", "sink gcs": "object-stores.md", "sink azure_blob": "object-stores.md", "sink syslog": "syslog.md", "sink splunk_hec": "siem.md", "sink http": "http.md", "state kafka": "kafka.md",
 	"sink datadog": "log-services.md", "sink sumo": "log-services.md", "sink panther": "log-services.md",
 	"sink slack": "alerts.md", "sink teams": "alerts.md", "sink pagerduty": "alerts.md",
 }

@@ -3,6 +3,7 @@ package objectstore
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -80,14 +81,7 @@ func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Key: key, Metadata: b.metadata(r.header)}
-	if info.Size, err = strconv.ParseInt(r.header.Get("Content-Length"), 10, 64); err != nil {
-		return Info{}, b.unreadable("looking at", key, err)
-	}
-	if info.Modified, err = http.ParseTime(r.header.Get("Last-Modified")); err != nil {
-		return Info{}, b.unreadable("looking at", key, err)
-	}
-	return info, nil
+	return b.known(key, r.header, b.metadata(r.header))
 }
 
 func (b *bucket) metadata(header http.Header) map[string]string {
@@ -157,6 +151,9 @@ func (b *bucket) list(ctx context.Context, prefix string, query url.Values) (l l
 // Delete implements Store.
 func (b *bucket) Delete(ctx context.Context, key string) error {
 	_, err := b.do(ctx, request{op: "deleting", method: http.MethodDelete, key: key})
+	if errors.Is(err, ErrNotFound) { // Google says so, S3 does not.
+		return nil
+	}
 	return err
 }
 

@@ -65,7 +65,9 @@ func (l *link) unreadable(op, key string, err error) error {
 }
 
 // kind implements dialect.
-func (s *S3) kind(op string, a *answer) error {
+func (s *S3) kind(op string, a *answer) error { return kindOfS3(op, a) }
+
+func kindOfS3(op string, a *answer) error {
 	switch {
 	case a.code == "NoSuchBucket":
 		return ErrNoBucket

@@ -8,3 +8,6 @@ func (s *S3) Address(region, key string) (string, error) {
 	}
 	return u.String(), nil
 }
+
+// Machine sets the address of the metadata server.
+func (a *Azure) Machine(address string) { a.machine = address }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -211,4 +212,16 @@ func (l *link) readAnswer(r *http.Response, body []byte) *answer {
 		a.region = show(region)
 	}
 	return a
+}
+
+// known reads what the headers of an answer to Head tell of an object.
+func (l *link) known(key string, header http.Header, metadata map[string]string) (info Info, err error) {
+	info = Info{Key: key, Metadata: metadata}
+	if info.Size, err = strconv.ParseInt(header.Get("Content-Length"), 10, 64); err != nil {
+		return Info{}, l.unreadable("looking at", key, err)
+	}
+	if info.Modified, err = http.ParseTime(header.Get("Last-Modified")); err != nil {
+		return Info{}, l.unreadable("looking at", key, err)
+	}
+	return info, nil
 }

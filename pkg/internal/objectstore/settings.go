@@ -45,6 +45,13 @@ var (
 	prefixName = regexp.MustCompile(`^[a-zA-Z0-9!_.*'()=-]+(/[a-zA-Z0-9!_.*'()=-]+)*$`)
 )
 
+func checkPrefix(prefix string) error {
+	if prefixName.MatchString(prefix) && len(prefix) <= longestPrefix && path.Clean(prefix) == prefix && !strings.HasPrefix(prefix, "..") {
+		return nil
+	}
+	return fmt.Errorf("%q is not a prefix; write at most %d of a-z, A-Z, 0-9 and !_.*'()=-, with single slashes between them and none at either end", prefix, longestPrefix)
+}
+
 // longestPrefix leaves room in a key, which has at most 1,024 bytes.
 const longestPrefix = 256
 
@@ -62,8 +69,9 @@ func (s *Settings) Validate() []error {
 		check(bucketName.MatchString(s.Bucket), "bucket", "%q is not the name of a bucket; write 3 to 63 of a-z, 0-9, '.' and '-', without s3:// and path", s.Bucket)
 	}
 	if s.Prefix != "" {
-		check(prefixName.MatchString(s.Prefix) && len(s.Prefix) <= longestPrefix && path.Clean(s.Prefix) == s.Prefix && !strings.HasPrefix(s.Prefix, ".."),
-			"prefix", "%q is not a prefix; write at most %d of a-z, A-Z, 0-9 and !_.*'()=-, with single slashes between them and none at either end", s.Prefix, longestPrefix)
+		if err := checkPrefix(s.Prefix); err != nil {
+			errs = append(errs, setting.Invalid("prefix", err))
+		}
 	}
 	check(s.Region == "" || regionName.MatchString(s.Region), "region", "%q is not a region; write its code, such as eu-central-1", s.Region)
 	if s.Endpoint != "" {

@@ -47,6 +47,11 @@ func (s Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, a)
 		return
 	}
+	s.serve(w, r, body)
+}
+
+// serve answers a request that was found sound.
+func (s Server) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
 	case bucket != BucketName:

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink/internal/objects"
 )
 
-func TestValidate(t *testing.T) {
+func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		key    string
 		change func(*objects.Options)

@@ -1,6 +1,6 @@
 //go:build integration
 
-package s3_test
+package objects_test
 
 import (
 	"bytes"
@@ -20,11 +20,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/azurite"
 	"github.com/sluice-siem/sluice/pkg/internal/objectlog"
 	"github.com/sluice-siem/sluice/pkg/internal/objectstore"
 	"github.com/sluice-siem/sluice/pkg/internal/objectstore/objectstoretest"
 	"github.com/sluice-siem/sluice/pkg/internal/s3server"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/azureblob"
 	"github.com/sluice-siem/sluice/pkg/sink/s3"
 )
 
@@ -32,7 +34,7 @@ var long = flag.Bool("campaign", false, "TestRealServers with 100,000 events, 20
 
 // instanceOf makes the test binary an instance of the lane: it holds the endpoint of the
 // server.
-const instanceOf = "SLUICE_TEST_S3_INSTANCE"
+const instanceOf = "SLUICE_TEST_INSTANCE"
 
 func TestMain(m *testing.M) {
 	if endpoint := os.Getenv(instanceOf); endpoint != "" {
@@ -60,24 +62,65 @@ func TestRealServers(t *testing.T) {
 			store := objectstore.OpenS3(&settings)
 			defer store.Close()
 			objectstoretest.Run(t, store)
-			c.run(t, server)
+			c.run(t, "s3", server)
 		})
 	}
+	// Azurite writes down what it knows now and then only, so it is not killed.
+	t.Run("azurite", func(t *testing.T) {
+		c := c
+		c.restarts = 0
+		server := runs(azurite.Start(t))
+		settings := azurite.Settings(server.Endpoint())
+		settings.Prefix = "suite"
+		store := objectstore.OpenAzure(&settings)
+		defer store.Close()
+		objectstoretest.Run(t, store)
+		c.run(t, "azure_blob", server)
+	})
 }
 
-func settingsOf(endpoint string) s3.Settings {
-	s := *s3.Type.Settings().(*s3.Settings)
-	s.Store = s3server.Settings(endpoint)
-	return s
+// server is a store that runs.
+type server interface {
+	Endpoint() string
+	Kill() error
+	Start() error
 }
 
-func openLedger(endpoint string) (sink.Ledger, error) {
-	s := settingsOf(endpoint)
-	opened, err := s3.Type.Open(context.Background(), sink.Env{Lane: lane, Source: "acme", Log: zerolog.Nop()}, &s)
+// runs is the address of a store that is not killed.
+type runs string
+
+func (r runs) Endpoint() string { return string(r) }
+func (r runs) Kill() error      { return nil }
+func (r runs) Start() error     { return nil }
+
+// openStore opens the store of the lane.
+func openStore(kind, endpoint string) (objectstore.Store, func()) {
+	if kind == "azure_blob" {
+		settings := azurite.Settings(endpoint)
+		store := objectstore.OpenAzure(&settings)
+		return store, store.Close
+	}
+	settings := s3server.Settings(endpoint)
+	store := objectstore.OpenS3(&settings)
+	return store, store.Close
+}
+
+func openLedger(kind, endpoint string) (opened sink.Ledger, err error) {
+	env := sink.Env{Lane: lane, Source: "acme", Log: zerolog.Nop()}
+	var s sink.Sink
+	if kind == "azure_blob" {
+		settings := azureblob.Type.Settings().(*azureblob.Settings)
+		settings.Store = azurite.Settings(endpoint)
+		s, err = azureblob.Type.Open(context.Background(), env, settings)
+	} else {
+		settings := s3.Type.Settings().(*s3.Settings)
+		settings.Store = s3server.Settings(endpoint)
+		s, err = s3.Type.Open(context.Background(), env, settings)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return opened.(sink.Ledger), nil
+	return s.(sink.Ledger), nil
 }
 
 // instance runs the lane until it is killed. It does not wait after errors: the other
@@ -85,7 +128,7 @@ func openLedger(endpoint string) (sink.Ledger, error) {
 func instance(endpoint string) {
 	size, _ := strconv.Atoi(os.Getenv(instanceOf + "_BATCH"))
 	events, _ := strconv.Atoi(os.Getenv(instanceOf + "_EVENTS"))
-	l, err := openLedger(endpoint)
+	l, err := openLedger(os.Getenv(instanceOf+"_KIND"), endpoint)
 	if err != nil {
 		panic(err)
 	}
@@ -106,12 +149,12 @@ func instance(endpoint string) {
 }
 
 // run has two instances of the lane deliver all events.
-func (c campaign) run(t *testing.T, server *s3server.Server) {
+func (c campaign) run(t *testing.T, kind string, server server) {
 	began := time.Now()
 	var instances [2]*exec.Cmd
 	start := func(i int) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), instanceOf+"="+server.Endpoint(),
+		cmd.Env = append(os.Environ(), instanceOf+"="+server.Endpoint(), instanceOf+"_KIND="+kind,
 			fmt.Sprint(instanceOf, "_BATCH=", c.batch), fmt.Sprint(instanceOf, "_EVENTS=", c.events))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -128,7 +171,7 @@ func (c campaign) run(t *testing.T, server *s3server.Server) {
 	start(1)
 	defer kill(0)
 	defer kill(1)
-	look, err := openLedger(server.Endpoint())
+	look, err := openLedger(kind, server.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +190,7 @@ func (c campaign) run(t *testing.T, server *s3server.Server) {
 	}
 	await(t, look, c.events)
 	t.Logf("%d events in %s", c.events, time.Since(began).Round(time.Second))
-	c.verify(t, server)
+	c.verify(t, kind, server)
 }
 
 // await returns once the lane's position is so far.
@@ -166,10 +209,10 @@ func await(t *testing.T, l sink.Ledger, want int) {
 }
 
 // verify follows the log, and compares it with what is in the folders of the objects.
-func (c campaign) verify(t *testing.T, server *s3server.Server) {
-	ctx, settings := t.Context(), settingsOf(server.Endpoint()).Store
-	store := objectstore.OpenS3(&settings)
-	defer store.Close()
+func (c campaign) verify(t *testing.T, kind string, server server) {
+	ctx := t.Context()
+	store, done := openStore(kind, server.Endpoint())
+	defer done()
 	r := &reading{t: t, store: store}
 	var folders []string
 	objects, empty, want := 0, 0, 0

@@ -1,4 +1,4 @@
-package s3_test
+package objects_test
 
 import (
 	"context"
@@ -297,28 +297,5 @@ func TestLimits(t *testing.T) {
 	got := r.open(t).(sink.Limiter).Limits()
 	if got.Linger != time.Second || got.Bytes != 2<<20 {
 		t.Errorf("got %+v", got)
-	}
-}
-
-func TestValidate(t *testing.T) {
-	for _, tt := range []struct {
-		key    string
-		change func(*s3.Settings)
-	}{
-		{"storage_class", func(s *s3.Settings) { s.StorageClass = "DEEP_ARCHIVE" }},
-	} {
-		r := newRig(t)
-		if errs := r.settings.Validate(); len(errs) > 0 {
-			t.Fatalf("before: %v", errs)
-		}
-		tt.change(r.settings)
-		errs := r.settings.Validate()
-		if len(errs) != 1 || errs[0].(*setting.KeyError).Key != tt.key {
-			t.Errorf("got %v, want a problem of %s", errs, tt.key)
-		}
-	}
-	lock := &s3.ObjectLock{Mode: "FOREVER"}
-	if errs := lock.Validate(); len(errs) != 2 {
-		t.Errorf("got %v, want problems of mode and retention", errs)
 	}
 }

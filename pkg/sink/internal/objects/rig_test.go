@@ -1,4 +1,4 @@
-package s3_test
+package objects_test
 
 import (
 	"bytes"

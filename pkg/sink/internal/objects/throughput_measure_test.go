@@ -1,6 +1,6 @@
 //go:build integration
 
-package s3_test
+package objects_test
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func TestFiveTimesTheNaiveClient(t *testing.T) {
 	settings := s3server.Settings(server.Endpoint())
 	store := objectstore.OpenS3(&settings)
 	defer store.Close()
-	l, err := openLedger(server.Endpoint())
+	l, err := openLedger("s3", server.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,15 @@
-package s3_test
+package objects_test
 
 import (
+	"net/http/httptest"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/internal/objectstore/objectstoretest"
+	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
+	"github.com/sluice-siem/sluice/pkg/sink/gcs"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/objects"
 	"github.com/sluice-siem/sluice/pkg/sink/sinktest"
 )
@@ -49,4 +53,31 @@ func TestContractBesideTheLane(t *testing.T) {
 
 func TestLedgerContract(t *testing.T) {
 	sinktest.RunLedger(t, func(t testing.TB) sinktest.Harness { return harness(t, newRig(t)) })
+}
+
+// Google Cloud Storage has the same sink below other settings.
+func TestLedgerContractOfGCS(t *testing.T) {
+	sinktest.RunLedger(t, func(t testing.TB) sinktest.Harness {
+		r := newRig(t)
+		google := objectstoretest.NewGCS(r.store)
+		server := httptest.NewServer(google)
+		t.Cleanup(server.Close)
+		s := gcs.Type.Settings().(*gcs.Settings)
+		s.Store.Bucket, s.Store.Prefix, s.Store.Endpoint = objectstoretest.BucketName, "audit", server.URL
+		s.Store.ServiceAccountKey = setting.NewSecret(google.Key(server.URL))
+		h := harness(t, r)
+		h.Open = func(t testing.TB) sink.Sink {
+			opened, err := gcs.Type.Open(t.Context(), sink.Env{Lane: lane, Source: "acme", Log: zerolog.Nop()}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := opened.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return opened
+		}
+		return h
+	})
 }
