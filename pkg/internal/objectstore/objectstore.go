@@ -23,6 +23,16 @@
 //
 // A store never retries: the lane does. Each error has a hint where a person can do
 // something.
+//
+// # Files
+//
+//   - what users of a store know: objectstore.go, and error.go, what goes wrong
+//   - what all stores share: request.go sends requests, explain.go judges answers (and has
+//     what S3 answers), token.go keeps tokens of OAuth 2
+//   - S3: s3.go, identity.go finds credentials, settings.go; bucket.go has the operations,
+//     which Google Cloud Storage shares
+//   - Google Cloud Storage: gcs.go, gcs_token.go
+//   - Azure Blob Storage: azure.go, azure_identity.go
 package objectstore
 
 import (
