@@ -31,20 +31,23 @@ import (
 type Filter struct {
 	mu   sync.Mutex
 	sent []secret // the latest last
+	most int      // the most values of a call of Sent
 }
 
-// remembered is how many secrets a Filter knows. A late or cached answer may contain a
-// secret that was rotated since.
+// remembered is how many secrets a Filter knows besides those of the largest call of Sent. A
+// late or cached answer may contain a secret that was rotated since.
 const remembered = 32
 
 const redacted = "[redacted]"
 
-// Sent adds secrets. Call it before they are sent. It leaves out those with fewer than
+// Sent adds secrets. Call it before they are sent, once with all that the settings name: a
+// Filter makes room for the largest call. It leaves out those with fewer than
 // setting.LeastSecret bytes: a token such as "a" or "acme" would take words out of every
 // message, and anybody can guess it. Whoever configures one is warned (setting.Secret.Short).
 func (f *Filter) Sent(values ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.most = max(f.most, len(values))
 	for _, value := range values {
 		known := slices.IndexFunc(f.sent, func(s secret) bool { return s.value == value })
 		switch {
@@ -56,7 +59,7 @@ func (f *Filter) Sent(values ...string) {
 		default:
 			f.sent = append(f.sent, newSecret(value))
 		}
-		f.sent = f.sent[max(0, len(f.sent)-remembered):]
+		f.sent = f.sent[max(0, len(f.sent)-f.most-remembered):]
 	}
 }
 

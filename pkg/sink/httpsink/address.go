@@ -52,26 +52,34 @@ func checkAddress(text, example string, allowHTTP bool) error {
 	return httpclient.CheckURL(httpclient.Origin(u), example, allowHTTP)
 }
 
+// hiddenIn is hidden of an address in the settings.
+func hiddenIn(text string) []string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil // No request is made to it.
+	}
+	return hidden(u)
+}
+
 // credentialLength is the least length of a part of an address that may be a credential by
 // itself. Shorter parts, such as v1 and logs, are words that answers use too.
 const credentialLength = 8
-
-// mostHidden is how many parts of an address are looked for in answers, besides the whole.
-const mostHidden = 6
 
 // hidden returns what of an address answers must not show: all that follows the origin, and
 // the long parts of it.
 func hidden(u *url.URL) []string {
 	var parts []string
 	add := func(part string) {
-		if len(part) >= credentialLength && len(parts) < mostHidden {
+		if len(part) >= credentialLength {
 			parts = append(parts, part)
 		}
 	}
-	for _, values := range u.Query() {
-		for _, value := range values {
-			add(value)
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(value); err == nil {
+			value = plain
 		}
+		add(value)
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
 		add(part)

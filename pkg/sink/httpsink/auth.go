@@ -34,11 +34,11 @@ type Auth struct {
 
 	Secret setting.Secret `yaml:"secret" required:"if type=hmac_sha256" doc:"Secret with which requests are signed, in the header X-Sluice-Signature. It is never sent."`
 
-	TokenURL     string            `yaml:"token_url" required:"if type=oauth2_client_credentials" doc:"Address at which an OAuth 2 server gives tokens for client credentials."`
-	ClientID     string            `yaml:"client_id" required:"if type=oauth2_client_credentials" doc:"Name of the client."`
-	ClientSecret setting.Secret    `yaml:"client_secret" required:"if type=oauth2_client_credentials" doc:"Secret of the client. It is read again for each new token."`
-	Scope        string            `yaml:"scope" default:"none" doc:"Scope of the tokens, with oauth2_client_credentials; several have a blank between them."`
-	Parameters   map[string]string `yaml:"parameters" default:"none" doc:"Further parameters of the request for a token, such as audience."`
+	TokenURL     string                    `yaml:"token_url" required:"if type=oauth2_client_credentials" doc:"Address at which an OAuth 2 server gives tokens for client credentials."`
+	ClientID     string                    `yaml:"client_id" required:"if type=oauth2_client_credentials" doc:"Name of the client."`
+	ClientSecret setting.Secret            `yaml:"client_secret" required:"if type=oauth2_client_credentials" doc:"Secret of the client. It is read again for each new token."`
+	Scope        string                    `yaml:"scope" default:"none" doc:"Scope of the tokens, with oauth2_client_credentials; several have a blank between them."`
+	Parameters   map[string]setting.Secret `yaml:"parameters" default:"none" doc:"Further parameters of the request for a token, such as audience. The value of NAME_file is the path of a file that holds the value of NAME."`
 }
 
 const exampleTokenURL = "https://login.example.com/oauth2/token"
@@ -110,7 +110,7 @@ func (a *Auth) credential(log zerolog.Logger, over http.RoundTripper, tls settin
 		peer.TLS = &tls
 	}
 	return &posting.Grant{
-		Log: log, Client: posting.NewClient(over, posting.Access{Shown: peer.Address, Peer: peer}),
+		Log: log, Client: posting.NewClient(over, posting.Access{Shown: peer.Address, Hidden: hiddenIn(a.TokenURL), Peer: peer}),
 		TokenURL: a.TokenURL, ClientID: a.ClientID, ClientSecret: secret, SecretKey: key, Scope: a.Scope, Parameters: a.Parameters,
 	}
 }

@@ -98,7 +98,7 @@ func (e endpoint) open() sink.Sink {
 
 func (e endpoint) openOver(over http.RoundTripper) sink.Sink {
 	p := &poster{endpoint: e, over: over}
-	access := posting.Access{Shown: originOf(e.url), Peer: p.peer()}
+	access := posting.Access{Shown: originOf(e.url), Peer: p.peer(), Moved: p.moved}
 	if e.auth != nil {
 		access.Credential = e.auth(over)
 	}
@@ -124,6 +124,12 @@ func (e *endpoint) peer() setting.Peer {
 		p.TLS = &e.tls
 	}
 	return p
+}
+
+// moved returns where the sink posts to, which changes if url is in a file. While it cannot be
+// read, that is not known.
+func (p *poster) moved() (shown string, _ setting.Peer) {
+	return originOf(p.url), p.peer()
 }
 
 const (
@@ -198,7 +204,7 @@ func (p *poster) request(ctx context.Context, q posting.Request) (*http.Request,
 	return r, nil
 }
 
-// address returns the address of the next request. It remembers what answers must not show.
+// address returns the address of the next request. The filter remembers what answers must not show.
 func (p *poster) address() (*url.URL, error) {
 	text, err := p.url.Value()
 	if err == nil {
@@ -215,7 +221,10 @@ func (p *poster) address() (*url.URL, error) {
 	return u, nil
 }
 
+// putHeaders puts the headers of the settings into a request. The filter remembers them, with
+// the address, in one call, so that it has room for all.
 func (p *poster) putHeaders(r *http.Request) error {
+	sent := hidden(r.URL)
 	for name, secret := range p.headers {
 		value, err := secret.Value()
 		if err == nil {
@@ -224,9 +233,10 @@ func (p *poster) putHeaders(r *http.Request) error {
 		if err != nil {
 			return unreadable("headers."+name, err)
 		}
-		p.client.Echo.Sent(value)
+		sent = append(sent, value)
 		r.Header.Set(name, value)
 	}
+	p.client.Echo.Sent(sent...)
 	return nil
 }
 

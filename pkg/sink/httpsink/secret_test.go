@@ -223,3 +223,67 @@ func TestExpiresInOfATokenServer(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A sink may have many headers, and the address many parts: answers show none of them.
+func TestManySecretsShowNowhere(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprint(w, "what is this: ", r.URL.Query().Get("key"), r.Header.Get("X-Header-0"))
+	}))
+	defer server.Close()
+	s := defaults(server.URL + "/services/collector/receiver1/ingest1?a=aaaaaaaa&b=bbbbbbbb&c=cccccccc&d=dddddddd&e=eeeeeeee&f=ffffffff&g=gggggggg&key=CANARY-0123456789")
+	s.Headers = map[string]setting.Secret{}
+	for i := range 100 {
+		s.Headers[fmt.Sprintf("X-Header-%d", i)] = setting.NewSecret(fmt.Sprintf("CANARY-%06d", i))
+	}
+	err := openAt(t, s).Publish(t.Context(), batch(1))
+	if !strings.Contains(fmt.Sprint(err), "what is this: ") || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A token server may repeat its address and the parameters, which may be secrets.
+func TestTokenServerThatRepeatsTheRequest(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, "bad request %s %s", r.URL.RequestURI(), b)
+	}))
+	defer server.Close()
+	s := defaults(server.URL + "/x")
+	file := filepath.Join(t.TempDir(), "assertion")
+	write(t, file, "CANARY-assertion")
+	s.Auth = &httpsink.Auth{
+		Type: "oauth2_client_credentials", TokenURL: server.URL + "/CANARY-tenant/token?code=CANARY-code", ClientID: "c", ClientSecret: setting.NewSecret("client-secret-1"),
+		Parameters: map[string]setting.Secret{"client_assertion": setting.SecretFile(file), "audience": setting.NewSecret("CANARY-audience")},
+	}
+	err := openAt(t, s).Publish(t.Context(), batch(1))
+	if !strings.Contains(fmt.Sprint(err), "bad request") || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Errors name the address of the request, also after url_file was changed.
+func TestErrorsNameTheChangedAddress(t *testing.T) {
+	refusing := func() string {
+		s := httptest.NewServer(http.NotFoundHandler())
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	first, second := refusing(), refusing()
+	file := filepath.Join(t.TempDir(), "url")
+	s := defaults(first)
+	s.URL = setting.SecretFile(file)
+	write(t, file, first+"/x")
+	snk := openAt(t, s)
+	for _, address := range []string{first, second} {
+		write(t, file, address+"/x")
+		if err := snk.Publish(t.Context(), batch(1)); !strings.Contains(fmt.Sprint(err), "posting to "+address+": 404") {
+			t.Errorf("the request went to %s: %v", address, err)
+		}
+	}
+	write(t, file, "https"+strings.TrimPrefix(second, "http")+"/x")
+	if err := snk.Publish(t.Context(), batch(1)); !strings.Contains(failure.Hint(err), "the port does not use TLS") {
+		t.Errorf("got %v with the hint %q", err, failure.Hint(err))
+	}
+}

@@ -48,11 +48,15 @@ func NewTransport(concurrency int) *http.Transport {
 
 // Access is what a Client knows of its server.
 type Access struct {
-	Shown      string         // the address in errors, without any part that may be a secret
-	Hidden     []string       // parts of the address that may be secrets, which answers may repeat
-	Peer       setting.Peer   // explains errors of the connection
-	Credential Credential     // nil: none
-	Jar        http.CookieJar // nil: cookies are not kept
+	Shown      string       // the address in errors, without any part that may be a secret
+	Hidden     []string     // parts of the address that may be secrets, which answers may repeat
+	Peer       setting.Peer // explains errors of the connection
+	Credential Credential   // nil: none
+
+	// Moved returns Shown and Peer anew, of an address that may change; nil: it does not.
+	Moved func() (shown string, peer setting.Peer)
+
+	Jar http.CookieJar // nil: cookies are not kept
 }
 
 // Client makes the requests of a sink. It may be used concurrently. It follows no redirect:
@@ -154,7 +158,8 @@ func (c *Client) do(r *http.Request, most int) (Reply, error) {
 	}
 	reply := Reply{Status: response.StatusCode, Header: response.Header, Wait: httpclient.RetryAfter(response.Header), sent: &c.Echo}
 	reply.Body, reply.Cut = body[:min(len(body), most)], len(body) > most
-	reply.Advice = c.Peer.ExplainAnswer(reply.Status, reply.Body)
+	_, peer := c.where()
+	reply.Advice = peer.ExplainAnswer(reply.Status, reply.Body)
 	if reply.Status == http.StatusTooManyRequests || reply.Status == http.StatusBadGateway || reply.Status == http.StatusServiceUnavailable {
 		// A load balancer may choose another server for a new connection.
 		c.http.CloseIdleConnections()
@@ -164,7 +169,15 @@ func (c *Client) do(r *http.Request, most int) (Reply, error) {
 
 // Wrap adds the operation to an error.
 func (c *Client) Wrap(err error) error {
-	return fmt.Errorf("posting to %s: %w", c.Shown, err)
+	shown, _ := c.where()
+	return fmt.Errorf("posting to %s: %w", shown, err)
+}
+
+func (c *Client) where() (shown string, peer setting.Peer) {
+	if c.Moved == nil {
+		return c.Shown, c.Peer
+	}
+	return c.Moved()
 }
 
 // Unreachable returns the error of a request without a reply. It omits the method
@@ -173,7 +186,8 @@ func (c *Client) Unreachable(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return Advised(c.Wrap(c.Echo.Error(err)), c.Peer.Explain(err))
+	_, peer := c.where()
+	return Advised(c.Wrap(c.Echo.Error(err)), peer.Explain(err))
 }
 
 // Advised adds the advice to an error.

@@ -28,9 +28,9 @@ type Grant struct {
 	TokenURL     string
 	ClientID     string
 	ClientSecret setting.Secret
-	SecretKey    string            // the key of ClientSecret in the settings
-	Scope        string            // empty: none is asked for
-	Parameters   map[string]string // further parameters of the request
+	SecretKey    string                    // the key of ClientSecret in the settings
+	Scope        string                    // empty: none is asked for
+	Parameters   map[string]setting.Secret // further parameters of the request
 
 	mu       sync.Mutex
 	token    string
@@ -148,9 +148,16 @@ func (g *Grant) askWith(ctx context.Context, secret string, inBody bool) (Reply,
 	if g.Scope != "" {
 		form.Set("scope", g.Scope)
 	}
-	for name, value := range g.Parameters {
+	var sent []string
+	for name, parameter := range g.Parameters {
+		value, err := parameter.Value()
+		if err != nil {
+			return Reply{}, unreadable("auth.parameters."+name, err)
+		}
+		sent = append(sent, value)
 		form.Set(name, value)
 	}
+	g.Client.Echo.Sent(sent...)
 	if inBody {
 		form.Set("client_id", g.ClientID)
 		form.Set("client_secret", secret)
