@@ -57,8 +57,8 @@ const (
 
 const (
 	// messagesPerPublish is how many messages a batch of alerts may need. Messages keep a
-	// pace, so a batch is short: what it delivered is saved after it.
-	messagesPerPublish = 10
+	// pace of about a second, and a lane that stops has 8 s (shutdown_timeout) for a batch.
+	messagesPerPublish = 5
 	// alertRecordBytes is the largest record of which an alert is made. Only its fields
 	// are shown, so it may be much larger than a message.
 	alertRecordBytes = 256 << 10
@@ -191,6 +191,7 @@ var signals = [...]string{"⚪", "🔵", "🟡", "🟠", "🔴"}
 func shown(text string, most int) string {
 	var out strings.Builder
 	blank := true // so blanks at the start are left out
+	joined := 0
 	marks := 0
 	for n := 0; len(text) > 0; {
 		r, size := utf8.DecodeRuneInString(text)
@@ -199,7 +200,7 @@ func shown(text string, most int) string {
 			marks = 0
 		}
 		switch {
-		case unicode.IsSpace(r):
+		case unicode.IsSpace(r), isInvisible(r), isJoining(r) && (blank || joined == mostJoined):
 			if blank {
 				continue
 			}
@@ -212,10 +213,26 @@ func shown(text string, most int) string {
 			break
 		}
 		blank = r == ' '
+		if joined++; !isJoining(r) {
+			joined = 0
+		}
 		out.WriteRune(r)
 	}
 	return strings.TrimRight(out.String(), " ")
 }
+
+// isInvisible reports whether a character looks like a blank, or like nothing, and is printable
+// all the same: fillers of Hangul, the empty pattern of Braille, and what Unicode calls default
+// ignorable (UAX #44).
+func isInvisible(r rune) bool {
+	return r == '\u2800' || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// isJoining reports whether a character belongs to the one before it, as in an emoji.
+func isJoining(r rune) bool { return r == joiner || unicode.Is(unicode.Variation_Selector, r) }
+
+// mostJoined is how many such characters an emoji has in a row: a selector and a joiner.
+const mostJoined = 2
 
 const (
 	// joiner holds the parts of an emoji together.

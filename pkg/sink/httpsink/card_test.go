@@ -198,3 +198,18 @@ func TestCardsOfOtherFormats(t *testing.T) {
 		}
 	})
 }
+
+// No name can push what follows it into the next line, and emoji stay whole.
+func TestBlanksThatAreNoSpaces(t *testing.T) {
+	for _, c := range "\u2800\u3164\u115f\u1160\uffa0\u034f\ufe0f\u17b4\u180b\u180f\u200d\U000e0100" {
+		got := httpsink.Shown("Ada"+strings.Repeat(string(c), 80)+"Severity", 200)
+		if n := utf8.RuneCountInString(got); n > len("Ada")+3+len("Severity") {
+			t.Errorf("%U is shown %d times in a row", c, n-len("AdaSeverity"))
+		}
+	}
+	for _, emoji := range []string{"\u2764\ufe0f", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f3f3\ufe0f\u200d\U0001f308"} {
+		if got := httpsink.Shown("Ada "+emoji, 200); got != "Ada "+emoji {
+			t.Errorf("got %q, want %q", got, "Ada "+emoji)
+		}
+	}
+}

@@ -24,3 +24,6 @@ func OpenPreset(over http.RoundTripper, env sink.Env, settings any, pace bool) s
 	}
 	return e.openOver(over)
 }
+
+// Shown is how alerts show a text.
+var Shown = shown

@@ -135,15 +135,16 @@ func (p *poster) moved() (shown string, _ setting.Peer) {
 const (
 	batchRecords = 32_000
 	batchBytes   = 32 << 20
-	// batchRequests is how many requests of one event a Publish makes at most, so that the
-	// position is saved now and then.
-	batchRequests = 1000
+	// batchRequests is how many requests of one event a Publish makes at most for each that
+	// may be in flight, so that also a server which takes 300 ms for one is done before a
+	// lane that stops gives the batch up (shutdown_timeout).
+	batchRequests = 25
 )
 
 // Limits returns the largest batch and record.
 func (p *poster) Limits() sink.Limits {
 	l := sink.Limits{
-		Records: min(batchRecords, p.maxEvents*cmp.Or(p.endpoint.requests, batchRequests)), Bytes: max(batchBytes, p.maxBytes),
+		Records: min(batchRecords, p.maxEvents*cmp.Or(p.endpoint.requests, batchRequests*p.endpoint.concurrency)), Bytes: max(batchBytes, p.maxBytes),
 		RecordBytes: p.recordBytes, Timeout: 4 * time.Minute, OldestEvent: p.oldest,
 	}
 	if l.RecordBytes == 0 {

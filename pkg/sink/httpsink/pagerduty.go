@@ -86,8 +86,8 @@ func (s *PagerDutySettings) endpoint(env sink.Env) endpoint {
 	}
 }
 
-// pagerDutyBatch is the largest batch: each event is a request.
-const pagerDutyBatch = 200
+// pagerDutyBatch is the largest batch: each event is a request, and a stop waits for it.
+const pagerDutyBatch = 40
 
 // Rotation is that of the secret which requests carry.
 func (s *PagerDutySettings) Rotation() *setting.Rotation { return s.RoutingKey.Rotation() }
