@@ -156,3 +156,24 @@ func (c *cluster) checkPipeline(ctx context.Context) error {
 	}
 	return err
 }
+
+// warnOfAssets tells which assets for the target are not as they should be.
+func (c *cluster) warnOfAssets(ctx context.Context, about product) error {
+	if about.flavor == "" {
+		return nil
+	}
+	all, err := c.assets(about.flavor)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		found, err := c.look(ctx, a)
+		if err != nil {
+			return err
+		}
+		if found == Missing || found == Outdated || found == Foreign {
+			c.log.Warn().Str("hint", "run sluice assets install "+about.flavor).Msgf("%s %s", a, found)
+		}
+	}
+	return nil
+}
