@@ -63,7 +63,7 @@ admin: {listen: "127.0.0.1:0"}
 		exit := execute(t.Context(), args, nil, &out, &out)
 		objects := 0
 		for _, key := range store.Keys() {
-			if !strings.HasPrefix(key, "_sluice/") {
+			if !strings.HasPrefix(key, "_sluice") {
 				objects++
 			}
 		}

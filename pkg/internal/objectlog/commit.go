@@ -13,7 +13,9 @@ import (
 
 // Records are the records of a commit, as an object.
 type Records struct {
-	Key   func(number int64) string // of object m of the lane
+	// Key is that of object m of the lane, whose entry is written at a time that is not
+	// before that of any other of the log.
+	Key   func(number int64, at time.Time) string
 	Write func() (objectstore.Object, error)
 }
 
@@ -41,6 +43,8 @@ const successorPause = 2 * time.Second
 // sink.ErrMoved says that another moved the position: take the lane and go on from there.
 // After any other error call Commit again with the same arguments.
 func (l *Log) Commit(ctx context.Context, same string, records *Records, rejects []sink.Reject, pos []byte) error {
+	l.busy.Lock()
+	defer l.busy.Unlock()
 	if !l.held {
 		return l.commitError(sink.ErrMoved)
 	}
@@ -83,7 +87,7 @@ func (l *Log) prepare(ctx context.Context, records *Records, rejects []sink.Reje
 		object.Metadata[metaCommit] = a.entry.Commit
 		a.object = object
 		a.entry.Kind, a.entry.Objects = Batch, l.last.Objects+1
-		a.entry.Object = records.Key(a.entry.Objects)
+		a.entry.Object = records.Key(a.entry.Objects, a.entry.Saved)
 	}
 	if len(rejects) > 0 {
 		a.entry.Letters = l.letterKey(a.entry.Number, a.entry.Commit)
@@ -112,11 +116,17 @@ func (l *Log) attempt(ctx context.Context, a *attempt) error {
 	if !errors.Is(err, objectstore.ErrExists) {
 		return err
 	}
-	committed, open, err := l.committed(ctx, a.entry)
+	became, err := l.fateOf(ctx, a.entry)
+	if _, doubtful := errors.AsType[*doubt](err); doubtful {
+		// A person may have set the position meanwhile.
+		if successor, failed := l.successor(ctx); failed == nil && successor.Number > 0 {
+			return errTaken
+		}
+	}
 	switch {
-	case err != nil || committed:
+	case err != nil || became == committed:
 		return err
-	case open:
+	case became == open:
 		return errors.New("object " + a.entry.Object + " exists, and then does not")
 	}
 	return errTaken

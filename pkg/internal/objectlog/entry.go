@@ -46,10 +46,16 @@ const (
 	jsonType = "application/json"
 )
 
+// newEntry returns an entry behind another, whose time is not before that one's: the clocks
+// of instances differ.
 func (l *Log) newEntry(kind Kind, after Entry, pos []byte) Entry {
+	saved := time.Now().UTC()
+	if saved.Before(after.Saved) {
+		saved = after.Saved
+	}
 	return Entry{
 		Version: version, Lane: l.lane, Number: after.Number + 1, Kind: kind, Commit: rand.Text(),
-		Saved: time.Now().UTC(), Objects: after.Objects, Position: pos,
+		Saved: saved, Objects: after.Objects, Position: pos,
 	}
 }
 

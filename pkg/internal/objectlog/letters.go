@@ -86,8 +86,13 @@ func (l *Log) lettersCount(ctx context.Context, key string) (bool, error) {
 	if err != nil || e.Letters != key {
 		return false, err
 	}
-	committed, _, err := l.committed(ctx, e)
-	return committed, err
+	became, err := l.fateOf(ctx, e)
+	if _, doubtful := errors.AsType[*doubt](err); doubtful || err == nil && became == open {
+		// A rule of the bucket may have deleted or moved an old object, too.
+		last, err := l.find(ctx)
+		return n < last, err
+	}
+	return became == committed, err
 }
 
 // readLetters yields the letters of an object. more is false if yield wants no more.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -151,6 +152,7 @@ func deliver(i *instance) {
 			break
 		}
 		if p, err := log.Look(context.Background()); err == nil && place(p.Position) == events {
+			log.Close()
 			return
 		}
 	}
@@ -185,7 +187,7 @@ func records(from, to int) *objectlog.Records {
 		return nil
 	}
 	return &objectlog.Records{
-		Key: func(m int64) string {
+		Key: func(m int64, _ time.Time) string {
 			return fmt.Sprintf("data/%s-%s-%d.ndjson", objectlog.LaneName(lane), objectlog.Number(m), from)
 		},
 		Write: func() (objectstore.Object, error) { return objectstore.Object{Body: body.Bytes()}, nil },

@@ -50,6 +50,18 @@
 // The objects of a lane are thus numbered without a gap, in the order of the log, and each
 // number has one object. It is empty if its batch was given up.
 //
+// # What others may do to the objects
+//
+// The position depends on one object at most: that of the last entry, if this is a batch.
+// An object that is not there is one that was not committed, since a store does not tell
+// that from one that was deleted. So whoever moves or deletes objects leaves the newest of
+// a lane, or waits until the log has a later entry; a lane that goes on writes one with its
+// next commit, and Close writes one. If the newest object is taken away in between and the
+// process dies, its batch is delivered again: an event twice is better than none.
+//
+// An object that is there and says neither that it is the commit nor that this was given up
+// decides nothing: the lane stops, nothing is changed, and a person sets the position.
+//
 // # Being fenced
 //
 // If two instances run a lane by mistake, each would take it from the other at once. An
@@ -71,7 +83,9 @@ package objectlog
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -96,6 +110,7 @@ type Log struct {
 	lane     string
 	settings Settings
 
+	busy   sync.Mutex // held by a method that takes or commits
 	held   bool
 	last   Entry // the newest entry that counts, while the lane is held
 	tried  *attempt
@@ -108,8 +123,26 @@ type Log struct {
 // such as "acme/siem". New does not connect to the store.
 func New(lane string, s Settings) *Log { return &Log{lane: lane, settings: s} }
 
-// Close ends the use of the log. The context of a method that runs must end, too.
-func (l *Log) Close() { l.closed.Store(true) }
+// Close ends the use of the log. The context of a method that runs must end, too. If the
+// last commit was a batch, an entry behind it keeps the position, whatever becomes of the
+// batch's object.
+func (l *Log) Close() {
+	if l.closed.Swap(true) || !l.busy.TryLock() {
+		return
+	}
+	defer l.busy.Unlock()
+	if !l.held || l.tried != nil || l.last.Kind != Batch {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	if err := l.create(ctx, l.newEntry(Position, l.last, l.last.Position)); err != nil {
+		l.settings.Log.Debug().Err(err).Msg("the last object of the lane keeps its position")
+	}
+}
+
+// closing is the most time that Close takes.
+const closing = 5 * time.Second
 
 func (l *Log) takeError(err error) error { return fmt.Errorf("taking lane %s: %w", l.lane, err) }
 

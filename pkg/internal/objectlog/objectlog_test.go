@@ -190,3 +190,221 @@ func TestNamesOfLanesAreApart(t *testing.T) {
 		}
 	}
 }
+
+// dataKey is the key of the only object with records.
+func dataKey(t *testing.T, store *objectstoretest.Store) string {
+	t.Helper()
+	for _, key := range store.Keys() {
+		if strings.HasPrefix(key, "data/") {
+			return key
+		}
+	}
+	t.Fatal("no object of records")
+	return ""
+}
+
+// A loader may take objects away once it has loaded them. After a clean stop this may be the
+// newest, too.
+func TestTheNewestObjectMayGoAfterClose(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	if err := commit(l, 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l.Close()
+	if err := store.Delete(t.Context(), dataKey(t, store)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, open(store), "2")
+}
+
+// Close writes only what is certain.
+func TestCloseKeepsNoOpenBatch(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	store.Interfere(func(_ objectstoretest.Op, key string) objectstoretest.Fault {
+		if strings.HasPrefix(key, "data/") {
+			return objectstoretest.Cut
+		}
+		return objectstoretest.None
+	})
+	if err := commit(l, 0, 2); err == nil {
+		t.Fatal("committed without an object")
+	}
+	store.Interfere(nil)
+	l.Close()
+	take(t, open(store), "")
+}
+
+// An object that lost its metadata, or that another wrote, decides nothing. The lane stops,
+// nothing is changed, and a person can set the position.
+func TestAnObjectThatSaysNothingStopsTheLane(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	if err := commit(l, 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	o, err := store.Read(t.Context(), dataKey(t, store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Metadata = nil
+	if err := store.Put(t.Context(), dataKey(t, store), o); err != nil {
+		t.Fatal(err)
+	}
+	before := len(store.Written())
+	pos, err := open(store).Take(t.Context())
+	if err == nil || failure.Class(err) != "destination" || !strings.Contains(failure.Hint(err), "checkpoint set -c FILE --to TIME "+lane) {
+		t.Errorf("got %q, %v with hint %q, want that a person decides", pos, err, failure.Hint(err))
+	}
+	if got := store.Written()[before:]; len(got) > 0 {
+		t.Errorf("wrote %v", got)
+	}
+	if err := open(store).Set(t.Context(), []byte("2")); err != nil {
+		t.Fatal(err)
+	}
+	take(t, open(store), "2")
+}
+
+func TestAForeignObjectIsNoOtherInstance(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	if err := store.Put(t.Context(), records(0, 2).Key(1, time.Time{}), objectstore.Object{Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := commit(l, 0, 2); failure.Class(err) != "destination" || failure.Hint(err) == "" {
+			t.Errorf("got %v of class %s with hint %q, want that a person decides", err, failure.Class(err), failure.Hint(err))
+		}
+	}
+	if err := open(store).Set(t.Context(), []byte("0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(l, 0, 2); !errors.Is(err, sink.ErrMoved) {
+		t.Fatalf("got %v, want ErrMoved", err)
+	}
+	take(t, l, "0")
+	if err := commit(l, 0, 2); err != nil {
+		t.Error(err)
+	}
+}
+
+// A person can go on where a rule of the bucket deleted what the position was in.
+func TestAnEntryThatIsGoneStopsTheLane(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	store.Interfere(func(_ objectstoretest.Op, key string) objectstoretest.Fault {
+		if strings.HasPrefix(key, "data/") {
+			return objectstoretest.Cut
+		}
+		return objectstoretest.None
+	})
+	if err := commit(l, 0, 2); err == nil {
+		t.Fatal("committed without an object")
+	}
+	store.Interfere(nil)
+	if err := store.Delete(t.Context(), objectlog.Folder(lane)+"log/"+objectlog.Number(1)+".json"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(store).Take(t.Context()); failure.Class(err) != "destination" || !strings.Contains(failure.Hint(err), "checkpoint set") {
+		t.Errorf("got %v with the hint %q", err, failure.Hint(err))
+	}
+	if err := open(store).Set(t.Context(), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(l, 0, 2); failure.Class(err) == "" && !errors.Is(err, sink.ErrMoved) {
+		t.Errorf("got %v, want that the batch was given up", err)
+	}
+	take(t, open(store), "1")
+}
+
+// stale is a store that does not list what is newest.
+type stale struct{ *objectstoretest.Store }
+
+func (s stale) List(ctx context.Context, prefix, after string) ([]objectstore.Info, bool, error) {
+	infos, more, err := s.Store.List(ctx, prefix, after)
+	return infos[:max(0, len(infos)-1)], more, err
+}
+
+func TestAStoreThatListsTooLittleIsNotAskedForEver(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	for n := range 3 {
+		if err := commit(l, n, n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := open(stale{store}).Take(t.Context()); err == nil || failure.Hint(err) == "" {
+		t.Errorf("got %v with hint %q, want an error", err, failure.Hint(err))
+	}
+	if got := store.Asked(objectstoretest.List); got > 10 {
+		t.Errorf("asked for %d lists", got)
+	}
+}
+
+func TestAForeignObjectInTheLogIsNamed(t *testing.T) {
+	store := objectstoretest.New()
+	if err := store.Put(t.Context(), objectlog.Folder(lane)+"log/notes.txt", objectstore.Object{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(store).Take(t.Context()); failure.Class(err) != "destination" || failure.Hint(err) == "" || !strings.Contains(err.Error(), "notes.txt") {
+		t.Errorf("got %v with hint %q", err, failure.Hint(err))
+	}
+}
+
+// An instance whose clock is behind gives no object an earlier time than the one before it.
+func TestTimesOfALogGoForward(t *testing.T) {
+	store := objectstoretest.New()
+	ahead := time.Now().UTC().Add(time.Hour).Truncate(time.Second)
+	entry := fmt.Sprintf(`{"version":1,"lane":"acme/siem","number":1,"kind":"take","commit":"x","saved":%q,"objects":0}`, ahead.Format(time.RFC3339))
+	if err := store.Create(t.Context(), objectlog.Folder(lane)+"log/"+objectlog.Number(1)+".json", objectstore.Object{Body: []byte(entry)}); err != nil {
+		t.Fatal(err)
+	}
+	l := open(store)
+	take(t, l, "")
+	r := records(0, 2)
+	key, got := r.Key, time.Time{}
+	r.Key = func(m int64, at time.Time) string { got = at; return key(m, at) }
+	if err := l.Commit(t.Context(), "batch", r, nil, []byte("2")); err != nil || !got.Equal(ahead) {
+		t.Errorf("got %v, %v, want %v", got, err, ahead)
+	}
+}
+
+// Dead letters stay, also when the object beside them has expired or was moved.
+func TestDeadLettersOutliveTheirObject(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	if err := l.Commit(t.Context(), "batch", records(2, 5), rejects(2, 5), []byte("5")); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := store.Delete(t.Context(), dataKey(t, store)); err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range open(store).Rejects(t.Context()) {
+		if err != nil || r.Record.ID != "3" {
+			t.Errorf("got %v, %v", r.Record.ID, err)
+		}
+		return
+	}
+	t.Error("the dead letter is gone")
+}
+
+func TestAPositionOfHalfAMegabyteIsKept(t *testing.T) {
+	store := objectstoretest.New()
+	l := open(store)
+	take(t, l, "")
+	pos := `{"a":"` + strings.Repeat("<&> ", 512<<8) + `"}` // JSON would escape all of it
+	if err := l.Commit(t.Context(), "big", records(0, 1), nil, []byte(pos)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, open(store), pos)
+}

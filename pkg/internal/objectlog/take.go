@@ -12,13 +12,19 @@ import (
 // Take takes the lane and returns its position, nil if the log keeps none. Call it before
 // the lane goes on from a position, and again after sink.ErrMoved.
 func (l *Log) Take(ctx context.Context) ([]byte, error) {
+	l.busy.Lock()
+	defer l.busy.Unlock()
+	return l.take(ctx)
+}
+
+func (l *Log) take(ctx context.Context) ([]byte, error) {
 	l.release()
 	if l.settings.Confirm != nil {
 		if err := l.settings.Confirm(ctx); err != nil {
 			return nil, l.takeError(err)
 		}
 	}
-	e, err := l.append(ctx, func(counts Entry) Entry { return l.newEntry(Take, counts, counts.Position) })
+	e, err := l.append(ctx, l.settle, func(counts Entry) Entry { return l.newEntry(Take, counts, counts.Position) })
 	if err != nil {
 		return nil, l.takeError(err)
 	}
@@ -32,8 +38,10 @@ func (l *Log) Take(ctx context.Context) ([]byte, error) {
 // Set takes the lane and commits a position that a person chose, whatever position is
 // there.
 func (l *Log) Set(ctx context.Context, pos []byte) error {
+	l.busy.Lock()
+	defer l.busy.Unlock()
 	l.release()
-	e, err := l.append(ctx, func(counts Entry) Entry { return l.newEntry(Set, counts, pos) })
+	e, err := l.append(ctx, l.overrule, func(counts Entry) Entry { return l.newEntry(Set, counts, pos) })
 	if err != nil {
 		return l.takeError(err)
 	}
@@ -47,11 +55,13 @@ func (l *Log) Set(ctx context.Context, pos []byte) error {
 // Release calls keep with the lane's position, and then marks that the log keeps it no
 // more. It does nothing if there is none.
 func (l *Log) Release(ctx context.Context, keep func(pos []byte) error) error {
+	l.busy.Lock()
+	defer l.busy.Unlock()
 	s, err := l.look(ctx)
-	if err != nil || s.counts.Position == nil && !s.open {
+	if err != nil || s.counts.Position == nil && s.fate != open {
 		return l.releaseError(err)
 	}
-	pos, err := l.Take(ctx)
+	pos, err := l.take(ctx)
 	if err != nil || pos == nil {
 		return err
 	}
@@ -69,45 +79,64 @@ func (l *Log) releaseError(err error) error {
 }
 
 // append settles the last entry and adds another behind it, which next makes of the newest
-// entry that counts. It begins again while others write to the log.
-func (l *Log) append(ctx context.Context, next func(counts Entry) Entry) (Entry, error) {
-	for {
-		counts, err := l.settle(ctx)
+// entry that counts. It begins again while others write to the log. A store that then does
+// not list what they wrote cannot be used yet.
+func (l *Log) append(ctx context.Context, settle func(context.Context) (Entry, error), next func(counts Entry) Entry) (Entry, error) {
+	for taken := int64(0); ; {
+		counts, err := settle(ctx)
 		if err != nil {
 			return Entry{}, err
 		}
 		e := next(counts)
+		if e.Number <= taken {
+			return Entry{}, sink.Hint(fmt.Errorf("entry %s exists, and the store does not list it", l.entryKey(taken)),
+				"use a store whose lists have what was written before; if it is one, nothing needs to be done")
+		}
 		err = l.create(ctx, e)
 		if !errors.Is(err, errTaken) {
 			return e, err
 		}
+		taken = e.Number
 	}
 }
 
 // settle decides whether the last entry counts, and returns the newest that does, with the
 // number of the last and all objects that numbers were given to.
 func (l *Log) settle(ctx context.Context) (Entry, error) {
-	s, err := l.look(ctx)
+	last, became, err := l.newest(ctx)
 	if err != nil {
 		return Entry{}, err
 	}
-	if s.open {
-		err := l.settings.Store.Create(ctx, s.last.Object, given(s.last))
+	if became == open {
+		err := l.settings.Store.Create(ctx, last.Object, given(last))
 		if err != nil && !errors.Is(err, objectstore.ErrExists) {
 			return Entry{}, err
 		}
-		committed, open, err := l.committed(ctx, s.last)
-		switch {
-		case err != nil:
+		if became, err = l.fateOf(ctx, last); err != nil {
 			return Entry{}, err
-		case open:
-			return Entry{}, fmt.Errorf("object %s was created and is missing", s.last.Object)
-		case committed:
-			return s.last, nil
 		}
 	}
-	s.counts.Number, s.counts.Objects = s.last.Number, s.last.Objects
-	return s.counts, nil
+	switch became {
+	case open:
+		return Entry{}, fmt.Errorf("object %s was created and is missing", last.Object)
+	case committed:
+		return last, nil
+	}
+	counts, err := l.before(ctx, last)
+	if err != nil {
+		return Entry{}, err
+	}
+	counts.Number, counts.Objects, counts.Saved = last.Number, last.Objects, last.Saved
+	return counts, nil
+}
+
+// overrule is settle for a position that a person chose: it needs no position before it.
+func (l *Log) overrule(ctx context.Context) (Entry, error) {
+	counts, err := l.settle(ctx)
+	if unknown, ok := errors.AsType[*doubt](err); ok {
+		return Entry{Number: unknown.last.Number, Objects: unknown.last.Objects, Saved: unknown.last.Saved}, nil
+	}
+	return counts, err
 }
 
 // prove creates an entry of this process once more. A store that takes that, too, would

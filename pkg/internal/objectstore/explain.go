@@ -71,8 +71,11 @@ func kindOfS3(op string, a *answer) error {
 	switch {
 	case a.code == "NoSuchBucket":
 		return ErrNoBucket
-	case a.status == http.StatusNotFound:
+	// An answer to Head has no code. Any other 404 is of somebody else, such as a proxy.
+	case a.status == http.StatusNotFound && (a.code == "NoSuchKey" || a.code == "" && op == "looking at"):
 		return ErrNotFound
+	case a.code == "InvalidRequest" && strings.Contains(a.message, "Object Lock"):
+		return ErrUnsupported
 	case a.status == http.StatusPreconditionFailed && op == "creating":
 		return ErrExists
 	// The code says that another conditional write of this key is under way, or that a
@@ -112,6 +115,8 @@ func (s *S3) hint(a *answer) string {
 		return "the temporary credentials have expired: renew session_token, or let a role provide them"
 	case strings.HasPrefix(a.code, "KMS."):
 		return "make sure that kms_key_id exists, is enabled, and is in the bucket's region"
+	case a.code == "InvalidRequest" && strings.Contains(a.message, "Object Lock"):
+		return "turn Object Lock on for the bucket, or remove object_lock"
 	case a.code == "InvalidStorageClass":
 		return "the store does not know storage_class: remove it, or choose another"
 	case s.kind("", a) == ErrRefused:

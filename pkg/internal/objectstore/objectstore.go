@@ -59,8 +59,9 @@ type Store interface {
 	Head(ctx context.Context, key string) (Info, error)
 
 	// List returns at most Page objects of the folder prefix, which ends in a slash: those
-	// whose keys come after the key after, in the order of the keys' bytes. more reports whether there are others
-	// behind them. It does not return Metadata.
+	// whose keys come after the key after, in the order of the keys' bytes. more reports
+	// whether there are others behind them: without objects it is false, also if the store
+	// answers with an empty page first. It does not return Metadata.
 	List(ctx context.Context, prefix, after string) (infos []Info, more bool, err error)
 
 	// Delete removes an object. It is no error if there is none.
@@ -86,7 +87,10 @@ type Object struct {
 	Type     string            // media type, such as application/json
 	Metadata map[string]string // keys in lower case, with - between words; values in printable ASCII; 2 KB together
 	Class    string            // storage class; empty: that of the bucket
-	Lock     *Lock             // nil: what the bucket's default retention says
+
+	// Lock returns the retention of an object that is sent at a time, each time that it is
+	// sent. Nil: what the bucket's default retention says.
+	Lock func(sent time.Time) *Lock
 }
 
 // Lock keeps an object from being deleted or replaced (S3 Object Lock).

@@ -68,11 +68,86 @@ func TestS3ListsBeyondAPage(t *testing.T) {
 	}
 }
 
+// answers is a bucket whose store answers every request in this way.
+func answers(t *testing.T, handler http.HandlerFunc) *objectstore.S3 {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	r := newRig(t)
+	r.settings.Endpoint = server.URL
+	return r.open(t)
+}
+
+// A page may be empty though others follow.
+func TestS3FollowsAnEmptyPage(t *testing.T) {
+	store := answers(t, func(w http.ResponseWriter, req *http.Request) {
+		page := "<IsTruncated>true</IsTruncated><NextContinuationToken>a+b</NextContinuationToken>"
+		if req.URL.Query().Get("continuation-token") == "a+b" {
+			page = "<Contents><Key>team/audit/log/</Key></Contents><Contents><Key>team/audit/log/1</Key></Contents>"
+		}
+		fmt.Fprintf(w, "<ListBucketResult>%s</ListBucketResult>", page)
+	})
+	infos, more, err := store.List(t.Context(), "log/", "")
+	if err != nil || more || len(infos) != 1 || infos[0].Key != "log/1" {
+		t.Errorf("got %v, more %v, %v, want log/1, without the key of the folder", infos, more, err)
+	}
+}
+
+func TestS3ListsNothingOfAPageThatLeadsNowhere(t *testing.T) {
+	for _, token := range []string{"", "<NextContinuationToken>again</NextContinuationToken>"} {
+		store := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, "<ListBucketResult><IsTruncated>true</IsTruncated>%s</ListBucketResult>", token)
+		})
+		if infos, _, err := store.List(t.Context(), "log/", ""); err == nil {
+			t.Errorf("got %v, want an error", infos)
+		}
+	}
+}
+
+// A proxy, a page of maintenance or a captive portal answers with success, too.
+func TestS3TakesNoWordOfAnother(t *testing.T) {
+	store := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", "Mon, 30 Nov 2026 12:00:00 GMT")
+		fmt.Fprint(w, "<html>We are back in a minute</html>")
+	})
+	ctx, object := t.Context(), objectstore.Object{Body: []byte("event")}
+	_, read := store.Read(ctx, "k")
+	_, head := store.Head(ctx, "k")
+	_, _, list := store.List(ctx, "log/", "")
+	for op, err := range map[string]error{"Create": store.Create(ctx, "k", object), "Put": store.Put(ctx, "k", object), "Read": read, "Head": head, "List": list} {
+		if err == nil || !strings.Contains(failure.Hint(err), "proxy") || failure.Class(err) == "destination" {
+			t.Errorf("%s: got %v with hint %q, want an error that may pass", op, err, failure.Hint(err))
+		}
+	}
+}
+
+func TestS3AnswersByTheirCode(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		body, hint string
+		kind       error
+	}{
+		{http.StatusNotFound, "<html>no such page</html>", "", nil},
+		{http.StatusNotFound, "<Error><Code>NoSuchKey</Code></Error>", "", objectstore.ErrNotFound},
+		{http.StatusBadRequest, "<Error><Code>InvalidRequest</Code><Message>Bucket is missing Object Lock Configuration</Message></Error>", "object_lock", objectstore.ErrUnsupported},
+	} {
+		store := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.status)
+			fmt.Fprint(w, tt.body)
+		})
+		_, err := store.Read(t.Context(), "k")
+		if err == nil || !errors.Is(err, tt.kind) && tt.kind != nil || tt.kind == nil && errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(failure.Hint(err), tt.hint) {
+			t.Errorf("%s: got %v with hint %q, want %v", tt.body, err, failure.Hint(err), tt.kind)
+		}
+	}
+}
+
 func TestS3Headers(t *testing.T) {
 	r := newRig(t)
 	r.settings.Encryption, r.settings.KMSKeyID = "aws:kms", "alias/audit"
 	until := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
-	o := objectstore.Object{Body: []byte("x"), Type: "application/gzip", Class: "STANDARD_IA", Lock: &objectstore.Lock{Mode: "COMPLIANCE", Until: until}, Metadata: map[string]string{"sluice-count": "1"}}
+	o := objectstore.Object{Body: []byte("x"), Type: "application/gzip", Class: "STANDARD_IA", Metadata: map[string]string{"sluice-count": "1"}}
+	o.Lock = func(time.Time) *objectstore.Lock { return &objectstore.Lock{Mode: "COMPLIANCE", Until: until} }
 	if err := r.open(t).Create(t.Context(), "a/b", o); err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +167,28 @@ func TestS3Headers(t *testing.T) {
 	}
 	if err := r.open(t).Delete(t.Context(), "a/b"); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("deleting what is locked: got %v, want ErrRefused", err)
+	}
+}
+
+// After a long outage an object is kept as long as any other.
+func TestS3RetentionBeginsWithEachRequest(t *testing.T) {
+	r := newRig(t)
+	var until time.Time
+	o := objectstore.Object{Lock: func(sent time.Time) *objectstore.Lock {
+		if time.Since(sent).Abs() > time.Minute {
+			t.Errorf("asked for what is sent at %v", sent)
+		}
+		until = until.Add(time.Hour)
+		return &objectstore.Lock{Mode: "GOVERNANCE", Until: until}
+	}}
+	store := r.open(t)
+	for range 2 {
+		if err := store.Put(t.Context(), "a", o); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.seen.Load().Get("X-Amz-Object-Lock-Retain-Until-Date"); got != until.Format(time.RFC3339) {
+			t.Errorf("got %s, want %s", got, until)
+		}
 	}
 }
 

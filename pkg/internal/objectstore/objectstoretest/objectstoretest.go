@@ -213,7 +213,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) (infos []objects
 
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.do(ctx, Delete, key, func() error {
-		if lock := s.objects[key].Lock; lock != nil && s.now().Before(lock.Until) {
+		if lock := s.objects[key].Lock; lock != nil && s.now().Before(lock(s.now()).Until) {
 			return s.fail(Delete, key, objectstore.ErrRefused, errors.New("the object is locked"))
 		}
 		delete(s.objects, key)

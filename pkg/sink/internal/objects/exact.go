@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -15,6 +16,7 @@ import (
 type exact struct {
 	*bucket
 	ledger *objectlog.Log
+	marked bool // that the lane delivered is in the store
 }
 
 // plain is the sink with delivery: at_least_once. It is a sink.Releaser for a position that
@@ -36,12 +38,31 @@ func (e *exact) PublishAt(ctx context.Context, batch []sink.Record, rejects []si
 	p := e.pack(batch)
 	var records *objectlog.Records
 	if len(batch) > 0 {
+		if err := e.mark(ctx); err != nil {
+			return err
+		}
 		records = &objectlog.Records{
-			Key:   func(number int64) string { return p.key(objectlog.Number(number) + "-" + p.digest[:8]) },
+			Key: func(number int64, at time.Time) string {
+				return p.key(at, objectlog.Number(number)+"-"+p.digest[:8])
+			},
 			Write: p.object,
 		}
 	}
 	return e.ledger.Commit(ctx, p.same(rejects, pos), records, rejects, pos)
+}
+
+// mark marks that the lane delivered, before the first object of this run. Nothing replaces
+// the mark.
+func (e *exact) mark(ctx context.Context) error {
+	if e.marked {
+		return nil
+	}
+	err := e.of.Store.Create(ctx, e.markKey(), mark)
+	if err != nil && !errors.Is(err, objectstore.ErrExists) {
+		return fmt.Errorf("marking that lane %s delivers: %w", e.lane, err)
+	}
+	e.marked = true
+	return nil
 }
 
 // Look reads the position without taking the lane.
@@ -86,7 +107,8 @@ func (e *exact) Check(ctx context.Context) (string, error) {
 // Publish marks that the lane delivered, before its first object.
 func (p *plain) Publish(ctx context.Context, batch []sink.Record) error {
 	if len(batch) > 0 && !p.marked {
-		if err := p.mark(ctx); err != nil {
+		// A store for at_least_once may not know the condition.
+		if err := p.of.Store.Put(ctx, p.markKey(), mark); err != nil {
 			return fmt.Errorf("publishing to %s: %w", p.of.Store, err)
 		}
 		p.marked = true
@@ -108,9 +130,10 @@ func (p *plain) Close() error {
 	return p.bucket.Close()
 }
 
-// markKey is an object that exists once a lane delivered with at_least_once.
-func (b *bucket) markKey() string { return objectlog.Folder(b.lane) + "delivered.json" }
-
-func (b *bucket) mark(ctx context.Context) error {
-	return b.of.Store.Put(ctx, b.markKey(), objectstore.Object{Body: []byte("{}"), Type: "application/json"})
+// markKey is an object that exists once a lane delivered. It is not in the folder of the
+// logs, with which it must not be lost.
+func (b *bucket) markKey() string {
+	return "_sluice-delivered/" + objectlog.LaneName(b.lane) + ".json"
 }
+
+var mark = objectstore.Object{Body: []byte("{}"), Type: "application/json"}

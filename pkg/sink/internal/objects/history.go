@@ -11,7 +11,7 @@ import (
 )
 
 // traces looks for what earlier runs of the lane left: objects that its log counts, or the
-// mark of at_least_once.
+// mark that it delivered, which is there without the log, too.
 func (b *bucket) traces(ctx context.Context, log *objectlog.Log) (sink.Traces, error) {
 	entry, err := log.Look(ctx)
 	if err != nil {

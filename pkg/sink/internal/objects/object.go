@@ -50,7 +50,6 @@ type pack struct {
 	*bucket
 	batch  []sink.Record
 	digest string // SHA-256 of the ids
-	now    time.Time
 }
 
 func (b *bucket) pack(batch []sink.Record) *pack {
@@ -58,7 +57,7 @@ func (b *bucket) pack(batch []sink.Record) *pack {
 	for i := range batch {
 		fmt.Fprintf(sum, "%d:%s\n", len(batch[i].ID), batch[i].ID)
 	}
-	return &pack{b, batch, hex.EncodeToString(sum.Sum(nil)), time.Now().UTC()}
+	return &pack{b, batch, hex.EncodeToString(sum.Sum(nil))}
 }
 
 // same identifies the arguments of a PublishAt.
@@ -71,10 +70,11 @@ func (p *pack) same(rejects []sink.Reject, pos []byte) string {
 	return p.digest + hex.EncodeToString(sum.Sum(nil))
 }
 
-// key returns the key of the object. name tells it from others of the lane.
-func (p *pack) key(name string) string {
+// key returns the key of the object, which is delivered at a time. name tells it from others
+// of the lane.
+func (p *pack) key(at time.Time, name string) string {
 	return fmt.Sprintf("organization=%s/date=%s/hour=%02d/%s-%s%s",
-		p.organization(), p.now.Format(time.DateOnly), p.now.Hour(), objectlog.LaneName(p.lane), name, p.suffix())
+		p.organization(), at.Format(time.DateOnly), at.Hour(), objectlog.LaneName(p.lane), name, p.suffix())
 }
 
 // longestName leaves room in a key, which has at most 1,024 bytes.
@@ -134,9 +134,7 @@ func (p *pack) object() (objectstore.Object, error) {
 		// do not.
 		o.Type = "application/gzip"
 	}
-	if p.of.Lock != nil {
-		o.Lock = p.of.Lock(p.now)
-	}
+	o.Lock = p.of.Lock
 	return o, nil
 }
 

@@ -20,11 +20,17 @@
 //
 //	organization=acme/date=2026-12-01/hour=14/acme.siem-000000000042-1f3a9c04.ndjson.gz
 //
-// below the prefix: the organization of its events, the hour of delivery in UTC (an hour
-// that is over gets no more objects), the lane, the number of the object, and the beginning
+// below the prefix: the organization of its events, the hour of delivery in UTC, the lane, the number of the object, and the beginning
 // of the SHA-256 of the ids. What is not a-z, A-Z, 0-9, - or _ in a name is written as ! and
 // two hexadecimal digits. An object without records has the number of a batch that was given
 // up; it is a valid gzip file of no bytes.
+//
+// The hour is when the object's number was given to it, by the clock of the instance, and
+// never before that of an object with a lower number. So an hour of a lane is complete once
+// an object of a later hour is there, or the log has an entry of a later hour.
+//
+// What is sent beside the lane, as replays are, has an id of its run in place of the number:
+// the object of another run is never taken for its own.
 //
 // Its metadata is a contract, too. All values are ASCII.
 //
@@ -41,8 +47,10 @@ package objects
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/objectlog"
@@ -54,23 +62,27 @@ import (
 type Bucket struct {
 	Options
 	Store       objectstore.Store
-	Close       func() // ends idle connections
-	Class       string // storage class; empty: that of the bucket
-	Lock        func(now time.Time) *objectstore.Lock
-	Destination string   // where the objects go, for people
-	Warnings    []string // what weakens security
+	Close       func()                                 // ends idle connections
+	Class       string                                 // storage class; empty: that of the bucket
+	Lock        func(sent time.Time) *objectstore.Lock // nil: that of the bucket
+	Destination string                                 // where the objects go, for people
+	Warnings    []string                               // what weakens security
 }
 
 // bucket is what all deliveries share.
 type bucket struct {
 	of     Bucket
 	lane   string
-	proven bool // the store honours the condition of a creation
+	run    string // part of names beside the lane: who replays once more means other records
+	proven bool   // the store honours the condition of a creation
 }
 
 // Open returns the sink of a lane.
 func Open(env sink.Env, of Bucket) sink.Sink {
 	b := &bucket{of: of, lane: env.Lane}
+	if env.Again {
+		b.run = strings.ToLower(rand.Text()[:10]) + "-"
+	}
 	for _, warning := range of.Warnings {
 		env.Log.Warn().Msg(warning)
 	}
@@ -116,7 +128,7 @@ func (b *bucket) publish(ctx context.Context, batch []sink.Record) error {
 	if err != nil {
 		return err
 	}
-	key := p.key(p.digest[:32])
+	key := p.key(time.Now().UTC(), b.run+p.digest[:32])
 	if b.of.Delivery == AtLeastOnce {
 		return b.of.Store.Put(ctx, key, o)
 	}

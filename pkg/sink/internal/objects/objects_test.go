@@ -75,12 +75,16 @@ func TestAnObject(t *testing.T) {
 	if diff := cmp.Diff(want, o.Metadata); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}
-	if o.Class != "STANDARD_IA" || o.Lock == nil || o.Lock.Mode != "COMPLIANCE" || time.Until(o.Lock.Until).Round(time.Hour) != 48*time.Hour || o.Type != "application/gzip" {
-		t.Errorf("got class %s, lock %+v, type %s", o.Class, o.Lock, o.Type)
+	if o.Lock == nil {
+		t.Fatal("the object is not locked")
+	}
+	lock := o.Lock(time.Now())
+	if o.Class != "STANDARD_IA" || lock.Mode != "COMPLIANCE" || time.Until(lock.Until).Round(time.Hour) != 48*time.Hour || o.Type != "application/gzip" {
+		t.Errorf("got class %s, lock %+v, type %s", o.Class, lock, o.Type)
 	}
 	for _, key := range r.store.Keys() {
 		if o, err := r.store.Read(t.Context(), key); strings.Contains(key, "_sluice") && (err != nil || o.Lock != nil || o.Class != "") {
-			t.Errorf("%s: got class %q and lock %v, %v; only records have these", key, o.Class, o.Lock, err)
+			t.Errorf("%s: got class %q, locked %t, %v; only records have these", key, o.Class, o.Lock != nil, err)
 		}
 	}
 }
@@ -148,6 +152,7 @@ func careless(t *testing.T, r *rig) {
 	inner := objectstoretest.Server{Store: r.store}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPut {
+			w.Header().Set("ETag", `"1"`)
 			w.WriteHeader(http.StatusOK)
 			return
 		}
@@ -297,5 +302,54 @@ func TestLimits(t *testing.T) {
 	got := r.open(t).(sink.Limiter).Limits()
 	if got.Linger != time.Second || got.Bytes != 2<<20 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Without its log a lane must not begin anew without a word.
+func TestTracesWithoutTheLog(t *testing.T) {
+	for _, delivery := range []string{objects.ExactlyOnce, objects.AtLeastOnce} {
+		r := newRig(t)
+		r.settings.Delivery = delivery
+		fresh, err := r.open(t).(sink.History).Traces(t.Context())
+		if err != nil || fresh.Proof {
+			t.Errorf("%s: got %+v, %v, want none before the first object", delivery, fresh, err)
+		}
+		if l, ok := r.open(t).(sink.Ledger); ok {
+			commit(t, take(t, l, ""), batch(0, 3), "3")
+		} else if err := r.open(t).Publish(t.Context(), batch(0, 3)); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range r.store.Keys() {
+			if strings.Contains(key, "/_sluice/") {
+				if err := r.store.Delete(t.Context(), key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		found, err := r.open(t).(sink.History).Traces(t.Context())
+		if err != nil || !found.Proof {
+			t.Errorf("%s: got %+v, %v, want proof", delivery, found, err)
+		}
+	}
+}
+
+// Who replays a range once more means other records: another format, or without a field.
+func TestEachReplayWritesItsOwnObjects(t *testing.T) {
+	for _, delivery := range []string{objects.ExactlyOnce, objects.AtLeastOnce} {
+		r := newRig(t)
+		r.settings.Delivery = delivery
+		for n := range 2 {
+			again := r.openEnv(t, sink.Env{Lane: lane, Source: "acme", Again: true, Log: zerolog.Nop()})
+			records := batch(0, 1)
+			records[0].Body = fmt.Appendf(nil, `{"replay":%d}`, n)
+			for range 2 { // an attempt whose answer was lost
+				if err := again.Publish(t.Context(), records); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if keys, bodies := r.objects(t); len(keys) < 2 || !strings.Contains(fmt.Sprintf("%s", bodies), `"replay":0`) || !strings.Contains(fmt.Sprintf("%s", bodies), `"replay":1`) {
+			t.Errorf("%s: got %v with %s, want an object of each replay", delivery, keys, bodies)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func (r *rig) openEnv(t testing.TB, env sink.Env) sink.Sink {
 func (r *rig) objects(t testing.TB) (keys []string, bodies [][]byte) {
 	t.Helper()
 	for _, key := range r.store.Keys() {
-		if !strings.Contains(key, "/_sluice/") {
+		if !strings.Contains(key, "/_sluice") {
 			keys = append(keys, key)
 			bodies = append(bodies, r.body(t, key))
 		}
@@ -99,7 +99,7 @@ func (r *rig) received(t testing.TB) [][]byte {
 	var all [][]byte
 	seen := map[string]bool{}
 	for _, key := range r.store.Written() {
-		if strings.Contains(key, "/_sluice/") || seen[key] {
+		if strings.Contains(key, "/_sluice") || seen[key] {
 			continue
 		}
 		seen[key] = true
