@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/objectstore/objectstoretest"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
@@ -17,6 +18,9 @@ import (
 func TestCommandsWithABucket(t *testing.T) {
 	api := httptest.NewServer(simulator.New(simulator.Config{Seed: 5, Events: 30}))
 	defer api.Close()
+	const second = "2006-01-02T15:04:05Z"
+	made := time.Now().UTC()
+	replay := "replay --sink archive --yes --from " + made.Add(-10*time.Second).Format(second) + " --to " + made.Format(second)
 	store := objectstoretest.New()
 	bucket := httptest.NewServer(objectstoretest.Server{Store: store})
 	defer bucket.Close()
@@ -49,9 +53,16 @@ admin: {listen: "127.0.0.1:0"}
 		{"check", 0, "exactly once: 1 objects of the lane so far", 1},
 		{"check --send-test", 0, "published", 2},
 		{"checkpoint set --to beginning acme/archive", 0, "acme/archive", 2},
+		{"pause acme/archive", 0, "acme/archive", 2},
+		{"run --once", 1, "it is paused", 2},
+		{"resume acme/archive", 0, "acme/archive", 2},
 		{"run --once", 0, "", 3},
-		{"deadletter list", 0, "", 3},
-		{"deadletter redrive acme/archive", 1, "from where they cannot be redriven", 3},
+		// Each replay writes its events.
+		{replay, 0, "", 4},
+		{replay, 0, "", 5},
+		{"run --once", 0, "", 5}, // and no replay moves the position
+		{"deadletter list", 0, "", 5},
+		{"deadletter redrive acme/archive", 1, "from where they cannot be redriven", 5},
 	} {
 		var out bytes.Buffer
 		args := strings.Fields(step.args)
