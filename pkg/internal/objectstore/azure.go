@@ -137,9 +137,6 @@ func describeBlob(o Object) http.Header {
 	if o.Type != "" {
 		header.Set("Content-Type", o.Type)
 	}
-	if o.Class != "" {
-		header.Set("X-Ms-Access-Tier", o.Class)
-	}
 	for name, value := range o.Metadata {
 		header.Set(blobMetadata+strings.ReplaceAll(name, "-", "_"), value)
 	}
