@@ -46,26 +46,15 @@ var pictures = []struct {
 
 func home(*scene) string { return "/" }
 
-// TestScreenshots makes every picture, and requires that the repository has each, small
-// and of the right size.
+// TestScreenshots requires that the repository has each picture, small and of the right
+// size. With -update it makes them.
 func TestScreenshots(t *testing.T) {
-	browser := startBrowser(t)
-	sites := map[string]*site{}
-	for _, s := range scenes(t) {
-		sites[s.name] = serveScene(t, s)
+	if *update {
+		takePictures(t)
 	}
 	for _, p := range pictures {
 		t.Run(p.file, func(t *testing.T) {
-			at := sites[p.scene]
-			tab := openTab(t, browser, p.look, at.URL+p.path(at.scene))
-			if p.path(at.scene) != "/events/"+at.key {
-				tab.until(isLive)
-			}
-			shot := call(tab, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng})
 			path := filepath.Join(images, p.file)
-			if *update {
-				write(t, path, shot.Data)
-			}
 			body, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatalf("%v; make it with -update", err)
@@ -81,6 +70,23 @@ func TestScreenshots(t *testing.T) {
 				t.Errorf("%s has %d bytes, want at most %d", p.file, len(body), maxImage)
 			}
 		})
+	}
+}
+
+func takePictures(t *testing.T) {
+	browser := startBrowser(t)
+	sites := map[string]*site{}
+	for _, s := range scenes(t) {
+		sites[s.name] = serveScene(t, s)
+	}
+	for _, p := range pictures {
+		at := sites[p.scene]
+		tab := openTab(t, browser, p.look, at.URL+p.path(at.scene))
+		if p.path(at.scene) != "/events/"+at.key {
+			tab.until(isLive)
+		}
+		shot := call(tab, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng})
+		write(t, filepath.Join(images, p.file), shot.Data)
 	}
 }
 
