@@ -30,8 +30,11 @@ var campaignSeed = flag.Uint64("campaign.seed", 0, "seed of TestCampaign; 0: a n
 // decides. Then the test counts the events at each receiver. -ordeal is the long form.
 func TestCampaign(t *testing.T) {
 	blows := 15
-	if *ordeal {
+	switch {
+	case *ordeal:
 		blows = 300
+	case testing.Short():
+		blows = 8
 	}
 	seed := *campaignSeed
 	if seed == 0 {

@@ -141,11 +141,11 @@ func (s *elasticSite) sluice(t *testing.T, args ...string) string {
 	return stderr.String()
 }
 
-// The process is killed twenty times, while the server has every kind of trouble. Each event
-// is stored once, and each that the server refuses is a dead letter with the reason.
+// The process is killed twenty times and more, until the server has had every kind of trouble.
+// Each event is stored once, and each that the server refuses is a dead letter with the reason.
 func TestKilledProcessStoresEachEventOnce(t *testing.T) {
 	t.Parallel()
-	const kills, each, rest = 20, 800, 3000
+	const least, most, each, rest = 20, 100, 800, 3000
 	times, played := map[string]int{}, map[string]int{}
 	s := newElasticSite(t, func(s *elasticSite) http.Handler {
 		next := 0
@@ -160,6 +160,8 @@ func TestKilledProcessStoresEachEventOnce(t *testing.T) {
 				if !q.Bulk() || !s.met(4) {
 					return estest.Fault{}
 				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
 				f := elasticFaults[next%len(elasticFaults)]
 				next++
 				played[f.name]++
@@ -167,7 +169,13 @@ func TestKilledProcessStoresEachEventOnce(t *testing.T) {
 			},
 		})
 	})
-	for range kills {
+	allPlayed := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(played) == len(elasticFaults)
+	}
+	kills := 0
+	for ; kills < least || kills < most && !allPlayed(); kills++ {
 		s.api.Append(each)
 		s.live(t, func() {})
 		s.server.CloseClientConnections()

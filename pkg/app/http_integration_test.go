@@ -19,14 +19,15 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source/planetscale/simulator"
 )
 
-// The process is killed twenty times while the server has every kind of trouble. Nothing is
-// lost, and exactly what the server refuses becomes a dead letter.
+// The process is killed twenty times and more, until the server has had every kind of
+// trouble. Nothing is lost, and exactly what the server refuses becomes a dead letter.
 func TestKilledProcessLosesNothingOverHTTP(t *testing.T) {
 	t.Parallel()
-	const kills, each, rest = 20, 1000, 3000
+	const least, most, each, rest = 20, 100, 1000, 3000
 	s := newCollectorSite(t)
 	began := time.Now()
-	for range kills {
+	kills := 0
+	for ; kills < least || kills < most && !s.played(); kills++ {
 		s.api.Append(each)
 		s.live(t)
 	}
@@ -78,6 +79,13 @@ func newCollectorSite(t *testing.T) *collectorSite {
       auth: {type: oauth2_client_credentials, token_url: %[1]s%[3]s, client_id: sluice, client_secret_file: %[4]s}
 `, s.server.URL, collectortest.Path, collectortest.TokenPath, s.path("secret")))
 	return s
+}
+
+// played reports whether the server has had every fault.
+func (s *collectorSite) played() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.dealt) == len(collectorFaults)
 }
 
 // live runs the process until it has made some requests, and kills it.

@@ -28,7 +28,11 @@ func TestKilledAtBothEndsNothingIsLostOverRELP(t *testing.T) {
     settings:
       address: relp://%s
 `, c.hop.RELP))
-	c.endInTurns(t, 20, (*rsyslogd.Daemon).Kill)
+	turns := 20
+	if testing.Short() {
+		turns = 8
+	}
+	c.endInTurns(t, turns, (*rsyslogd.Daemon).Kill)
 }
 
 // chain is a process that delivers to the next hop.
