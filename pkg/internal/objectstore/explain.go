@@ -1,6 +1,7 @@
 package objectstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,21 +153,9 @@ func (l *link) unanswered(r request, err error) error {
 
 // peer implements dialect.
 func (s *S3) peer() setting.Peer {
-	p := setting.Peer{
-		Name: "store", Address: s.settings.Endpoint, TLS: &s.settings.TLS,
-		Plain:     "write http:// in endpoint (and allow_http: true, since events then cross the network in clear text)",
-		Encrypted: "write https:// in endpoint",
-		Elsewhere: "without path_style: true the bucket is part of the name of the host, which many stores do not have",
-	}
-	switch {
-	case p.Address == "":
-		p.Address = "https://" + s.settings.Bucket + ".s3.amazonaws.com"
-		p.Elsewhere = ""
-	case strings.HasPrefix(strings.ToLower(p.Address), "http:"):
-		p.TLS = nil
-	}
-	if s.settings.PathStyle {
-		p.Elsewhere = ""
+	p := peerOf(cmp.Or(s.settings.Endpoint, "https://"+s.settings.Bucket+".s3.amazonaws.com"), &s.settings.TLS)
+	if s.settings.Endpoint != "" && !s.settings.PathStyle {
+		p.Elsewhere = "without path_style: true the bucket is part of the name of the host, which many stores do not have"
 	}
 	return p
 }

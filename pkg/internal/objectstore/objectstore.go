@@ -27,8 +27,8 @@
 // # Files
 //
 //   - what users of a store know: objectstore.go, and error.go, what goes wrong
-//   - what all stores share: request.go sends requests, explain.go judges answers (and has
-//     what S3 answers), token.go keeps tokens of OAuth 2
+//   - what all stores share: place.go has the keys, request.go sends requests, explain.go
+//     judges answers (and has what S3 answers), token.go keeps tokens of OAuth 2
 //   - S3: s3.go, identity.go finds credentials, settings.go; bucket.go has the operations,
 //     which Google Cloud Storage shares
 //   - Google Cloud Storage: gcs.go, gcs_token.go

@@ -3,12 +3,10 @@ package objectstore
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"path"
 	"regexp"
 	"strings"
 
-	"github.com/sluice-siem/sluice/pkg/internal/httpclient"
 	"github.com/sluice-siem/sluice/pkg/setting"
 )
 
@@ -68,17 +66,8 @@ func (s *Settings) Validate() []error {
 	} else {
 		check(bucketName.MatchString(s.Bucket), "bucket", "%q is not the name of a bucket; write 3 to 63 of a-z, 0-9, '.' and '-', without s3:// and path", s.Bucket)
 	}
-	if s.Prefix != "" {
-		if err := checkPrefix(s.Prefix); err != nil {
-			errs = append(errs, setting.Invalid("prefix", err))
-		}
-	}
+	errs = append(errs, validatePlace(s.Prefix, s.Endpoint, exampleEndpoint, s.AllowHTTP)...)
 	check(s.Region == "" || regionName.MatchString(s.Region), "region", "%q is not a region; write its code, such as eu-central-1", s.Region)
-	if s.Endpoint != "" {
-		if err := httpclient.CheckURL(s.Endpoint, exampleEndpoint, s.AllowHTTP); err != nil {
-			errs = append(errs, setting.Invalid("endpoint", err))
-		}
-	}
 	return append(errs, s.validateCredentials()...)
 }
 
@@ -126,13 +115,7 @@ func (s *Settings) validateCredentials() []error {
 
 // Warnings says in which ways the settings weaken security. They are logged at every start.
 func (s *Settings) Warnings() []string {
-	var w []string
-	if strings.HasPrefix(strings.ToLower(s.Endpoint), "http:") && !httpclient.Loopback(s.Endpoint) {
-		w = append(w, "endpoint begins with http://: events cross the network in clear text")
-	}
-	if s.TLS.InsecureSkipVerify {
-		w = append(w, "tls.insecure_skip_verify: anyone on the network path can pose as the store")
-	}
+	w := warnings(s.Endpoint, &s.TLS)
 	if s.SecretAccessKey.Short() {
 		w = append(w, setting.ShortWarning("secret_access_key"))
 	}
@@ -141,9 +124,5 @@ func (s *Settings) Warnings() []string {
 
 // Destination is where the objects go, for people.
 func (s *Settings) Destination() string {
-	at := "s3://" + path.Join(s.Bucket, s.Prefix)
-	if u, err := url.Parse(s.Endpoint); err == nil && s.Endpoint != "" {
-		at += " at " + httpclient.Origin(u)
-	}
-	return at
+	return "s3://" + path.Join(s.Bucket, s.Prefix) + elsewhere(s.Endpoint)
 }
