@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/internal/nearest"
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
@@ -177,7 +178,7 @@ func (s *DatadogSettings) encoder(env sink.Env) func([]byte, *sink.Record) ([]by
 	for _, key := range slices.Sorted(maps.Keys(fixed)) {
 		if fixed[key] != "" {
 			head = append(append(append(head, '"'), key...), `":`...)
-			head = append(posting.AppendString(head, fixed[key]), ',')
+			head = append(rawjson.AppendString(head, fixed[key]), ',')
 		}
 	}
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
@@ -187,7 +188,7 @@ func (s *DatadogSettings) encoder(env sink.Env) func([]byte, *sink.Record) ([]by
 		dst = append(dst, `","timestamp":"`...)
 		dst = r.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
 		dst = append(dst, `","sluice_event_id":`...)
-		dst = posting.AppendString(dst, r.ID)
+		dst = rawjson.AppendString(dst, r.ID)
 		if dst = appendLog(dst, r); len(dst)-begin > datadogLog {
 			return dst, sink.Permanent(fmt.Errorf("the log has %d bytes, and Datadog truncates those of more than %d", len(dst)-begin, datadogLog))
 		}
@@ -203,10 +204,10 @@ func appendLog(dst []byte, r *sink.Record) []byte {
 	switch {
 	case !posting.IsObject(r):
 		dst = append(dst, `,"message":`...)
-		return append(posting.AppendString(dst, r.Body), '}')
+		return append(rawjson.AppendString(dst, r.Body), '}')
 	case r.Format != formatECS:
 		dst = append(dst, `,"message":`...)
-		dst = posting.AppendString(dst, r.Action)
+		dst = rawjson.AppendString(dst, r.Action)
 		dst = append(dst, `,"`...)
 		dst = append(append(dst, r.Format...), `":`...)
 		return append(append(dst, r.Body...), '}')

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
@@ -98,7 +99,7 @@ func (s *PagerDutySettings) SentTo() string { return s.address() }
 // putRoutingKey puts the key into the body, which is one object.
 func putRoutingKey(r *http.Request, key string) {
 	event, _ := io.ReadAll(r.Body) // It reads memory.
-	body := append(posting.AppendString([]byte(`{"routing_key":`), key), ',')
+	body := append(rawjson.AppendString([]byte(`{"routing_key":`), key), ',')
 	body = append(body, event[len("{"):]...)
 	r.ContentLength = int64(len(body))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
@@ -116,13 +117,13 @@ func pagerDutyEncoder(dataset string) func([]byte, *sink.Record) ([]byte, error)
 			summary = r.Organization + ": " + summary
 		}
 		dst = append(dst, `{"event_action":"trigger","client":"Sluice","dedup_key":`...)
-		dst = posting.AppendString(dst, dedupKey(r))
+		dst = rawjson.AppendString(dst, dedupKey(r))
 		dst = append(dst, `,"payload":{"summary":`...)
-		dst = posting.AppendString(dst, shown(summary, pagerDutySummary))
+		dst = rawjson.AppendString(dst, shown(summary, pagerDutySummary))
 		dst = append(dst, `,"severity":"`...)
 		dst = append(dst, pagerDutySeverities[band(r.Severity)]...)
 		dst = append(dst, `","source":`...)
-		dst = posting.AppendString(dst, cmp.Or(shown(r.Organization, longestFact), source, "sluice"))
+		dst = rawjson.AppendString(dst, cmp.Or(shown(r.Organization, longestFact), source, "sluice"))
 		dst = append(dst, `,"timestamp":"`...)
 		dst = r.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
 		dst = append(dst, '"')
@@ -131,7 +132,7 @@ func pagerDutyEncoder(dataset string) func([]byte, *sink.Record) ([]byte, error)
 		} {
 			if m.value != "" {
 				dst = append(append(append(dst, `,"`...), m.key...), `":`...)
-				dst = posting.AppendString(dst, m.value)
+				dst = rawjson.AppendString(dst, m.value)
 			}
 		}
 		dst = append(dst, `,"custom_details":`...)
@@ -139,7 +140,7 @@ func pagerDutyEncoder(dataset string) func([]byte, *sink.Record) ([]byte, error)
 			return append(append(dst, r.Body...), `}}`...), nil
 		}
 		dst = append(dst, `{"record":`...)
-		return append(posting.AppendString(dst, r.Body), `}}}`...), nil
+		return append(rawjson.AppendString(dst, r.Body), `}}}`...), nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/setting"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
@@ -67,7 +68,7 @@ func (s *SlackSettings) endpoint(sink.Env) endpoint {
 // show.
 func slackMessage(records []sink.Record, blocks []byte) []byte {
 	message := append([]byte(nil), `{"mrkdwn":false,"unfurl_links":false,"unfurl_media":false,"text":`...)
-	message = posting.AppendString(message, slackText.Replace(headline(records)))
+	message = rawjson.AppendString(message, slackText.Replace(headline(records)))
 	message = append(message, `,"blocks":[`...)
 	message = append(message, blocks...)
 	return append(message, `]}`...)

@@ -3,8 +3,8 @@ package httpsink
 import (
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/sink"
-	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 // Limits of Slack's blocks (docs.slack.dev, reference/block-kit/blocks/section-block and
@@ -23,14 +23,14 @@ const (
 func appendSlackCard(dst []byte, r *sink.Record) ([]byte, error) {
 	a := alertOf(r)
 	dst = append(dst, `{"type":"section","text":{"type":"plain_text","emoji":false,"text":`...)
-	dst = posting.AppendString(dst, signals[band(a.severity)]+" "+slackText.Replace(a.words))
+	dst = rawjson.AppendString(dst, signals[band(a.severity)]+" "+slackText.Replace(a.words))
 	dst = append(dst, `},"fields":[`...)
 	for i, f := range a.facts[:min(len(a.facts), slackFields)] {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, `{"type":"mrkdwn","verbatim":true,"text":`...)
-		dst = posting.AppendString(dst, "*"+f.name+"*\n`"+slackCode.Replace(f.value)+"`")
+		dst = rawjson.AppendString(dst, "*"+f.name+"*\n`"+slackCode.Replace(f.value)+"`")
 		dst = append(dst, '}')
 	}
 	return append(dst, `]}`...), nil

@@ -3,8 +3,8 @@ package httpsink
 import (
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/sink"
-	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
 
 // A message of Teams holds one Adaptive Card, and a card a container for each event. The
@@ -25,13 +25,13 @@ func appendTeamsCard(dst []byte, r *sink.Record) ([]byte, error) {
 	dst = append(dst, `{"type":"RichTextBlock","inlines":[{"type":"TextRun","size":"Medium","weight":"Bolder","color":"`...)
 	dst = append(dst, teamsColors[band(a.severity)]...)
 	dst = append(dst, `","text":`...)
-	dst = posting.AppendString(dst, signals[band(a.severity)]+" "+teamsText(a.words))
+	dst = rawjson.AppendString(dst, signals[band(a.severity)]+" "+teamsText(a.words))
 	dst = append(dst, `}]}`...)
 	for _, f := range a.facts {
 		dst = append(dst, `,{"type":"RichTextBlock","spacing":"None","inlines":[{"type":"TextRun","weight":"Bolder","text":`...)
-		dst = posting.AppendString(dst, f.name+"  ")
+		dst = rawjson.AppendString(dst, f.name+"  ")
 		dst = append(dst, `},{"type":"TextRun","text":`...)
-		dst = posting.AppendString(dst, teamsText(f.value))
+		dst = rawjson.AppendString(dst, teamsText(f.value))
 		dst = append(dst, `}]}`...)
 	}
 	return append(dst, `]}`...), nil

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-siem/sluice/pkg/internal/rawjson"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/sink/internal/posting"
 )
@@ -33,7 +34,7 @@ func newEnvelope(s *Settings, host, dataset string) envelope {
 		{"host", host}, {"source", s.Source}, {"sourcetype", cmp.Or(s.Sourcetype, defaultSourcetype(dataset))}, {"index", s.Index},
 	} {
 		if m.value != "" {
-			head = posting.AppendString(append(append(append(head, '"'), m.key...), `":`...), m.value)
+			head = rawjson.AppendString(append(append(append(head, '"'), m.key...), `":`...), m.value)
 			head = append(head, ',')
 		}
 	}
@@ -68,12 +69,12 @@ func appendTime(dst []byte, r *sink.Record) []byte {
 
 func appendFields(dst []byte, r *sink.Record) []byte {
 	dst = append(dst, `"fields":{"`+fieldID+`":`...)
-	dst = posting.AppendString(dst, r.ID)
+	dst = rawjson.AppendString(dst, r.ID)
 	if r.Organization != "" {
-		dst = posting.AppendString(append(dst, `,"`+fieldOrganization+`":`...), r.Organization)
+		dst = rawjson.AppendString(append(dst, `,"`+fieldOrganization+`":`...), r.Organization)
 	}
 	if r.Action != "" {
-		dst = posting.AppendString(append(dst, `,"`+fieldAction+`":`...), r.Action)
+		dst = rawjson.AppendString(append(dst, `,"`+fieldAction+`":`...), r.Action)
 	}
 	if r.Replayed {
 		dst = append(dst, `,"`+fieldReplayed+`":"true"`...)

@@ -14,7 +14,7 @@ func AppendBody(dst []byte, r *sink.Record) []byte {
 	if IsObject(r) {
 		return append(dst, r.Body...)
 	}
-	return AppendString(dst, r.Body)
+	return rawjson.AppendString(dst, r.Body)
 }
 
 // AppendLine appends the body of a record as one line without its end: text as it is, and
@@ -76,9 +76,4 @@ func quoted(text []byte) int {
 		end++ // the escaped byte
 	}
 	return len(text)
-}
-
-// AppendString appends a JSON string, as package rawjson does.
-func AppendString[T string | []byte](dst []byte, text T) []byte {
-	return rawjson.AppendString(dst, text)
 }
