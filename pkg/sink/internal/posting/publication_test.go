@@ -436,7 +436,10 @@ func (s *scripted) each(q posting.Request, fault error) posting.Answer {
 	return a
 }
 
+// took is called after post has returned, while other requests are under way.
 func (s *scripted) took(before posting.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.take(before.Records)
 	return true
 }
