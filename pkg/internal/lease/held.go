@@ -110,20 +110,23 @@ func (l *Leases) forget(h *Held) {
 	}
 }
 
-// endOne ends what runs for a source, without a word to the others.
-func (l *Leases) endOne(source string) {
-	l.mu.Lock()
-	h := l.held[source]
-	l.mu.Unlock()
+// drop ends what runs for a source, without a word to the others.
+func (l *Leases) drop(h *Held) {
 	h.end()
 	<-h.done
 	l.forget(h)
 }
 
-func (l *Leases) endAll() {
+// holding returns what this replica holds now. What is given back may be forgotten at any
+// moment after that.
+func (l *Leases) holding() []*Held {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, h := range l.held {
+	return slices.Collect(maps.Values(l.held))
+}
+
+func (l *Leases) endAll() {
+	for _, h := range l.holding() {
 		h.end()
 	}
 }
@@ -132,11 +135,8 @@ func (l *Leases) endAll() {
 func (l *Leases) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, l.settings.round())
 	defer cancel()
-	l.mu.Lock()
-	ended := slices.Collect(maps.Values(l.held))
-	l.mu.Unlock()
 	var freeing sync.WaitGroup
-	for _, h := range ended {
+	for _, h := range l.holding() {
 		freeing.Go(func() { l.free(ctx, h) })
 	}
 	freeing.Wait()

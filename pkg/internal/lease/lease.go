@@ -48,7 +48,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -234,11 +233,10 @@ func (l *Leases) lapse() {
 		return
 	}
 	l.mu.Lock()
-	lost := len(l.held)
 	l.until = time.Time{}
-	ending := slices.Collect(maps.Values(l.held))
 	l.mu.Unlock()
-	if lost == 0 {
+	ending := l.holding()
+	if len(ending) == 0 {
 		return
 	}
 	for _, h := range ending {
@@ -280,23 +278,22 @@ func (l *Leases) look(ctx context.Context, sources []string) (soon bool, err err
 	return plan.soon, nil
 }
 
-// epochs returns the epoch of each source that this replica holds and that does not end.
+// epochs returns the epoch of each source that this replica holds.
 func (l *Leases) epochs() map[string]int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	epochs := make(map[string]int64)
-	for source, h := range l.held {
-		epochs[source] = h.epoch
+	for _, h := range l.holding() {
+		epochs[h.Source] = h.epoch
 	}
 	return epochs
 }
 
-// dropLost ends what runs for sources that another replica took over.
+// dropLost ends what runs for sources that another replica took over. A source that is given
+// back has a newer epoch, too, and forgets itself.
 func (l *Leases) dropLost(v view) {
-	for source, epoch := range l.epochs() {
-		if v.leases[source].Epoch > epoch {
-			l.log.Warn().Str("source", source).Msg("another replica took the source over, since it did not see this one for a lease")
-			l.endOne(source)
+	for _, h := range l.holding() {
+		if v.leases[h.Source].Epoch > h.epoch && h.ctx.Err() == nil {
+			l.log.Warn().Str("source", h.Source).Msg("another replica took the source over, since it did not see this one for a lease")
+			l.drop(h)
 		}
 	}
 }
