@@ -26,7 +26,7 @@ func console(t *testing.T, broker, topic string) []seen {
 	bytesOnly := "deserializer=org.apache.kafka.common.serialization.BytesDeserializer"
 	args := []string{
 		"--bootstrap-server", broker, "--topic", topic, "--isolation-level", "read_committed",
-		"--from-beginning", "--timeout-ms", "10000"}
+		"--from-beginning", "--timeout-ms", "20000"}
 	for _, property := range []string{
 		"print.partition=true", "print.offset=true", "print.headers=true", "print.key=true", "print.value=false",
 		"key.separator=\t", "headers.separator=\t", "key." + bytesOnly, "headers." + bytesOnly,

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -240,7 +241,8 @@ func wantLetters(t *testing.T, s *site, b *broker, topic, where string, letters 
 	}
 	once(t, "topic and dead letters", all, places(s.api))
 	said := kafkaTool(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", b.address,
-		"--topic", where, "--isolation-level", "read_committed", "--from-beginning", "--timeout-ms", "10000",
+		"--topic", where, "--isolation-level", "read_committed", "--from-beginning",
+		"--max-messages", strconv.Itoa(len(letters)), "--timeout-ms", "120000",
 		"--formatter-property", "print.headers=true")
 	if got, want := strings.Count(said, "record with a body of"), len(letters); got < want {
 		t.Errorf("the console consumer shows %d reasons, want %d:\n%.3000s", got, want, said)

@@ -81,7 +81,7 @@ func (b *broker) console(t *testing.T, topic string, n int) []string {
 	t.Helper()
 	out, err := kafkabroker.Tool(within(t), "org.apache.kafka.tools.consumer.ConsoleConsumer",
 		"--bootstrap-server", b.plain, "--topic", topic, "--partition", "0", "--offset", "earliest", "--isolation-level", "read_committed",
-		"--timeout-ms", "8000", "--max-messages", fmt.Sprint(n+1)).Output()
+		"--timeout-ms", "20000", "--max-messages", fmt.Sprint(n+1)).Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
