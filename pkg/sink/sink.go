@@ -29,6 +29,8 @@ type Record struct {
 	Late         bool      // as in source.Event, like the next two
 	Replayed     bool
 	OwnToken     bool
+	Epoch        uint64 // how often the lane was taken; 0 without evidence, as is Sequence
+	Sequence     uint64 // how many records stand before it in the lane's log
 	Unmapped     bool   // the catalogue has no entry for the action
 	Truncated    bool   // values were shortened or left out to fit a limit; Body is marked too
 	Object       bool   // Body is one JSON object in UTF-8: its format promises that

@@ -12,6 +12,7 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"time"
 
@@ -43,7 +44,25 @@ type Event struct {
 	OwnToken     bool      // about the credential with which Sluice reads the log
 	Gap          bool      // not an event of the API: Sluice reports that events are missing
 	Problem      string    // what could not be decoded, for people; empty if nothing
+	Number       Number    // in the lane's log, given by the lane; zero without evidence
+	Hash         [32]byte  // SHA-256 of Raw, if the lane knows it already; see Sum
+	Note         string    // the event carries this signed note of package evidence; empty in all others
 	Reject       bool      // it becomes a dead letter instead of a record: Problem is the reason, Raw the beginning of the event
+}
+
+// Number is the place of a record in its lane's log: how often the lane was taken, from 1
+// on, and how many records stand before it. See package evidence.
+type Number struct{ Epoch, Sequence uint64 }
+
+// Given reports whether the record has a number.
+func (n Number) Given() bool { return n.Epoch > 0 }
+
+// Sum returns the SHA-256 of Raw.
+func (e *Event) Sum() [32]byte {
+	if e.Hash != [32]byte{} {
+		return e.Hash
+	}
+	return sha256.Sum256(e.Raw)
 }
 
 // Party is an actor or an object. A null in the API is an empty string here.

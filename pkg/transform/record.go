@@ -22,6 +22,8 @@ func newRecord(e *source.Event, format, mediaType string, action *Action, body [
 		Late:         e.Late,
 		Replayed:     e.Replayed,
 		OwnToken:     e.OwnToken,
+		Epoch:        e.Number.Epoch,
+		Sequence:     e.Number.Sequence,
 		Unmapped:     !action.Mapped,
 		Truncated:    !whole,
 		Body:         body,
