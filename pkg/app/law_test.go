@@ -113,7 +113,9 @@ var permitted = map[string][]string{
 	"pkg/source/cursorlog": {"pkg/source", "pkg/setting", "pkg/internal/httpclient", "pkg/internal/rawjson"},
 
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
-	"pkg/pipeline":  {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/cadence", "pkg/internal/pool"},
+	// A leaf is over what records state.
+	"pkg/evidence": {"pkg/source", "pkg/sink", "pkg/transform"},
+	"pkg/pipeline": {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/evidence", "pkg/internal/cadence", "pkg/internal/pool"},
 	"pkg/config": {
 		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest", "pkg/internal/regular",

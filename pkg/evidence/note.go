@@ -60,10 +60,13 @@ type Note struct {
 	Day      *Day      // in a statement
 }
 
-// Rejected is a record that became a dead letter. It has a number and a leaf like any other.
+// Rejected is a record that became a dead letter. It has a number and a leaf like any
+// other. When the dead letter is delivered later, its record may be shortened, and so have
+// another leaf than the log: Tag is of that one.
 type Rejected struct {
 	Sequence uint64
-	ID       string
+	Tag      Tag    // of its leaf in the form Shortened
+	ID       string // its beginning, if it is long
 }
 
 // Day is what happened since the statement before.
@@ -102,7 +105,7 @@ func (n *Note) Text() string {
 	line("edge", n.Edge)
 	line("tags", encodeTags(n.Tags))
 	for _, r := range n.Rejected {
-		line("rejected", strconv.FormatUint(r.Sequence, 10)+" "+base64.StdEncoding.EncodeToString([]byte(r.ID)))
+		line("rejected", strconv.FormatUint(r.Sequence, 10)+" "+encodeTags([]Tag{r.Tag})+" "+base64.StdEncoding.EncodeToString([]byte(r.ID)))
 	}
 	count("filtered", n.Filtered)
 	line("settings", n.Settings)
@@ -277,13 +280,18 @@ func (n *Note) dayField(word, value string) (err error) {
 }
 
 func (n *Note) rejected(value string) error {
-	sequence, id, _ := strings.Cut(value, " ")
+	sequence, rest, _ := strings.Cut(value, " ")
+	tag, id, _ := strings.Cut(rest, " ")
 	s, err := strconv.ParseUint(sequence, 10, 63)
 	if err != nil {
 		return err
 	}
+	tags, err := decodeTags(tag)
+	if err != nil || len(tags) != 1 {
+		return errors.Join(err, errors.New("it has no tag"))
+	}
 	name, err := base64.StdEncoding.DecodeString(id)
-	n.Rejected = append(n.Rejected, Rejected{Sequence: s, ID: string(name)})
+	n.Rejected = append(n.Rejected, Rejected{Sequence: s, Tag: tags[0], ID: string(name)})
 	return err
 }
 

@@ -28,7 +28,10 @@ func TestNotesAndStatesSurvive(t *testing.T) {
 	s.Epoch = 1
 	for i := range 1000 {
 		f := evidence.Facts{Form: evidence.Whole, ID: "e", Hash: [32]byte{byte(i), byte(i >> 8)}}
-		s.Append(f.Leaf(), "e", i%100 == 7)
+		s.Append(f.Leaf())
+		if i%100 == 7 {
+			s.Reject(uint64(i), "e", "acme", []byte("{}"))
+		}
 		if i%50 != 0 {
 			continue
 		}

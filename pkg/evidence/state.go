@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,11 +11,15 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // State is what a position keeps of a lane's log. It is a value: a copy made with Clone
 // does not change with it, so a lane changes a copy and keeps it once it is saved.
+//
+// What else a position has to keep of a lane's deliveries is a field here, in saved and in
+// Clone. A lane calls Settle once for all that one position covers, and then Seal.
 type State struct {
 	Origin   string
 	Tree     Tree
@@ -49,13 +54,33 @@ func (s *State) Clone() State {
 	return c
 }
 
-// Append adds a record that was delivered or rejected.
-func (s *State) Append(leaf Leaf, id string, rejected bool) {
-	if rejected {
-		s.Rejected = append(s.Rejected, Rejected{Sequence: s.Tree.Size, ID: id})
-	}
+// Settled is what one position covers: the events behind the position before it.
+type Settled struct {
+	Leaves   []Leaf        // of all numbered records, from State.Tree.Size on
+	Records  []sink.Record // of them those that could be encoded, delivered or not
+	Rejects  []sink.Reject // of them those that became dead letters
+	Filtered int           // events that were not for the sink
+}
+
+// Append adds the leaf of a record that was delivered or rejected.
+func (s *State) Append(leaf Leaf) {
 	s.Tree.Append(leaf)
 	s.Tags = append(s.Tags, TagOf(leaf))
+}
+
+// Reject says that a record of the log that no note covers became a dead letter. raw is its event.
+func (s *State) Reject(sequence uint64, id, organization string, raw []byte) {
+	f := Facts{Form: Shortened, ID: id, Organization: organization, Hash: sha256.Sum256(raw)}
+	s.Rejected = append(s.Rejected, Rejected{Sequence: sequence, Tag: TagOf(f.Leaf()), ID: beginning(id)})
+}
+
+// beginning returns enough of an id to recognise it.
+func beginning(id string) string {
+	const most = 64
+	if len(id) > most {
+		return id[:most]
+	}
+	return id
 }
 
 // Write makes the next note, signs it, and adds it to the pending ones.

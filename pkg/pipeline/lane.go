@@ -47,6 +47,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
@@ -114,6 +115,10 @@ type Lane struct {
 	// must keep nothing of the events, since later pages may reuse their memory. If it is
 	// nil, nobody looks on.
 	Observe func(events []source.Event, caughtUp bool)
+
+	// Evidence numbers the lane's records and writes notes about them. If it is nil, the
+	// records have no numbers, and the position is the source's own. See package evidence.
+	Evidence *evidence.Writer
 
 	// Refused returns the changed credentials of the source and the sink that are refused
 	// while the former ones still work, for Status. If it is nil, there are none.

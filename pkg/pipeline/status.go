@@ -37,6 +37,20 @@ type Status struct {
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
 	LastPublished time.Time // zero if nothing was published since the process began
 	Publish       Histogram
+
+	Evidence *Evidence // of the lane's log; nil without evidence, and until the lane was taken
+}
+
+// Evidence is what is known of a lane's log, as the last saved position has it.
+type Evidence struct {
+	Origin   string    // names the log
+	Epoch    uint64    // how often the lane was taken
+	Records  uint64    // numbered so far
+	Covered  uint64    // of them those that notes cover
+	Notes    uint64    // written so far
+	LastNote time.Time // when the last one was written
+	Pending  int       // notes that the destination does not have yet
+	Key      string    // the verifier key that signed the last note
 }
 
 // Trouble is a reason why a lane is not ready. Times that are not known are zero.
