@@ -96,16 +96,16 @@ func TestWalkBeyondTheBudgetReadsTwiceAtMost(t *testing.T) {
 }
 
 func TestLateEventsAreDeliveredAndMarked(t *testing.T) {
-	rate := 1.0
+	events, rate := 2000, 1.0
 	if testing.Short() {
-		rate = 0.2
+		events, rate = 300, 0.2
 	}
 	for _, order := range orders {
 		for _, key := range []simulator.SortKey{simulator.ByCreatedAt, simulator.ByInsertion} {
 			t.Run(name(order, " ", key), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					server := simulator.New(simulator.Config{Events: 2000, Rate: rate, Order: order, SortKey: key})
+					server := simulator.New(simulator.Config{Events: events, Rate: rate, Order: order, SortKey: key})
 					f := follow(t, server, defaults)
 					defer f.close()
 					f.catchUp()
