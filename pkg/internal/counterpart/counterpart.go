@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +16,19 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Script returns the path of the script of that name.
+// Script returns the path of the script of that name. It looks for .ci above the working
+// directory, since a binary built with -trimpath does not know where its source is.
 func Script(name string) string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../../../.ci", name, name)
+	for dir := "."; ; dir = filepath.Join("..", dir) {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			panic(err)
+		}
+		script := filepath.Join(abs, ".ci", name, name)
+		if _, err := os.Stat(script); err == nil || abs == filepath.Dir(abs) {
+			return script
+		}
+	}
 }
 
 // Start runs the script's command start. The script returns once the program that it
