@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -23,7 +24,8 @@ const leafVersion = "sluice-leaf/v1"
 type Form string
 
 // The forms of records. A record that is marked as truncated or as not decoded is bound by
-// its id, its organization and the hash of the raw event alone.
+// its id, its organization and the hash of the raw event alone. One that is both is
+// Undecoded.
 const (
 	Whole     Form = "whole"
 	Shortened Form = "shortened"
@@ -51,7 +53,7 @@ func FactsOf(e *source.Event, shortened bool) Facts {
 		Object: e.Objects[0].ID, Container: e.Objects[1].ID, Organization: e.Organization, Hash: e.Sum(),
 	}
 	switch {
-	case e.Problem != "":
+	case e.Problem != "" || !transform.Storable(e.Time):
 		f.Form = Undecoded
 	case shortened:
 		f.Form = Shortened
@@ -60,8 +62,8 @@ func FactsOf(e *source.Event, shortened bool) Facts {
 }
 
 // Leaf returns the leaf: the RFC 6962 hash of its version and fields, each with its length
-// before it. Each value is reduced to what
-// all formats state of it, so a record gives the same leaf in every format.
+// before it, as four bytes, the largest first. Each value is reduced to what all formats
+// state of it, so a record gives the same leaf in every format that has the same form of it.
 func (f *Facts) Leaf() Leaf {
 	var room [512]byte
 	b := append(room[:0], 0) // of a leaf
@@ -111,18 +113,30 @@ func plain(value string) string {
 // longestID is how much of an id CEF has room for.
 const longestID = 40
 
-// plainID returns the id as CEF states it: its first 40 characters where it is longer and
-// a hash, and the same part of its hash where it is longer and none.
+// plainID returns the id as CEF states it: itself if it has at most 40 characters, all of
+// them letters, digits or one of ".-_:"; the first 40 characters of a longer one that
+// begins with "sha256:"; else as much of its hash. LEEF and syslog may state the whole hash in
+// its place, which has the same beginning.
 func plainID(id string) string {
 	const prefix = "sha256:"
-	if len(id) <= longestID {
-		return plain(id)
-	}
-	if len(id) == len(prefix)+2*sha256.Size && id[:len(prefix)] == prefix {
-		return plain(id[:longestID])
+	switch {
+	case isIdentifier(id) && len(id) <= longestID:
+		return id
+	case isIdentifier(id) && strings.HasPrefix(id, prefix):
+		return id[:longestID]
 	}
 	sum := sha256.Sum256([]byte(id))
 	return (prefix + hex.EncodeToString(sum[:]))[:longestID]
+}
+
+func isIdentifier(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > ':') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return id != ""
 }
 
 // plainAddress returns an IP address in its canonical form, and nothing for any other text,

@@ -56,6 +56,7 @@ var (
 var taken = []string{
 	"id", "time", "organization", "action", "verb", "category", "type", "severity", "actor", "object", "container",
 	"remote_ip", "location", "metadata", "updated_at", "late", "replayed", "own_token", "gap", "unmapped", "problem", "original_base64", "truncated",
+	"epoch", "note",
 }
 
 // Validate reports every mistake that the author of a Type made.

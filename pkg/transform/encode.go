@@ -46,8 +46,15 @@ func newTransformer(format, mediaType string, object bool, o Options, encode Enc
 	return &transformer{format, mediaType, object, limit, o.Catalogue, encode}, nil
 }
 
-// Transform implements Transformer.
+// Transform implements Transformer. A record with a number states every fact of its event,
+// or says that it does not (see package evidence). No format can state a time that is not
+// storable.
 func (t *transformer) Transform(dst []byte, e *source.Event) (sink.Record, error) {
+	if e.Number.Given() && e.Problem == "" && !Storable(e.Time) {
+		doubted := *e
+		doubted.Problem = "its time is not between 1970 and 9999"
+		e = &doubted
+	}
 	action := t.catalogue.Of(e)
 	body, whole, err := t.encode(dst, e, action, t.limit)
 	if err != nil {

@@ -21,6 +21,13 @@ type Field struct {
 // or of the catalogue's rule follows.
 const ByCatalogue = "catalogue: "
 
+// The rules of the fields of lanes with evidence.
+const (
+	Sequence = "set by Sluice: place of the record in its lane's log, with evidence"
+	Epoch    = "set by Sluice: how often the lane was taken, with evidence"
+	Note     = "set by Sluice: a signed statement about the lane's log, with evidence"
+)
+
 // ExplainedBy returns the format with a function that explains its records. The function
 // reads the record that the encoder wrote, so the two cannot disagree about its content,
 // and adds the rule of each field. The rules use the names of the product, see Words.

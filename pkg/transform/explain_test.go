@@ -35,7 +35,7 @@ var formats = []struct {
 // events returns the corpus and an event for each action.
 func events() []source.Event {
 	var all []source.Event
-	for _, c := range slices.Concat(corpus.Cases(), corpus.ActionCases()) {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.ActionCases(), corpus.EvidenceCases()) {
 		all = append(all, c.Event)
 	}
 	return all

@@ -12,16 +12,19 @@ import (
 const SystemActor = "System"
 
 // ActorType returns the type of the actor of e, or SystemActor if it has none. It is empty
-// if the actor is unknown: in an event that could not be decoded, and in a gap.
+// if the actor is unknown: in an event that could not be decoded, and in Sluice's own.
 func ActorType(e *source.Event) string {
 	if e.Actor.Type != "" || e.Actor.ID != "" {
 		return e.Actor.Type
 	}
-	if e.Gap || e.Action == "" {
+	if OwnEvent(e) || e.Action == "" {
 		return ""
 	}
 	return SystemActor
 }
+
+// OwnEvent reports whether Sluice added e to the source's log: a gap, or a note.
+func OwnEvent(e *source.Event) bool { return e.Gap || e.Note != "" }
 
 // Acted reports whether a person or a token is known to have acted.
 func Acted(e *source.Event) bool { return e.Actor.ID != "" || e.Actor.Type != "" }

@@ -35,6 +35,9 @@
 //	sluice-lane            the lane that wrote it, such as acme/siem
 //	sluice-replayed        true if sluice replay sent it again; otherwise absent
 //	sluice-own-token       true if it is about Sluice's own credential; otherwise absent
+//	sluice-epoch           how often the lane was taken; this and the next two with evidence alone
+//	sluice-sequence        how many records stand before it in the lane's log
+//	sluice-organization    as the source names it
 //
 // # Order
 //

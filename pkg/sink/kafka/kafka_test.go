@@ -136,6 +136,8 @@ func TestPublish(t *testing.T) {
 	before := time.Now().Truncate(time.Millisecond)
 	records := batch(0, 1000, 7, 200)
 	records[5].Replayed, records[5].OwnToken = true, true
+	records[6].Epoch, records[6].Sequence, records[6].Organization = 3, 18446744073709551615, "acme"
+	records[7].Sequence = 7 // not a number without an epoch
 	if err := snk.Publish(within(t, 10*time.Second), records); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +163,10 @@ func TestPublish(t *testing.T) {
 			}
 			if n == 5 {
 				want = append(want, kgo.RecordHeader{Key: "sluice-replayed", Value: []byte("true")}, kgo.RecordHeader{Key: "sluice-own-token", Value: []byte("true")})
+			}
+			if n == 6 {
+				want = append(want, kgo.RecordHeader{Key: "sluice-epoch", Value: []byte("3")}, kgo.RecordHeader{Key: "sluice-sequence", Value: []byte("18446744073709551615")},
+					kgo.RecordHeader{Key: "sluice-organization", Value: []byte("acme")})
 			}
 			if diff := cmp.Diff(want, r.Headers); diff != "" {
 				t.Fatalf("headers (-want +got):\n%s", diff)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,11 @@ const (
 	// Only where it is so; the value is "true".
 	headerReplayed = "sluice-replayed"
 	headerOwnToken = "sluice-own-token"
+
+	// Only in lanes with evidence.
+	headerEpoch        = "sluice-epoch"
+	headerSequence     = "sluice-sequence"
+	headerOrganization = "sluice-organization"
 
 	headersPerRecord = 7 // without those
 	schemaVersion    = "1"
@@ -51,6 +57,11 @@ func (m *records) encode(batch []sink.Record, topic, lane string) []kgo.Record {
 		m.header(headerLane, by)
 		m.mark(headerReplayed, r.Replayed)
 		m.mark(headerOwnToken, r.OwnToken)
+		if r.Epoch > 0 {
+			m.header(headerEpoch, m.number(r.Epoch))
+			m.header(headerSequence, m.number(r.Sequence))
+			m.header(headerOrganization, m.copy(r.Organization))
+		}
 		m.list = append(m.list, kgo.Record{
 			Topic:     topic,
 			Key:       m.key(r.Key),
@@ -91,6 +102,12 @@ func (m *records) key(key string) []byte {
 func (m *records) copy(s string) []byte {
 	first := len(m.text)
 	m.text = append(m.text, s...)
+	return m.text[first:len(m.text):len(m.text)]
+}
+
+func (m *records) number(n uint64) []byte {
+	first := len(m.text)
+	m.text = strconv.AppendUint(m.text, n, 10)
 	return m.text[first:len(m.text):len(m.text)]
 }
 

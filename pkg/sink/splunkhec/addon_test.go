@@ -20,7 +20,7 @@ func TestAddOnKnowsIndexedFields(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\[(.*)\]\nINDEXED = true$`).FindAllSubmatch(text, -1) {
 		got = append(got, string(m[1]))
 	}
-	if want := []string{fieldID, fieldOrganization, fieldAction, fieldReplayed, fieldOwnToken}; !slices.Equal(got, want) {
+	if want := []string{fieldID, fieldOrganization, fieldAction, fieldReplayed, fieldOwnToken, fieldEpoch, fieldSequence}; !slices.Equal(got, want) {
 		t.Errorf("fields.conf has %q, want %q", got, want)
 	}
 }

@@ -17,6 +17,8 @@ const (
 	fieldAction       = "sluice_action"
 	fieldReplayed     = "sluice_replayed"
 	fieldOwnToken     = "sluice_own_token"
+	fieldEpoch        = "sluice_epoch"
+	fieldSequence     = "sluice_sequence"
 )
 
 // envelope encodes events in HEC's format (Splunk, "Format events for HTTP Event
@@ -81,6 +83,11 @@ func appendFields(dst []byte, r *sink.Record) []byte {
 	}
 	if r.OwnToken {
 		dst = append(dst, `,"`+fieldOwnToken+`":"true"`...)
+	}
+	if r.Epoch > 0 {
+		dst = strconv.AppendUint(append(dst, `,"`+fieldEpoch+`":"`...), r.Epoch, 10)
+		dst = strconv.AppendUint(append(dst, `","`+fieldSequence+`":"`...), r.Sequence, 10)
+		dst = append(dst, '"')
 	}
 	return append(dst, '}', ',')
 }

@@ -42,6 +42,8 @@ func TestEnvelope(t *testing.T) {
 	hostile.ID, hostile.Action, hostile.Organization = `","index":"x`, "a\nb", ""
 	marked := record(0, `{}`)
 	marked.Replayed, marked.OwnToken = true, true
+	numbered := record(0, `{}`)
+	numbered.Epoch, numbered.Sequence = 3, 0
 	promised := record(0, `not looked at`)
 	promised.Object = true
 	const head = `{"time":1772600767.000,"host":"forwarder","source":"sluice","sourcetype":"planetscale:audit",`
@@ -58,6 +60,7 @@ func TestEnvelope(t *testing.T) {
 		{"a time before 1970", early, strings.Replace(head, `"time":1772600767.000,`, "", 1) + fields + `"event":{"a":1}}`},
 		{"what only looks like an object", torn, head + fields + `"event":"{\"a\":1}}{\"event\":\"forged\""}`},
 		{"marks", marked, head + strings.Replace(fields, `"}`, `","sluice_replayed":"true","sluice_own_token":"true"}`, 1) + `"event":{}}`},
+		{"a number", numbered, head + strings.Replace(fields, `"}`, `","sluice_epoch":"3","sluice_sequence":"0"}`, 1) + `"event":{}}`},
 		{"JSON that is no object", record(0, `[1]`), head + fields + `"event":"[1]"}`},
 		{"a body that its format promises to be an object", promised, head + fields + `"event":not looked at}`},
 		{"hostile identity, and an organization that is not known", hostile,

@@ -30,6 +30,8 @@
 //	sluice_action        such as deploy_request.queued; absent if unknown
 //	sluice_replayed      true if sluice replay sent it again; otherwise absent
 //	sluice_own_token     true if it is about Sluice's own credential; otherwise absent
+//	sluice_epoch         how often the lane was taken; absent without evidence, like the next
+//	sluice_sequence      how many records stand before it in the lane's log
 //
 // Splunk orders events by their time. The requests of a Publish run concurrently, so
 // their events may be indexed in any order.

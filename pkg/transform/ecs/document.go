@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -82,15 +81,18 @@ func (w *writer) event(e *source.Event, action *transform.Action, module string,
 	w.Text(`"action":`, e.Action)
 	w.Text(`"outcome":`, action.Outcome())
 	w.Whole(`"id":`, e.ID)
+	if e.Number.Given() {
+		w.Number(`"sequence":`, int64(e.Number.Sequence))
+	}
 	w.Raw(module)
 	if transform.Storable(e.Read) {
 		w.Time(`"created":`, e.Read)
 	}
-	sum := sha256.Sum256(e.Raw)
+	sum := e.Sum()
 	w.Raw(`"hash":"`)
 	w.Buf = hex.AppendEncode(w.Buf, sum[:])
 	w.Raw(`",`)
-	if a.Original && len(e.Raw) > 0 {
+	if a.Original && len(e.Raw) > 0 && e.Note == "" { // The raw event would repeat the note.
 		w.Bytes(`"original":`, e.Raw)
 	}
 	w.Close(event)
@@ -289,6 +291,12 @@ func (w *writer) party(key string, p *source.Party) {
 // marks writes Sluice's marks. A mark that does not hold is left out.
 func (w *writer) marks(e *source.Event, action *transform.Action, a *object.Allowance) {
 	w.Number(`"severity":`, int64(action.Severity))
+	if e.Number.Given() {
+		w.Number(`"epoch":`, int64(e.Number.Epoch))
+	}
+	if e.Note != "" {
+		w.Whole(`"note":`, e.Note)
+	}
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"replayed":true,`, e.Replayed)
 	w.Mark(`"own_token":true,`, e.OwnToken)

@@ -26,6 +26,10 @@
 // left out or shortened to fit). <dataset>.severity is Sluice's; event.severity is for the
 // source's.
 //
+// A record of a lane with evidence (see package evidence) has a number: event.sequence is
+// its place in the lane's log, and <dataset>.epoch how often the lane was taken. A record
+// that carries a note has it whole in <dataset>.note, and no event.original.
+//
 // # Nothing that an index refuses
 //
 // Elasticsearch refuses a whole document if one field does not fit its mapping, so no

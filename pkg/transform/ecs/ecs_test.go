@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -54,7 +55,9 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document)
 		"organization.name":    clean(e.Organization),
 		"event.hash":           fmt.Sprintf("%x", sha256.Sum256(e.Raw)),
 	}
-	if o.Original && d["planetscale.audit.truncated"] == nil {
+	if e.Note != "" {
+		want["planetscale.audit.note"] = e.Note
+	} else if o.Original && d["planetscale.audit.truncated"] == nil {
 		want["event.original"] = clean(string(e.Raw))
 		if !utf8.Valid(e.Raw) {
 			want["planetscale.audit.original_base64"] = base64.StdEncoding.EncodeToString(e.Raw)
@@ -63,7 +66,7 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document)
 	if d["planetscale.audit.truncated"] == nil {
 		for path, value := range map[string]string{
 			"event.action":                     e.Action,
-			"error.message":                    e.Problem,
+			"error.message":                    problemOf(e),
 			"source.address":                   e.RemoteIP,
 			"planetscale.audit.action":         e.Verb,
 			"planetscale.audit.actor.id":       e.Actor.ID,
@@ -89,6 +92,32 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document)
 			tb.Errorf("%s: got %q, want %q", path, got, value)
 		}
 	}
+	checkEvidence(tb, e, d)
+}
+
+// checkEvidence requires that a record has the event's number and note, and no other.
+func checkEvidence(tb testing.TB, e source.Event, d document) {
+	tb.Helper()
+	var sequence, epoch, note any
+	if e.Number.Given() {
+		sequence, epoch = json.Number(fmt.Sprint(e.Number.Sequence)), json.Number(fmt.Sprint(e.Number.Epoch))
+	}
+	if e.Note != "" {
+		note = e.Note
+	}
+	got := [...]any{d["event.sequence"], d["planetscale.audit.epoch"], d["planetscale.audit.note"]}
+	if want := [...]any{sequence, epoch, note}; got != want {
+		tb.Errorf("sequence, epoch and note are %v, want %v", got, want)
+	}
+}
+
+// problemOf returns what a record says could not be read. A record with a number says so of
+// a time that it cannot state.
+func problemOf(e source.Event) string {
+	if e.Number.Given() && e.Problem == "" && !transform.Storable(e.Time) {
+		return "its time is not between 1970 and 9999"
+	}
+	return e.Problem
 }
 
 // clean returns a text as JSON can hold it: each byte that is not UTF-8 becomes U+FFFD.
@@ -117,7 +146,7 @@ func TestOwnLog(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, c := range corpus.Cases() {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 		t.Run(c.Name, func(t *testing.T) {
 			parse(t, full, c.Event)
 			r := encode(t, full, c.Event)
@@ -260,6 +289,25 @@ func TestFields(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A note is never shortened, whatever else is.
+func TestANoteIsWholeOrRefused(t *testing.T) {
+	e := corpus.EvidenceCases()[len(corpus.EvidenceCases())-1].Event
+	e.Note = strings.Repeat("0123456789abcdef\n", 1000)
+	whole := len(encode(t, full, e).Body)
+	for _, limit := range []int{whole, whole - 1, len(e.Note)} {
+		o := full
+		o.MaxBytes = limit
+		r, err := open(t, o).Transform(nil, &e)
+		if limit == whole && err == nil {
+			if d, err := readFacts(t).judge(r.Body); err != nil || d["planetscale.audit.note"] != e.Note || d["event.original"] != nil || r.Truncated {
+				t.Errorf("limit %d: the note is not whole, or the record says that it is shortened: %v, %s", limit, err, r.Body)
+			}
+		} else if !errors.Is(err, transform.ErrTooLarge) {
+			t.Errorf("limit %d: got %v", limit, err)
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func place(properties object, path string, m object) {
 // words of a name can be searched.
 func mapping(path, esType string) object {
 	switch path {
-	case "event.original", "planetscale.audit.original_base64":
+	case "event.original", "planetscale.audit.original_base64", "planetscale.audit.note":
 		return object{"type": "keyword", "index": false, "doc_values": false}
 	case "planetscale.audit.metadata":
 		return object{"type": "match_only_text"}

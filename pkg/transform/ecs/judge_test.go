@@ -58,6 +58,8 @@ var own = map[string]string{
 	"planetscale.audit.problem":         "string",
 	"planetscale.audit.original_base64": "string",
 	"planetscale.audit.truncated":       "strings",
+	"planetscale.audit.epoch":           "integer",
+	"planetscale.audit.note":            "string",
 }
 
 // ofPlanetScale turns the names of fields of Sluice's own log into those that own lists.

@@ -23,7 +23,7 @@ func (w *writer) actor(e *source.Event, product string) {
 // machine names the actor and the source of an event that has none.
 func machine(e *source.Event, product string) string {
 	switch {
-	case e.Gap:
+	case transform.OwnEvent(e):
 		return "Sluice"
 	case e.Action == "":
 		return "Unknown"

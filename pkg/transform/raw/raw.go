@@ -7,9 +7,12 @@
 //     only between its tokens, where a space means the same.
 //   - Bytes that are not one JSON value in UTF-8 become {"original_base64":"…"}, in
 //     standard Base64. An event without a Problem is one JSON value by the source's
-//     contract, so only other events are parsed to check that.
+//     contract, so only other events are parsed to check that. A JSON value that spans
+//     lines is written so, too, if the record has a number: the hash of the raw event must
+//     be computable from the record.
 //
-// Sluice's marks (late, replayed, own_token, problem) are not in the body, since the API did not send them.
+// Sluice's marks (late, replayed, own_token, problem) and the number of the record are not
+// in the body, since the API did not send them. The sink states them, where it can.
 // Nothing can be left out of a raw event, so an event that exceeds the limit is an error.
 package raw
 
@@ -42,7 +45,8 @@ func open(o transform.Options, _ struct{}) (transform.Transformer, error) {
 
 // encode implements transform.Encode. It leaves nothing out.
 func encode(dst []byte, e *source.Event, _ *transform.Action, limit int) (body []byte, whole bool, err error) {
-	if utf8.Valid(e.Raw) && (e.Problem == "" || json.Valid(e.Raw)) {
+	oneLine := !e.Number.Given() || !bytes.ContainsAny(e.Raw, "\n\r")
+	if oneLine && utf8.Valid(e.Raw) && (e.Problem == "" || json.Valid(e.Raw)) {
 		body = appendLine(dst, e.Raw)
 	} else {
 		body = appendWrapped(dst, e.Raw)

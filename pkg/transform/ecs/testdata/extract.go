@@ -24,7 +24,7 @@ var written = []string{
 	"cloud.provider", "cloud.service.name", "cloud.account.id", "cloud.account.name",
 	"organization.name",
 	"event.kind", "event.category", "event.type", "event.action", "event.outcome", "event.id", "event.module",
-	"event.provider", "event.dataset", "event.created", "event.hash", "event.original",
+	"event.provider", "event.dataset", "event.created", "event.hash", "event.original", "event.sequence",
 	"user.id", "user.name", "user.full_name", "user.email",
 	"user.target.id", "user.target.name", "user.target.full_name", "user.target.email",
 	"user.target.group.id", "user.target.group.name", "user.target.roles", "user.changes.roles",

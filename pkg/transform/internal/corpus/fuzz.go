@@ -50,6 +50,7 @@ func Fuzz(f *testing.F, format transform.Format, settings []any, judge func(t *t
 			RemoteIP: ip, Location: location, Modified: updated, Problem: problem, Metadata: metadata, Raw: raw,
 			Late: bits&isLate != 0, Gap: bits&isGap != 0,
 			Replayed: bits&isReplayed != 0, OwnToken: bits&isOwnToken != 0,
+			Number: source.Number{Epoch: uint64(limit % 3), Sequence: uint64(uint32(nanos))},
 		}
 		if bits&isLocated != 0 {
 			e.Origin = &source.Origin{Country: ip, City: location, SystemHolder: actorName, System: uint32(nanos), Latitude: float64(limit % 90)}
