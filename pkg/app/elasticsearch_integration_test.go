@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,21 +27,16 @@ const auditStream = "logs-planetscale.audit-default"
 
 // elasticSite is a site that delivers to a server which a test puts trouble on.
 type elasticSite struct {
-	*site
+	*mortal
 	server *httptest.Server
 
-	mu      sync.Mutex
-	random  *rand.Rand
-	calm    bool
-	bulks   int // bulk requests of the running process
-	request chan struct{}
+	calm bool
 }
 
 func newElasticSite(t *testing.T, handler func(*elasticSite) http.Handler) *elasticSite {
 	t.Helper()
 	s := &elasticSite{
-		site:   newSite(t, simulator.Config{Seed: 7, Latency: time.Millisecond}),
-		random: rand.New(rand.NewPCG(7, 7)), request: make(chan struct{}, 1),
+		mortal: newMortal(newSite(t, simulator.Config{Seed: 7, Latency: time.Millisecond}), 7, 12, 100*time.Millisecond, time.Second),
 	}
 	s.server = httptest.NewServer(handler(s))
 	t.Cleanup(s.server.Close)
@@ -63,11 +56,7 @@ func newElasticSite(t *testing.T, handler func(*elasticSite) http.Handler) *elas
 func (s *elasticSite) met(often int) (befalls bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bulks++
-	select {
-	case s.request <- struct{}{}:
-	default:
-	}
+	s.asked(true)
 	return !s.calm && s.random.IntN(often) == 0
 }
 
@@ -81,54 +70,6 @@ func (s *elasticSite) setCalm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calm = true
-}
-
-// live runs the process until it has sent some requests, calls meanwhile, and kills it.
-func (s *elasticSite) live(t *testing.T, meanwhile func()) {
-	t.Helper()
-	s.mu.Lock()
-	s.bulks = 0
-	s.mu.Unlock()
-	cmd, stderr := s.command()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	s.waitFor(t, 1+s.draw(12), ended)
-	meanwhile()
-	<-time.After(time.Duration(s.draw(100)) * time.Millisecond)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatalf("killing: %v: %s", err, stderr)
-	}
-	<-ended
-}
-
-// waitFor waits for so many bulk requests. It also ends after a second without one, since
-// trouble may make the process wait.
-func (s *elasticSite) waitFor(t *testing.T, bulks int, ended <-chan error) {
-	t.Helper()
-	patience := time.NewTimer(2 * time.Minute)
-	defer patience.Stop()
-	for begun := false; ; begun = true {
-		select {
-		case <-s.request:
-			patience.Reset(time.Second)
-		case <-patience.C:
-			if !begun {
-				t.Fatal("no request was made within two minutes")
-			}
-			return
-		case err := <-ended:
-			t.Fatalf("the process ended by itself: %v", err)
-		}
-		s.mu.Lock()
-		had := s.bulks
-		s.mu.Unlock()
-		if had >= bulks {
-			return
-		}
-	}
 }
 
 // sluice runs a command to its end, and returns what it printed.

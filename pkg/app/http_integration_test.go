@@ -3,14 +3,11 @@
 package app_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +26,8 @@ func TestKilledProcessLosesNothingOverHTTP(t *testing.T) {
 	kills := 0
 	for ; kills < least || kills < most && !s.played(); kills++ {
 		s.api.Append(each)
-		s.live(t)
+		s.live(t, func() {})
+		s.server.CloseClientConnections() // Requests that nobody has read yet do not count for the next life.
 	}
 	t.Logf("%d kills in %s", kills, time.Since(began).Round(time.Second))
 	s.calm()
@@ -43,24 +41,20 @@ func TestKilledProcessLosesNothingOverHTTP(t *testing.T) {
 
 // collectorSite is a site that delivers to a strict server.
 type collectorSite struct {
-	*site
+	*mortal
 	collector *collectortest.Server
 	server    *httptest.Server
-	request   chan struct{} // receives when a request was made
 
-	mu     sync.Mutex
-	random *rand.Rand
-	dealt  map[string]int // number of faults
-	next   int            // of the faults
-	ended  bool           // there are no faults any more
-	posts  int            // requests in this life
-	times  map[string]int // number of copies of each event
+	dealt map[string]int // number of faults
+	next  int            // of the faults
+	ended bool           // there are no faults any more
+	times map[string]int // number of copies of each event
 }
 
 func newCollectorSite(t *testing.T) *collectorSite {
 	s := &collectorSite{
-		site:    newSite(t, simulator.Config{Seed: 11, Latency: time.Millisecond}),
-		request: make(chan struct{}, 1), random: rand.New(rand.NewPCG(11, 11)), dealt: map[string]int{}, times: map[string]int{},
+		mortal: newMortal(newSite(t, simulator.Config{Seed: 11, Latency: time.Millisecond}), 11, 10, 100*time.Millisecond, 300*time.Millisecond),
+		dealt:  map[string]int{}, times: map[string]int{},
 	}
 	s.collector = collectortest.NewServer(collectortest.Config{
 		Client:   collectortest.Client{ID: "sluice", Secret: "canary-secret/42", Life: 3 * time.Second},
@@ -88,66 +82,11 @@ func (s *collectorSite) played() bool {
 	return len(s.dealt) == len(collectorFaults)
 }
 
-// live runs the process until it has made some requests, and kills it.
-func (s *collectorSite) live(t *testing.T) {
-	t.Helper()
-	s.mu.Lock()
-	s.posts = 0
-	enough := 1 + s.random.IntN(10)
-	moment := time.Duration(s.random.IntN(100)) * time.Millisecond
-	s.mu.Unlock()
-	cmd, stderr := s.command()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	s.waitFor(t, enough, ended, stderr)
-	<-time.After(moment)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatalf("killing: %v: %s", err, stderr)
-	}
-	<-ended
-	// Requests that nobody has read yet do not count for the next life.
-	s.server.CloseClientConnections()
-}
-
-// waitFor waits for so many requests. It also ends after a while without one, since a fault
-// may make the process wait.
-func (s *collectorSite) waitFor(t *testing.T, posts int, ended <-chan error, stderr *bytes.Buffer) {
-	t.Helper()
-	patience := time.NewTimer(time.Minute)
-	defer patience.Stop()
-	for begun := false; ; begun = true {
-		select {
-		case <-s.request:
-			patience.Reset(300 * time.Millisecond)
-		case <-patience.C:
-			if !begun {
-				t.Fatalf("no request was made within a minute: %s", stderr)
-			}
-			return
-		case err := <-ended:
-			t.Fatalf("the process ended by itself: %v", err)
-		}
-		s.mu.Lock()
-		had := s.posts
-		s.mu.Unlock()
-		if had >= posts {
-			return
-		}
-	}
-}
-
 // befalls returns the faults in turn.
 func (s *collectorSite) befalls(q collectortest.Request) collectortest.Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posts++
-	select {
-	case s.request <- struct{}{}:
-	default:
-	}
+	s.asked(true)
 	if s.ended || s.random.IntN(3) > 0 {
 		return collectortest.Fault{}
 	}

@@ -7,11 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +27,7 @@ func TestKilledProcessWritesEachEventOnceToS3(t *testing.T) {
 	s := newS3Site(t)
 	for range kills {
 		s.api.Append(each)
-		s.live(t)
+		s.live(t, func() {})
 		for s.store.Late() > 0 { // What a dead process sent arrives after it.
 			s.store.Arrive(0)
 		}
@@ -45,18 +43,15 @@ func TestKilledProcessWritesEachEventOnceToS3(t *testing.T) {
 
 // s3Site is a site that delivers to a strict server.
 type s3Site struct {
-	*site
-	store   *objectstoretest.Store
-	mu      sync.Mutex
-	random  *rand.Rand
-	calm    bool // nothing goes wrong
-	request chan struct{}
+	*mortal
+	store *objectstoretest.Store
+	calm  bool // nothing goes wrong
 }
 
 func newS3Site(t *testing.T) *s3Site {
 	s := &s3Site{
-		site:  newSite(t, simulator.Config{Seed: 11, Latency: time.Millisecond}),
-		store: objectstoretest.New(), random: rand.New(rand.NewPCG(11, 11)), request: make(chan struct{}, 1),
+		mortal: newMortal(newSite(t, simulator.Config{Seed: 11, Latency: time.Millisecond}), 11, 4, time.Millisecond, 3*time.Minute),
+		store:  objectstoretest.New(),
 	}
 	s.store.Interfere(s.befalls)
 	server := httptest.NewServer(objectstoretest.Server{Store: s.store})
@@ -82,42 +77,12 @@ func (s *s3Site) befalls(op objectstoretest.Op, _ string) objectstoretest.Fault 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if op.Writes() {
-		select {
-		case s.request <- struct{}{}:
-		default:
-		}
+		s.asked(true)
 	}
 	if s.calm || s.random.IntN(8) > 0 {
 		return objectstoretest.None
 	}
 	return objectstoretest.Faults[s.random.IntN(len(objectstoretest.Faults))]
-}
-
-// live runs the process until it has sent some requests that write, and kills it.
-func (s *s3Site) live(t *testing.T) {
-	t.Helper()
-	s.mu.Lock()
-	enough := 1 + s.random.IntN(4)
-	s.mu.Unlock()
-	cmd, stderr := s.command()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for range enough {
-		select {
-		case <-s.request:
-		case err := <-ended:
-			t.Fatalf("the process ended by itself: %v: %s", err, stderr)
-		case <-time.After(3 * time.Minute):
-			t.Fatalf("no request came within three minutes: %s", stderr)
-		}
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-ended
 }
 
 func (s *s3Site) judge(t *testing.T, want int) {

@@ -5,10 +5,8 @@ package app_test
 import (
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +30,11 @@ func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
 	lives := 0
 	for ; lives < least || lives < most && !s.played(); lives++ {
 		s.api.Append(each)
-		s.live(t)
+		s.mu.Lock()
+		s.life++
+		s.mu.Unlock()
+		s.live(t, func() {})
+		s.server.CloseClientConnections() // Requests that nobody has read yet do not count for the next life.
 	}
 	t.Logf("%d kills in %s", lives, time.Since(began).Round(time.Second))
 	s.mend()
@@ -46,19 +48,15 @@ func TestKilledProcessLosesNothingInSplunk(t *testing.T) {
 
 // splunkSite is a site that delivers to a strict server.
 type splunkSite struct {
-	*site
+	*mortal
 	hec    *hectest.Server
 	server *httptest.Server
 
-	mu        sync.Mutex
-	random    *rand.Rand
 	faults    map[string]int
 	dealt     map[string]int // number of faults by path, skipped ones included
 	calm      bool           // only faults that end at once
 	life      int            // number of the running process
 	channels  map[string]int // the process that each channel belongs to
-	posts     int            // requests for events in this life
-	request   chan struct{}  // receives when a request of any kind was made
 	times     map[string]int // number of copies of each event in the index
 	confirmed map[string]int // the process that had proof of an event
 	unknown   int            // events indexed again by a process without proof
@@ -68,8 +66,8 @@ type splunkSite struct {
 
 func newSplunkSite(t *testing.T) *splunkSite {
 	s := &splunkSite{
-		site:   newSite(t, simulator.Config{Seed: 7, Latency: time.Millisecond}),
-		random: rand.New(rand.NewPCG(7, 7)), faults: map[string]int{}, dealt: map[string]int{}, channels: map[string]int{}, request: make(chan struct{}, 1),
+		mortal: newMortal(newSite(t, simulator.Config{Seed: 7, Latency: time.Millisecond}), 7, 50, 150*time.Millisecond, time.Second),
+		faults: map[string]int{}, dealt: map[string]int{}, channels: map[string]int{},
 		times: map[string]int{}, confirmed: map[string]int{},
 	}
 	const token = "11111111-2222-3333-4444-555555555555"
@@ -92,71 +90,13 @@ func newSplunkSite(t *testing.T) *splunkSite {
 	return s
 }
 
-// live runs the process until it has sent some requests, and kills it.
-func (s *splunkSite) live(t *testing.T) {
-	t.Helper()
-	s.mu.Lock()
-	s.life++
-	s.posts = 0
-	enough := 1 + s.random.IntN(50)
-	moment := time.Duration(s.random.IntN(150)) * time.Millisecond
-	s.mu.Unlock()
-	cmd, stderr := s.command()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	s.waitFor(t, enough, ended)
-	<-time.After(moment)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatalf("killing: %v: %s", err, stderr)
-	}
-	<-ended
-	// Requests that nobody has read yet do not count for the next life.
-	s.server.CloseClientConnections()
-}
-
-// waitFor waits for so many requests for events. It also ends after a second without a
-// request, since a fault may make the process wait.
-func (s *splunkSite) waitFor(t *testing.T, posts int, ended <-chan error) {
-	t.Helper()
-	patience := time.NewTimer(time.Minute)
-	defer patience.Stop()
-	for begun := false; ; begun = true {
-		select {
-		case <-s.request:
-			patience.Reset(time.Second)
-		case <-patience.C:
-			if !begun {
-				t.Fatal("no request was made within a minute")
-			}
-			return
-		case err := <-ended:
-			t.Fatalf("the process ended by itself: %v", err)
-		}
-		s.mu.Lock()
-		had := s.posts
-		s.mu.Unlock()
-		if had >= posts {
-			return
-		}
-	}
-}
-
 func (s *splunkSite) befalls(q hectest.Request) hectest.Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.channels[q.Channel]; !known {
 		s.channels[q.Channel] = s.life
 	}
-	if q.Path == hectest.PathEvent {
-		s.posts++
-	}
-	select {
-	case s.request <- struct{}{}:
-	default:
-	}
+	s.asked(q.Path == hectest.PathEvent)
 	often := 4
 	if s.calm {
 		often = 40
