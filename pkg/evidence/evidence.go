@@ -20,6 +20,7 @@
 //
 // # Files
 //
-// leaf, tree and key are the parts; note is the statement, state what a position keeps,
-// envelope how it keeps it.
+// leaf, tree and key are the parts; note is the statement, parse reads it, and event
+// carries it. state is what a position keeps, envelope how it keeps it, and settle how it
+// changes with each position. writer is what a lane needs for all that.
 package evidence

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -28,9 +29,12 @@ func TestNotesAndStatesSurvive(t *testing.T) {
 	s.Epoch = 1
 	for i := range 1000 {
 		f := evidence.Facts{Form: evidence.Whole, ID: "e", Hash: [32]byte{byte(i), byte(i >> 8)}}
-		s.Append(f.Leaf())
+		done := evidence.Settled{Leaves: []evidence.Leaf{f.Leaf()}}
 		if i%100 == 7 {
-			s.Reject(uint64(i), "e", "acme", []byte("{}"))
+			done.Rejects = []sink.Reject{{Record: sink.Record{ID: "e", Sequence: uint64(i)}}}
+		}
+		if err := s.Settle(done, evidence.Room(1<<20), nil); err != nil {
+			t.Fatal(err)
 		}
 		if i%50 != 0 {
 			continue

@@ -40,7 +40,7 @@ func (r *resumption) begin(stop stopping) (pos source.Position, err error) {
 	if r.dest.keepsPosition() {
 		return pos, r.commit(stop, pos)
 	}
-	return pos, l.save(stop, pos)
+	return pos, l.save(stop, pos, pos)
 }
 
 // stillLost returns the lane's error again unless somebody has set a position meanwhile.

@@ -17,6 +17,7 @@ type transaction struct {
 	unable  []sink.Reject // events that could not be encoded, or are older than the destination takes
 	refused []sink.Reject
 	next    source.Position
+	entry   entry
 }
 
 func newTransaction(pages part, unable []sink.Reject, next source.Position) transaction {
@@ -27,11 +28,18 @@ func newTransaction(pages part, unable []sink.Reject, next source.Position) tran
 	return t
 }
 
+// anew returns a transaction of other records in place of those of t.
+func (t transaction) anew(pages part, unable []sink.Reject) transaction {
+	other := newTransaction(pages, unable, t.next)
+	other.entry = t.entry
+	return other
+}
+
 func (t transaction) rejects() []sink.Reject { return slices.Concat(t.unable, t.refused) }
 
 // without returns t with the faulty records as rejects.
 func (t transaction) without(faults []error) transaction {
-	less := newTransaction(t.pages, t.unable, t.next)
+	less := t.anew(t.pages, t.unable)
 	less.rest, less.places, less.refused = part{}, nil, slices.Clone(t.refused)
 	for i, fault := range faults {
 		if fault != nil {
@@ -65,7 +73,10 @@ func (p *publisher) commit(stop stopping, t transaction) error {
 	known := true // whether the last attempt committed anything
 	for {
 		if known { // Otherwise the sink compares the attempts.
-			t = p.screened(&age, t)
+			var err error
+			if t, err = p.enter(p.screened(&age, t)); err != nil {
+				return err
+			}
 		}
 		err := p.dest.publishAt(stop.hard, t)
 		switch {
@@ -94,7 +105,7 @@ func (p *publisher) screened(age *ageLimit, t transaction) transaction {
 	if len(buried) == 0 {
 		return t
 	}
-	return newTransaction(stay, slices.Concat(t.unable, buried), t.next)
+	return t.anew(stay, slices.Concat(t.unable, buried))
 }
 
 func (p *publisher) committed(t transaction) {
@@ -103,6 +114,7 @@ func (p *publisher) committed(t transaction) {
 	p.delivered(t.rest.len())
 	p.buried(t.rejects())
 	p.lane.place.move(t.next, p.lane.Source.Describe)
+	p.entered(t.entry)
 }
 
 // refused returns the transaction to try after the sink answered with err. Without an
@@ -114,7 +126,7 @@ func (p *publisher) refused(t transaction, err error) (again transaction, known 
 	if !errors.As(err, &named) {
 		return t, false, err
 	}
-	faults, invalid := named.Faults(t.rest.len())
+	faults, invalid := named.Faults(t.rest.len() + t.entry.notes.len())
 	if invalid != nil {
 		return t, false, invalid
 	}
@@ -123,10 +135,11 @@ func (p *publisher) refused(t transaction, err error) (again transaction, known 
 			return t, true, err
 		}
 	}
-	less := t.without(faults)
+	less := t.without(faults[:t.rest.len()])
+	less.entry = t.entry.without(faults[t.rest.len():])
 	if most, _ := less.rejectsInRow(p.rejectsInRow); most > p.lane.MaxRejects {
 		// Nothing is committed yet, so no reject has to stay one.
-		return newTransaction(t.pages, t.unable, t.next), true, distrust(most, err)
+		return t.anew(t.pages, t.unable), true, distrust(most, err)
 	}
 	return less, true, nil
 }

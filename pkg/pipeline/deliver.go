@@ -13,7 +13,12 @@ import (
 // an attempt may take until stop.hard ends.
 func (p *publisher) deliver(stop stopping, records part) ([]sink.Reject, error) {
 	d := delivery{pub: p, rest: records, window: records.len()}
-	age := ageLimit{most: p.dest.limits.OldestEvent}
+	return d.run(stop, ageLimit{most: p.dest.limits.OldestEvent})
+}
+
+// run publishes until nothing is left.
+func (d *delivery) run(stop stopping, age ageLimit) ([]sink.Reject, error) {
+	p := d.pub
 	for d.rest.len() > 0 {
 		if err := p.dest.ready(stop.soft); err != nil {
 			return nil, err
@@ -41,6 +46,7 @@ type delivery struct {
 	rest    part
 	window  int
 	bad     bool // the window is known to hold a bad record
+	notes   bool // the records are notes of evidence, which nobody counts
 	rejects []sink.Reject
 }
 
@@ -109,7 +115,9 @@ func (d *delivery) resolve(faults []error, err error) (again error) {
 			stay.raws = append(stay.raws, head.raws[i])
 		}
 	}
-	p.delivered(delivered)
+	if !d.notes {
+		p.delivered(delivered)
+	}
 	if delivered > 0 {
 		// A large batch may meet several failures. As long as each attempt gets
 		// further, they are none in a row.

@@ -54,6 +54,9 @@ func (d *destination) use(s sink.Sink) {
 		limits = l.Limits()
 	}
 	d.sink, d.limits = s, limits.WithDefaults()
+	if d.lane.Evidence != nil && !d.keepsPosition() {
+		d.limits.Records = min(d.limits.Records, settleWithNotes)
+	}
 	d.timeout = max(d.lane.PublishTimeout, d.limits.Timeout)
 }
 

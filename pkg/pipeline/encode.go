@@ -2,10 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"time"
 	"unsafe"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
@@ -20,8 +24,8 @@ type encoding struct {
 	told    cadence.Cadence
 }
 
-func newEncoding(l *Lane) *encoding {
-	return &encoding{lane: l, encoder: encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody}}
+func newEncoding(l *Lane, next source.Number) *encoding {
+	return &encoding{lane: l, encoder: encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody, next: next}}
 }
 
 // run encodes pages until ctx ends or none waits.
@@ -57,7 +61,9 @@ type encoder struct {
 	prepare     func(*source.Event) (*source.Event, error)
 	transformer transform.Transformer
 	format      string
-	body        int // average size of a body in the page before
+	body        int           // average size of a body in the page before
+	next        source.Number // of the next record; not given without evidence
+	numbered    source.Event  // the event to encode, with its number
 }
 
 // room returns the size of the buffer for the bodies of so many events.
@@ -76,8 +82,10 @@ func (e *encoder) encode(p, out *page) *page {
 		if event == nil {
 			continue
 		}
+		event = e.number(event)
 		if event.Reject {
-			out.rejects = append(out.rejects, e.reject(event, event.Problem))
+			e.bind(event, false, out)
+			out.rejects = append(out.rejects, notEncoded(event, e.format, event.Problem))
 			continue
 		}
 		if cap(buf)-len(buf) < e.body {
@@ -87,8 +95,9 @@ func (e *encoder) encode(p, out *page) *page {
 		}
 		room := buf[len(buf):]
 		record, err := e.transformer.Transform(room, event)
+		e.bind(event, record.Truncated, out)
 		if err != nil {
-			out.rejects = append(out.rejects, e.reject(event, "transform: "+err.Error()))
+			out.rejects = append(out.rejects, notEncoded(event, e.format, "transform: "+err.Error()))
 			continue
 		}
 		if size := len(record.Body); size <= cap(room) {
@@ -127,11 +136,35 @@ func (e *encoder) prepared(event *source.Event, out *page) *source.Event {
 	return prepared
 }
 
-func (e *encoder) reject(event *source.Event, reason string) sink.Reject {
+// number returns the event with the next number. Its own memory may belong to other
+// lanes, too.
+func (e *encoder) number(event *source.Event) *source.Event {
+	if !e.next.Given() {
+		return event
+	}
+	e.numbered = *event
+	e.numbered.Number, e.numbered.Hash = e.next, sha256.Sum256(event.Raw)
+	e.next.Sequence++
+	return &e.numbered
+}
+
+// bind adds the leaf of an event that has a number.
+func (e *encoder) bind(event *source.Event, shortened bool, out *page) {
+	if !e.next.Given() {
+		return
+	}
+	facts := evidence.FactsOf(event, shortened)
+	out.leaves = append(out.leaves, facts.Leaf())
+	out.bytes += tlog.HashSize
+}
+
+// notEncoded returns the reject of an event of which no record was made.
+func notEncoded(event *source.Event, format, reason string) sink.Reject {
 	return sink.Reject{
 		Record: sink.Record{
 			ID: event.ID, Organization: event.Organization, Action: event.Action,
-			Format: e.format, Time: event.Time, Late: event.Late, Replayed: event.Replayed, OwnToken: event.OwnToken,
+			Format: format, Time: event.Time, Late: event.Late, Replayed: event.Replayed, OwnToken: event.OwnToken,
+			Epoch: event.Number.Epoch, Sequence: event.Number.Sequence,
 		},
 		Raw:    event.Raw,
 		Reason: reason,

@@ -58,7 +58,7 @@ type gathering struct {
 
 func (g *gathering) add(p *page) {
 	g.pages = append(g.pages, p)
-	g.size = g.size.with(p.part)
+	g.size = g.size.with(p)
 }
 
 func (g *gathering) last() *page { return g.pages[len(g.pages)-1] }
@@ -66,7 +66,7 @@ func (g *gathering) last() *page { return g.pages[len(g.pages)-1] }
 // takes reports whether a page may be the next one. No event follows a page without
 // events: its source wants the position saved before it is published.
 func (g *gathering) takes(behind *page) bool {
-	return (behind.bare || !g.last().bare) && g.size.with(behind.part).within(g.limits)
+	return (behind.bare || !g.last().bare) && g.size.with(behind).within(g.limits)
 }
 
 // complete reports whether there is nothing to wait for: the batch is full, or no event
@@ -75,13 +75,14 @@ func (g *gathering) complete(once bool) bool {
 	return g.size.reaches(g.limits) || g.pages[0].bare || once && g.last().caughtUp
 }
 
-// load is the size of a batch, to compare with the sink's limits.
+// load is the size of a batch, to compare with the sink's limits. With evidence a reject
+// counts, too: the position keeps something of each.
 type load struct{ records, bytes int }
 
-func (l load) with(p part) load {
-	l.records += p.len()
-	for i := range p.records {
-		l.bytes += len(p.records[i].Body)
+func (l load) with(p *page) load {
+	l.records += max(p.part.len(), len(p.leaves))
+	for i := range p.part.records {
+		l.bytes += len(p.part.records[i].Body)
 	}
 	return l
 }

@@ -31,7 +31,9 @@
 // There is a file for each step of a page, so that one can read them in the order
 // in which a page meets them: begin and resume (where to start), read, queue,
 // encode, gather, publish, age (events that are too old), deliver (retries and
-// rejects), commit (dead letters and checkpoint). destination and ledger are the
+// rejects), commit (dead letters and checkpoint). A lane with evidence has a logbook;
+// notes and entry are how what it writes is delivered, to the two kinds of sinks.
+// destination and ledger are the
 // two kinds of sinks; operation, place and stopping serve several steps; state,
 // status and histogram are for people and metrics; set runs many lanes, and pause
 // lets one of them wait.
@@ -117,7 +119,8 @@ type Lane struct {
 	Observe func(events []source.Event, caughtUp bool)
 
 	// Evidence numbers the lane's records and writes notes about them. If it is nil, the
-	// records have no numbers, and the position is the source's own. See package evidence.
+	// records have no numbers, and the position is the source's own; a lane that replays has
+	// none. See package evidence.
 	Evidence *evidence.Writer
 
 	// Refused returns the changed credentials of the source and the sink that are refused
@@ -183,10 +186,10 @@ func (l *Lane) Run(ctx context.Context) (err error) {
 	stop, end := newStopping(ctx, l.ShutdownTimeout)
 	defer end()
 	dest := &destination{lane: l}
-	err = l.follow(stop, dest)
+	err = l.follow(stop, dest, "started")
 	for errors.Is(err, sink.ErrMoved) {
 		l.log.Warn().Err(err).Msg("position was changed elsewhere; resuming from the new one")
-		err = l.follow(stop, dest)
+		err = l.follow(stop, dest, "taken again")
 	}
 	if ctx.Err() != nil {
 		err = nil // The stages return the error of the context that ended them, which is not a failure.
@@ -194,16 +197,16 @@ func (l *Lane) Run(ctx context.Context) (err error) {
 	return errors.Join(err, dest.close(stop.hard))
 }
 
-// follow delivers from the lane's position on.
-func (l *Lane) follow(stop stopping, dest *destination) error {
-	reader, err := (&resumption{lane: l, dest: dest}).open(stop)
+// follow delivers from the lane's position on. why is why the lane is taken.
+func (l *Lane) follow(stop stopping, dest *destination, why string) error {
+	reader, log, err := (&resumption{lane: l, dest: dest, why: why}).open(stop)
 	if err != nil {
 		return err
 	}
 	stages, running := errgroup.WithContext(stop.soft)
 	ahead := min(l.QueueBytes/4, readAhead)
 	read, encoded := newQueue(ahead, l.Memory, stages.Go), newQueue(l.QueueBytes-ahead, l.Memory, stages.Go)
-	enc, pub := newEncoding(l), &publisher{lane: l, dest: dest}
+	enc, pub := newEncoding(l, log.next()), &publisher{lane: l, dest: dest, log: log}
 	read.stage = func() error { return enc.run(running, read, encoded) }
 	encoded.stage = func() error { return pub.run(stop, encoded) }
 	l.state.open(reader, read, encoded)

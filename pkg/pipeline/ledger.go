@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -56,6 +57,6 @@ func (d *destination) publishAt(ctx context.Context, t transaction) error {
 	defer d.asking(what)()
 	ledger := d.sink.(sink.Ledger)
 	return d.attempt(ctx, what, func(ctx context.Context) error {
-		return ledger.PublishAt(ctx, t.rest.records, t.rejects(), t.next)
+		return ledger.PublishAt(ctx, t.batch(), slices.Concat(t.rejects(), t.entry.letters), t.position())
 	})
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/internal/cadence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -10,7 +11,8 @@ import (
 type publisher struct {
 	lane         *Lane
 	dest         *destination
-	rejectsInRow int // since the last delivery
+	log          *logbook // nil without evidence
+	rejectsInRow int      // since the last delivery
 	told         cadence.Cadence
 	toldOld      cadence.Cadence // that events are beyond the window
 }
@@ -42,21 +44,36 @@ func (p *publisher) run(stop stopping, in *queue) error {
 // keeps the position does all of it in one step.
 func (p *publisher) settle(stop stopping, pages []*page) error {
 	var rejects []sink.Reject
+	var leaves []evidence.Leaf
 	parts := make([]part, len(pages))
 	filtered := 0
 	for i, page := range pages {
 		parts[i] = page.part
 		filtered += page.filtered
 		rejects = append(rejects, page.rejects...)
+		leaves = append(leaves, page.leaves...)
 	}
 	rest := join(parts...)
 	next := pages[len(pages)-1].next
+	done := evidence.Settled{Leaves: leaves, Records: rest.records, Filtered: filtered}
 	if p.dest.keepsPosition() {
-		if err := p.commit(stop, newTransaction(rest, rejects, next)); err != nil {
+		t := newTransaction(rest, rejects, next)
+		if p.log != nil {
+			t.entry.write = func(rejects []sink.Reject) (evidence.State, error) {
+				done.Rejects = rejects
+				return p.log.settle(done, next)
+			}
+		}
+		if err := p.commit(stop, t); err != nil {
 			return err
 		}
 		p.lane.state.passed(filtered)
 		return nil
+	}
+	if len(leaves) > 0 {
+		if err := p.tell(stop); err != nil {
+			return err
+		}
 	}
 	for rest.len() > 0 {
 		n := p.dest.limits.Fitting(rest.records)
@@ -71,7 +88,11 @@ func (p *publisher) settle(stop stopping, pages []*page) error {
 		return err
 	}
 	p.lane.state.passed(filtered)
-	return p.lane.save(stop, next)
+	if p.log == nil {
+		return p.lane.save(stop, next, next)
+	}
+	done.Rejects = rejects
+	return p.save(stop, done, next)
 }
 
 // bury puts rejects on stable storage. A store that is full stops the lane.
@@ -104,11 +125,11 @@ func fate(d DeadLetters) string {
 	return "records rejected and kept as dead letters"
 }
 
-// save moves the lane's checkpoint to pos.
-func (l *Lane) save(stop stopping, pos source.Position) error {
+// save moves the lane's checkpoint to pos. at is the source's part of it.
+func (l *Lane) save(stop stopping, pos, at source.Position) error {
 	err := l.saving.until(stop.soft, func() error { return l.Positions.Save(stop.hard, l.Name, pos) })
 	if err == nil {
-		l.place.move(pos, l.Source.Describe)
+		l.place.move(at, l.Source.Describe)
 	}
 	return err
 }

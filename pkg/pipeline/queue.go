@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -53,8 +54,9 @@ func QueueBytes(limits sink.Limits) int64 {
 type page struct {
 	events  []source.Event
 	part    part
-	rooms   [][]byte      // borrowed buffers in which bodies of its records stand
-	rejects []sink.Reject // events that could not be encoded
+	rooms   [][]byte        // borrowed buffers in which bodies of its records stand
+	rejects []sink.Reject   // events that could not be encoded
+	leaves  []evidence.Leaf // of its records and rejects, by number; none without evidence
 	next    source.Position
 
 	filtered   int   // events that the sink should not get

@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -13,33 +15,43 @@ import (
 type resumption struct {
 	lane *Lane
 	dest *destination
+	why  string // why the lane is taken, for its log
 }
 
-// open opens a reader at the lane's checkpoint. For a lane without one it resolves the
-// start and saves it before it reads, so "now" means the same moment after a crash. The
-// error is that of stop.soft, or the reason why to continue would be a guess.
-func (r *resumption) open(stop stopping) (source.Reader, error) {
+// open opens a reader at the lane's checkpoint, and its log if it keeps one. For a lane
+// without a checkpoint it resolves the start and saves it before it reads, so "now" means
+// the same moment after a crash. The error is that of stop.soft, or the reason why to
+// continue would be a guess.
+func (r *resumption) open(stop stopping) (source.Reader, *logbook, error) {
 	if err := r.dest.ready(stop.soft); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pos, err := r.position(stop)
+	saved, err := r.position(stop)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	resumed := pos != nil
+	resumed := saved != nil
 	if !resumed {
-		if pos, err = r.begin(stop); err != nil {
-			return nil, err
+		if saved, err = r.begin(stop); err != nil {
+			return nil, nil, err
 		}
 	}
 	l := r.lane
+	pos, kept, err := evidence.Split(saved)
+	if err != nil {
+		return nil, nil, fmt.Errorf("lane %s: %w", l.Name, err)
+	}
 	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log, Memory: l.Memory, Page: r.dest.limits.Records})
 	if err != nil {
-		return nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
+		return nil, nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
 	}
 	l.place.move(pos, l.Source.Describe)
+	log, err := r.openLog(stop, pos, kept)
+	if err != nil {
+		return nil, nil, errors.Join(err, reader.Close())
+	}
 	l.log.Info().Bool("resumed", resumed).Msg("lane started")
-	return reader, nil
+	return reader, log, nil
 }
 
 // position returns where the lane resumes, nil if it has not begun. If the sink keeps the

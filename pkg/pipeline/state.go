@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -24,6 +25,7 @@ type state struct {
 	caughtUp   bool        // the page that was read last is the last one of its walk
 	waiting    []unsettled // a page each
 
+	noteLog   *Evidence // nil without evidence
 	count     Counters
 	lastTaken time.Time
 	asked     time.Time // when the Publish under way began; zero if none is
@@ -124,6 +126,16 @@ func (s *state) published(records int) (first bool) {
 	return first
 }
 
+// noted records a lane's log as its last saved position has it.
+func (s *state) noted(log *evidence.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteLog = &Evidence{
+		Origin: log.Origin, Epoch: log.Epoch, Records: log.Tree.Size, Covered: log.Covered.Size,
+		Notes: log.Notes, LastNote: log.Last, Pending: len(log.Pending), Key: log.Key,
+	}
+}
+
 // passed counts filtered events, once all events around them are settled.
 func (s *state) passed(events int) {
 	s.mu.Lock()
@@ -200,5 +212,6 @@ func (s *state) snapshot(to *Status) view {
 	}
 	to.Done, to.Counters = s.done, s.count
 	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
+	to.Evidence = s.noteLog
 	return v
 }

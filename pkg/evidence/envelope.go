@@ -1,0 +1,86 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
+
+// envelope is how a position keeps a state: beside the source's own.
+type envelope struct {
+	Evidence *saved          `json:"evidence"`
+	Position source.Position `json:"position"`
+}
+
+// saved is a State as JSON.
+type saved struct {
+	Origin   string     `json:"origin"`
+	Size     uint64     `json:"size"`
+	Edge     string     `json:"edge"`
+	Epoch    uint64     `json:"epoch"`
+	From     uint64     `json:"from"`
+	FromEdge string     `json:"from_edge"`
+	Tags     string     `json:"tags,omitempty"`
+	Rejected []Rejected `json:"rejected,omitempty"`
+	Filtered uint64     `json:"filtered,omitempty"`
+	Through  time.Time  `json:"through,omitzero"`
+	Notes    uint64     `json:"notes"`
+	Previous string     `json:"previous,omitempty"`
+	Last     time.Time  `json:"last,omitzero"`
+	Key      string     `json:"key,omitempty"`
+	Pending  []string   `json:"pending,omitempty"`
+	Moved    string     `json:"moved,omitempty"`
+	Day      Day        `json:"day"`
+}
+
+// Join returns a position that keeps the state. It copies pos as it is, since it may be large.
+func (s *State) Join(pos source.Position) (source.Position, error) {
+	text, err := json.Marshal(&saved{
+		Origin: s.Origin, Size: s.Tree.Size, Edge: s.Tree.Edge(), Epoch: s.Epoch, From: s.Covered.Size, FromEdge: s.Covered.Edge(),
+		Tags: encodeTags(s.Tags), Rejected: s.Rejected, Filtered: s.Filtered, Through: s.Through, Notes: s.Notes, Previous: s.Previous,
+		Last: s.Last, Key: s.Key, Pending: s.Pending, Moved: s.Moved, Day: s.Day,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("position with evidence: %w", err)
+	}
+	return slices.Concat([]byte(`{"evidence":`), text, []byte(`,"position":`), pos, []byte(`}`)), nil
+}
+
+// Split returns the source's own position and the state beside it, nil if there is none.
+// What is no envelope is the source's own. The error is source.ErrUnusable.
+func Split(pos source.Position) (source.Position, *State, error) {
+	var e envelope
+	if json.Unmarshal(pos, &e) != nil || e.Evidence == nil {
+		return pos, nil, nil
+	}
+	s, err := e.Evidence.state()
+	if err != nil {
+		return nil, nil, fmt.Errorf("evidence in the position: %w: %w", err, source.ErrUnusable)
+	}
+	return e.Position, s, nil
+}
+
+func (v *saved) state() (*State, error) {
+	tree, err := NewTree(v.Size, v.Edge)
+	if err != nil {
+		return nil, err
+	}
+	covered, err := NewTree(v.From, v.FromEdge)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := decodeTags(v.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if v.From > v.Size || uint64(len(tags)) != v.Size-v.From {
+		return nil, fmt.Errorf("%d tags for the records %d to %d", len(tags), v.From, v.Size)
+	}
+	return &State{
+		Origin: v.Origin, Tree: tree, Epoch: v.Epoch, Covered: covered, Tags: tags, Rejected: v.Rejected, Filtered: v.Filtered,
+		Through: v.Through, Notes: v.Notes, Previous: v.Previous, Last: v.Last, Key: v.Key, Pending: v.Pending, Moved: v.Moved, Day: v.Day,
+	}, nil
+}
