@@ -43,6 +43,7 @@ type Event struct {
 	Replayed     bool      // sent again because a person ran sluice replay
 	OwnToken     bool      // about the credential with which Sluice reads the log
 	Gap          bool      // not an event of the API: Sluice reports that events are missing
+	Audit        bool      // not an event of the API: Sluice reports what an audit found; see package evidence/audit
 	Problem      string    // what could not be decoded, for people; empty if nothing
 	Number       Number    // in the lane's log, given by the lane; zero without evidence
 	Hash         [32]byte  // SHA-256 of Raw, if the lane knows it already; see Sum
