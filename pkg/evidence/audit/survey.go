@@ -209,10 +209,11 @@ func (s *Survey) judge(o *Outcome, hours map[int64]*hour, whole int64, again *li
 	for at, h := range hours {
 		v := solve(h.settled, h.marks)
 		agree := again.sums[at] == h.listed && uint64(len(h.marks)) == h.listed.Events
+		gone[v.id] = true
 		if !v.plain() && !agree || (v.vanished > 0 || v.unclear) && at < whole {
 			continue
 		}
-		verdicts[at], gone[v.id] = v, true
+		verdicts[at] = v
 	}
 	missing = map[uint64]bool{}
 	moved := map[uint64]string{} // listed in another hour than it was settled in

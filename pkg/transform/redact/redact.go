@@ -132,10 +132,10 @@ func (r *Redactor) Refresh() (changed bool, err error) {
 // String names what Refresh reloads.
 func (r *Redactor) String() string { return "redact.key" }
 
-// Redact returns a redacted copy of e, or e itself if it is a gap. It does not change e.
+// Redact returns a redacted copy of e, or e itself if Sluice added it to the log. It does not change e.
 // The next call overwrites the copy, except for its raw event.
 func (r *Redactor) Redact(e *source.Event) *source.Event {
-	if e.Gap {
+	if e.Gap || e.Audit {
 		return e // Sluice made it, and it has no personal data.
 	}
 	r.find(e)

@@ -89,7 +89,7 @@ func (x Expression) Filter(p *source.Product, catalogue *transform.Catalogue) (*
 // Keeps reports whether the sink gets e. If the expression fails on e, it returns true and
 // the error.
 func (f *Filter) Keeps(e *source.Event) (bool, error) {
-	if e.Gap || e.Problem != "" {
+	if e.Gap || e.Audit || e.Problem != "" {
 		return true, nil
 	}
 	f.read(e)
