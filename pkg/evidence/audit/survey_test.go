@@ -242,12 +242,11 @@ func TestAnyHistory(t *testing.T) {
 		var missing, gone, altered []string
 		for i := range rapid.IntRange(0, 6).Draw(rt, "changes") {
 			n := rapid.IntRange(min(before/2, 60*(last/2)+60), before-1).Draw(rt, "event")
-			at := day.Add(w.log[w.index(0)].Time.Sub(day))
-			if j := w.index(n); j < 0 {
+			j := w.index(n)
+			if j < 0 {
 				continue
-			} else {
-				at = w.log[j].Time
 			}
+			at := w.log[j].Time
 			if touched[at.Unix()/3600] || at.Sub(day) >= time.Duration(last)*time.Hour || at.Sub(day) < 3*time.Hour {
 				continue
 			}
