@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,12 +26,14 @@ const holdVariable = "SLUICE_TEST_HOLD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdVariable); dir != "" {
-		if _, err := checkpoint.Open(dir); err != nil {
+		held, err := checkpoint.Open(dir)
+		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		fmt.Println("held")
 		io.Copy(io.Discard, os.Stdin)
+		runtime.KeepAlive(held) // A lock that nobody has any more is released by the garbage collector.
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
