@@ -114,12 +114,12 @@ var permitted = map[string][]string{
 
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
 	// A leaf is over what records state.
-	"pkg/evidence": {"pkg/source", "pkg/sink", "pkg/transform"},
+	"pkg/evidence": {"pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/regular"},
 	// It maps the original of a record again.
 	"pkg/evidence/verify": {"pkg/evidence", "pkg/internal/rawjson", "pkg/internal/timestamp", "pkg/source", "pkg/transform"},
 	"pkg/pipeline":        {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/evidence", "pkg/internal/cadence", "pkg/internal/pool"},
 	"pkg/config": {
-		"pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
+		"pkg/evidence", "pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest", "pkg/internal/regular",
 		"pkg/internal/statedir", // It explains why a file may not be read.
 	},

@@ -56,6 +56,11 @@ variable: a word for a number
 sources: an unset variable
 `,
 	"A file is read only when Sluice runs.": `
+evidence: a key that is not there
+evidence: the key itself
+evidence: a directory
+evidence: another text
+evidence: the public key
 http: a header and its file, and a file that is not there
 secret: a file that is not there
 secret: a file in a directory that is not there

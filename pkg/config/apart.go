@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
@@ -38,4 +39,22 @@ func keepsState(c *Config, path string) bool {
 		return err == nil && filepath.Dir(path) == abs && names.MatchString(filepath.Base(path))
 	}
 	return is(c.State.Dir, ofPositions) || is(c.DeadLetters.Dir, ofLetters)
+}
+
+// distinct refuses two lanes with the same transactional id in Kafka, which has a dot in
+// place of the slash.
+func (r *resolver) distinct(sinks []Sink) {
+	lanes := map[string]string{}
+	for i, s := range sinks {
+		if !allNames(append(r.sourcesOf(s), s.Name)) {
+			continue
+		}
+		for _, name := range r.sourcesOf(s) {
+			lane := laneName(name, s.Name)
+			id := strings.Replace(lane, "/", ".", 1)
+			other, taken := lanes[id]
+			r.report.check(!taken || other == lane, join(index("sinks", i), "name"), "lanes %s and %s would both be named %s in Kafka; rename one", other, lane, id)
+			lanes[id] = lane
+		}
+	}
 }

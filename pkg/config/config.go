@@ -123,6 +123,7 @@ type Config struct {
 	Sinks           []Sink // at least one, names unique
 	Admin           Admin
 	Log             Log
+	Evidence        *Evidence     // nil: no lane has evidence
 	Heartbeat       time.Duration // between two heartbeats in the own log; default 15m; 0: there are none
 	ShutdownTimeout time.Duration // for a Publish under way; default 8s
 	Memory          int64         // bytes that all lanes may hold together; 0: it depends on the machine
@@ -176,6 +177,7 @@ type Sink struct {
 	PublishTimeout time.Duration    // default 1m
 	MaxRejects     int              // in a row without a delivery; default 100
 	BeyondWindow   string           // what becomes of events that are older than the destination takes; default SendBeyondWindow
+	Evidence       bool             // numbers and seals, if the configuration has a key; default true
 	Settings       any              // what Type.Open takes
 }
 
@@ -211,6 +213,8 @@ type Lane struct {
 	Name   string // "source/sink"
 	Source Source
 	Sink   Sink
+
+	Evidence *Evidence // nil: the lane has none
 }
 
 // Lanes returns the lanes in the order of the configuration: sink by sink, and
@@ -222,11 +226,15 @@ func (c *Config) Lanes() []Lane {
 	}
 	var lanes []Lane
 	for _, s := range c.Sinks {
+		evid := c.Evidence
+		if !s.Evidence {
+			evid = nil
+		}
 		for _, name := range s.Sources {
-			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s})
+			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s, Evidence: evid})
 		}
 		if c.Own.Name != "" && s.hasOwnLane() {
-			lanes = append(lanes, Lane{Name: laneName(c.Own.Name, s.Name), Source: c.Own, Sink: s.forOwnEvents()})
+			lanes = append(lanes, Lane{Name: laneName(c.Own.Name, s.Name), Source: c.Own, Sink: s.forOwnEvents(), Evidence: evid})
 		}
 	}
 	return lanes

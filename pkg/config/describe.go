@@ -29,7 +29,7 @@ type Part struct {
 	Name     string
 	Settings Setting
 
-	WithoutOriginal bool // of a sink: the default of original is false
+	Without []string // of a sink: the keys whose default is false, other than that of sinks
 }
 
 // Kind is what a value consists of.
@@ -82,8 +82,14 @@ func Describe(kinds Kinds) Reference {
 	}
 	for _, t := range kinds.Sinks {
 		settings := t.Settings()
-		_, without := settings.(sink.WithoutOriginal)
-		ref.Sinks = append(ref.Sinks, Part{Name: t.Name, Settings: describe(settings), WithoutOriginal: without})
+		p := Part{Name: t.Name, Settings: describe(settings)}
+		if _, without := settings.(sink.WithoutOriginal); without {
+			p.Without = append(p.Without, "original")
+		}
+		if _, without := settings.(sink.WithoutEvidence); without {
+			p.Without = append(p.Without, "evidence")
+		}
+		ref.Sinks = append(ref.Sinks, p)
 	}
 	for _, f := range kinds.Formats {
 		ref.Formats = append(ref.Formats, Part{Name: f.Name, Settings: describe(f.Settings())})

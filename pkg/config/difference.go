@@ -95,6 +95,7 @@ func valuesOf(c *Config) values {
 	if c.Corrections != nil {
 		v.add(ofLanes, "catalogue", reflect.ValueOf(c.Corrections))
 	}
+	v.evidence(c.Evidence)
 	v.set(ofProcess, "state.type", c.State.Type)
 	v.set(ofProcess, "state.settings.dir", c.State.Dir)
 	if c.State.Shared != nil {
@@ -135,6 +136,7 @@ func (v values) sink(s *Sink) {
 	v.set(about, about+".publish_timeout", s.PublishTimeout)
 	v.set(about, about+".max_rejects", s.MaxRejects)
 	v.set(about, about+".beyond_window", s.BeyondWindow)
+	v.set(about, about+".evidence", s.Evidence)
 	v.set(about, about+".where", s.Prepare.Where)
 	v.add(about, about, reflect.ValueOf(s.Prepare))
 }

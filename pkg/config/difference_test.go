@@ -54,6 +54,7 @@ func TestCompare(t *testing.T) {
 		"a name in a map":   {"topic: audit", "topic: audit, headers: {x: y}", config.Difference{Keys: []string{"sinks.siem.settings.headers.x"}, Restarted: kafka}},
 		"a name with a dot": {"path: \"/a", "path: \"/b", config.Difference{Keys: []string{`sinks["dir.one"].settings.path`}, Restarted: file}},
 		"what is redacted":  {"how: mask", "how: remove", config.Difference{Keys: []string{`sinks["dir.one"].redact.fields`}, Restarted: file}},
+		"evidence":          {"{source}\"}", "{source}\"}\n    evidence: false", config.Difference{Keys: []string{`sinks["dir.one"].evidence`}, Restarted: file}},
 		"a condition":       {"{source}\"}", "{source}\"}\n    where: severity > 3", config.Difference{Keys: []string{`sinks["dir.one"].where`}, Restarted: file}},
 		"a format":          {"format: cef", "format: ecs", config.Difference{Keys: []string{`sinks["dir.one"].format`}, Restarted: file}},
 		"a source": {"organization: acme", "organization: other", config.Difference{
@@ -124,14 +125,14 @@ func TestASecretInAFileIsItsPath(t *testing.T) {
 // that are listed here as none say where something was read, or follow from another field.
 func TestEveryFieldIsCompared(t *testing.T) {
 	compares := map[reflect.Type][]string{
-		reflect.TypeFor[config.Config]():      {"Path", "Sources", "Own", "SourceFiles", "State", "DeadLetters", "Sinks", "Admin", "Log", "Heartbeat", "ShutdownTimeout", "Memory", "Corrections"},
+		reflect.TypeFor[config.Config]():      {"Path", "Sources", "Own", "SourceFiles", "State", "DeadLetters", "Sinks", "Admin", "Log", "Evidence", "Heartbeat", "ShutdownTimeout", "Memory", "Corrections"},
 		reflect.TypeFor[config.Source]():      {"Name", "Type", "Catalogue", "Settings"},
 		reflect.TypeFor[config.State]():       {"Type", "Dir", "Shared"},
 		reflect.TypeFor[config.DeadLetters](): {"Dir", "MaxBytes"},
 		reflect.TypeFor[config.Admin]():       {"Listen", "Hosts", "Token", "TLS"},
 		reflect.TypeFor[config.Log]():         {"Level", "Format"},
 		reflect.TypeFor[config.Sink](): {"Name", "Type", "Format", "FormatSettings", "Sources", "OwnEvents", "Start", "Original", "Prepare", "EnrichAt",
-			"PublishTimeout", "MaxRejects", "BeyondWindow", "Settings"},
+			"PublishTimeout", "MaxRejects", "BeyondWindow", "Evidence", "Settings"},
 	}
 	for kind, known := range compares {
 		var fields []string

@@ -19,6 +19,7 @@ type document struct {
 	Catalogue       string           `yaml:"catalogue" least:"1" default:"the built-in one" doc:"Path of a file that overrides or adds actions of the catalogue: titles, categories, severities."`
 	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the console."`
 	Log             logEntry         `yaml:"log" doc:"The log of Sluice, which goes to stderr."`
+	Evidence        *evidenceEntry   `yaml:"evidence" default:"none: records have no numbers, and no seals are written" doc:"Number the records of each lane, and write signed seals about them, so that sluice verify finds what is missing or altered."`
 	Heartbeat       setting.Duration `yaml:"heartbeat" doc:"How often the own log has a heartbeat: an event that says how each lane is. A rule in the SIEM notices when none arrives. At least 1m; 0 for none."`
 	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout" doc:"How long a Publish under way may take after a signal to stop."`
 	Memory          setting.Size     `yaml:"memory" least:"8388608" default:"128MiB; in a container with less than 160MiB, its limit less 32MiB" doc:"What all lanes may hold in memory together. At least 8MiB."`
@@ -56,9 +57,15 @@ type sinkEntry struct {
 	PublishTimeout setting.Duration `yaml:"publish_timeout" doc:"A Publish that takes longer is abandoned, and its records are sent again. At least 1s."`
 	MaxRejects     int              `yaml:"max_rejects" least:"1" doc:"After so many rejects in a row without a delivery, Sluice takes the destination to be at fault, and stops making dead letters."`
 	BeyondWindow   string           `yaml:"beyond_window" values:"send|dead_letter" doc:"What becomes of an event that is older than the destination takes, if the sink has such a window (sluice check says so). send: it is sent all the same. dead_letter: it becomes a dead letter, and is not sent."`
+	Evidence       bool             `yaml:"evidence" doc:"Whether the records have numbers and seals, if evidence names a key. A sink whose records are messages for people has false as the default."`
 	Where          deferred         `yaml:"where" least:"1" default:"all events" doc:"Condition for the events that the sink gets, such as severity >= 3."`
 	Prepare        prepare.Settings `yaml:",inline"`
 	Settings       deferred         `yaml:"settings" doc:"The settings of the type."`
+}
+
+type evidenceEntry struct {
+	KeyFile        string   `yaml:"key_file" required:"true" least:"1" doc:"Path of the private key that sluice key new made. Others than its owner and its group may not read it. If the key changes, lanes begin again with the new one."`
+	FormerKeyFiles []string `yaml:"former_key_files" default:"none" doc:"Paths of the private keys that were used before. A former key also signs the note that names the new key, so that whoever trusts the former one can trust the new one. They are not needed after that note."`
 }
 
 type adminEntry struct {
@@ -98,6 +105,7 @@ var (
 		PublishTimeout: setting.Duration(time.Minute),
 		MaxRejects:     100,
 		BeyondWindow:   SendBeyondWindow,
+		Evidence:       true,
 	}
 )
 

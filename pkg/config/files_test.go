@@ -127,7 +127,10 @@ func TestAFileIsReadAsTheListIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vars := map[string]string{"TOKEN": "t", "MAX": "7"}
+	key := filepath.Join(t.TempDir(), "a.key")
+	keyIn(t, key)
+	keyIn(t, key+"2")
+	vars := map[string]string{"TOKEN": "t", "MAX": "7", "KEY": key, "FORMER": key + "2"}
 	list, rest, _ := strings.Cut(string(data), "\nstate:")
 	first, second, _ := strings.Cut(list, "\n  - name: beta")
 	dir := tree(t, map[string]string{"1.yaml": first, "2.yaml": "sources:\n  - name: beta" + second})

@@ -37,8 +37,8 @@ var comparable = cmp.Options{
 	cmp.Transformer("SinkType", func(t sink.Type) string { return t.Name }),
 	cmp.Transformer("Format", func(f transform.Format) string { return f.Name }),
 	cmp.Transformer("Catalogue", func(c *transform.Catalogue) transform.Action { return *c.Lookup("database.promoted") }),
-	cmpopts.IgnoreFields(config.Config{}, "Own", "Corrections"), // TestOwnEvents; Catalogue has them
-	cmpopts.IgnoreFields(config.Sink{}, "EnrichAt"),             // The same settings may be at another place.
+	cmpopts.IgnoreFields(config.Config{}, "Own", "Corrections", "Evidence"), // TestOwnEvents; Catalogue has them; TestEvidenceIsItsKeys
+	cmpopts.IgnoreFields(config.Sink{}, "EnrichAt"),                         // The same settings may be at another place.
 	cmpopts.IgnoreFields(brokerSettings{}, "Callback"),
 	cmpopts.IgnoreUnexported(setting.TLS{}), // of a sink, not of its configuration
 	cmp.AllowUnexported(brokerSettings{}),
@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 		DeadLetters: config.DeadLetters{Dir: "/var/lib/sluice/dead-letters", MaxBytes: 1 << 30},
 		Sinks: []config.Sink{{
 			Name: "screen", Type: kinds.Sinks[2], Format: kinds.Formats[0], FormatSettings: &struct{}{}, Sources: []string{"acme"}, OwnEvents: config.WithOwnEvents,
-			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Settings: &struct{}{},
+			Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Evidence: true, Settings: &struct{}{},
 		}},
 		Admin:           config.Admin{Listen: "127.0.0.1:9876"},
 		Log:             config.Log{Level: zerolog.InfoLevel, Format: "auto"},
@@ -85,7 +85,11 @@ func TestEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := parse(t, string(data), map[string]string{"TOKEN": "t", "MAX": "7"})
+	dir := t.TempDir()
+	key, former := filepath.Join(dir, "a.key"), filepath.Join(dir, "b.key")
+	public, formerPublic := keyIn(t, key), keyIn(t, former)
+	c := parse(t, string(data), map[string]string{"TOKEN": "t", "MAX": "7", "KEY": key, "FORMER": former})
+	want(t, []string{public, formerPublic}, []string{c.Evidence.Key.Public, c.Evidence.Former[0].Public})
 	corrected := catalogue(t, "testdata/catalogue.yaml")
 	want(t, &config.Config{
 		Sources: []config.Source{
@@ -114,7 +118,7 @@ func TestEveryKey(t *testing.T) {
 			{
 				Name: "archive", Type: kinds.Sinks[1], Format: kinds.Formats[2], FormatSettings: &struct{}{}, Sources: []string{"acme", "beta-2_x.y"},
 				OwnEvents: config.WithOwnEvents, Start: source.Start{Since: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)},
-				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
+				Original: true, PublishTimeout: time.Minute, MaxRejects: 100, BeyondWindow: config.SendBeyondWindow, Evidence: true, Settings: &fileSettings{Path: "/var/log/{source}.ndjson"},
 			},
 		},
 		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},

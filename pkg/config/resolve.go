@@ -82,6 +82,7 @@ func (r *resolver) config(doc document) *Config {
 	}
 	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, such as 128MiB, or remove the key", setting.Size(LeastMemory))
 	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
+	c.Evidence = r.evidence(doc.Evidence)
 	nodes := r.sourceNodes(doc.Sources)
 	c.Sources, c.SourceFiles = sources(nodes), r.files
 	c.Own = own(r.kinds.Own)
@@ -188,6 +189,7 @@ func (r *resolver) sink(path string, e sinkEntry, sources []Source) Sink {
 		PublishTimeout: e.PublishTimeout.Std(),
 		MaxRejects:     e.MaxRejects,
 		EnrichAt:       r.report.where(join(path, "enrich")),
+		Evidence:       e.Evidence,
 	}
 	r.report.check(s.PublishTimeout >= leastPublishTimeout, join(path, "publish_timeout"), "is less than %s, so most Publishes would be abandoned; write a duration such as 1m", leastPublishTimeout)
 	r.report.check(s.MaxRejects > 0, join(path, "max_rejects"), "is %d; write a whole number of 1 or more", s.MaxRejects)
@@ -224,6 +226,9 @@ func (r *resolver) preferences(path string, s *Sink, e *sinkEntry) {
 	}
 	if d, has := s.Settings.(sink.DefaultFormat); has && !r.report.given(join(path, "format")) {
 		e.Format = d.DefaultFormat()
+	}
+	if _, without := s.Settings.(sink.WithoutEvidence); without && !r.report.given(join(path, "evidence")) {
+		s.Evidence = false
 	}
 }
 
@@ -323,24 +328,6 @@ func (r *resolver) exclusive(sinks []Sink) {
 				continue
 			}
 			claims[claim] = lane
-		}
-	}
-}
-
-// distinct refuses two lanes with the same transactional id in Kafka, which has a dot in
-// place of the slash.
-func (r *resolver) distinct(sinks []Sink) {
-	lanes := map[string]string{}
-	for i, s := range sinks {
-		if !allNames(append(r.sourcesOf(s), s.Name)) {
-			continue
-		}
-		for _, name := range r.sourcesOf(s) {
-			lane := laneName(name, s.Name)
-			id := strings.Replace(lane, "/", ".", 1)
-			other, taken := lanes[id]
-			r.report.check(!taken || other == lane, join(index("sinks", i), "name"), "lanes %s and %s would both be named %s in Kafka; rename one", other, lane, id)
-			lanes[id] = lane
 		}
 	}
 }

@@ -29,8 +29,8 @@ func (r Reference) Sections() []Section {
 	}{{"source", r.Sources}, {"sink", r.Sinks}, {"format", r.Formats}, {"state", r.States}} {
 		for _, p := range group.parts {
 			section := Section{Kind: group.kind, Name: p.Name, Rows: p.Settings.rows("")}
-			if p.WithoutOriginal {
-				section.Note = "With this type, the default of original is false."
+			if len(p.Without) > 0 {
+				section.Note = "With this type, the default of " + strings.Join(p.Without, " and ") + " is false."
 			}
 			all = append(all, section)
 		}

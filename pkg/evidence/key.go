@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sluice-siem/sluice/pkg/internal/regular"
 )
 
 // Key signs notes.
@@ -24,20 +26,38 @@ func NewKey(name string) (private, public string, err error) {
 	return note.GenerateKey(rand.Reader, name)
 }
 
-// LoadKey reads a private key from a file that nobody but its owner may read.
-func LoadKey(file string) (*Key, error) {
-	info, err := os.Stat(file)
+// mostKey is more than a file with a key has.
+const mostKey = 4 << 10
+
+// LoadKey reads a private key from a file that others may not read. Its group may, since a
+// secret in a container belongs to a group.
+func LoadKey(file string) (_ *Key, err error) {
+	f, err := regular.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("key of evidence: %w", err)
+		return nil, err
 	}
-	if open := info.Mode().Perm() & 0o077; open&^fs.FileMode(0o040) != 0 {
-		return nil, fmt.Errorf("key of evidence: others may read %s (mode %04o): run chmod 600 %s", file, info.Mode().Perm(), file)
-	}
-	text, err := os.ReadFile(file)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	unfit := func(why string) error { return &fs.PathError{Op: "read", Path: file, Err: errors.New(why)} }
+	content, err := io.ReadAll(io.LimitReader(f, mostKey))
 	if err != nil {
-		return nil, fmt.Errorf("key of evidence: %w", err)
+		return nil, err
 	}
-	return ParseKey(strings.TrimSpace(string(text)))
+	text := strings.TrimSpace(string(content))
+	if _, err := note.NewVerifier(text); err == nil {
+		return nil, unfit("it holds a public key; write the path of the private one, NAME.key")
+	}
+	key, err := ParseKey(text)
+	if err != nil {
+		return nil, unfit("it holds no private key; write the path of one that sluice key new made")
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o037 != 0 {
+		return nil, unfit(fmt.Sprintf("others may use it (mode %04o); run chmod 600 on it", mode))
+	}
+	return key, nil
 }
 
 // ParseKey reads a private key as NewKey returned it.

@@ -138,6 +138,11 @@ type Reject struct {
 // badly. The configuration can ask for it with original: true.
 type WithoutOriginal interface{ WithoutOriginal() }
 
+// WithoutEvidence may be implemented by a sink's settings. Its records are messages for
+// people, who would see numbers and seals and could not check them. So its lanes have
+// neither by default. The configuration can ask for them with evidence: true.
+type WithoutEvidence interface{ WithoutEvidence() }
+
 // DefaultFormat may be implemented by a sink's settings. It returns the name of the format
 // of its records if the configuration names none; otherwise that is ecs.
 type DefaultFormat interface{ DefaultFormat() string }

@@ -48,6 +48,9 @@ const (
 // and those look at fields.
 func (PagerDutySettings) WithoutOriginal() {}
 
+// WithoutEvidence implements sink.WithoutEvidence.
+func (PagerDutySettings) WithoutEvidence() {}
+
 // Validate reports every setting that is missing or invalid.
 func (s *PagerDutySettings) Validate() []error {
 	errs := problems(

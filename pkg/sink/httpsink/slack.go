@@ -30,6 +30,9 @@ const slackExample = "https://hooks.slack.com/services/T00000000/B00000000/XXXXX
 // WithoutOriginal implements sink.WithoutOriginal: a card does not show the original event.
 func (SlackSettings) WithoutOriginal() {}
 
+// WithoutEvidence implements sink.WithoutEvidence.
+func (SlackSettings) WithoutEvidence() {}
+
 // Validate reports every setting that is missing or invalid.
 func (s *SlackSettings) Validate() []error {
 	return problems(

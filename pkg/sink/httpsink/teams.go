@@ -27,6 +27,9 @@ const teamsExample = "https://prod-00.westeurope.logic.azure.com/workflows/…/t
 // WithoutOriginal implements sink.WithoutOriginal: a card does not show the original event.
 func (TeamsSettings) WithoutOriginal() {}
 
+// WithoutEvidence implements sink.WithoutEvidence.
+func (TeamsSettings) WithoutEvidence() {}
+
 // Validate reports every setting that is missing or invalid.
 func (s *TeamsSettings) Validate() []error {
 	errs := problems(
