@@ -11,7 +11,7 @@
 //
 //   - app.go: Main, the options, the list of sources, sinks and formats
 //   - one file for each command, named after it: demo, run, check, tail, map,
-//     checkpoint, deadletter, pause, replay, simulate, assets, schema, health, version.
+//     checkpoint, deadletter, pause, replay, key, simulate, assets, schema, health, version.
 //     checkpoint_rename.go, deadletter_redrive.go, check_running.go and explain.go (map
 //     --explain) hold a part of a command. So do replay_part.go (one source),
 //     replay_range.go and replay_count.go (its range), replay_beside.go (the sluice that
@@ -209,7 +209,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
+		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.key(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
 	return root
 }
 
