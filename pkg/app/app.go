@@ -26,6 +26,8 @@
 //     position.go reads and sets them for the other commands, former_lane.go lists
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
+//   - evidence: evidence.go tells a lane who signs its log
+//   - evidence: evidence.go tells a lane who signs its log
 //   - the own log: own_log.go opens it, and lets commands say who did what. lookout.go
 //     and credential.go say what happens to a running process
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,

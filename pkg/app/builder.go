@@ -78,10 +78,15 @@ func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, err
 	if err != nil {
 		return nil, err
 	}
+	log, err := logWriter(l)
+	if err != nil {
+		return nil, err
+	}
 	lane, err := newLane(ctx, l, src, b.state.confirm(l.Name), &b.stock, b.log)
 	if err != nil {
 		return nil, err
 	}
+	lane.Evidence = log
 	lane.Config = quoted(b.cfg.Path)
 	if b.activity != nil {
 		lane.Observe = b.activity.Observer(l.Source.Name, l.Source.Catalogue)

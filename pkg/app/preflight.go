@@ -48,7 +48,7 @@ func preflightOfLanes(cfg *config.Config) []finding {
 }
 
 func aboutSources(cfg *config.Config) []finding {
-	return append(sourceFiles(cfg), sameOrganization(cfg)...)
+	return slices.Concat(sourceFiles(cfg), sameOrganization(cfg), aboutEvidence(cfg))
 }
 
 // aboutFormer finds what former lanes left in files.

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/evidence"
+)
+
+// logWriter returns what a lane needs to keep a log; nil if it has no evidence.
+func logWriter(l config.Lane) (*evidence.Writer, error) {
+	if l.Evidence == nil {
+		return nil, nil
+	}
+	settings, err := hashOfSettings(l.Sink)
+	if err != nil {
+		return nil, fmt.Errorf("lane %s: hash of its settings: %w", l.Name, err)
+	}
+	return &evidence.Writer{
+		Key: l.Evidence.Key, Former: l.Evidence.Former, Keys: l.Source.Type.Product.Keys,
+		Organization: organization(l.Source), Settings: settings,
+	}, nil
+}
+
+// hashOfSettings returns the SHA-256 of what decides which events a sink gets, and which of
+// their values. Whoever knows the settings can compute it. It does not depend on a secret.
+func hashOfSettings(s config.Sink) (string, error) {
+	text, err := json.Marshal(struct {
+		Where          string `json:"where"`
+		Redact         any    `json:"redact"`
+		Format         string `json:"format"`
+		FormatSettings any    `json:"format_settings"`
+		Original       bool   `json:"original"`
+	}{s.Prepare.Where.String(), s.Prepare.Redact.Fields, s.Format.Name, s.FormatSettings, s.Original})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// aboutEvidence says which key signs how many lanes.
+func aboutEvidence(cfg *config.Config) []finding {
+	if cfg.Evidence == nil {
+		return nil
+	}
+	lanes, signed := cfg.Lanes(), 0
+	var without []string
+	for _, l := range lanes {
+		if l.Evidence != nil {
+			signed++
+		} else {
+			without = append(without, l.Name)
+		}
+	}
+	text := fmt.Sprintf("key %s signs the logs of %s", shortKey(cfg.Evidence.Key), several(signed, "lane"))
+	if len(without) > 0 {
+		text += "; without evidence: " + strings.Join(without, ", ")
+	}
+	return []finding{found("evidence", text, nil)}
+}
+
+// shortKey returns the name and the hash of a key, which its signatures have, too.
+func shortKey(k *evidence.Key) string { return fmt.Sprintf("%s+%08x", k.Name(), k.KeyHash()) }
