@@ -36,6 +36,11 @@
 // Sluice reads the log. A record that was sent again has PlanetScaleAuditLogReplayed=1: the
 // dictionary has no fourth number. A pair without a value is left out, and so is its label.
 //
+// With evidence (see package evidence), PlanetScaleAuditLogNumber is the epoch and the
+// sequence of a record, with a slash between, and PlanetScaleAuditLogNote a note in Base64
+// with the alphabet for URLs. A numbered record always has the hash, and Truncated is 1,
+// too, if it does not state a fact to the byte.
+//
 // # Hostile text
 //
 // In a value, backslash and equals sign are escaped, and LF and CR are written as \n and
@@ -87,6 +92,8 @@ type encoder struct {
 	objects   [2]labels // of the pairs about the objects
 	hash      string    // the key of the raw event's hash, with its equals sign
 	replayed  string    // the pair that marks an event sent again
+	number    string    // the key of a record's number, with its equals sign
+	note      string    // the key of a note
 	host      string
 	catalogue *transform.Catalogue
 }
@@ -103,7 +110,7 @@ func open(o transform.Options, s Settings) (transform.Transformer, error) {
 			{"cs2Label=" + first + " Type ", "cs3Label=" + first + " ", "flexString1Label=" + first + " ID "},
 			{"cs4Label=" + second + " Type ", "cs5Label=" + second + " ", "flexString2Label=" + second + " ID "},
 		},
-		hash: ownKey(p, "EventSHA256"), replayed: ownKey(p, "Replayed") + "1 ",
+		hash: ownKey(p, "EventSHA256"), replayed: ownKey(p, "Replayed") + "1 ", number: ownKey(p, "Number"), note: ownKey(p, "Note"),
 		host: o.Host, catalogue: o.Catalogue,
 	}
 	return transform.NewTransformer(name, mediaType, o, c.encode)

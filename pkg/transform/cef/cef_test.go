@@ -2,6 +2,7 @@ package cef_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,15 +76,16 @@ func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
 	got, whole := m.Extension["PlanetScaleAuditLogEventSHA256"], m.Extension["cn1"] == ""
-	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "") {
+	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "" || e.Number.Given()) {
 		tb.Errorf("the hash of the raw event is %s, want %s", got, want)
 	}
+	checkEvidence(tb, e, m)
 	if m.Extension["cn1"] != "" {
 		return
 	}
 	want := map[string]string{
 		"act":               clean(e.Action, 63),
-		"reason":            clean(e.Problem, 1023),
+		"reason":            clean(corpus.Problem(&e), 1023),
 		"deviceExternalId":  clean(e.Organization, 255),
 		"cs1":               clean(e.Organization, 4000),
 		"cs2":               clean(e.Objects[0].Type, 4000),
@@ -111,6 +113,21 @@ func checkCopies(tb testing.TB, e source.Event, m ceftest.Message) {
 	}
 }
 
+// checkEvidence requires that a record has the event's number and note, and no other.
+func checkEvidence(tb testing.TB, e source.Event, m ceftest.Message) {
+	tb.Helper()
+	number, note := "", ""
+	if epoch, sequence := corpus.Number(&e); epoch != "" {
+		number = epoch + "/" + sequence
+	}
+	if e.Note != "" {
+		note = base64.RawURLEncoding.EncodeToString([]byte(e.Note))
+	}
+	if got := [...]string{m.Extension["PlanetScaleAuditLogNumber"], m.Extension["PlanetScaleAuditLogNote"]}; got != [...]string{number, note} {
+		tb.Errorf("number and note are %q, want %q and %q", got, number, note)
+	}
+}
+
 // checkKeys requires the one order of the keys, so a pair that a text forged would show.
 func checkKeys(tb testing.TB, m ceftest.Message) {
 	tb.Helper()
@@ -118,7 +135,7 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 		"destinationServiceName deviceExternalId dvchost deviceFacility cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label " +
 		"cs5 cs5Label flexString1 flexString1Label flexString2 flexString2Label " +
 		"reportedResourceID reportedResourceName reportedResourceType reportedResourceGroupName frameworkName threatAttackID " +
-		"cs6 cs6Label PlanetScaleAuditLogEventSHA256 reason msg cn1 cn1Label cn2 cn2Label cn3 cn3Label PlanetScaleAuditLogReplayed"
+		"cs6 cs6Label PlanetScaleAuditLogEventSHA256 PlanetScaleAuditLogNumber PlanetScaleAuditLogNote reason msg cn1 cn1Label cn2 cn2Label cn3 cn3Label PlanetScaleAuditLogReplayed"
 	rest := strings.Fields(order)
 	for _, key := range m.Keys {
 		i := slices.Index(rest, key)
@@ -134,7 +151,7 @@ func checkKeys(tb testing.TB, m ceftest.Message) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, c := range corpus.Cases() {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 		t.Run(c.Name, func(t *testing.T) {
 			parse(t, usual, c.Event)
 			golden.Check(t, "golden/"+c.Name+".cef", string(encode(t, usual, c.Event).Body)+"\n")

@@ -82,10 +82,12 @@ var rules = map[string]string{
 	"cn3Label":                  label,
 }
 
-// rulesFor returns the rules of the pairs for a product, which is in the names of two keys.
+// rulesFor returns the rules of the pairs for a product, which is in the names of four keys.
 func rulesFor(p *source.Product) map[string]string {
 	all := maps.Clone(rules)
 	all[strings.TrimSuffix(ownKey(p, "EventSHA256"), "=")] = "SHA-256 of the raw event"
+	all[strings.TrimSuffix(ownKey(p, "Number"), "=")] = "set by Sluice: how often the lane was taken, and place of the record in its log, with evidence"
+	all[strings.TrimSuffix(ownKey(p, "Note"), "=")] = transform.Note + ", in Base64"
 	all[strings.TrimSuffix(ownKey(p, "Replayed"), "=")] = "set by Sluice: sluice replay sent the event again"
 	return all
 }

@@ -65,14 +65,14 @@ const truncated = " [truncated]"
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a line.Allowance) (body []byte, whole bool) {
-	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.Longest}}
+	l := pairs{line.Writer{Rules: values, Buf: dst, Longest: a.Longest, Exact: e.Number.Given()}}
 	l.header(c.begin, e.Action, action)
 	l.happened(e, action)
 	roles := c.catalogue.Resolve(e, action)
 	l.origin(e, c.ipv6InSrc)
 	l.people(&roles)
 	l.Raw(c.services)
-	l.Text("deviceExternalId=", e.Organization, maxDeviceID)
+	l.Identity("deviceExternalId=", e.Organization, maxDeviceID)
 	l.Text("dvchost=", c.host, maxDeviceHost)
 	l.Raw("deviceFacility=audit ")
 	l.objects(e, &c.objects)
@@ -81,7 +81,11 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 		l.technique(&action.Technique)
 	}
 	l.metadata(e, a.Metadata)
-	l.Hash(c.hash, e.Raw)
+	l.Hash(c.hash, e)
+	if e.Number.Given() {
+		l.number(c.number, e.Number)
+	}
+	l.Note(c.note, e.Note)
 	l.Text("reason=", e.Problem, maxText)
 	l.summary(e, action, &roles)
 	if l.Cut {
@@ -141,7 +145,7 @@ func (l *pairs) happened(e *source.Event, action *transform.Action) {
 		l.Raw(category)
 	}
 	l.Raw(" ")
-	l.Text("act=", e.Action, maxAct)
+	l.Fact("act=", e.Action, maxAct)
 	l.Text("outcome=", action.Outcome(), maxAct)
 }
 
@@ -160,8 +164,16 @@ func (l *pairs) origin(e *source.Event, ipv6InSrc bool) {
 	}
 }
 
+// number writes epoch and sequence in one pair, since the name of an own key is long.
+func (l *pairs) number(key string, n source.Number) {
+	l.Raw(key)
+	l.Buf = append(strconv.AppendUint(l.Buf, n.Epoch, 10), '/')
+	l.Buf = strconv.AppendUint(l.Buf, n.Sequence, 10)
+	l.End()
+}
+
 func (l *pairs) people(r *transform.Roles) {
-	l.Text("suid=", r.Actor.ID, maxText)
+	l.Fact("suid=", r.Actor.ID, maxText)
 	l.Text("suser=", r.Actor.Name, maxText)
 	l.Text("spriv=", r.ActorType, maxText)
 	l.Text("duid=", r.User.ID, maxText)
@@ -206,8 +218,11 @@ func (l *pairs) objects(e *source.Event, of *[2]labels) {
 	l.labelled("cs3=", e.Objects[0].Name, maxCustom, of[0].name)
 	l.labelled("cs4=", e.Objects[1].Type, maxCustom, of[1].kind)
 	l.labelled("cs5=", e.Objects[1].Name, maxCustom, of[1].name)
-	l.labelled("flexString1=", e.Objects[0].ID, maxText, of[0].id)
-	l.labelled("flexString2=", e.Objects[1].ID, maxText, of[1].id)
+	for i, key := range [...]string{"flexString1=", "flexString2="} {
+		if l.Fact(key, e.Objects[i].ID, maxText) {
+			l.Raw(of[i].id)
+		}
+	}
 }
 
 // metadata writes cs6, or leaves it out and marks the record as truncated.

@@ -66,7 +66,7 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, d document)
 	if d["planetscale.audit.truncated"] == nil {
 		for path, value := range map[string]string{
 			"event.action":                     e.Action,
-			"error.message":                    problemOf(e),
+			"error.message":                    corpus.Problem(&e),
 			"source.address":                   e.RemoteIP,
 			"planetscale.audit.action":         e.Verb,
 			"planetscale.audit.actor.id":       e.Actor.ID,
@@ -109,15 +109,6 @@ func checkEvidence(tb testing.TB, e source.Event, d document) {
 	if want := [...]any{sequence, epoch, note}; got != want {
 		tb.Errorf("sequence, epoch and note are %v, want %v", got, want)
 	}
-}
-
-// problemOf returns what a record says could not be read. A record with a number says so of
-// a time that it cannot state.
-func problemOf(e source.Event) string {
-	if e.Number.Given() && e.Problem == "" && !transform.Storable(e.Time) {
-		return "its time is not between 1970 and 9999"
-	}
-	return e.Problem
 }
 
 // clean returns a text as JSON can hold it: each byte that is not UTF-8 becomes U+FFFD.

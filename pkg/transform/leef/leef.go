@@ -19,6 +19,12 @@
 // forwarder, location, metadata, original (the raw event instead of metadata, for an event
 // that could not be decoded and for a gap), rawSha256 (of the raw event, in hex), problem, late, replayed, ownToken, gap, unmapped and truncated.
 //
+// With evidence (see package evidence), epoch and sequence are the number of a record, and
+// note is a note in Base64 with the alphabet for URLs. firstId and secondId are the ids of
+// the two objects in the order of the source, where resourceId and containerId are not. A
+// numbered record always has rawSha256, and truncated is true, too, if it does not state a
+// fact to the byte.
+//
 // # Delimiter
 //
 // A tab separates attributes, as QRadar expects, unless the setting delimiter names

@@ -2,6 +2,7 @@ package leef_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,8 +72,8 @@ func clean(s string, delimiter rune) string {
 // show.
 const order = "devTime sev cat eventId action title outcome isLoginEvent isLogoutEvent src usrName actorId actorType accountName " +
 	"targetUser targetUserId targetRole groupID resource resourceId resourceType container containerId containerType " +
-	"other otherId otherType forwarder location " +
-	"metadata original rawSha256 problem late replayed ownToken gap unmapped truncated"
+	"other otherId otherType firstId secondId forwarder location " +
+	"metadata original rawSha256 epoch sequence note problem late replayed ownToken gap unmapped truncated"
 
 // checkKeys requires that order.
 func checkKeys(tb testing.TB, m leeftest.Message) {
@@ -110,20 +111,31 @@ func checkParties(tb testing.TB, e source.Event, m leeftest.Message) {
 	}
 }
 
+// checkEvidence requires that a record has the event's number and note, and no other.
+func checkEvidence(tb testing.TB, e source.Event, m leeftest.Message) {
+	tb.Helper()
+	epoch, sequence := corpus.Number(&e)
+	got := [...]string{m.Attributes["epoch"], m.Attributes["sequence"], m.Attributes["note"]}
+	if want := [...]string{epoch, sequence, base64.RawURLEncoding.EncodeToString([]byte(e.Note))}; got != want {
+		tb.Errorf("epoch, sequence and note are %q, want %q", got, want)
+	}
+}
+
 // checkCopies requires that the attributes which copy the event equal its text.
 func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
 	tb.Helper()
 	checkKeys(tb, m)
 	got, whole := m.Attributes["rawSha256"], m.Attributes["truncated"] == ""
-	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "") {
+	if want := fmt.Sprintf("%x", sha256.Sum256(e.Raw)); got != want && (whole || got != "" || e.Number.Given()) {
 		tb.Errorf("the hash of the raw event is %s, want %s", got, want)
 	}
+	checkEvidence(tb, e, m)
 	if m.Attributes["truncated"] != "" {
 		return
 	}
 	checkParties(tb, e, m)
 	want := map[string]string{
-		"action": e.Action, "accountName": e.Organization, "location": e.Location, "problem": e.Problem,
+		"action": e.Action, "accountName": e.Organization, "location": e.Location, "problem": corpus.Problem(&e),
 		"metadata": string(e.Metadata), "usrName": e.Actor.Name, "actorId": e.Actor.ID, "original": "",
 	}
 	if !transform.Acted(&e) {
@@ -140,7 +152,7 @@ func checkCopies(tb testing.TB, e source.Event, m leeftest.Message) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, c := range corpus.Cases() {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 		t.Run(c.Name, func(t *testing.T) {
 			parse(t, usual, c.Event)
 			golden.Check(t, "golden/"+c.Name+".leef", string(encode(t, usual, c.Event).Body)+"\n")
@@ -329,7 +341,7 @@ func TestEveryDelimiter(t *testing.T) {
 			continue
 		}
 		accepted++
-		for _, k := range corpus.Cases() {
+		for _, k := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 			if parse(t, o, k.Event); t.Failed() {
 				t.Fatalf("delimiter %q, event %s", rune(c), k.Name)
 			}

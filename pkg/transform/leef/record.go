@@ -27,7 +27,7 @@ type attributes struct{ line.Writer }
 // append appends the record of e. whole is false if a value was shortened or
 // left out.
 func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, a line.Allowance) (body []byte, whole bool) {
-	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.Longest}}
+	l := attributes{line.Writer{Rules: c.rules, Buf: dst, Longest: a.Longest, Exact: e.Number.Given()}}
 	roles := c.catalogue.Resolve(e, action)
 	l.Raw(c.begin)
 	l.eventID(e.Action)
@@ -35,10 +35,16 @@ func (c *encoder) append(dst []byte, e *source.Event, action *transform.Action, 
 	l.happened(e, action)
 	l.people(e, &roles)
 	l.objects(e, &roles)
+	l.ids(e, &roles)
 	l.Text("forwarder=", c.host, maxValue)
 	l.Text("location=", e.Location, maxValue)
 	l.metadata(e, a.Metadata)
-	l.Hash("rawSha256=", e.Raw)
+	l.Hash("rawSha256=", e)
+	if e.Number.Given() {
+		l.Number("epoch=", int64(e.Number.Epoch))
+		l.Number("sequence=", int64(e.Number.Sequence))
+	}
+	l.Note("note=", e.Note)
 	l.Text("problem=", e.Problem, maxValue)
 	l.mark("late=true", e.Late)
 	l.mark("replayed=true", e.Replayed)
@@ -74,7 +80,7 @@ func (l *attributes) happened(e *source.Event, action *transform.Action) {
 	l.Raw("eventId=")
 	l.Buf = line.AppendID(l.Buf, e.ID, maxID)
 	l.End()
-	l.Text("action=", e.Action, maxValue)
+	l.Fact("action=", e.Action, maxValue)
 	l.Text("title=", action.Title, maxValue)
 	l.Text("outcome=", action.Outcome(), maxValue)
 	l.mark("isLoginEvent=true", slices.Contains(action.Categories, "authentication") && slices.Contains(action.Types, "start"))
@@ -88,9 +94,9 @@ func (l *attributes) people(e *source.Event, r *transform.Roles) {
 		l.End()
 	}
 	l.Text("usrName=", r.Actor.Name, maxName)
-	l.Text("actorId=", r.Actor.ID, maxValue)
+	l.Fact("actorId=", r.Actor.ID, maxValue)
 	l.Text("actorType=", r.ActorType, maxValue)
-	l.Text("accountName=", e.Organization, maxName)
+	l.Identity("accountName=", e.Organization, maxName)
 	l.Text("targetUser=", r.User.Name, maxValue)
 	l.Text("targetUserId=", r.User.ID, maxValue)
 	l.Text("targetRole=", r.After, maxValue)
@@ -99,10 +105,10 @@ func (l *attributes) people(e *source.Event, r *transform.Roles) {
 
 func (l *attributes) objects(e *source.Event, r *transform.Roles) {
 	l.Text("resource=", r.Object.Name, maxValue)
-	l.Text("resourceId=", r.Object.ID, maxValue)
+	l.Fact("resourceId=", r.Object.ID, maxValue)
 	l.Text("resourceType=", r.Object.Type, maxValue)
 	l.Text("container=", r.Container.Name, maxValue)
-	l.Text("containerId=", r.Container.ID, maxValue)
+	l.Fact("containerId=", r.Container.ID, maxValue)
 	l.Text("containerType=", r.Container.Type, maxValue)
 	for i := range e.Objects {
 		p := &e.Objects[i]
@@ -113,6 +119,16 @@ func (l *attributes) objects(e *source.Event, r *transform.Roles) {
 		l.Text("otherId=", p.ID, maxValue)
 		l.Text("otherType=", p.Type, maxValue)
 	}
+}
+
+// ids writes the ids of the objects in their order, if resourceId and containerId are not
+// in it: a leaf binds which is which.
+func (l *attributes) ids(e *source.Event, r *transform.Roles) {
+	if !l.Exact || e.Objects[0].ID == r.Object.ID && e.Objects[1].ID == r.Container.ID {
+		return
+	}
+	l.Fact("firstId=", e.Objects[0].ID, maxValue)
+	l.Fact("secondId=", e.Objects[1].ID, maxValue)
 }
 
 // metadata writes the metadata, or leaves it out and marks the record as truncated.

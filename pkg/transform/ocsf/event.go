@@ -2,7 +2,6 @@ package ocsf
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
@@ -51,7 +50,12 @@ func (w *writer) metadata(constant string, e *source.Event, action *transform.Ac
 	}
 	w.Whole(`"uid":`, e.ID)
 	w.Text(`"event_code":`, e.Action)
-	w.Text(`"tenant_uid":`, e.Organization)
+	if e.Number.Given() {
+		w.Number(`"sequence":`, int64(e.Number.Sequence))
+		w.Whole(`"tenant_uid":`, e.Organization) // A leaf binds it.
+	} else {
+		w.Text(`"tenant_uid":`, e.Organization)
+	}
 	if transform.Storable(e.Read) {
 		w.Number(`"logged_time":`, e.Read.UnixMilli())
 	}
@@ -98,14 +102,40 @@ func (w *writer) interfaces(e *source.Event, service string) {
 
 // original writes the raw event, and its hash and size even if it is left out.
 func (w *writer) original(e *source.Event, a *object.Allowance) {
-	if a.Original && len(e.Raw) > 0 {
+	if a.Original && len(e.Raw) > 0 && e.Note == "" { // The raw event would repeat the note.
 		w.Bytes(`"raw_data":`, e.Raw)
 	}
-	sum := sha256.Sum256(e.Raw)
+	sum := e.Sum()
 	w.Raw(`"raw_data_hash":{"algorithm_id":3,"algorithm":"SHA-256","value":"`)
 	w.Buf = hex.AppendEncode(w.Buf, sum[:])
 	w.Raw(`"},`)
 	w.Number(`"raw_data_size":`, int64(len(e.Raw)))
+}
+
+// evidence writes a record's number and its note. A leaf binds the ids of the objects in
+// their order, so that is written if resources have another one.
+func (w *writer) evidence(e *source.Event, s *subject) {
+	if e.Note != "" {
+		w.Whole(`"note":`, e.Note)
+	}
+	if !e.Number.Given() {
+		return
+	}
+	w.Number(`"epoch":`, int64(e.Number.Epoch))
+	var stated [2]string
+	n := 0
+	for _, p := range s.resources {
+		if named(p) {
+			stated[n] = p.ID
+			n++
+		}
+	}
+	if stated[0] != e.Objects[0].ID || stated[1] != e.Objects[1].ID {
+		w.Raw(`"objects":[`)
+		w.Whole("", e.Objects[0].ID)
+		w.Whole("", e.Objects[1].ID)
+		w.EndArray()
+	}
 }
 
 // unmapped writes what has no place in the schema, and Sluice's marks. A mark that does not
@@ -123,6 +153,7 @@ func (c *encoder) unmapped(w *writer, e *source.Event, action *transform.Action,
 	w.unnamed(e, &c.kinds)
 	sluice := w.Open(`"sluice":{`)
 	w.Number(`"severity":`, int64(action.Severity))
+	w.evidence(e, s)
 	w.Mark(`"late":true,`, e.Late)
 	w.Mark(`"replayed":true,`, e.Replayed)
 	w.Mark(`"own_token":true,`, e.OwnToken)

@@ -260,6 +260,9 @@ var own = map[string]string{
 	"sluice.gap":             "true",
 	"sluice.unmapped":        "true",
 	"sluice.original_base64": "string",
+	"sluice.epoch":           "number",
+	"sluice.note":            "string",
+	"sluice.objects":         "array",
 	"sluice.truncated":       "array",
 }
 

@@ -46,6 +46,12 @@
 // left out or shortened to fit; metadata.is_truncated is then true). metadata.debug is what
 // could not be read of an event.
 //
+// A record of a lane with evidence (see package evidence) has a number: metadata.sequence is
+// its place in the lane's log, and unmapped.sluice.epoch how often the lane was taken.
+// unmapped.sluice.objects has the ids of the two objects where resources have them in
+// another order. A record that carries a note has it whole in unmapped.sluice.note, and
+// no raw_data.
+//
 // # Required fields that an event lacks
 //
 // API Activity requires an actor and a source. The actor of an event without an actor is

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -58,7 +59,18 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, got object)
 		"raw_data":            "",
 	}
 	whole := got.at("metadata.is_truncated") == nil
-	if o.Original && whole {
+	epoch, sequence := corpus.Number(&e)
+	want["unmapped.sluice.note"] = e.Note
+	if epoch != "" {
+		for path, value := range map[string]string{"unmapped.sluice.epoch": epoch, "metadata.sequence": sequence} {
+			if got := number(got, path); got != value {
+				tb.Errorf("%s: got %s, want %s", path, got, value)
+			}
+		}
+	} else if got.at("unmapped.sluice.epoch") != nil || got.at("metadata.sequence") != nil || got.at("unmapped.sluice.objects") != nil {
+		tb.Error("a record without a number has one")
+	}
+	if o.Original && whole && e.Note == "" {
 		want["raw_data"] = clean(string(e.Raw))
 		want["unmapped.sluice.original_base64"] = ""
 		if !utf8.Valid(e.Raw) {
@@ -67,7 +79,7 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, got object)
 	}
 	if whole {
 		want["metadata.event_code"] = clean(e.Action)
-		want["metadata.debug[0]"] = clean(e.Problem)
+		want["metadata.debug[0]"] = clean(corpus.Problem(&e))
 		want["unmapped.action"] = clean(e.Verb)
 		want["unmapped.location"] = clean(e.Location)
 		want["unmapped.metadata"] = clean(string(e.Metadata))
@@ -89,7 +101,7 @@ func checkCopies(tb testing.TB, o transform.Options, e source.Event, got object)
 func clean(s string) string { return string([]rune(s)) }
 
 func TestGolden(t *testing.T) {
-	for _, c := range corpus.Cases() {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 		t.Run(c.Name, func(t *testing.T) {
 			parse(t, full, c.Event)
 			golden.Check(t, "golden/"+c.Name+".json", indented(t, full, c.Event))
@@ -116,7 +128,7 @@ func TestOwnLog(t *testing.T) {
 }
 
 func TestGoldenWithClassesOfIAM(t *testing.T) {
-	for _, c := range corpus.Cases() {
+	for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 		t.Run(c.Name, func(t *testing.T) {
 			got := indented(t, iam, c.Event)
 			if class := number(parse(t, iam, c.Event), "category_uid"); class == "3" {

@@ -1,6 +1,10 @@
 package corpus
 
-import "github.com/sluice-siem/sluice/pkg/source"
+import (
+	"fmt"
+
+	"github.com/sluice-siem/sluice/pkg/source"
+)
 
 // Note is a signed note, as package evidence writes it.
 const Note = `sluice/acme/acme/siem/999acfec8eafb448
@@ -67,4 +71,21 @@ func note(kind string) Case {
 		ID: id, Time: neighbour, Read: neighbour, Organization: Organization,
 		Action: "sluice." + kind, Verb: kind, Raw: raw, Note: Note,
 	}}
+}
+
+// Problem returns what the record of an event says could not be read. A record with a number
+// says so of a time that no format can state.
+func Problem(e *source.Event) string {
+	if year := e.Time.UTC().Year(); e.Number.Given() && e.Problem == "" && (e.Time.Unix() < 0 || year > 9999) {
+		return "its time is not between 1970 and 9999"
+	}
+	return e.Problem
+}
+
+// Number returns the number of an event as text, and nothing if it has none.
+func Number(e *source.Event) (epoch, sequence string) {
+	if !e.Number.Given() {
+		return "", ""
+	}
+	return fmt.Sprint(e.Number.Epoch), fmt.Sprint(e.Number.Sequence)
 }

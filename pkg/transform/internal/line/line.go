@@ -5,10 +5,13 @@ package line
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // Rules are how a format writes the characters of a value.
@@ -42,6 +45,10 @@ type Writer struct {
 	Buf     []byte
 	Longest int  // of a value, even if its key allows more
 	Cut     bool // a value was shortened or left out
+
+	// Facts are bound by a leaf (see package evidence), so a record with a number states
+	// them to the byte, or says that it is cut.
+	Exact bool
 }
 
 // Raw appends s unchanged. It must not need an escape.
@@ -64,6 +71,28 @@ func (w *Writer) Text(key, value string, limit int) bool {
 	return true
 }
 
+// Fact is like Text, for a value that a leaf binds.
+func (w *Writer) Fact(key, value string, limit int) bool {
+	if w.Exact && !w.Rules.keeps(value) {
+		w.Cut = true
+	}
+	return w.Text(key, value, limit)
+}
+
+// Identity is like Fact, for a value that a leaf binds of records that are cut, too.
+func (w *Writer) Identity(key, value string, limit int) {
+	longest := w.Longest
+	if w.Exact {
+		w.Longest = max(longest, leastIdentity)
+	}
+	w.Fact(key, value, limit)
+	w.Longest = longest
+}
+
+// leastIdentity is one more than a leaf binds of a value, so what was cut here can be told
+// from a value that is whole.
+const leastIdentity = 64
+
 // Number writes a pair whose value is a whole number.
 func (w *Writer) Number(key string, n int64) {
 	w.Raw(key)
@@ -72,16 +101,26 @@ func (w *Writer) Number(key string, n int64) {
 }
 
 // Hash writes a pair whose value is the SHA-256 of a raw event in hex. A shortened hash
-// proves nothing, so the pair is left out if values must be shorter.
-func (w *Writer) Hash(key string, raw []byte) {
-	if w.Longest < hex.EncodedLen(sha256.Size) {
+// proves nothing, so the pair is left out if values must be shorter and no leaf needs it.
+func (w *Writer) Hash(key string, e *source.Event) {
+	if w.Longest < hex.EncodedLen(sha256.Size) && !w.Exact {
 		w.Cut = true
 		return
 	}
-	sum := sha256.Sum256(raw)
+	sum := e.Sum()
 	w.Raw(key)
 	w.Buf = hex.AppendEncode(w.Buf, sum[:])
 	w.End()
+}
+
+// Note writes a pair whose value is a note, unless it is empty. It is in Base64, since a note
+// has lines, in the alphabet that no format escapes and no delimiter is of.
+func (w *Writer) Note(key, note string) {
+	if note != "" {
+		w.Raw(key)
+		w.Buf = base64.RawURLEncoding.AppendEncode(w.Buf, []byte(note))
+		w.End()
+	}
 }
 
 // End ends a pair.
@@ -128,6 +167,16 @@ func (w *Writer) Marked(text string, limit int, mark string) {
 	w.Buf = w.Buf[:begin]
 	w.Value(text, limit-len(mark))
 	w.Raw(mark)
+}
+
+// keeps reports whether a value is written as it is, apart from escapes that can be undone.
+func (r *Rules) keeps(s string) bool {
+	for _, c := range s {
+		if r.become(harmless(c)) != c {
+			return false
+		}
+	}
+	return strings.TrimFunc(s, r.isBlank) == s
 }
 
 // plainPrefix returns how many bytes at the start of s are written unchanged.

@@ -44,8 +44,8 @@ var objects = map[string]string{
 	"location":          "city continent country lat long postal_code region",
 	"logger":            "name product uid",
 	"managed_entity":    "name type type_id uid user",
-	"metadata": "debug event_code is_truncated logged_time loggers modified_time product profiles tenant_uid uid " +
-		"version",
+	"metadata": "debug event_code is_truncated logged_time loggers modified_time product profiles sequence tenant_uid " +
+		"uid version",
 	"network_endpoint": "autonomous_system ip location name svc_name",
 	"object":           "",
 	"observable":       "name type type_id value",
