@@ -32,7 +32,10 @@ package committed
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+
+	"github.com/segmentio/kafka-go/sasl"
 )
 
 // Record is a committed record.
@@ -60,12 +63,24 @@ type Transaction struct {
 	Records   int   // below the high watermark
 }
 
+// Cluster is how to reach a cluster, and as whom.
+type Cluster struct {
+	Brokers []string       // as host:port
+	TLS     *tls.Config    // nil: no TLS
+	SASL    sasl.Mechanism // nil: none
+}
+
+// Read is Cluster.Read for a cluster without TLS and SASL.
+func Read(ctx context.Context, brokers []string, topic string, each func(Record) error) ([]Transaction, error) {
+	return Cluster{Brokers: brokers}.Read(ctx, topic, each)
+}
+
 // Read calls each for every committed record of a topic, one partition after the other, in
 // the order of offsets. It returns the open transactions. each may keep the record, which
 // shares its memory with the others of its batch. An error of each ends Read, which wraps
 // it.
-func Read(ctx context.Context, brokers []string, topic string, each func(Record) error) ([]Transaction, error) {
-	f := newFetcher(brokers, topic)
+func (c Cluster) Read(ctx context.Context, topic string, each func(Record) error) ([]Transaction, error) {
+	f := newFetcher(c, topic)
 	defer f.close()
 	bounds, err := f.bounds(ctx)
 	if err != nil {

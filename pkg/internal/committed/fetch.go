@@ -23,9 +23,9 @@ type fetcher struct {
 
 // newFetcher makes a new transport. A used one caches metadata, and would not know a topic
 // that was created meanwhile.
-func newFetcher(brokers []string, topic string) *fetcher {
-	t := &kafkago.Transport{ClientID: "sluice-committed", MetadataTopics: []string{topic}}
-	return &fetcher{topic: topic, transport: t, client: &kafkago.Client{Addr: kafkago.TCP(brokers...), Transport: t}}
+func newFetcher(c Cluster, topic string) *fetcher {
+	t := &kafkago.Transport{ClientID: "sluice-committed", MetadataTopics: []string{topic}, TLS: c.TLS, SASL: c.SASL}
+	return &fetcher{topic: topic, transport: t, client: &kafkago.Client{Addr: kafkago.TCP(c.Brokers...), Transport: t}}
 }
 
 func (f *fetcher) close() { f.transport.CloseIdleConnections() }
