@@ -24,3 +24,10 @@ func open(_ context.Context, env sink.Env, s Settings) (sink.Sink, error) {
 	}
 	return objects.Open(env, b), nil
 }
+
+// ReadBack implements sink.Readable.
+func (s *Settings) ReadBack(ctx context.Context, lanes []sink.Env, access sink.Access, each func(sink.Stored) error) error {
+	store := objectstore.OpenS3(&s.Store)
+	defer store.Close()
+	return objects.ReadBack(ctx, store, lanes, access, each)
+}
