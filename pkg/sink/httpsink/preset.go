@@ -139,3 +139,8 @@ func problems(all ...error) (errs []error) {
 	}
 	return errs
 }
+
+// Export implements sink.Exportable.
+func (Connection) Export() string {
+	return "name an export of the service with whole records, one a line; messages of a chat and alerts have only a part of a record, and cannot be verified"
+}

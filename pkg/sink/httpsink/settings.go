@@ -163,3 +163,8 @@ func (s *Settings) SentTo() string {
 	}
 	return originOf(s.URL)
 }
+
+// Export implements sink.Exportable.
+func (*Settings) Export() string {
+	return "name an export of what takes the requests: the records as they were sent, one a line"
+}

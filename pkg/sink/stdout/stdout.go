@@ -168,3 +168,8 @@ func (l *lane) Close() error {
 	close(l.closed)
 	return nil
 }
+
+// Export implements sink.Exportable.
+func (*Settings) Export() string {
+	return "name the file that keeps what Sluice wrote to its standard output, such as the log of the container"
+}

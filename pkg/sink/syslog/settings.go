@@ -182,3 +182,8 @@ func (s *Settings) Destination() string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// Export implements sink.Exportable.
+func (*Settings) Export() string {
+	return "name the files that the receiver writes, with or without headers of syslog, or an export of the SIEM behind it"
+}
