@@ -119,7 +119,7 @@ func describe(src source.Source, saved checkpoint.Checkpoint) (source.Descriptio
 	if src == nil { // Only the own log is not there before it is written.
 		return source.Description{}, fmt.Errorf("lane %s: %s: the own log that this position is in is gone: %w", saved.Lane, saved.Path, source.ErrUnusable)
 	}
-	d, err := src.Describe(saved.Position)
+	d, err := meaning(src, saved.Position)
 	if err != nil {
 		err = fmt.Errorf("lane %s: %s: %w", saved.Lane, saved.Path, err)
 	}
@@ -226,7 +226,7 @@ func (c *command) setCheckpoints(ctx context.Context, cfg *config.Config, lanes 
 		src, former := opened[l.Source.Name], positions.look(ctx, l)
 		pos, err := src.Start(ctx, start)
 		if err == nil {
-			err = set.set(ctx, l, pos)
+			err = set.set(ctx, l, former.Position, pos, "position set to "+start.String()+" by "+whoRuns())
 		}
 		if err != nil {
 			return fmt.Errorf("lane %s: %w", l.Name, err)

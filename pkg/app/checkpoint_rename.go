@@ -277,7 +277,7 @@ func (m *mover) fits(pos source.Position) error {
 	if pos == nil {
 		return fmt.Errorf("lane %s: %w", m.from, checkpoint.ErrNone)
 	}
-	if _, err := m.source.Describe(pos); err != nil {
+	if _, err := meaning(m.source, pos); err != nil {
 		return fmt.Errorf("lane %s cannot use the position of lane %s: %w", m.to.Name, m.from, err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/evidence"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // logWriter returns what a lane needs to keep a log; nil if it has no evidence.
@@ -41,6 +42,28 @@ func hashOfSettings(s config.Sink) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// meaning describes a saved position, with or without the state of a log beside it. All that
+// describe one call it.
+func meaning(src source.Source, pos source.Position) (source.Description, error) {
+	own, _, err := evidence.Split(pos)
+	if err != nil {
+		return source.Description{}, err
+	}
+	return src.Describe(own)
+}
+
+// withLogOf returns a position that a person chose, with the state of the log that the former
+// one has: its next note says who moved it. A state that cannot be used is none: then
+// another log begins.
+func withLogOf(former, chosen source.Position, moved string) (source.Position, error) {
+	_, state, err := evidence.Split(former)
+	if err != nil || state == nil {
+		return chosen, nil
+	}
+	state.Moved = moved
+	return state.Join(chosen)
 }
 
 // aboutEvidence says which key signs how many lanes.

@@ -124,7 +124,9 @@ func (r *positionReader) owner(l config.Lane) string {
 	return cmp.Or(r.owners[r.state.shareOf(sourceOf(l.Name))], "-")
 }
 
-// positionWriter replaces positions in the sink or the state.
+// positionWriter replaces positions in the sink or the state. The log of a lane with evidence
+// goes on: its state is that of the position that is replaced, while no other process can
+// replace it.
 type positionWriter struct {
 	cfg    *config.Config
 	log    zerolog.Logger
@@ -132,34 +134,59 @@ type positionWriter struct {
 	shared sharedPositions // nil until a position is set there
 }
 
-func (w *positionWriter) set(ctx context.Context, l config.Lane, pos source.Position) error {
+// set replaces a position by pos. known is the one that was found, nil if there is none that
+// can be used. moved says who sets it, and to what.
+func (w *positionWriter) set(ctx context.Context, l config.Lane, known, pos source.Position, moved string) error {
 	opened, err := openSink(ctx, l, sinkEnv(l, w.log))
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.setIn(ctx, opened, l, pos), opened.Close())
+	choose := func(former []byte) ([]byte, error) {
+		if former == nil {
+			former = known // It is where the next start would find it.
+		}
+		return withLogOf(former, pos, moved)
+	}
+	return errors.Join(w.setIn(ctx, opened, l, choose), opened.Close())
 }
 
-func (w *positionWriter) setIn(ctx context.Context, opened sink.Sink, l config.Lane, pos source.Position) (err error) {
+func (w *positionWriter) setIn(ctx context.Context, opened sink.Sink, l config.Lane, choose func([]byte) ([]byte, error)) error {
 	switch holder := opened.(type) {
 	case sink.Ledger:
-		return holder.Set(ctx, pos)
+		return holder.Set(ctx, choose)
 	case sink.Releaser:
 		// The sink may hold a position from earlier, which the next start would carry over.
-		if err := holder.Release(ctx, func([]byte) error { return nil }); err != nil {
+		held := false
+		err := holder.Release(ctx, func(former []byte) error {
+			held = true
+			return w.setInState(ctx, l, func([]byte) ([]byte, error) { return choose(former) })
+		})
+		if held || err != nil {
 			return err
 		}
 	}
+	return w.setInState(ctx, l, choose)
+}
+
+func (w *positionWriter) setInState(ctx context.Context, l config.Lane, choose func([]byte) ([]byte, error)) (err error) {
 	if shared := sharedOf(w.cfg); shared != nil {
 		if w.shared == nil {
 			w.shared = shared.positions(confirmNothing, w.log)
 		}
-		return w.shared.Set(ctx, l.Name, pos)
+		return w.shared.Set(ctx, l.Name, choose)
 	}
 	if w.dir == nil {
 		if w.dir, err = checkpoint.Open(w.cfg.State.Dir); err != nil {
 			return err
 		}
+	}
+	former, err := w.dir.Load(ctx, l.Name)
+	if err != nil && !errors.Is(err, source.ErrUnusable) {
+		return err
+	}
+	pos, err := choose(former)
+	if err != nil {
+		return err
 	}
 	return w.dir.Save(ctx, l.Name, pos)
 }

@@ -64,7 +64,7 @@ type sharedPositions interface {
 	Lanes(ctx context.Context) ([]checkpoint.Checkpoint, error)
 
 	// Set and Rename take the lane from whoever runs it.
-	Set(ctx context.Context, lane string, pos source.Position) error
+	Set(ctx context.Context, lane string, choose func(former []byte) ([]byte, error)) error
 	Rename(ctx context.Context, from, to string) error
 
 	// Redrive returns a redrive of a lane's dead letters. The caller closes it.

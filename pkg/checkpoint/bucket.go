@@ -247,12 +247,12 @@ func (b *Bucket) Rename(ctx context.Context, from, to string) error {
 	case !holds:
 		return fmt.Errorf("lane %s: %w", from, ErrNone)
 	}
-	return b.lane(from).Release(ctx, func(pos []byte) error { return b.Set(ctx, to, pos) })
+	return b.lane(from).Release(ctx, func(pos []byte) error { return b.Set(ctx, to, func([]byte) ([]byte, error) { return pos, nil }) })
 }
 
-// Set takes the lane and commits a position that a person chose.
-func (b *Bucket) Set(ctx context.Context, lane string, pos source.Position) error {
-	return b.lane(lane).Set(ctx, pos)
+// Set takes the lane and commits a position that a person chose, as sink.Ledger says.
+func (b *Bucket) Set(ctx context.Context, lane string, choose func(former []byte) ([]byte, error)) error {
+	return b.lane(lane).Set(ctx, choose)
 }
 
 // Check checks whether the lane's position could be read, and changes nothing.

@@ -147,7 +147,7 @@ func TestABucketRenamesForgetsAndLists(t *testing.T) {
 	if err := command.Rename(ctx, "acme.eu/siem", "acme/new"); err == nil {
 		t.Error("a position was replaced")
 	}
-	must(t, command.Set(ctx, "other/x", source.Position(`{"set":true}`)))
+	must(t, command.Set(ctx, "other/x", func([]byte) ([]byte, error) { return []byte(`{"set":true}`), nil }))
 	if err := b.Save(ctx, "other/x", source.Position(`{}`)); !errors.Is(err, sink.ErrMoved) {
 		t.Errorf("got %v, want %v", err, sink.ErrMoved)
 	}

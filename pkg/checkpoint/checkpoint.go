@@ -138,7 +138,7 @@ func (d *Dir) Load(ctx context.Context, lane string) (source.Position, error) {
 	return c.Position, nil
 }
 
-// Save saves pos, a JSON value of at most 512 kB, as the position of lane. Once it has
+// Save saves pos, a JSON value of at most 768 kB, as the position of lane. Once it has
 // returned nil, a power loss cannot undo it. If the lock of the directory was removed
 // or replaced, another process may run the lane, and nothing is saved. After an error
 // either the old or the new position is on disk, complete.
@@ -210,10 +210,10 @@ func List(dir string) ([]Checkpoint, error) {
 	return list, nil
 }
 
-// maxPosition is the largest position (see source.Position). maxFile is the largest
-// file, with room for the fields around the position.
+// maxPosition is the largest position: that of a source (see source.Position), and 256 kB
+// for what a lane keeps of its log (see evidence.State). maxFile is the largest file, with room for the fields around the position.
 const (
-	maxPosition = 512 << 10
+	maxPosition = 768 << 10
 	maxFile     = maxPosition + 64<<10
 )
 

@@ -93,9 +93,9 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
-	t.Run("half a megabyte is saved, and a byte more is refused", func(t *testing.T) {
+	t.Run("a position with a log is saved, and a byte more than it may have is refused", func(t *testing.T) {
 		d := open(t, t.TempDir())
-		largest := `"` + strings.Repeat("x", 512<<10-2) + `"`
+		largest := `"` + strings.Repeat("x", 768<<10-2) + `"`
 		save(t, d, lane, largest)
 		if got := load(t, d, lane); got != largest {
 			t.Errorf("got %d bytes, want %d", len(got), len(largest))

@@ -210,9 +210,9 @@ func (t *Topic) Rename(ctx context.Context, from, to string) error {
 	return t.lane(to).Rename(ctx, from)
 }
 
-// Set takes the lane and commits a position that a person chose.
-func (t *Topic) Set(ctx context.Context, lane string, pos source.Position) error {
-	return t.lane(lane).Set(ctx, pos)
+// Set takes the lane and commits a position that a person chose, as sink.Ledger says.
+func (t *Topic) Set(ctx context.Context, lane string, choose func(former []byte) ([]byte, error)) error {
+	return t.lane(lane).Set(ctx, choose)
 }
 
 // Check checks whether the lane's position could be stored, and changes nothing.

@@ -82,7 +82,9 @@ func (l *ledger) PublishAt(ctx context.Context, batch []sink.Record, rejects []s
 }
 
 func (l *ledger) Look(context.Context) ([]byte, time.Time, error) { panic("a lane looks at nothing") }
-func (l *ledger) Set(context.Context, []byte) error               { panic("a lane sets nothing") }
+func (l *ledger) Set(context.Context, func([]byte) ([]byte, error)) error {
+	panic("a lane sets nothing")
+}
 func (l *ledger) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
 	panic("a lane reads no dead letters")
 }

@@ -247,7 +247,9 @@ func (k *keeper) Publish(context.Context, []sink.Record) error {
 }
 
 func (k *keeper) Look(context.Context) ([]byte, time.Time, error) { panic("a lane looks at nothing") }
-func (k *keeper) Set(context.Context, []byte) error               { panic("a lane sets nothing") }
+func (k *keeper) Set(context.Context, func([]byte) ([]byte, error)) error {
+	panic("a lane sets nothing")
+}
 func (k *keeper) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
 	panic("a lane reads no dead letters")
 }

@@ -39,8 +39,10 @@ type Ledger interface {
 	Rejects(ctx context.Context) iter.Seq2[Reject, error]
 
 	// Set takes the lane and commits a position that a person chose, over any other.
-	// The instance that runs the lane finds it and resumes from it.
-	Set(ctx context.Context, pos []byte) error
+	// choose returns it. It is called with the position that is replaced, nil if there is
+	// none or it cannot be used, and perhaps again with another. No other instance commits
+	// in between. The instance that runs the lane finds the new position and resumes from it.
+	Set(ctx context.Context, choose func(former []byte) ([]byte, error)) error
 }
 
 // Redriver is a Sink beside its lane (Env.Again) whose lane keeps dead letters with it.

@@ -118,9 +118,9 @@ func (l *Ledger) commitError(err error) error {
 }
 
 // Set takes the lane and commits a position that a person chose, whatever position is
-// there. That fences an instance that runs the lane; it finds the new position and goes
-// on from it.
-func (l *Ledger) Set(ctx context.Context, pos []byte) error {
+// there. choose makes it of that one, nil if there is none or it cannot be used. That
+// fences an instance that runs the lane; it finds the new position and goes on from it.
+func (l *Ledger) Set(ctx context.Context, choose func(former []byte) ([]byte, error)) error {
 	view, err := l.cluster.open()
 	if err != nil {
 		return err
@@ -133,8 +133,29 @@ func (l *Ledger) Set(ctx context.Context, pos []byte) error {
 	if err != nil {
 		return l.takeError(err)
 	}
+	pos, err := l.chosen(ctx, view, choose)
+	if err != nil {
+		p.close()
+		return l.takeError(err)
+	}
 	if err := l.holdProducer(p); err != nil {
 		return err
 	}
 	return l.commitAlone(ctx, func(e *Entry) { e.Set, e.Position = true, pos })
+}
+
+// chosen returns what choose makes of the lane's position. The producer has been
+// initialised, so nobody else commits one before it does.
+func (l *Ledger) chosen(ctx context.Context, view partition, choose func(former []byte) ([]byte, error)) ([]byte, error) {
+	value, err := l.newestEntry(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	var former []byte
+	if value != nil {
+		if e, unusable := decode(value, l.lane); unusable == nil {
+			former = e.Position
+		}
+	}
+	return choose(former)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestEntryKeepsPositions(t *testing.T) {
-	for _, pos := range []string{`1`, `null`, `"\u0000"`, `"<script>&</script>"`, `{"a":[1,2],"b":"\ud800"}`, `"` + strings.Repeat("<", 512<<10-2) + `"`} {
+	for _, pos := range []string{`1`, `null`, `"\u0000"`, `"<script>&</script>"`, `{"a":[1,2],"b":"\ud800"}`, `"` + strings.Repeat("<", 768<<10-2) + `"`} {
 		value, err := ledger.Encode(ledger.Entry{Lane: lane, Commit: "c", Position: []byte(pos)})
 		if err != nil {
 			t.Errorf("position %.40s: %v", pos, err)
@@ -25,7 +25,7 @@ func TestEntryKeepsPositions(t *testing.T) {
 
 func TestEntryRefusesPositions(t *testing.T) {
 	for name, pos := range map[string]string{
-		"too large": `"` + strings.Repeat("x", 600<<10) + `"`, "no JSON": `{"at":`, "two": `1 2`,
+		"too large": `"` + strings.Repeat("x", 856<<10) + `"`, "no JSON": `{"at":`, "two": `1 2`,
 	} {
 		if value, err := ledger.Encode(ledger.Entry{Lane: lane, Commit: "c", Position: []byte(pos)}); err == nil {
 			t.Errorf("%s: got %.40s, want an error", name, value)

@@ -97,7 +97,7 @@ func TestSetAfterAnExpiry(t *testing.T) {
 			l, person := open(t, settings(c.ListenAddrs())), open(t, settings(c.ListenAddrs()))
 			take(t, l, "")
 			commit(t, l, `1`, "a")
-			if err := person.Set(within(t), []byte(`"chosen"`)); err != nil {
+			if err := person.Set(within(t), set(`"chosen"`)); err != nil {
 				t.Fatal(err)
 			}
 			answer(t, c, tt.key, tt.code)

@@ -285,8 +285,16 @@ func (i *instance) await(err error) {
 // batch.
 func set(i *instance) error {
 	const chosen = 1
-	if err := i.ledger.Set(context.Background(), decimal(chosen)); err != nil {
+	former := 0
+	err := i.ledger.Set(context.Background(), func(pos []byte) ([]byte, error) {
+		former = ordinal(pos)
+		return decimal(chosen), nil
+	})
+	if err != nil {
 		return nil // The person sees the error.
+	}
+	if before := i.model.before(i.lane, i.ledger.knownCommit); before != former {
+		return fmt.Errorf("a position was set over %d although %d was committed", former, before)
 	}
 	if err := i.model.vouch(i.lane, i.ledger.knownCommit, chosen); err != nil {
 		return fmt.Errorf("the position that was set: %w", err)

@@ -421,12 +421,12 @@ func takesLarge(t *testing.T, b *broker) {
 			return 'x'
 		}
 		return r
-	}, noise(512<<10-2)) + `"`
+	}, noise(768<<10-2)) + `"`
 	write(t, l, name, pos, "a")
 	take(t, open(t, s), pos)
 	l = open(t, s)
 	take(t, l, pos)
-	err := l.Commit(within(t), to(name, "b"), nil, []byte(`"`+strings.Repeat("y", 600<<10)+`"`))
+	err := l.Commit(within(t), to(name, "b"), nil, []byte(`"`+strings.Repeat("y", 856<<10)+`"`))
 	if err == nil || !strings.Contains(err.Error(), "bytes is too large") {
 		t.Errorf("got %v, want an error that the position is too large", err)
 	}

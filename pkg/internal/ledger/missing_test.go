@@ -75,7 +75,7 @@ func TestPositionThatIsGoneIsNotTakenForMoved(t *testing.T) {
 		t.Fatalf("got %v of class %q with hint %q, want to be told that the position is gone", err, class(err), hint(err))
 	}
 	person := open(t, s)
-	if err := person.Set(within(t), []byte(`"chosen"`)); err != nil {
+	if err := person.Set(within(t), set(`"chosen"`)); err != nil {
 		t.Fatal(err)
 	}
 	take(t, l, `"chosen"`)

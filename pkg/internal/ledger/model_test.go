@@ -300,6 +300,18 @@ func (m *model) vouch(lane int, commit string, at int) error {
 	return errUnknownCommit
 }
 
+// before returns the position of the lane that a commit replaced, 0 if there was none.
+func (m *model) before(lane int, commit string) int {
+	at := 0
+	for _, p := range m.history(lane) {
+		if p.entry.Commit == commit {
+			break
+		}
+		at = p.at
+	}
+	return at
+}
+
 // rank returns the place of a commit in history. It identifies a state, since the names
 // of commits are random.
 func (m *model) rank(lane int, commit string) int {

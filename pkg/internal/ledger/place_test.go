@@ -151,7 +151,7 @@ func TestPositionOfAnotherTopicIsRefused(t *testing.T) {
 	refused(open(t, s).Commit(within(t), []kgo.Record{{Topic: "another", Value: []byte("b")}}, nil, []byte(`2`)))
 	take(t, open(t, settings(brokers)), `1`)
 	person := open(t, s)
-	if err := person.Set(within(t), []byte(`3`)); err != nil {
+	if err := person.Set(within(t), set(`3`)); err != nil {
 		t.Fatal(err)
 	}
 	take(t, open(t, s), `3`)

@@ -72,7 +72,7 @@ func TestRenamedLaneGoesOn(t *testing.T) {
 		if class(err) != "destination" || !strings.Contains(err.Error(), "given to lane "+renamed) || !strings.Contains(hint(err), "set -c FILE --to") {
 			t.Errorf("got %v with hint %q, want to be told of the new name", err, hint(err))
 		}
-		if err := open(t, s).Set(within(t), []byte(`7`)); err != nil {
+		if err := open(t, s).Set(within(t), set(`7`)); err != nil {
 			t.Fatal(err)
 		}
 		take(t, open(t, s), `7`)

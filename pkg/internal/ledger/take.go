@@ -78,21 +78,26 @@ func (l *Ledger) Look(ctx context.Context) (Entry, error) {
 	return e, nil
 }
 
-// readEntry returns the lane's newest entry below the high watermark, after every
-// transaction below it has ended.
+// readEntry returns the lane's newest entry.
 func (l *Ledger) readEntry(ctx context.Context, view partition) (Entry, error) {
-	end, err := view.highWatermark(ctx)
-	if err != nil {
-		return Entry{}, err
-	}
-	if err := l.awaitStable(ctx, view, end); err != nil {
-		return Entry{}, err
-	}
-	value, err := view.newest(ctx, end)
+	value, err := l.newestEntry(ctx, view)
 	if err != nil || value == nil {
 		return Entry{}, err
 	}
 	return decode(value, l.lane)
+}
+
+// newestEntry returns the lane's newest entry below the high watermark as it is in Kafka,
+// after every transaction below it has ended; nil if there is none.
+func (l *Ledger) newestEntry(ctx context.Context, view partition) ([]byte, error) {
+	end, err := view.highWatermark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.awaitStable(ctx, view, end); err != nil {
+		return nil, err
+	}
+	return view.newest(ctx, end)
 }
 
 // awaitStable waits until no transaction is open below end.

@@ -41,8 +41,9 @@ const (
 
 const (
 	version = 1
-	// maxEntry bounds an entry, in bytes: a position of 512 kB and the other fields.
-	maxEntry = 600 << 10
+	// maxEntry bounds an entry, in bytes: a position of 512 kB, 256 kB of
+	// evidence beside it, and the other fields.
+	maxEntry = 856 << 10
 	jsonType = "application/json"
 )
 

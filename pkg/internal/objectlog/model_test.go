@@ -161,7 +161,7 @@ func deliver(i *instance) {
 // choose is a person who sets the position.
 func choose(i *instance) {
 	log := objectlog.New(lane, objectlog.Settings{Store: gate{i.world.store, i}})
-	for !i.dead && log.Set(context.Background(), []byte("2")) != nil {
+	for !i.dead && log.Set(context.Background(), set("2")) != nil {
 	}
 }
 

@@ -96,11 +96,16 @@ func TestAFencedReplicaDoesNotPause(t *testing.T) {
 	}
 }
 
+// set chooses a position, whatever was there.
+func set(pos string) func([]byte) ([]byte, error) {
+	return func([]byte) ([]byte, error) { return []byte(pos), nil }
+}
+
 func TestASetPositionIsFoundAtOnce(t *testing.T) {
 	store := objectstoretest.New()
 	l := open(store)
 	take(t, l, "")
-	if err := open(store).Set(t.Context(), []byte("5")); err != nil {
+	if err := open(store).Set(t.Context(), set("5")); err != nil {
 		t.Fatal(err)
 	}
 	if err := commit(l, 0, 1); !errors.Is(err, sink.ErrMoved) {
@@ -264,7 +269,7 @@ func TestAnObjectThatSaysNothingStopsTheLane(t *testing.T) {
 	if got := store.Written()[before:]; len(got) > 0 {
 		t.Errorf("wrote %v", got)
 	}
-	if err := open(store).Set(t.Context(), []byte("2")); err != nil {
+	if err := open(store).Set(t.Context(), set("2")); err != nil {
 		t.Fatal(err)
 	}
 	take(t, open(store), "2")
@@ -282,7 +287,7 @@ func TestAForeignObjectIsNoOtherInstance(t *testing.T) {
 			t.Errorf("got %v of class %s with hint %q, want that a person decides", err, failure.Class(err), failure.Hint(err))
 		}
 	}
-	if err := open(store).Set(t.Context(), []byte("0")); err != nil {
+	if err := open(store).Set(t.Context(), set("0")); err != nil {
 		t.Fatal(err)
 	}
 	if err := commit(l, 0, 2); !errors.Is(err, sink.ErrMoved) {
@@ -315,7 +320,7 @@ func TestAnEntryThatIsGoneStopsTheLane(t *testing.T) {
 	if _, err := open(store).Take(t.Context()); failure.Class(err) != "destination" || !strings.Contains(failure.Hint(err), "checkpoint set") {
 		t.Errorf("got %v with the hint %q", err, failure.Hint(err))
 	}
-	if err := open(store).Set(t.Context(), []byte("1")); err != nil {
+	if err := open(store).Set(t.Context(), set("1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := commit(l, 0, 2); failure.Class(err) == "" && !errors.Is(err, sink.ErrMoved) {
@@ -398,11 +403,11 @@ func TestDeadLettersOutliveTheirObject(t *testing.T) {
 	t.Error("the dead letter is gone")
 }
 
-func TestAPositionOfHalfAMegabyteIsKept(t *testing.T) {
+func TestALargePositionIsKept(t *testing.T) {
 	store := objectstoretest.New()
 	l := open(store)
 	take(t, l, "")
-	pos := `{"a":"` + strings.Repeat("<&> ", 512<<8) + `"}` // JSON would escape all of it
+	pos := `{"a":"` + strings.Repeat("<&> ", 768<<8) + `"}` // JSON would escape all of it
 	if err := l.Commit(t.Context(), "big", records(0, 1), nil, []byte(pos)); err != nil {
 		t.Fatal(err)
 	}

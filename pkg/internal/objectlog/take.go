@@ -24,7 +24,7 @@ func (l *Log) take(ctx context.Context) ([]byte, error) {
 			return nil, l.takeError(err)
 		}
 	}
-	e, err := l.append(ctx, l.settle, func(counts Entry) Entry { return l.newEntry(Take, counts, counts.Position) })
+	e, err := l.append(ctx, l.settle, func(counts Entry) (Entry, error) { return l.newEntry(Take, counts, counts.Position), nil })
 	if err != nil {
 		return nil, l.takeError(err)
 	}
@@ -36,12 +36,16 @@ func (l *Log) take(ctx context.Context) ([]byte, error) {
 }
 
 // Set takes the lane and commits a position that a person chose, whatever position is
-// there.
-func (l *Log) Set(ctx context.Context, pos []byte) error {
+// there. choose makes it of that one, nil if there is none or it is unknown, and is called
+// again if another was written meanwhile.
+func (l *Log) Set(ctx context.Context, choose func(former []byte) ([]byte, error)) error {
 	l.busy.Lock()
 	defer l.busy.Unlock()
 	l.release()
-	e, err := l.append(ctx, l.overrule, func(counts Entry) Entry { return l.newEntry(Set, counts, pos) })
+	e, err := l.append(ctx, l.overrule, func(counts Entry) (Entry, error) {
+		pos, err := choose(counts.Position)
+		return l.newEntry(Set, counts, pos), err
+	})
 	if err != nil {
 		return l.takeError(err)
 	}
@@ -81,13 +85,16 @@ func (l *Log) releaseError(err error) error {
 // append settles the last entry and adds another behind it, which next makes of the newest
 // entry that counts. It begins again while others write to the log. A store that then does
 // not list what they wrote cannot be used yet.
-func (l *Log) append(ctx context.Context, settle func(context.Context) (Entry, error), next func(counts Entry) Entry) (Entry, error) {
+func (l *Log) append(ctx context.Context, settle func(context.Context) (Entry, error), next func(counts Entry) (Entry, error)) (Entry, error) {
 	for taken := int64(0); ; {
 		counts, err := settle(ctx)
 		if err != nil {
 			return Entry{}, err
 		}
-		e := next(counts)
+		e, err := next(counts)
+		if err != nil {
+			return Entry{}, err
+		}
 		if e.Number <= taken {
 			return Entry{}, sink.Hint(fmt.Errorf("entry %s exists, and the store does not list it", l.entryKey(taken)),
 				"use a store whose lists have what was written before; if it is one, nothing needs to be done")

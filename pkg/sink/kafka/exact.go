@@ -76,7 +76,9 @@ func (e *exact) Rejects(ctx context.Context) iter.Seq2[sink.Reject, error] {
 }
 
 // Set takes the lane and commits a position that a person chose.
-func (e *exact) Set(ctx context.Context, pos []byte) error { return e.ledger.Set(ctx, pos) }
+func (e *exact) Set(ctx context.Context, choose func(former []byte) ([]byte, error)) error {
+	return e.ledger.Set(ctx, choose)
+}
 
 // Traces looks for records and dead letters of the lane.
 func (k *kafka) Traces(ctx context.Context) (sink.Traces, error) { return k.ledger.Traces(ctx) }

@@ -179,7 +179,13 @@ func findsASetPosition(s *session) {
 	s.expectPosition(running, "")
 	batch := s.records(1)
 	s.commit(running, batch, `1`)
-	if err := s.within("Set", func(ctx context.Context) error { return person.Set(ctx, []byte(`"chosen"`)) }); err != nil {
+	chosen := func(former []byte) ([]byte, error) {
+		if string(former) != `1` {
+			s.Errorf("Set: the position that it replaces is %s, want 1", former)
+		}
+		return []byte(`"chosen"`), nil
+	}
+	if err := s.within("Set", func(ctx context.Context) error { return person.Set(ctx, chosen) }); err != nil {
 		s.Fatalf("Set: %v", err)
 	}
 	s.untilMoved(running, s.records(1))
