@@ -88,7 +88,8 @@ func busy(now time.Time) pipeline.Status {
 		Counters:    pipeline.Counters{Read: 1000, Unmapped: 14, Truncated: 15, Published: 990, Rejected: 5, Filtered: 16, Unprepared: 17, BeyondWindow: 18},
 		Retries:     map[string]uint64{"unavailable": 6, "destination": 7},
 		QueuedPages: [2]int{8, 9}, QueuedBytes: 10, LastPublished: now.Add(-time.Second),
-		Publish: pipeline.Histogram{Count: 12, Sum: 3.5, Buckets: map[float64]uint64{0.1: 4, 1: 11}},
+		Evidence: &pipeline.Evidence{Records: 1234, Covered: 1200, Notes: 21, LastNote: now.Add(-time.Minute), Pending: 1},
+		Publish:  pipeline.Histogram{Count: 12, Sum: 3.5, Buckets: map[float64]uint64{0.1: 4, 1: 11}},
 	}
 }
 

@@ -29,6 +29,16 @@ func laneGauge(name, help string, value func(s *pipeline.Status, now time.Time) 
 	return laneMetric{desc(name, help, "lane"), prometheus.GaugeValue, value}
 }
 
+// laneEvidence is a metric of the lane's log. A lane without one has no value.
+func laneEvidence(kind prometheus.ValueType, name, help string, value func(e *pipeline.Evidence) float64) laneMetric {
+	return laneMetric{desc(name, help, "lane"), kind, func(s *pipeline.Status, _ time.Time) float64 {
+		if s.Evidence == nil {
+			return math.NaN()
+		}
+		return value(s.Evidence)
+	}}
+}
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
@@ -100,6 +110,26 @@ var laneMetrics = []laneMetric{
 	laneGauge("sluice_lane_catching_up",
 		"1 while older events are known to wait for delivery, else 0. If it stays 1, the lane is slower than its source: raise requests_per_minute or speed up the sink.",
 		func(s *pipeline.Status, _ time.Time) float64 { return number(s.CatchingUp) }),
+	laneEvidence(prometheus.CounterValue, "sluice_evidence_records_total",
+		"Records that have a number in the lane's log, since the log began; none without evidence. If it falls, the log began anew: look for sluice.evidence_began in the own log.",
+		func(e *pipeline.Evidence) float64 { return float64(e.Records) }),
+	laneEvidence(prometheus.GaugeValue, "sluice_evidence_unsealed_records",
+		"Records that no seal covers yet. A seal follows within five minutes. If it stays above 0, the lane does not deliver: see /readyz.",
+		func(e *pipeline.Evidence) float64 { return float64(e.Unsealed()) }),
+	laneEvidence(prometheus.GaugeValue, "sluice_evidence_last_note_timestamp_seconds",
+		"When the lane last wrote a seal or another note, in seconds since 1970; none if it wrote none. If it is older than 15 minutes while the lane is ready, nobody can tell later whether records are missing: see the log of sluice.",
+		func(e *pipeline.Evidence) float64 { return seconds(e.LastNote) }),
+	laneEvidence(prometheus.GaugeValue, "sluice_evidence_pending_notes",
+		"Notes that were written and that the destination does not have yet. If it grows, the sink refuses them or is down: see /readyz.",
+		func(e *pipeline.Evidence) float64 { return float64(e.Pending) }),
+}
+
+// seconds returns a time in seconds since 1970, NaN for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return math.NaN()
+	}
+	return float64(t.UnixMilli()) / 1e3
 }
 
 var (

@@ -10,8 +10,10 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/admin/console"
 	"github.com/sluice-siem/sluice/pkg/config"
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -27,7 +29,8 @@ type builder struct {
 	log   zerolog.Logger
 	stock prepare.Stock
 
-	activity *console.Activity // of the events that the lanes read; nil: nobody looks on
+	say      func(ownlog.Event) bool // in the own log; nil: nobody listens
+	activity *console.Activity       // of the events that the lanes read; nil: nobody looks on
 
 	mu     sync.Mutex
 	opened sources
@@ -85,6 +88,9 @@ func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, err
 	lane, err := newLane(ctx, l, src, b.state.confirm(l.Name), &b.stock, b.log)
 	if err != nil {
 		return nil, err
+	}
+	if log != nil {
+		log.Tell = func(n *evidence.Note, _ string) { b.sayOfLog(l, n) }
 	}
 	lane.Evidence = log
 	lane.Config = quoted(b.cfg.Path)

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
 
 // logWriter returns what a lane needs to keep a log; nil if it has no evidence.
@@ -64,6 +65,27 @@ func withLogOf(former, chosen source.Position, moved string) (source.Position, e
 	}
 	state.Moved = moved
 	return state.Join(chosen)
+}
+
+// sayOfLog says in the own log that a lane's log begins, or that another key signs it. The id
+// is derived from the note, which may be told again.
+func (b *builder) sayOfLog(l config.Lane, n *evidence.Note) {
+	var action ownlog.Action
+	var text string
+	switch {
+	case b.say == nil || n.Kind != evidence.Open:
+		return
+	case n.Number == 0:
+		action, text = ownlog.EvidenceBegan, fmt.Sprintf("The records of lane %s are numbered from 0 on. If that is unexpected, the lane lost its position.", l.Name)
+	case n.Key != "":
+		action, text = ownlog.EvidenceKeyChanged, fmt.Sprintf("Another key signs the seals of lane %s from now on.", l.Name)
+	default:
+		return
+	}
+	e := ownlog.New(action, ownlog.Party{Type: "lane", Name: l.Name}, text)
+	e.ID = "own:" + evidence.HashOf(n.Text())[:32]
+	e.Details = map[string]any{"log": n.Origin, "key": n.Key, "reason": n.Reason}
+	b.say(e)
 }
 
 // aboutEvidence says which key signs how many lanes.

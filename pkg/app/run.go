@@ -139,7 +139,7 @@ func (c *command) daemon(ctx context.Context, cfg *config.Config, how manner, su
 	}
 	store.fillAdmin(&deps)
 	look := b.lookout(deps.Lanes)
-	reloads.say = look.Say
+	reloads.say, b.say = look.Say, look.Say
 	sayStarted(ctx, look, started(cfg, len(lanes.Names())))
 	defer func() { sayStopped(look, reasonOf(ctx, err), log) }()
 	history := console.NewHistory(deps.Lanes)

@@ -53,6 +53,9 @@ type Evidence struct {
 	Key      string    // the verifier key that signed the last note
 }
 
+// Unsealed returns how many records no note covers.
+func (e *Evidence) Unsealed() uint64 { return e.Records - e.Covered }
+
 // Trouble is a reason why a lane is not ready. Times that are not known are zero.
 type Trouble struct {
 	Operation string    // what failed: take, start, read, open, publish, bury or save; or what is wrong, such as "not running"

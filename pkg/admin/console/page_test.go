@@ -109,6 +109,25 @@ func TestAPausedLaneSaysWhoPausedIt(t *testing.T) {
 	}
 }
 
+// The page of a lane with evidence says how far its log is, and that of another lane does
+// not mention it.
+func TestALaneSaysHowFarItsLogIs(t *testing.T) {
+	sealed := caughtUp("acme", "siem")
+	if body := serve(t, deps(sealed), "/lanes/acme/siem").Body.String(); strings.Contains(body, "numbered") {
+		t.Error("the page of a lane without evidence mentions numbers")
+	}
+	sealed.Evidence = &pipeline.Evidence{Records: 12_345, Covered: 12_300, LastNote: time.Now().Add(-time.Minute), Pending: 2}
+	body := serve(t, deps(sealed), "/lanes/acme/siem").Body.String()
+	for _, want := range []string{
+		"<dt>Records numbered</dt><dd>12,345</dd>", "<dt>Not sealed yet</dt><dd>45</dd>", "<dt>Last seal or note</dt>",
+		`<div class="warn"><dt>Notes not delivered</dt><dd>2</dd>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	d := deps(caughtUp("acme", "siem"))
 	for path, want := range map[string]int{

@@ -42,6 +42,8 @@ const (
 	Redriven             Action = "sluice.redriven"
 	DeadLetters          Action = "sluice.dead_letters"
 	ClockSkew            Action = "sluice.clock_skew"
+	EvidenceBegan        Action = "sluice.evidence_began"
+	EvidenceKeyChanged   Action = "sluice.evidence_key_changed"
 	Heartbeat            Action = "sluice.heartbeat"
 )
 
