@@ -145,12 +145,22 @@ func newTransformer(l config.Lane, opened sink.Sink) (transform.Transformer, err
 			fmt.Errorf("sink %s: format %s needs %d bytes for a record, but the sink allows %d", s.Name, s.Format.Name, s.Format.Least, o.MaxBytes),
 			"raise the sink's limit, such as max_message_bytes or max_record_bytes, or choose a shorter format, such as leef")
 	}
+	if l.Evidence != nil && o.MaxBytes > 0 && o.MaxBytes < leastWithNotes {
+		return nil, sink.Hint(
+			fmt.Errorf("sink %s: a record that carries a note of evidence needs %d bytes, but the sink allows %d", s.Name, leastWithNotes, o.MaxBytes),
+			"raise the sink's limit, such as max_message_bytes or max_record_bytes, or write evidence: false at the sink")
+	}
 	encoder, err := s.Format.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
 	}
 	return encoder, nil
 }
+
+// leastWithNotes is what a record may have at least, in every format, if it has to carry the
+// note of a few records (see evidence.Room). A numbered record fits, too: its hash is never
+// left out.
+const leastWithNotes = 4 << 10
 
 // newPreparation returns the function that filters, enriches and redacts events for the
 // lane's sink; nil if the sink asks for none of it.

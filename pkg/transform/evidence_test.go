@@ -2,15 +2,9 @@ package transform_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,24 +16,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/cef"
-	"github.com/sluice-siem/sluice/pkg/transform/cef/ceftest"
 	"github.com/sluice-siem/sluice/pkg/transform/internal/corpus"
 	"github.com/sluice-siem/sluice/pkg/transform/leef"
-	"github.com/sluice-siem/sluice/pkg/transform/leef/leeftest"
 )
-
-// stated is what a record says of itself. Raw has more than one reading.
-type stated struct {
-	epoch, sequence string
-	readings        []evidence.Facts
-}
-
-// readers read the facts of a record as the documentation of package evidence places them.
-// They share no code with what writes records.
-var readers = map[string]func(r *sink.Record) (stated, error){
-	"ecs": readECS, "ocsf": readOCSF, "ocsf-iam": readOCSF, "cef": readCEF, "cef-1": readCEF, "cef-ipv6": readCEF,
-	"leef": readLEEF, "leef-at": readLEEF, "raw": readRaw,
-}
 
 // numbered are the formats with settings that change where facts stand.
 func numbered() []setup {
@@ -57,152 +36,6 @@ type setup struct {
 	name string
 	transform.Format
 	settings any
-}
-
-func at(o map[string]any, path ...string) any {
-	var v any = o
-	for _, key := range path {
-		inner, _ := v.(map[string]any)
-		v = inner[key]
-	}
-	return v
-}
-
-func textAt(o map[string]any, path ...string) string { s, _ := at(o, path...).(string); return s }
-
-func decode(body []byte) (o map[string]any, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	return o, d.Decode(&o)
-}
-
-func form(undecoded, shortened bool) evidence.Form {
-	switch {
-	case undecoded:
-		return evidence.Undecoded
-	case shortened:
-		return evidence.Shortened
-	}
-	return evidence.Whole
-}
-
-func hashOf(text string) (sum [32]byte) {
-	b, err := hex.DecodeString(text)
-	if err != nil || len(b) != len(sum) {
-		return [32]byte{}
-	}
-	return [32]byte(b)
-}
-
-func readECS(r *sink.Record) (stated, error) {
-	o, err := decode(r.Body)
-	if err != nil {
-		return stated{}, err
-	}
-	log := func(path ...string) string { return textAt(o, append([]string{"planetscale", "audit"}, path...)...) }
-	when, err := time.Parse(time.RFC3339, textAt(o, "@timestamp"))
-	return stated{fmt.Sprint(at(o, "planetscale", "audit", "epoch")), fmt.Sprint(at(o, "event", "sequence")), []evidence.Facts{{
-		Form: form(textAt(o, "event", "kind") == "pipeline_error", at(o, "planetscale", "audit", "truncated") != nil),
-		ID:   textAt(o, "event", "id"), Time: when, Action: textAt(o, "event", "action"), Actor: log("actor", "id"),
-		Address: textAt(o, "source", "ip"), Object: log("auditable", "id"), Container: log("target", "id"),
-		Organization: textAt(o, "organization", "name"), Hash: hashOf(textAt(o, "event", "hash")),
-	}}}, err
-}
-
-func readOCSF(r *sink.Record) (stated, error) {
-	o, err := decode(r.Body)
-	if err != nil {
-		return stated{}, err
-	}
-	resources, _ := at(o, "resources").([]any)
-	if resources == nil {
-		resources, _ = at(o, "unmapped", "resources").([]any)
-	}
-	var ids [2]string
-	for i, resource := range resources {
-		ids[i] = textAt(resource.(map[string]any), "uid")
-	}
-	if objects, is := at(o, "unmapped", "sluice", "objects").([]any); is {
-		ids = [2]string{objects[0].(string), objects[1].(string)}
-	}
-	ms, err := o["time"].(json.Number).Int64()
-	return stated{fmt.Sprint(at(o, "unmapped", "sluice", "epoch")), fmt.Sprint(at(o, "metadata", "sequence")), []evidence.Facts{{
-		Form: form(at(o, "metadata", "debug") != nil, at(o, "metadata", "is_truncated") == true),
-		ID:   textAt(o, "metadata", "uid"), Time: time.UnixMilli(ms), Action: textAt(o, "metadata", "event_code"),
-		Actor: textAt(o, "actor", "user", "uid"), Address: textAt(o, "src_endpoint", "ip"), Object: ids[0], Container: ids[1],
-		Organization: textAt(o, "metadata", "tenant_uid"), Hash: hashOf(textAt(o, "raw_data_hash", "value")),
-	}}}, err
-}
-
-// ipv6InSrc is a pair that the strict parser refuses, since the standard does.
-var ipv6InSrc = regexp.MustCompile(` src=[0-9a-f:]*:[0-9a-f:]* `)
-
-func readCEF(r *sink.Record) (stated, error) {
-	m, err := ceftest.Parse(ipv6InSrc.ReplaceAllString(string(r.Body), " "))
-	if err != nil {
-		return stated{}, err
-	}
-	x := m.Extension
-	ms, err := strconv.ParseInt(x["rt"], 10, 64)
-	address := x["src"]
-	if address == "" {
-		address = x["c6a2"]
-	}
-	epoch, sequence, _ := strings.Cut(x["PlanetScaleAuditLogNumber"], "/")
-	return stated{epoch, sequence, []evidence.Facts{{
-		Form: form(x["reason"] != "", x["cn1"] == "1"), ID: x["externalId"], Time: time.UnixMilli(ms), Action: x["act"], Actor: x["suid"],
-		Address: address, Object: x["flexString1"], Container: x["flexString2"], Organization: x["deviceExternalId"],
-		Hash: hashOf(x["PlanetScaleAuditLogEventSHA256"]),
-	}}}, err
-}
-
-func readLEEF(r *sink.Record) (stated, error) {
-	m, err := leeftest.Parse(string(r.Body))
-	if err != nil {
-		return stated{}, err
-	}
-	a := m.Attributes
-	object, container := a["resourceId"], a["containerId"]
-	if a["firstId"] != "" || a["secondId"] != "" {
-		object, container = a["firstId"], a["secondId"]
-	}
-	ms, err := strconv.ParseInt(a["devTime"], 10, 64)
-	return stated{a["epoch"], a["sequence"], []evidence.Facts{{
-		Form: form(a["problem"] != "", a["truncated"] != ""), ID: a["eventId"], Time: time.UnixMilli(ms), Action: a["action"], Actor: a["actorId"],
-		Address: a["src"], Object: object, Container: container, Organization: a["accountName"], Hash: hashOf(a["rawSha256"]),
-	}}}, err
-}
-
-// readRaw takes the number and the organization from beside the body, where a sink has them.
-func readRaw(r *sink.Record) (stated, error) {
-	body := r.Body
-	o, _ := decode(body)
-	if wrapped, is := o["original_base64"].(string); is && len(o) == 1 {
-		var b []byte
-		if err := json.Unmarshal([]byte(strconv.Quote(wrapped)), &b); err != nil {
-			return stated{}, err
-		}
-		body = b
-		o, _ = decode(body)
-	}
-	text := func(key string) string {
-		switch v := o[key].(type) {
-		case string:
-			return v
-		case json.Number, bool:
-			return fmt.Sprint(v)
-		}
-		return ""
-	}
-	whole := evidence.Facts{
-		Form: evidence.Whole, ID: text("id"), Action: text("audit_action"), Actor: text("actor_id"), Address: text("remote_ip"),
-		Object: text("auditable_id"), Container: text("target_id"), Organization: r.Organization, Hash: sha256.Sum256(body),
-	}
-	whole.Time, _ = time.Parse(time.RFC3339, text("created_at"))
-	undecoded, nameless := whole, whole
-	undecoded.Form, nameless.Form = evidence.Undecoded, evidence.Undecoded
-	nameless.ID = fmt.Sprintf("sha256:%x", whole.Hash)
-	return stated{fmt.Sprint(r.Epoch), fmt.Sprint(r.Sequence), []evidence.Facts{whole, undecoded, nameless}}, nil
 }
 
 // checkLeaf requires that the leaf of an event, and its number, can be computed from its
@@ -258,6 +91,45 @@ func TestTheLeafOfEveryEventIsThatOfItsRecord(t *testing.T) {
 			}
 			if forms[evidence.Whole] < 100 || forms[evidence.Undecoded] < 3 || f.name != "raw" && forms[evidence.Shortened] < 20 {
 				t.Errorf("got %v, want more of each form", forms)
+			}
+		})
+	}
+}
+
+// TestNoEventForgesANumberOrANote reads records of events without a number, and of those
+// that carry notes, with any room. A note is whole or there is no record.
+func TestNoEventForgesANumberOrANote(t *testing.T) {
+	for _, f := range numbered() {
+		t.Run(f.name, func(t *testing.T) {
+			notes := 0
+			for _, e := range events() {
+				for _, limit := range []int{0, 4000, 2500, 2000, 1600, 1200, 900, 800} {
+					encoder := open(t, f.Format, corpus.Options(transform.Options{Original: true, Host: "h", Version: "v", MaxBytes: limit, Settings: f.settings}))
+					r, err := encoder.Transform(nil, &e)
+					if limit > 0 && errors.Is(err, transform.ErrTooLarge) {
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := readers[f.name](&r)
+					if err != nil {
+						t.Fatalf("%v\n%q", err, r.Body)
+					}
+					if f.name == "raw" && e.Note == "" {
+						got.note = "" // The key may be the source's own.
+					}
+					epoch, sequence := corpus.Number(&e)
+					if got.epoch != epoch || got.sequence != sequence || got.note != e.Note {
+						t.Errorf("limit %d: the record states %q/%q and the note %q, want %q/%q and %q\n%q", limit, got.epoch, got.sequence, got.note, epoch, sequence, e.Note, r.Body)
+					}
+					if e.Note != "" {
+						notes++
+					}
+				}
+			}
+			if notes < 6 {
+				t.Errorf("only %d notes fit", notes)
 			}
 		})
 	}

@@ -31,6 +31,8 @@ The page shows PlanetScale. A source of another product brings a catalogue of it
 - **Technique** is the MITRE ATT&CK technique that describes the action, if there is one. Most people who do it are not adversaries.
 - **Object** is the type of the thing that the action changes or reads. It may be the event's auditable or its target, so Sluice finds it by its type. The other of the two is its container, unless it lies within the object. If one of them is a user or a team, it is also the user or group of the record. So is the person whose e-mail address a membership or an invitation has as its display name. Any other display name of theirs may be a role.
 
+A record of a lane with evidence has a number: which place it has in the lane's log (sequence), and how often the lane was taken then (epoch). It also states every fact that a leaf of the log binds: id, time, action, the ids of the actor and of the two objects, the address, the organization, and the hash of the raw event. A record that leaves one out or changes it is marked as truncated, or as one that could not be decoded. Events ` + "`sluice.open`, `sluice.seal` and `sluice.statement`" + ` carry a signed note, whole, and no copy of the raw event. The format ` + "`raw`" + ` has no place for a number: Kafka, Splunk, syslog with rfc5424 and Datadog have it beside the record, and [package evidence](../pkg/evidence/evidence.go) says where.
+
 The API has two vocabularies, and either may be on the wire, so both are listed. An alias inherits whatever it does not set from the action that it stands for.
 
 ## Actions

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,6 +190,10 @@ func (s *DatadogSettings) encoder(env sink.Env) func([]byte, *sink.Record) ([]by
 		dst = r.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
 		dst = append(dst, `","sluice_event_id":`...)
 		dst = rawjson.AppendString(dst, r.ID)
+		if r.Epoch > 0 {
+			dst = strconv.AppendUint(append(dst, `,"sluice_epoch":`...), r.Epoch, 10)
+			dst = strconv.AppendUint(append(dst, `,"sluice_sequence":`...), r.Sequence, 10)
+		}
 		if dst = appendLog(dst, r); len(dst)-begin > datadogLog {
 			return dst, sink.Permanent(fmt.Errorf("the log has %d bytes, and Datadog truncates those of more than %d", len(dst)-begin, datadogLog))
 		}

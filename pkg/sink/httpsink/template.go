@@ -42,6 +42,8 @@ func (e *event) UnixMilli() int64     { return e.record.Time.UnixMilli() }
 func (e *event) Severity() int        { return e.record.Severity }
 func (e *event) Late() bool           { return e.record.Late }
 func (e *event) Replayed() bool       { return e.record.Replayed }
+func (e *event) Epoch() uint64        { return e.record.Epoch }
+func (e *event) Sequence() uint64     { return e.record.Sequence }
 func (e *event) Body() string         { return string(oneLine(posting.AppendBody(nil, e.record))) }
 func (e *event) Text() string         { return escaped(string(e.record.Body)) }
 

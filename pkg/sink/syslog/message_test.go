@@ -1,7 +1,9 @@
 package syslog_test
 
 import (
+	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -60,6 +62,16 @@ func TestMessage(t *testing.T) {
 			s.Framing, r.Replayed, r.OwnToken = syslog.Newline, true, true
 		},
 			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued" replayed="true" own_token="true"] {}` + "\n"},
+		{"a number", func(s *syslog.Settings, r *sink.Record) {
+			s.Framing, r.Epoch, r.Sequence = syslog.Newline, 3, 0
+		},
+			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued" epoch="3" sequence="0"][meta sequenceId="1"] {}` + "\n"},
+		{"a number that is too large for the protocol", func(s *syslog.Settings, r *sink.Record) {
+			s.Framing, r.Epoch, r.Sequence = syslog.Newline, 3, 2147483647+41
+		},
+			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued" epoch="3" sequence="2147483688"][meta sequenceId="42"] {}` + "\n"},
+		{"a sequence without an epoch is no number", func(s *syslog.Settings, r *sink.Record) { s.Framing, r.Sequence = syslog.Newline, 41 },
+			`<110>1 2026-03-04T05:06:07.089012Z forwarder-1 sluice - deploy_request.queued [planetscale@32473 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued"] {}` + "\n"},
 		{"names of one's own", func(s *syslog.Settings, _ *sink.Record) {
 			s.Framing, s.Facility, s.Hostname, s.AppName, s.SDID = syslog.Newline, 23, "siem.example.com", "audit", "acme@99999.1"
 		}, `<190>1 2026-03-04T05:06:07.089012Z siem.example.com audit - deploy_request.queued [acme@99999.1 id="q7x2mk9d0a4e" organization="acme" action="deploy_request.queued"] {}` + "\n"},
@@ -164,6 +176,7 @@ func TestHostileTextStaysInItsMessage(t *testing.T) {
 	everyWay(t, func(t *testing.T, s syslog.Settings) {
 		for name, body := range hostile(t) {
 			r := record(body)
+			r.Epoch, r.Sequence = uint64(len(body)%2), 41
 			sent, err := syslog.Message(s, r)
 			if err != nil {
 				t.Fatal(err)
@@ -193,10 +206,13 @@ func expected(s syslog.Settings, r sink.Record) message {
 		text = strings.NewReplacer("\n", " ", "\r", " ", "\x00", " ", "\x01", " ", "\x1b", " ", "\x7f", " ").Replace(text)
 	}
 	if s.Protocol == syslog.RFC5424 {
-		return message{
-			Priority: 110, Time: r.Time, Host: "forwarder-1", App: "sluice", Kind: r.Action, Text: text,
-			Data: map[string]map[string]string{"planetscale@32473": {"id": r.ID, "organization": r.Organization, "action": r.Action}},
+		own := map[string]string{"id": r.ID, "organization": r.Organization, "action": r.Action}
+		data := map[string]map[string]string{"planetscale@32473": own}
+		if r.Epoch > 0 {
+			own["epoch"], own["sequence"] = fmt.Sprint(r.Epoch), fmt.Sprint(r.Sequence)
+			data["meta"] = map[string]string{"sequenceId": fmt.Sprint(r.Sequence + 1)}
 		}
+		return message{Priority: 110, Time: r.Time, Host: "forwarder-1", App: "sluice", Kind: r.Action, Text: text, Data: data}
 	}
 	out := message{Priority: 110, Time: r.Time.Truncate(time.Second), Host: "forwarder-1", App: "sluice"}
 	for _, tag := range []string{"CEF", "LEEF"} {
@@ -255,6 +271,8 @@ func TestMessagesKeepToTheLimit(t *testing.T) {
 				Action:       rapid.StringN(0, 300, -1).Draw(rt, "action"),
 				Time:         time.UnixMicro(rapid.Int64().Draw(rt, "time")),
 				Severity:     rapid.Int().Draw(rt, "severity"),
+				Epoch:        rapid.SampledFrom([]uint64{0, 1, math.MaxUint64}).Draw(rt, "epoch"),
+				Sequence:     rapid.Uint64().Draw(rt, "sequence"),
 				Body:         []byte(strings.Repeat("b", rapid.IntRange(1, 2200).Draw(rt, "size"))),
 			}
 			sent, err := syslog.Message(s, r)

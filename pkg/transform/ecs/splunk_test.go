@@ -1,6 +1,8 @@
 package ecs_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -274,6 +276,25 @@ func TestSplunkReadsTimes(t *testing.T) {
 		got, err := time.Parse("2006-01-02T15:04:05.000Z", text)
 		if err != nil || !got.Equal(r.Time.Truncate(time.Millisecond)) {
 			t.Errorf("%s: %q is read as %v (%v), want %v", c.Name, text, got, err, r.Time)
+		}
+	}
+}
+
+// TestSplunkHasNotes reads the note of each record as Splunk does, also behind the part of an
+// event from which it extracts JSON. No event can forge one.
+func TestSplunkHasNotes(t *testing.T) {
+	pattern := regexp.MustCompile(readConf(t, "default/props.conf")["planetscale:audit"]["EXTRACT-sluice_note"])
+	long := corpus.EvidenceCases()[len(corpus.EvidenceCases())-1]
+	long.Event.Note = strings.Repeat(corpus.Note, 100)
+	for _, c := range append(slices.Concat(corpus.Cases(), corpus.EvidenceCases()), long) {
+		got := ""
+		if m := pattern.FindSubmatch(encode(t, full, c.Event).Body); m != nil {
+			if err := json.Unmarshal(fmt.Appendf(nil, `"%s"`, m[1]), &got); err != nil {
+				t.Errorf("%s: %v", c.Name, err)
+			}
+		}
+		if got != c.Event.Note {
+			t.Errorf("%s: Splunk reads the note %q, want %q", c.Name, got, c.Event.Note)
 		}
 	}
 }

@@ -6,8 +6,10 @@
 // The columns are the time in UTC, the severity, who acted, what was done in the
 // catalogue's words, the object, and the address with the place. A narrow line has no
 // date and no address. An event of Sluice's own log has its own sentence, which names the
-// object and the reason, in place of the last three columns. A line shows a part of the event, so this format is for a screen
-// and not for a SIEM.
+// object and the reason, in place of the last three columns. So has an event that carries a
+// note (see package evidence). The number of a record is the last column of a line without a
+// limit: its epoch, a slash and its sequence. A line shows a part of the event, so this
+// format is for a screen and not for a SIEM.
 //
 // # Hostile text
 //
@@ -18,6 +20,8 @@
 package text
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -54,18 +58,48 @@ func (c *encoder) encode(dst []byte, e *source.Event, a *transform.Action, limit
 	w.column(transform.Time(e).Format(c.columns.clock), len(c.columns.clock))
 	w.column(severities[a.Severity], len("info"))
 	w.column(transform.Called(roles.Actor, roles.ActorType), c.columns.actor)
-	if e.Text != "" {
-		w.column(marked(e, e.Text), c.columns.sentence())
+	if text := sentence(e, a); text != "" {
+		w.column(marked(e, text), c.columns.sentence())
 	} else {
 		w.column(abridged(marked(e, transform.Title(e.Action, a)), c.columns.title), c.columns.title)
 		w.column(transform.Called(roles.Object, roles.Object.Type), c.columns.object)
 		w.column(e.RemoteIP+" "+e.Location, c.columns.from)
+	}
+	if e.Number.Given() && c.columns.long > 0 {
+		w.column(fmt.Sprintf("%d/%d", e.Number.Epoch, e.Number.Sequence), len("18446744073709551615/18446744073709551615"))
 	}
 	w.trim()
 	if size := len(w.buf) - len(dst); size > limit {
 		return nil, false, transform.TooLarge(size, limit)
 	}
 	return w.buf, true, nil
+}
+
+// sentence returns what an event says of itself, if it does. A note is for machines, so its
+// sentence is its title and the records that it covers.
+func sentence(e *source.Event, a *transform.Action) string {
+	if e.Note == "" {
+		return e.Text
+	}
+	lines := strings.Split(e.Note, "\n")
+	words := map[string]string{}
+	for _, line := range lines {
+		word, value, _ := strings.Cut(line, " ")
+		words[word] = value
+	}
+	from, _ := strconv.ParseUint(words["from"], 10, 64)
+	size := from
+	if len(lines) > 1 {
+		size, _ = strconv.ParseUint(lines[1], 10, 64)
+	}
+	records := "no new records"
+	switch {
+	case size == from+1:
+		records = fmt.Sprintf("record %d", from)
+	case size > from:
+		records = fmt.Sprintf("records %d to %d", from, size-1)
+	}
+	return fmt.Sprintf("%s: %s, epoch %s", transform.Title(e.Action, a), records, words["epoch"])
 }
 
 // severities are short forms of OCSF's words for the numbers of the catalogue.

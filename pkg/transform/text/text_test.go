@@ -2,6 +2,7 @@ package text_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -27,7 +28,7 @@ func encode(tb testing.TB, width int, e source.Event) string {
 func TestGolden(t *testing.T) {
 	for _, width := range []int{0, 80, 100, 132} {
 		var lines strings.Builder
-		for _, c := range corpus.Cases() {
+		for _, c := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
 			fmt.Fprintf(&lines, "%s\n", encode(t, width, c.Event))
 		}
 		own := corpus.OwnOptions(wide(width))
@@ -65,6 +66,7 @@ func TestNoEventForgesAColumn(t *testing.T) {
 		e := corpus.Typical()
 		e.Actor.Name, e.Objects[0].Name, e.Objects[1].Name = value.Draw(rt, "actor"), value.Draw(rt, "object"), value.Draw(rt, "container")
 		e.RemoteIP, e.Location = value.Draw(rt, "address"), value.Draw(rt, "place")
+		e.Number.Epoch = rapid.Uint64Range(0, 1).Draw(rt, "epoch")
 		got := encode(t, width, e)
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, hostile) {
 			rt.Fatalf("%q is not harmless", got)
@@ -105,6 +107,21 @@ func TestAnOwnEventSaysWhy(t *testing.T) {
 			t.Errorf("got %q, want the sentence", got)
 		}
 	}
+}
+
+// Whatever an event with a number holds, that is the last column of its line.
+func TestTheNumberIsTheLastColumn(t *testing.T) {
+	value := rapid.OneOf(rapid.SampledFrom([]string{"", "9/9", "  9/9", strings.Repeat("x ", 400) + "  9/9", "\u00a0\u3000 9/9"}), rapid.String())
+	rapid.Check(t, func(rt *rapid.T) {
+		e := corpus.Typical()
+		e.RemoteIP, e.Location, e.Text = value.Draw(rt, "address"), value.Draw(rt, "place"), value.Draw(rt, "text")
+		e.Objects[0].Name = value.Draw(rt, "object")
+		e.Number = source.Number{Epoch: 3, Sequence: 41}
+		columns := strings.Split(encode(t, 0, e), "  ")
+		if got := columns[len(columns)-1]; strings.TrimSpace(got) != "3/41" {
+			rt.Fatalf("%q: the last column is %q", columns, got)
+		}
+	})
 }
 
 // An odd event is marked where it cannot be cut off.

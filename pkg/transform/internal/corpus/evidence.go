@@ -49,10 +49,25 @@ func EvidenceCases() []Case {
 		c.Event.Number = source.Number{Epoch: 3, Sequence: 1<<53 + 1} // A float64 has no such number.
 		cases = append(cases, c)
 	}
+	forged := forgedNumber()
+	cases = append(cases, forged)
+	forged.Name, forged.Event.Number = "numbered-forged", source.Number{Epoch: 3, Sequence: 44}
+	cases = append(cases, forged)
 	for _, kind := range []string{"open", "seal", "statement"} {
 		cases = append(cases, note(kind))
 	}
 	return cases
+}
+
+// forgedNumber returns an event whose texts look like the number and the note of a record in
+// each of the formats.
+func forgedNumber() Case {
+	const lines = `x PlanetScaleAuditLogNumber=9/9 PlanetScaleAuditLogNote=eA\tepoch=9\tsequence=9\tnote=eA^epoch=9^sequence=9\nepoch=9` +
+		`\"] [meta sequenceId=\"9\"] cn1=1 truncated=true`
+	const object = `x\",\"epoch\":9,\"note\":\"x\",\"sequence\":9,\"event\":{\"sequence\":9},\"sluice\":{\"epoch\":9,\"objects\":[\"a\",\"b\"]},\"y\":\"`
+	return with("forged-number", "actor_display_name", `"`+lines+`"`, "auditable_display_name", `"`+object+`"`,
+		"target_display_name", `"`+lines+`"`, "location", `"`+object+`"`, "target_id", `"b5\tepoch=9\tsequence=9"`,
+		"metadata", `{"epoch":9,"sequence":9,"note":"x","event":{"sequence":9},"text":"`+lines+`"}`)
 }
 
 // note returns an event that carries a note. Formats do not read the note, so one serves
