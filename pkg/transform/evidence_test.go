@@ -96,6 +96,48 @@ func TestTheLeafOfEveryEventIsThatOfItsRecord(t *testing.T) {
 	}
 }
 
+// TestIdentityIsThereInTheSmallestRecord shortens records with long organizations, which a
+// leaf binds even then.
+func TestIdentityIsThereInTheSmallestRecord(t *testing.T) {
+	for _, f := range numbered() {
+		shortened := 0
+		for _, organization := range []int{15, 16, 32, 33, 62, 63, 64, 65, 256, 2000} {
+			e := corpus.Typical()
+			e.Organization = strings.Repeat("o", organization)
+			e.Actor.Name, e.Number.Epoch = strings.Repeat("a", 500), 1
+			for limit := 600; limit < 9000; limit += 60 {
+				if r, fits := checkLeaf(t, f, corpus.Options(transform.Options{Host: "h", Version: "v", MaxBytes: limit}), e); fits && r.Truncated {
+					shortened++
+				}
+			}
+		}
+		if f.name != "raw" && shortened < 20 {
+			t.Errorf("%s: only %d records were shortened", f.name, shortened)
+		}
+	}
+}
+
+// TestObjectsKeepTheirPlaces tries all roles that two objects can have, with ids that formats
+// cannot state.
+func TestObjectsKeepTheirPlaces(t *testing.T) {
+	kinds := []string{"", "User", "Database", "DeployRequest", "Team", "Organization", "OrganizationMembership"}
+	for _, f := range numbered() {
+		if f.name == "raw" {
+			continue // It has the keys of the source.
+		}
+		for _, first := range kinds {
+			for _, second := range kinds {
+				for _, ids := range [][2]string{{"a", "b"}, {"a", ""}, {"", "b"}, {"a", "a"}, {" a", "b"}, {"a", "b|"}, {"a", " "}, {"@", "b"}} {
+					e := corpus.Typical()
+					e.Objects = [2]source.Party{{ID: ids[0], Type: first}, {ID: ids[1], Type: second}}
+					e.Number.Epoch = 1
+					checkLeaf(t, f, corpus.Options(transform.Options{}), e)
+				}
+			}
+		}
+	}
+}
+
 // TestNoEventForgesANumberOrANote reads records of events without a number, and of those
 // that carry notes, with any room. A note is whole or there is no record.
 func TestNoEventForgesANumberOrANote(t *testing.T) {

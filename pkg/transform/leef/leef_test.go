@@ -341,7 +341,9 @@ func TestEveryDelimiter(t *testing.T) {
 			continue
 		}
 		accepted++
-		for _, k := range slices.Concat(corpus.Cases(), corpus.EvidenceCases()) {
+		letters := corpus.EvidenceCases()[len(corpus.EvidenceCases())-1]
+		letters.Event.Note = "every letter of Base64: \xfb\xef\xbe\xff\xff\xff>>>???"
+		for _, k := range append(slices.Concat(corpus.Cases(), corpus.EvidenceCases()), letters) {
 			if parse(t, o, k.Event); t.Failed() {
 				t.Fatalf("delimiter %q, event %s", rune(c), k.Name)
 			}
