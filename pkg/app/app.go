@@ -15,7 +15,8 @@
 //     checkpoint_rename.go, deadletter_redrive.go, check_running.go and explain.go (map
 //     --explain) hold a part of a command. So do replay_part.go (one source),
 //     replay_range.go and replay_count.go (its range), replay_beside.go (the sluice that
-//     runs meanwhile) and replay_alone.go (another replay).
+//     runs meanwhile) and replay_alone.go (another replay). verify_sink.go reads back
+//     what a sink delivered, verify_source.go lists what a source should have delivered.
 //   - what check and run agree on: finding.go says what a finding is, preflight.go lists
 //     those of this machine, check.go those of sources and destinations
 //   - lanes: lane.go wires one lane of a configuration, builder.go builds each lane of
