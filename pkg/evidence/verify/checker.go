@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
+	"github.com/sluice-siem/sluice/pkg/evidence"
 )
 
 // Options say what is expected of an export.
@@ -22,37 +22,174 @@ type Options struct {
 // may come in any order, and of any number of logs.
 type Checker struct {
 	options Options
-	mu      sync.Mutex
-	keys    []note.Verifier
-	claims  []Claim
+	keys    keyring
+
+	mu       sync.Mutex
+	names    names
+	logs     []*log
+	byOrigin map[string]*log
+	pending  []item // what no note explains yet
+	repeated []item // what has the number and the leaf of a record that is there already
+	patience int    // how many may wait until they are tried again
+	unsigned []unsigned
+	counts   Counts
+	foreign  map[string]*Foreign
+	gaps     []Finding
 }
+
+// unsigned is a note that no trusted key has signed, so far.
+type unsigned struct {
+	text  string
+	place Place
+	err   error
+}
+
+// leastPatience is how many claims may wait for their notes before they are tried again. A
+// note follows at most 1,000 records later.
+const leastPatience = 1 << 14
 
 // New returns a Checker that trusts the keys, each a verifier key as sluice key new writes
 // it into NAME.pub: name+hash+base64. A key that a note names as the next, and that a
 // trusted key has signed, is trusted, too.
 func New(keys []string, o Options) (*Checker, error) {
-	c := &Checker{options: o}
+	if o.Listed == 0 {
+		o.Listed = 1000
+	}
+	c := &Checker{options: o, byOrigin: map[string]*log{}, foreign: map[string]*Foreign{}, patience: leastPatience}
 	for _, key := range keys {
-		v, err := note.NewVerifier(key)
-		if err != nil {
+		if err := c.keys.trust(key); err != nil {
 			return nil, fmt.Errorf("%q is no public key of the form name+hash+base64: %w", key, err)
 		}
-		c.keys = append(c.keys, v)
 	}
 	return c, nil
 }
 
-// Add takes what records state. It may be called concurrently. It keeps nothing of the
-// memory of the claims.
+// Add takes what records state. It may be called concurrently; fewer calls with many claims
+// are faster. It keeps nothing of the memory of the claims.
 func (c *Checker) Add(claims ...Claim) {
+	leaves := make([]evidence.Leaf, len(claims))
+	notes := make(map[int]opened)
+	for i := range claims {
+		if claims[i].Note != "" {
+			notes[i] = c.keys.open(claims[i].Note)
+		} else {
+			leaves[i] = claims[i].Facts.Leaf()
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.claims = append(c.claims, claims...)
+	for i := range claims {
+		c.counts.Records++
+		if claims[i].Note != "" {
+			c.note(&claims[i], notes[i])
+		} else {
+			c.record(&claims[i], leaves[i])
+		}
+	}
+	if len(c.pending) > c.patience {
+		c.retry()
+	}
+}
+
+// gapAction is the action of the event that tells that events are missing.
+const gapAction = "sluice.gap"
+
+func (c *Checker) record(claim *Claim, leaf evidence.Leaf) {
+	if claim.Facts.Action == gapAction && !claim.Replayed {
+		c.gaps = append(c.gaps, Finding{Kind: Gap, Place: claim.Place, ID: claim.Facts.ID, Time: claim.Facts.Time.UTC()})
+	}
+	it := c.item(claim, leaf)
+	switch c.explain(&it) {
+	case here:
+	case hereAlready:
+		c.repeated = append(c.repeated, it.kept(claim))
+	case unexplained:
+		c.pending = append(c.pending, it.kept(claim))
+	}
+}
+
+// explanation is what the notes so far say of an item.
+type explanation int
+
+const (
+	unexplained explanation = iota
+	here
+	hereAlready
+)
+
+// explain looks for the note that has the leaf of an item under its number. Lanes of one
+// source may have equal records under equal numbers, so a record that is there already in
+// one log may be the missing one of another. That one has become a dead letter says that it
+// is not expected.
+func (c *Checker) explain(it *item) explanation {
+	if !it.numbered() || it.contradiction != "" {
+		return unexplained
+	}
+	tag, found := it.tag(), unexplained
+	for _, l := range c.logs {
+		s := l.at(it.sequence)
+		if s == nil || s.Tags[it.sequence-s.From] != tag || s.likelyEpoch() != it.epoch || !c.mayBeOf(l, it) {
+			continue
+		}
+		index := it.sequence - s.From
+		if !s.has(index) && !s.rejected(index) {
+			s.take(index, it, false)
+			return here
+		}
+		found = hereAlready
+	}
+	return found
+}
+
+// retry tries again what waits for a note.
+func (c *Checker) retry() {
+	left := c.pending[:0]
+	for i := range c.pending {
+		switch it := &c.pending[i]; c.explain(it) {
+		case hereAlready:
+			c.repeated = append(c.repeated, *it)
+		case unexplained:
+			left = append(left, *it)
+		}
+	}
+	clear(c.pending[len(left):])
+	c.pending = left
+	c.patience = max(leastPatience, 2*len(left))
+}
+
+// note takes a note.
+func (c *Checker) note(claim *Claim, o opened) {
+	c.counts.Notes++
+	if o.err != nil {
+		c.unsigned = append(c.unsigned, unsigned{claim.Note, claim.Place, o.err})
+		return
+	}
+	s := &segment{Note: o.note, hash: o.hash, before: o.before, by: o.by, place: claim.Place}
+	l := c.byOrigin[s.Origin]
+	if l == nil {
+		l = &log{origin: s.Origin, lanes: map[string]bool{}}
+		c.logs, c.byOrigin[s.Origin] = append(c.logs, l), l
+	}
+	s.log = l
+	if l.add(s) {
+		c.counts.RepeatedNotes++
+	}
+	if s.Key != "" {
+		// It is trusted because a trusted key has signed its name. A key that cannot be
+		// read is told where the log is judged.
+		_ = c.keys.trust(s.Key)
+	}
 }
 
 // Foreign counts a line or a message that is no record of Sluice. why says what it is
-// instead. It may be called concurrently.
-func (c *Checker) Foreign(at Place, why string) {}
-
-// Report judges all claims. Nothing may be added after it.
-func (c *Checker) Report() *Report { return &Report{} }
+// instead, in few different texts. It may be called concurrently.
+func (c *Checker) Foreign(at Place, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.foreign[why]
+	if f == nil {
+		f = &Foreign{Why: why, First: at}
+		c.foreign[why] = f
+	}
+	f.Count++
+}

@@ -5,9 +5,21 @@
 // A Parser turns what a destination has into a Claim. A Checker takes claims in any order
 // and makes a Report:
 //
-//	p := verify.NewParser(products)
+//	p := verify.NewParser(types)
 //	c, err := verify.New(keys, verify.Options{})
 //	claim, err := p.Record(body, verify.Beside{…})
 //	c.Add(claim)
 //	report := c.Report()
+//
+// A record is right if a note has the beginning of its leaf (its tag) under its number.
+// Most claims are settled in that way as they come, and only their leaves are kept until
+// all records of a note are there, to compare them with the root of its tree. What no note
+// explains is judged at the end, when all notes are known.
+//
+// # Files
+//
+// parser, fields, object and ecs read records, and read reads files of them. claim is what
+// they state. checker takes claims, with keyring for signatures, log for the notes of a
+// log, and item for what waits for a note. judge, locate and explain judge what waited,
+// chain the notes, and missing what is not there; report is the result.
 package verify
