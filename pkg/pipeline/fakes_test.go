@@ -28,6 +28,7 @@ func (v verbatim) Transform(dst []byte, e *source.Event) (sink.Record, error) {
 	}
 	return sink.Record{
 		ID: e.ID, Organization: e.Organization, Action: e.Action, Format: "raw", Time: e.Time,
+		Epoch: e.Number.Epoch, Sequence: e.Number.Sequence,
 		Body: append(dst, e.Raw...),
 	}, nil
 }
