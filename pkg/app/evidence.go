@@ -9,8 +9,11 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/evidence"
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
+	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/text"
 )
 
 // logWriter returns what a lane needs to keep a log; nil if it has no evidence.
@@ -26,6 +29,28 @@ func logWriter(l config.Lane) (*evidence.Writer, error) {
 		Key: l.Evidence.Key, Former: l.Evidence.Former, Keys: l.Source.Type.Product.Keys,
 		Organization: organization(l.Source), Settings: settings,
 	}, nil
+}
+
+// takesNotes returns an error if the records of a lane with evidence are too small for its
+// notes. most is how many bytes the sink allows a record; 0: it does not say.
+func takesNotes(l config.Lane, encoder transform.Transformer, most int) error {
+	log, err := logWriter(l)
+	if log == nil || err != nil {
+		return err
+	}
+	sample, err := log.Sample(l.Name)
+	if err != nil {
+		return fmt.Errorf("lane %s: sample of a note: %w", l.Name, err)
+	}
+	record, err := encoder.Transform(nil, &sample)
+	if err == nil && most > 0 && len(record.Body) > most {
+		err = fmt.Errorf("a seal takes %d bytes", len(record.Body))
+	}
+	if err == nil {
+		return nil
+	}
+	return sink.Hint(fmt.Errorf("sink %s: its records, of %d bytes at most, are too small for the seals of lane %s: %w", l.Sink.Name, most, l.Name, err),
+		"raise the sink's limit, such as max_message_bytes or max_record_bytes, or write evidence: false at the sink")
 }
 
 // hashOfSettings returns the SHA-256 of what decides which events a sink gets, and which of
@@ -71,18 +96,18 @@ func withLogOf(former, chosen source.Position, moved string) (source.Position, e
 // is derived from the note, which may be told again.
 func (b *builder) sayOfLog(l config.Lane, n *evidence.Note) {
 	var action ownlog.Action
-	var text string
+	var says string
 	switch {
 	case b.say == nil || n.Kind != evidence.Open:
 		return
 	case n.Number == 0:
-		action, text = ownlog.EvidenceBegan, fmt.Sprintf("The records of lane %s are numbered from 0 on. If that is unexpected, the lane lost its position.", l.Name)
+		action, says = ownlog.EvidenceBegan, fmt.Sprintf("The records of lane %s are numbered from 0 on. If that is unexpected, the lane lost its position.", l.Name)
 	case n.Key != "":
-		action, text = ownlog.EvidenceKeyChanged, fmt.Sprintf("Another key signs the seals of lane %s from now on.", l.Name)
+		action, says = ownlog.EvidenceKeyChanged, fmt.Sprintf("Another key signs the seals of lane %s from now on.", l.Name)
 	default:
 		return
 	}
-	e := ownlog.New(action, ownlog.Party{Type: "lane", Name: l.Name}, text)
+	e := ownlog.New(action, ownlog.Party{Type: "lane", Name: l.Name}, says)
 	e.ID = "own:" + evidence.HashOf(n.Text())[:32]
 	e.Details = map[string]any{"log": n.Origin, "key": n.Key, "reason": n.Reason}
 	b.say(e)
@@ -93,20 +118,27 @@ func aboutEvidence(cfg *config.Config) []finding {
 	if cfg.Evidence == nil {
 		return nil
 	}
-	lanes, signed := cfg.Lanes(), 0
+	signed := 0
 	var without []string
-	for _, l := range lanes {
-		if l.Evidence != nil {
-			signed++
-		} else {
+	var vague []finding
+	for _, l := range cfg.Lanes() {
+		if l.Evidence == nil {
 			without = append(without, l.Name)
+			continue
+		}
+		signed++
+		if l.Sink.Format.Name == text.Format.Name {
+			vague = append(vague, finding{
+				about: "evidence", mark: warning, text: "records of lane " + l.Name + " are in the format text, which states too little to be verified",
+				hint: "choose another format, or write evidence: false at the sink",
+			})
 		}
 	}
-	text := fmt.Sprintf("key %s signs the logs of %s", shortKey(cfg.Evidence.Key), several(signed, "lane"))
+	says := fmt.Sprintf("key %s signs the logs of %s", shortKey(cfg.Evidence.Key), several(signed, "lane"))
 	if len(without) > 0 {
-		text += "; without evidence: " + strings.Join(without, ", ")
+		says += "; without evidence: " + strings.Join(without, ", ")
 	}
-	return []finding{found("evidence", text, nil)}
+	return append([]finding{found("evidence", says, nil)}, vague...)
 }
 
 // shortKey returns the name and the hash of a key, which its signatures have, too.
