@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -52,15 +53,26 @@ func (s *State) Join(pos source.Position) (source.Position, error) {
 // Split returns the source's own position and the state beside it, nil if there is none.
 // What is no envelope is the source's own. The error is source.ErrUnusable.
 func Split(pos source.Position) (source.Position, *State, error) {
+	at, s, _, err := SplitAll(pos)
+	return at, s, err
+}
+
+// SplitAll is Split, and returns the count of audits, too; nil if there is none.
+func SplitAll(pos source.Position) (source.Position, *State, *audit.Hours, error) {
 	var e envelope
-	if json.Unmarshal(pos, &e) != nil || e.Evidence == nil {
-		return pos, nil, nil
+	var s *State
+	if json.Unmarshal(pos, &e) == nil && e.Evidence != nil {
+		var err error
+		if s, err = e.Evidence.state(); err != nil {
+			return nil, nil, nil, fmt.Errorf("evidence in the position: %w: %w", err, source.ErrUnusable)
+		}
+		pos = e.Position
 	}
-	s, err := e.Evidence.state()
+	at, hours, err := audit.Split(pos)
 	if err != nil {
-		return nil, nil, fmt.Errorf("evidence in the position: %w: %w", err, source.ErrUnusable)
+		return nil, nil, nil, err
 	}
-	return e.Position, s, nil
+	return at, s, hours, nil
 }
 
 func (v *saved) state() (*State, error) {

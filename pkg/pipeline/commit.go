@@ -113,7 +113,7 @@ func (p *publisher) committed(t transaction) {
 	_, p.rejectsInRow = t.rejectsInRow(p.rejectsInRow)
 	p.delivered(t.rest.len())
 	p.buried(t.rejects())
-	p.lane.place.move(t.next, p.lane.Source.Describe)
+	p.lane.place.move(t.next, p.lane.describe)
 	p.entered(t.entry)
 }
 

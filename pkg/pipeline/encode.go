@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"time"
 	"unsafe"
@@ -25,7 +24,7 @@ type encoding struct {
 }
 
 func newEncoding(l *Lane, next source.Number) *encoding {
-	return &encoding{lane: l, encoder: encoder{prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody, next: next}}
+	return &encoding{lane: l, encoder: encoder{count: l.Audit != nil, prepare: l.Prepare, transformer: l.Transformer, format: l.Format, body: firstBody, next: next}}
 }
 
 // run encodes pages until ctx ends or none waits.
@@ -58,6 +57,7 @@ const firstBody = 2 << 10
 // borrowed until the page is settled. So a page costs a handful of allocations, and none
 // of them is large.
 type encoder struct {
+	count       bool // count the events of pages for audits
 	prepare     func(*source.Event) (*source.Event, error)
 	transformer transform.Transformer
 	format      string
@@ -77,7 +77,12 @@ func (e *encoder) encode(p, out *page) *page {
 	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))
 	var buf []byte
 	total := 0
+	out.outcome, out.saved = p.outcome, p.saved
 	for i := range p.events {
+		if e.count {
+			p.events[i].Hash = p.events[i].Sum() // The format needs it, too.
+			out.hours.Add(&p.events[i])
+		}
 		event := e.prepared(&p.events[i], out)
 		if event == nil {
 			continue
@@ -143,7 +148,7 @@ func (e *encoder) number(event *source.Event) *source.Event {
 		return event
 	}
 	e.numbered = *event
-	e.numbered.Number, e.numbered.Hash = e.next, sha256.Sum256(event.Raw)
+	e.numbered.Number, e.numbered.Hash = e.next, event.Sum()
 	e.next.Sequence++
 	return &e.numbered
 }

@@ -32,7 +32,8 @@
 // in which a page meets them: begin and resume (where to start), read, queue,
 // encode, gather, publish, age (events that are too old), deliver (retries and
 // rejects), commit (dead letters and checkpoint). A lane with evidence has a logbook;
-// notes and entry are how what it writes is delivered, to the two kinds of sinks.
+// notes and entry are how what it writes is delivered, to the two kinds of sinks. audit is
+// how a lane audits itself.
 // destination and ledger are the
 // two kinds of sinks; operation, place and stopping serve several steps; state,
 // status and histogram are for people and metrics; set runs many lanes, and pause
@@ -123,6 +124,10 @@ type Lane struct {
 	// none. See package evidence.
 	Evidence *evidence.Writer
 
+	// Audit compares what the lane settled with what the source lists. If it is nil, nothing
+	// does. A lane with Once counts, and audits nothing.
+	Audit *Audit
+
 	// Refused returns the changed credentials of the source and the sink that are refused
 	// while the former ones still work, for Status. If it is nil, there are none.
 	Refused func() []Trouble
@@ -142,7 +147,9 @@ type Lane struct {
 	lost     *Lost // why the lane was refused when it last ran; nil if it was not
 	place    place
 
-	taking, starting, reading, opening, publishing, burying, saving operation
+	handing sync.Mutex // held while a page is put into the queue
+
+	taking, starting, reading, opening, publishing, burying, saving, auditing operation
 }
 
 func (l *Lane) prepare() {
@@ -155,12 +162,14 @@ func (l *Lane) prepare() {
 	for name, op := range l.operations() {
 		op.prepare(name, l.log, l.Memory)
 	}
+	l.state.publishes.bounds, l.state.late.bounds = &publishBounds, &latenessBounds
+	l.auditing.memory = source.Unbounded // An audit holds none of it.
 }
 
 func (l *Lane) operations() map[string]*operation {
 	return map[string]*operation{
 		"take": &l.taking, "start": &l.starting, "read": &l.reading, "open": &l.opening,
-		"publish": &l.publishing, "bury": &l.burying, "save": &l.saving,
+		"publish": &l.publishing, "bury": &l.burying, "save": &l.saving, "audit": &l.auditing,
 	}
 }
 
@@ -199,17 +208,23 @@ func (l *Lane) Run(ctx context.Context) (err error) {
 
 // follow delivers from the lane's position on. why is why the lane is taken.
 func (l *Lane) follow(stop stopping, dest *destination, why string) error {
-	reader, log, err := (&resumption{lane: l, dest: dest, why: why}).open(stop)
+	at, err := (&resumption{lane: l, dest: dest, why: why}).open(stop)
 	if err != nil {
 		return err
 	}
+	reader := at.reader
 	stages, running := errgroup.WithContext(stop.soft)
 	ahead := min(l.QueueBytes/4, readAhead)
 	read, encoded := newQueue(ahead, l.Memory, stages.Go), newQueue(l.QueueBytes-ahead, l.Memory, stages.Go)
-	enc, pub := newEncoding(l, log.next()), &publisher{lane: l, dest: dest, log: log}
+	enc, pub := newEncoding(l, at.log.next()), &publisher{lane: l, dest: dest, log: at.log, auditor: at.auditor}
 	read.stage = func() error { return enc.run(running, read, encoded) }
 	encoded.stage = func() error { return pub.run(stop, encoded) }
 	l.state.open(reader, read, encoded)
+	if at.auditor != nil && !l.Once {
+		stages.Go(func() error {
+			return at.auditor.run(running, func(ctx context.Context, p *page) error { return l.hand(ctx, p, read) })
+		})
+	}
 	err = l.read(running, reader, read)
 	if failed := stages.Wait(); failed != nil {
 		err = failed // It ended the reading.

@@ -99,7 +99,7 @@ const describeForNotes = 10 * time.Second
 // is not known.
 func (b *logbook) completeThrough(pos source.Position) time.Time {
 	if time.Since(b.described) >= describeForNotes {
-		if d, err := b.lane.Source.Describe(pos); err == nil {
+		if d, err := b.lane.describe(pos); err == nil {
 			b.through, b.described = d.Through, time.Now()
 		}
 	}

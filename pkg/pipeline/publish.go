@@ -12,6 +12,7 @@ type publisher struct {
 	lane         *Lane
 	dest         *destination
 	log          *logbook // nil without evidence
+	auditor      *auditor // nil without audits
 	rejectsInRow int      // since the last delivery
 	told         cadence.Cadence
 	toldOld      cadence.Cadence // that events are beyond the window
@@ -43,6 +44,18 @@ func (p *publisher) run(stop stopping, in *queue) error {
 // publish, dead letter, checkpoint. In any other order a crash loses events. A sink that
 // keeps the position does all of it in one step.
 func (p *publisher) settle(stop stopping, pages []*page) error {
+	next, saved, err := p.auditor.behind(pages)
+	if err == nil {
+		err = p.settleAt(stop, pages, next)
+	}
+	if err == nil {
+		saved()
+	}
+	return err
+}
+
+// settleAt settles pages and moves the position to next.
+func (p *publisher) settleAt(stop stopping, pages []*page, next source.Position) error {
 	var rejects []sink.Reject
 	var leaves []evidence.Leaf
 	parts := make([]part, len(pages))
@@ -54,7 +67,6 @@ func (p *publisher) settle(stop stopping, pages []*page) error {
 		leaves = append(leaves, page.leaves...)
 	}
 	rest := join(parts...)
-	next := pages[len(pages)-1].next
 	done := evidence.Settled{Leaves: leaves, Records: rest.records, Filtered: filtered}
 	if p.dest.keepsPosition() {
 		t := newTransaction(rest, rejects, next)
@@ -129,7 +141,7 @@ func fate(d DeadLetters) string {
 func (l *Lane) save(stop stopping, pos, at source.Position) error {
 	err := l.saving.until(stop.soft, func() error { return l.Positions.Save(stop.hard, l.Name, pos) })
 	if err == nil {
-		l.place.move(at, l.Source.Describe)
+		l.place.move(at, l.describe)
 	}
 	return err
 }

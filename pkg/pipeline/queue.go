@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/internal/pool"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -57,7 +58,11 @@ type page struct {
 	rooms   [][]byte        // borrowed buffers in which bodies of its records stand
 	rejects []sink.Reject   // events that could not be encoded
 	leaves  []evidence.Leaf // of its records and rejects, by number; none without evidence
-	next    source.Position
+	next    source.Position // nil if it is found by an audit: the position does not move
+
+	hours   audit.Hours    // its events, as audits count them; none without audits
+	outcome *audit.Outcome // of the audit that ends with it; nil in all others
+	saved   chan struct{}  // is closed once the outcome is saved
 
 	filtered   int   // events that the sink should not get
 	unprepared int   // events whose preparation failed

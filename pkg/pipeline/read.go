@@ -32,15 +32,25 @@ func (l *Lane) read(ctx context.Context, r source.Reader, out *queue) error {
 			return err
 		}
 		p := newPage(got)
-		l.state.handing(p)
-		if err := out.put(ctx, p); err != nil {
+		if err := l.hand(ctx, p, out); err != nil {
 			return err
 		}
-		l.state.handed()
 		if l.Once && p.caughtUp {
 			return nil
 		}
 	}
+}
+
+// hand puts a page into the queue. A reader and an auditor hand pages.
+func (l *Lane) hand(ctx context.Context, p *page, out *queue) error {
+	l.handing.Lock()
+	defer l.handing.Unlock()
+	l.state.handing(p)
+	if err := out.put(ctx, p); err != nil {
+		return err
+	}
+	l.state.handed()
+	return nil
 }
 
 func newPage(got source.Page) *page {

@@ -22,36 +22,50 @@ type resumption struct {
 // without a checkpoint it resolves the start and saves it before it reads, so "now" means
 // the same moment after a crash. The error is that of stop.soft, or the reason why to
 // continue would be a guess.
-func (r *resumption) open(stop stopping) (source.Reader, *logbook, error) {
+func (r *resumption) open(stop stopping) (resumed, error) {
+	var none resumed
 	if err := r.dest.ready(stop.soft); err != nil {
-		return nil, nil, err
+		return none, err
 	}
 	saved, err := r.position(stop)
 	if err != nil {
-		return nil, nil, err
+		return none, err
 	}
-	resumed := saved != nil
-	if !resumed {
+	again := saved != nil
+	if !again {
 		if saved, err = r.begin(stop); err != nil {
-			return nil, nil, err
+			return none, err
 		}
 	}
 	l := r.lane
-	pos, kept, err := evidence.Split(saved)
+	pos, kept, hours, err := evidence.SplitAll(saved)
 	if err != nil {
-		return nil, nil, fmt.Errorf("lane %s: %w", l.Name, err)
+		return none, fmt.Errorf("lane %s: %w", l.Name, err)
 	}
 	reader, err := l.Source.Open(pos, source.Env{Lane: l.Name, Log: l.Log, Memory: l.Memory, Page: r.dest.limits.Records})
 	if err != nil {
-		return nil, nil, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
+		return none, fmt.Errorf("lane %s: resume at checkpoint: %w", l.Name, err)
 	}
-	l.place.move(pos, l.Source.Describe)
-	log, err := r.openLog(stop, pos, kept)
+	l.place.move(pos, l.describe)
+	at := resumed{reader: reader}
+	if at.auditor, err = newAuditor(l, r.dest.limits.Records, hours, pos); err == nil && at.auditor != nil {
+		pos, err = at.auditor.position()
+	}
+	if err == nil {
+		at.log, err = r.openLog(stop, pos, kept)
+	}
 	if err != nil {
-		return nil, nil, errors.Join(err, reader.Close())
+		return none, errors.Join(err, reader.Close())
 	}
-	l.log.Info().Bool("resumed", resumed).Msg("lane started")
-	return reader, log, nil
+	l.log.Info().Bool("resumed", again).Msg("lane started")
+	return at, nil
+}
+
+// resumed is what a lane that was resumed works with.
+type resumed struct {
+	reader  source.Reader
+	log     *logbook // nil without evidence
+	auditor *auditor // nil without audits
 }
 
 // position returns where the lane resumes, nil if it has not begun. If the sink keeps the

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -25,7 +26,10 @@ type state struct {
 	caughtUp   bool        // the page that was read last is the last one of its walk
 	waiting    []unsettled // a page each
 
-	noteLog   *Evidence // nil without evidence
+	noteLog   *Evidence     // nil without evidence
+	audits    *Audits       // nil without audits
+	late      tally         // from when a late event happened until it was read
+	most      time.Duration // of late, since the last audit
 	count     Counters
 	lastTaken time.Time
 	asked     time.Time // when the Publish under way began; zero if none is
@@ -76,9 +80,74 @@ func (s *state) handing(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count.Read += uint64(len(p.events))
+	s.observeLate(p)
+	if p.next == nil { // from an audit
+		p.caughtUp = s.caughtUp
+	}
 	s.waiting = append(s.waiting, unsettled{p.oldest, len(p.events), !s.caughtUp || !p.caughtUp})
 	s.caughtUp = p.caughtUp
 	s.blocked = true
+}
+
+// observeLate observes late events. While a lane catches up, nobody knows when an event was
+// listed.
+func (s *state) observeLate(p *page) {
+	if !s.caughtUp {
+		return
+	}
+	for i := range p.events {
+		if e := &p.events[i]; e.Late {
+			s.late.observe(e.Read.Sub(e.Time))
+			s.most = max(s.most, e.Read.Sub(e.Time))
+		}
+	}
+}
+
+// latest returns how late the latest event since the last audit was.
+func (s *state) latest() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := s.most
+	s.most = 0
+	return most
+}
+
+// atRest reports whether the lane has caught up and all it read is settled.
+func (s *state) atRest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caughtUp && len(s.waiting) == 0
+}
+
+// overlap returns the overlap in effect.
+func (s *state) overlap() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reader == nil {
+		return s.last.Overlap
+	}
+	return s.reader.Progress().Overlap
+}
+
+// audited records the result of the last audit and when the next is due.
+func (s *state) audited(last audit.Result, next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.audits == nil {
+		s.audits = &Audits{}
+	}
+	s.audits.Last, s.audits.Next = last, next
+}
+
+// found counts what an audit found, once that is saved.
+func (s *state) found(o *audit.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.audits.Done++
+	s.audits.Missing += o.Result.Missing
+	s.audits.Vanished += o.Vanished
+	s.audits.Altered += o.Altered
+	s.audits.Unclear += o.Unclear
 }
 
 // encoded counts the unprepared, unmapped and truncated records of a page.
@@ -213,5 +282,11 @@ func (s *state) snapshot(to *Status) view {
 	to.Done, to.Counters = s.done, s.count
 	to.LastPublished, to.Publish = s.lastTaken, s.publishes.snapshot()
 	to.Evidence = s.noteLog
+	to.Lateness = s.late.snapshot()
+	if s.audits != nil {
+		audits := *s.audits
+		audits.Advice = audits.Last.Advise(to.Reader.Overlap)
+		to.Audits = &audits
+	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -31,13 +32,16 @@ type Status struct {
 	Unsettled int // events that were read and are not settled
 
 	Counters
-	Retries map[string]uint64 // failures that were retried, by class of error; an error without a class counts under its operation: take, start, read, open, publish, bury, save
+	Retries map[string]uint64 // failures that were retried, by class of error; an error without a class counts under its operation: take, start, read, open, publish, bury, save, audit
 
 	QueuedPages   [2]int    // waiting to be transformed, waiting to be published
 	QueuedBytes   int64     // of raw events, positions and bodies, those being published included
 	LastPublished time.Time // zero if nothing was published since the process began
 	Publish       Histogram
 
+	Lateness Histogram // from when a late event happened until it was read, while the lane had caught up
+
+	Audits   *Audits   // nil without audits, and until the lane was taken
 	Evidence *Evidence // of the lane's log; nil without evidence, and until the lane was taken
 }
 
@@ -55,6 +59,17 @@ type Evidence struct {
 
 // Unsealed returns how many records no note covers.
 func (e *Evidence) Unsealed() uint64 { return e.Records - e.Covered }
+
+// Audits is what a lane's audits found.
+type Audits struct {
+	Last   audit.Result  // zero before the first
+	Next   time.Time     // when the next one is due
+	Advice time.Duration // the overlap with which all events would have come in time; 0 if the one in effect suffices
+
+	// Since the process began.
+	Done                                uint64
+	Missing, Vanished, Altered, Unclear uint64
+}
 
 // Trouble is a reason why a lane is not ready. Times that are not known are zero.
 type Trouble struct {
@@ -134,7 +149,7 @@ func (l *Lane) Status() Status {
 	seen := l.state.snapshot(&s)
 	troubles := l.unready(&s, seen, now)
 	var err error
-	if s.Position, err = l.place.description(l.Source.Describe); err != nil {
+	if s.Position, err = l.place.description(l.describe); err != nil {
 		troubles = append(troubles, Trouble{Operation: "describe checkpoint", Err: err.Error()})
 	}
 	s.Lag = lag(&s, seen.oldest, now)

@@ -57,6 +57,18 @@ const (
 	middle = `,"position":`
 )
 
+// Inner returns the position without its count. It costs little.
+func Inner(pos source.Position) source.Position {
+	if !bytes.HasPrefix(pos, []byte(prefix)) {
+		return pos
+	}
+	_, rest, found := bytes.Cut(pos, []byte(middle)) // No count has such a key.
+	if !found {
+		return pos
+	}
+	return rest[:len(rest)-1]
+}
+
 // Split returns the position without its count, and the count; nil if it has none. The
 // error is source.ErrUnusable.
 func Split(pos source.Position) (source.Position, *Hours, error) {

@@ -302,5 +302,8 @@ func saved(t testing.TB, h audit.Hours) audit.Hours {
 	if err != nil || back == nil || string(inner) != `{"floor":1}` {
 		t.Fatalf("got %s, %v, error %v", inner, back, err)
 	}
+	if string(audit.Inner(pos)) != `{"floor":1}` {
+		t.Fatalf("got %s of %s", audit.Inner(pos), pos)
+	}
 	return *back
 }

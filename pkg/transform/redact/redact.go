@@ -140,6 +140,7 @@ func (r *Redactor) Redact(e *source.Event) *source.Event {
 	}
 	r.find(e)
 	r.event = *e
+	r.event.Hash = [32]byte{} // of another raw event
 	for i := range r.fields {
 		text := r.fields[i].of(&r.event)
 		if rule := r.rules[i]; rule != nil {
