@@ -90,6 +90,12 @@ func (s *State) Due(now time.Time) bool {
 	return len(s.Tags) >= sealRecords || len(s.Pending) == 0 && now.Sub(s.Last).Abs() >= sealAfter
 }
 
+// DayOver reports whether a statement about the day is due: another day of UTC has begun.
+func (s *State) DayOver(now time.Time) bool {
+	const day = 24 * time.Hour
+	return now.Truncate(day).After(s.Day.From.Truncate(day))
+}
+
 // These are the bytes of a note's text for a record, and those for a rejected one besides.
 const (
 	tagText      = 11

@@ -48,7 +48,9 @@ func (b *logbook) next() source.Number {
 // that says so. The note covers what earlier epochs left without one.
 func (b *logbook) open(pos source.Position, why string) (evidence.State, error) {
 	s := b.state.Clone()
-	s.Epoch++
+	if s.Epoch++; s.Day.From.IsZero() {
+		s.Day.From = time.Now().UTC().Truncate(time.Millisecond)
+	}
 	signers := []note.Signer{b.Key}
 	key := ""
 	if s.Key != b.Key.Public {
@@ -73,10 +75,24 @@ func (b *logbook) settle(done evidence.Settled, pos source.Position) (evidence.S
 	s := b.state.Clone()
 	seal := func() error { return b.write(&s, evidence.Seal, pos, func(*evidence.Note) {}, b.Key) }
 	err := s.Settle(done, b.room, seal)
-	if err == nil && s.Due(time.Now()) {
-		err = seal()
+	now := time.Now().UTC()
+	over := s.DayOver(now)
+	if err == nil && (s.Due(now) || over && len(s.Tags) > 0) {
+		err = seal() // A statement covers no records, so it has room for what it says.
+	}
+	if err == nil && over {
+		err = b.statement(&s, pos, now)
 	}
 	return s, err
+}
+
+// statement writes the note about a day that is over, and begins the next.
+func (b *logbook) statement(s *evidence.State, pos source.Position, now time.Time) error {
+	day := s.Day
+	day.Audit = b.lane.state.lastAudit()
+	err := b.write(s, evidence.Statement, pos, func(n *evidence.Note) { n.Day = &day }, b.Key)
+	s.Day = evidence.Day{From: now.Truncate(time.Millisecond)}
+	return err
 }
 
 func (b *logbook) write(s *evidence.State, kind evidence.Kind, pos source.Position, complete func(*evidence.Note), signers ...note.Signer) error {

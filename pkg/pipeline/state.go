@@ -139,6 +139,16 @@ func (s *state) audited(last audit.Result, next time.Time) {
 	s.audits.Last, s.audits.Next = last, next
 }
 
+// lastAudit returns what the last audit found, in a line; empty if there was none.
+func (s *state) lastAudit() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.audits == nil {
+		return ""
+	}
+	return s.audits.Last.String()
+}
+
 // found counts what an audit found, once that is saved.
 func (s *state) found(o *audit.Outcome) {
 	s.mu.Lock()

@@ -31,6 +31,7 @@ type plan struct {
 	changes []change
 	kills   []int
 	failing simulator.Script
+	sealed  bool
 	share   int // one in so many events is filtered, another rejected; 0: none
 }
 
@@ -53,6 +54,7 @@ func drawPlan(t *rapid.T) plan {
 		kills:  rapid.SliceOfN(rapid.IntRange(1, 120), 0, 12).Draw(t, "kills"),
 		share:  rapid.SampledFrom([]int{0, 0, 5}).Draw(t, "of so many events one is filtered"),
 	}
+	p.sealed = rapid.Bool().Draw(t, "evidence")
 	if rapid.Bool().Draw(t, "retention") {
 		p.config.Retention = 8 * 24 * time.Hour
 	}
@@ -106,6 +108,9 @@ func (p plan) live() (wrong []string) {
 	l := newLife(server)
 	l.exact, l.every, l.settings.WalkBuffer = p.exact, p.every, p.buffer
 	l.kills = slices.Clone(p.kills)
+	if p.sealed {
+		l.evidence = newWriter()
+	}
 	if p.share > 0 {
 		l.filter = func(id string) bool { return int(id[0])%p.share == 0 }
 		if !p.exact {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/setting"
@@ -26,8 +28,9 @@ import (
 type life struct {
 	server   *simulator.Server
 	settings planetscale.Settings
-	every    time.Duration // between audits
-	exact    bool          // the sink keeps the position
+	every    time.Duration    // between audits
+	exact    bool             // the sink keeps the position
+	evidence *evidence.Writer // nil: none
 	reject   func(id string) bool
 	filter   func(id string) bool
 
@@ -37,6 +40,7 @@ type life struct {
 	late    map[string]bool
 	letters map[string]int
 	told    []audit.Finding
+	notes   []*evidence.Note
 	steps   int
 	kills   []int // steps after which the power fails, one life each
 	dead    bool
@@ -52,6 +56,19 @@ func newLife(server *simulator.Server) *life {
 	s.Organization, s.AccessToken, s.RequestsPerMinute = "acme", setting.NewSecret("access-token"), 0
 	s.PollInterval, s.Overlap = setting.Duration(5*time.Minute), setting.Duration(30*time.Minute)
 	return &life{server: server, settings: s, every: 24 * time.Hour, got: map[string]int{}, late: map[string]bool{}, letters: map[string]int{}}
+}
+
+// newWriter returns what a lane with evidence needs.
+func newWriter() *evidence.Writer {
+	private, _, err := evidence.NewKey("acme")
+	if err != nil {
+		panic(err)
+	}
+	key, err := evidence.ParseKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return &evidence.Writer{Key: key, Organization: "acme"}
 }
 
 // verbatim is a format that returns the raw event.
@@ -95,7 +112,8 @@ func (l *life) once(ctx context.Context) {
 			}
 			return e, nil
 		},
-		Audit: &pipeline.Audit{Every: l.every, Organization: "acme", Alone: make(chan struct{}, 1)},
+		Evidence: l.evidence,
+		Audit:    &pipeline.Audit{Every: l.every, Organization: "acme", Alone: make(chan struct{}, 1)},
 	}
 	lane := l.lane
 	l.mu.Unlock()
@@ -147,16 +165,24 @@ func (l *life) take(r sink.Record) {
 	if r.Late {
 		l.late[r.ID] = true
 	}
-	if r.Action != audit.Action || l.got[r.ID] > 1 {
+	if l.got[r.ID] > 1 || r.Action != audit.Action && !strings.HasPrefix(r.ID, "note:") {
 		return
 	}
 	var told struct {
+		Note    string
 		Details struct{ Findings []audit.Finding }
 	}
 	if err := json.Unmarshal(r.Body, &told); err != nil {
 		l.faults = append(l.faults, err)
 	}
 	l.told = append(l.told, told.Details.Findings...)
+	if told.Note != "" {
+		n, err := evidence.Parse(told.Note)
+		if err != nil {
+			l.faults = append(l.faults, err)
+		}
+		l.notes = append(l.notes, n)
+	}
 }
 
 func (l *life) Put(_ context.Context, _ string, rejects []sink.Reject) error {
@@ -193,6 +219,8 @@ func (l *life) Save(_ context.Context, _ string, pos source.Position) error {
 // exact is the sink of a life that keeps the position.
 type exact struct{ *life }
 
+var _ sink.Ledger = exact{}
+
 func (e exact) Publish(context.Context, []sink.Record) error { return errors.New("not called") }
 
 func (e exact) Position(ctx context.Context) ([]byte, error) { return e.Load(ctx, "") }
@@ -225,7 +253,9 @@ func (e exact) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
 	return func(func(sink.Reject, error) bool) {}
 }
 
-func (e exact) Set(context.Context, []byte) error { return errors.New("not called") }
+func (e exact) Set(context.Context, func([]byte) ([]byte, error)) error {
+	return errors.New("not called")
+}
 
 // status returns that of the lane that runs or ran last.
 func (l *life) status() pipeline.Status {
