@@ -29,6 +29,7 @@ type builder struct {
 	log   zerolog.Logger
 	stock prepare.Stock
 
+	auditing chan struct{}           // see pipeline.Audit.Alone
 	say      func(ownlog.Event) bool // in the own log; nil: nobody listens
 	activity *console.Activity       // of the events that the lanes read; nil: nobody looks on
 
@@ -40,7 +41,7 @@ type builder struct {
 func newBuilder(ctx context.Context, cfg *config.Config, store state, log zerolog.Logger) *builder {
 	b := &builder{
 		ctx: ctx, cfg: cfg, state: store, log: log, opened: sources{},
-		memory: newMemoryLimit(memoryOf(cfg), len(cfg.Lanes())),
+		memory: newMemoryLimit(memoryOf(cfg), len(cfg.Lanes())), auditing: make(chan struct{}, 1),
 	}
 	b.now.Store(cfg)
 	return b
@@ -93,6 +94,11 @@ func (b *builder) build(ctx context.Context, l config.Lane) (*pipeline.Lane, err
 		log.Tell = func(n *evidence.Note, _ string) { b.sayOfLog(l, n) }
 	}
 	lane.Evidence = log
+	if l.AuditEvery > 0 {
+		lane.Audit = &pipeline.Audit{
+			Every: l.AuditEvery, Keys: l.Source.Type.Product.Keys, Organization: organization(l.Source), Alone: b.auditing,
+		}
+	}
 	lane.Config = quoted(b.cfg.Path)
 	if b.activity != nil {
 		lane.Observe = b.activity.Observer(l.Source.Name, l.Source.Catalogue)

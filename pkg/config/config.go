@@ -124,6 +124,7 @@ type Config struct {
 	Admin           Admin
 	Log             Log
 	Evidence        *Evidence     // nil: no lane has evidence
+	AuditEvery      time.Duration // between two audits of a lane; default 0: there are none
 	Heartbeat       time.Duration // between two heartbeats in the own log; default 15m; 0: there are none
 	ShutdownTimeout time.Duration // for a Publish under way; default 8s
 	Memory          int64         // bytes that all lanes may hold together; 0: it depends on the machine
@@ -214,7 +215,8 @@ type Lane struct {
 	Source Source
 	Sink   Sink
 
-	Evidence *Evidence // nil: the lane has none
+	Evidence   *Evidence     // nil: the lane has none
+	AuditEvery time.Duration // 0: it has no audits, as a lane of the own log
 }
 
 // Lanes returns the lanes in the order of the configuration: sink by sink, and
@@ -231,7 +233,7 @@ func (c *Config) Lanes() []Lane {
 			evid = nil
 		}
 		for _, name := range s.Sources {
-			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s, Evidence: evid})
+			lanes = append(lanes, Lane{Name: laneName(name, s.Name), Source: byName[name], Sink: s, Evidence: evid, AuditEvery: c.AuditEvery})
 		}
 		if c.Own.Name != "" && s.hasOwnLane() {
 			lanes = append(lanes, Lane{Name: laneName(c.Own.Name, s.Name), Source: c.Own, Sink: s.forOwnEvents(), Evidence: evid})

@@ -96,6 +96,10 @@ func valuesOf(c *Config) values {
 		v.add(ofLanes, "catalogue", reflect.ValueOf(c.Corrections))
 	}
 	v.evidence(c.Evidence)
+	if c.AuditEvery > 0 {
+		v.set(ofLanes, "audit", present{})
+		v.set(ofLanes, "audit.every", c.AuditEvery)
+	}
 	v.set(ofProcess, "state.type", c.State.Type)
 	v.set(ofProcess, "state.settings.dir", c.State.Dir)
 	if c.State.Shared != nil {

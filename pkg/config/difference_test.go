@@ -69,6 +69,7 @@ func TestCompare(t *testing.T) {
 			Keys: []string{"sinks.siem.sources", "sources.globex"}, Ended: []string{"globex/siem"}, Sources: []string{"globex"}}},
 		"own events":  {"own_events: false", "own_events: true", config.Difference{Keys: []string{"sinks.siem.own_events"}, Started: []string{"sluice/siem"}}},
 		"a catalogue": {"sinks:", "catalogue: testdata/catalogue.yaml\nsinks:", config.Difference{Keys: []string{"catalogue"}, Restarted: both}},
+		"audits":      {"sinks:", "audit: {}\nsinks:", config.Difference{Keys: []string{"audit"}, Restarted: both}},
 		"the state":   {"sinks:", "state: {settings: {dir: /x}}\nsinks:", config.Difference{Keys: []string{"dead_letters.dir", "state.settings.dir"}, Fixed: []string{"dead_letters.dir", "state.settings.dir"}}},
 		"the process": {"sinks:", "memory: 64MiB\nheartbeat: 1h\nlog: {level: debug}\nadmin: {token: 0123456789abcdef}\nsinks:", config.Difference{
 			Keys: []string{"admin.token", "heartbeat", "log.level", "memory"}, Fixed: []string{"admin.token", "heartbeat", "log.level", "memory"}}},
@@ -125,7 +126,7 @@ func TestASecretInAFileIsItsPath(t *testing.T) {
 // that are listed here as none say where something was read, or follow from another field.
 func TestEveryFieldIsCompared(t *testing.T) {
 	compares := map[reflect.Type][]string{
-		reflect.TypeFor[config.Config]():      {"Path", "Sources", "Own", "SourceFiles", "State", "DeadLetters", "Sinks", "Admin", "Log", "Evidence", "Heartbeat", "ShutdownTimeout", "Memory", "Corrections"},
+		reflect.TypeFor[config.Config]():      {"Path", "Sources", "Own", "SourceFiles", "State", "DeadLetters", "Sinks", "Admin", "Log", "Evidence", "AuditEvery", "Heartbeat", "ShutdownTimeout", "Memory", "Corrections"},
 		reflect.TypeFor[config.Source]():      {"Name", "Type", "Catalogue", "Settings"},
 		reflect.TypeFor[config.State]():       {"Type", "Dir", "Shared"},
 		reflect.TypeFor[config.DeadLetters](): {"Dir", "MaxBytes"},

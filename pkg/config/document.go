@@ -20,6 +20,7 @@ type document struct {
 	Admin           adminEntry       `yaml:"admin" doc:"The HTTP server for metrics, health and the console."`
 	Log             logEntry         `yaml:"log" doc:"The log of Sluice, which goes to stderr."`
 	Evidence        *evidenceEntry   `yaml:"evidence" default:"none: records have no numbers, and no seals are written" doc:"Number the records of each lane, and write signed seals about them, so that sluice verify finds what is missing or altered."`
+	Audit           *auditEntry      `yaml:"audit" default:"none: nothing is compared" doc:"Compare now and then what each lane settled with what its source lists: events that came later than overlap are delivered, and what vanished or has other content is told. Needs no evidence."`
 	Heartbeat       setting.Duration `yaml:"heartbeat" doc:"How often the own log has a heartbeat: an event that says how each lane is. A rule in the SIEM notices when none arrives. At least 1m; 0 for none."`
 	ShutdownTimeout setting.Duration `yaml:"shutdown_timeout" doc:"How long a Publish under way may take after a signal to stop."`
 	Memory          setting.Size     `yaml:"memory" least:"8388608" default:"128MiB; in a container with less than 160MiB, its limit less 32MiB" doc:"What all lanes may hold in memory together. At least 8MiB."`
@@ -61,6 +62,10 @@ type sinkEntry struct {
 	Where          deferred         `yaml:"where" least:"1" default:"all events" doc:"Condition for the events that the sink gets, such as severity >= 3."`
 	Prepare        prepare.Settings `yaml:",inline"`
 	Settings       deferred         `yaml:"settings" doc:"The settings of the type."`
+}
+
+type auditEntry struct {
+	Every setting.Duration `yaml:"every" default:"24h" doc:"Time from one audit of a lane to the next. Each lists the whole log once, behind the requests of polls. At least 1h."`
 }
 
 type evidenceEntry struct {

@@ -123,6 +123,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		Admin:           config.Admin{Listen: ":9000", Hosts: []string{"sluice", "siem.example.com"}},
 		Log:             config.Log{Level: zerolog.DebugLevel, Format: "json"},
+		AuditEvery:      12 * time.Hour,
 		Heartbeat:       time.Hour,
 		ShutdownTimeout: 10 * time.Second,
 		Memory:          64 << 20,

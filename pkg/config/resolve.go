@@ -82,7 +82,7 @@ func (r *resolver) config(doc document) *Config {
 	}
 	r.report.check(!r.report.given("memory") || c.Memory >= LeastMemory, "memory", "is too little; write %s or more, such as 128MiB, or remove the key", setting.Size(LeastMemory))
 	c.DeadLetters = r.deadLetters(doc.DeadLetters, c.State)
-	c.Evidence = r.evidence(doc.Evidence)
+	c.Evidence, c.AuditEvery = r.evidence(doc.Evidence), r.audit(doc.Audit)
 	nodes := r.sourceNodes(doc.Sources)
 	c.Sources, c.SourceFiles = sources(nodes), r.files
 	c.Own = own(r.kinds.Own)

@@ -103,7 +103,7 @@ func TestLosingDataIsMoreSevereThanCreatingACredential(t *testing.T) {
 func TestTheCatalogueHasTheActionsOfTheSimulator(t *testing.T) {
 	got := corpus.Catalogue().Actions()
 	slices.Sort(got)
-	want := append(corpus.Actions(), "sluice.gap", "sluice.open", "sluice.seal", "sluice.statement")
+	want := append(corpus.Actions(), "sluice.audit", "sluice.gap", "sluice.open", "sluice.seal", "sluice.statement")
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("actions (-want +got):\n%s", diff)

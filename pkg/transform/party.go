@@ -23,8 +23,9 @@ func ActorType(e *source.Event) string {
 	return SystemActor
 }
 
-// OwnEvent reports whether Sluice added e to the source's log: a gap, or a note.
-func OwnEvent(e *source.Event) bool { return e.Gap || e.Note != "" }
+// OwnEvent reports whether Sluice added e to the source's log: a gap, a note, or what an
+// audit found.
+func OwnEvent(e *source.Event) bool { return e.Gap || e.Note != "" || e.Audit }
 
 // Acted reports whether a person or a token is known to have acted.
 func Acted(e *source.Event) bool { return e.Actor.ID != "" || e.Actor.Type != "" }

@@ -22,6 +22,7 @@ const mostFindings = 50
 // keys of the log's own events. Its id is derived from the lane and the findings, so it is
 // the same if they are told again.
 func NewEvent(k source.Keys, organization, lane string, o *Outcome) (source.Event, error) {
+	metadata := cmp.Or(k.Metadata, "details")
 	k = k.Own()
 	all, err := json.Marshal(o.Findings)
 	if err != nil {
@@ -41,7 +42,7 @@ func NewEvent(k source.Keys, organization, lane string, o *Outcome) (source.Even
 	raw, err := source.RawOf(
 		source.Member{Key: k.Verb, Value: "audit"}, source.Member{Key: k.Action, Value: Action},
 		source.Member{Key: k.Time, Value: o.At.UTC().Truncate(time.Millisecond)}, source.Member{Key: k.ID, Value: id},
-		source.Member{Key: "lane", Value: lane}, source.Member{Key: cmp.Or(k.Metadata, "details"), Value: json.RawMessage(details)},
+		source.Member{Key: "lane", Value: lane}, source.Member{Key: metadata, Value: json.RawMessage(details)},
 		source.Member{Key: "organization", Value: organization}, source.Member{Key: "text", Value: o.text()},
 	)
 	if err != nil {
