@@ -25,6 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluice-siem/sluice/pkg/admin"
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/internal/golden"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
@@ -89,6 +90,11 @@ func busy(now time.Time) pipeline.Status {
 		Retries:     map[string]uint64{"unavailable": 6, "destination": 7},
 		QueuedPages: [2]int{8, 9}, QueuedBytes: 10, LastPublished: now.Add(-time.Second),
 		Evidence: &pipeline.Evidence{Records: 1234, Covered: 1200, Notes: 21, LastNote: now.Add(-time.Minute), Pending: 1},
+		Audits: &pipeline.Audits{
+			Last: audit.Result{At: now.Add(-time.Hour), From: now.Add(-300 * time.Hour), Through: now.Add(-time.Hour), Missing: 1, Lateness: 31 * time.Minute},
+			Next: now.Add(23 * time.Hour), Advice: time.Hour, Done: 3, Missing: 4, Vanished: 3, Altered: 2, Unclear: 1,
+		},
+		Lateness: pipeline.Histogram{Count: 5, Sum: 1900, Buckets: map[float64]uint64{60: 4, 3600: 5}},
 		Publish:  pipeline.Histogram{Count: 12, Sum: 3.5, Buckets: map[float64]uint64{0.1: 4, 1: 11}},
 	}
 }

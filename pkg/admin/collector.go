@@ -80,6 +80,15 @@ func (c collector) collectLanes(ch chan<- prometheus.Metric) {
 		h := s.Publish
 		metric, err := prometheus.NewConstHistogram(publishDurationDesc, h.Count, h.Sum, h.Buckets, label(s.Lane))
 		deliver(ch, publishDurationDesc, metric, err)
+		h = s.Lateness
+		metric, err = prometheus.NewConstHistogram(latenessDesc, h.Count, h.Sum, h.Buckets, label(s.Lane))
+		deliver(ch, latenessDesc, metric, err)
+		if a := s.Audits; a != nil {
+			send(ch, auditFoundDesc, prometheus.CounterValue, float64(a.Missing), s.Lane, "missing")
+			send(ch, auditFoundDesc, prometheus.CounterValue, float64(a.Vanished), s.Lane, "vanished")
+			send(ch, auditFoundDesc, prometheus.CounterValue, float64(a.Altered), s.Lane, "altered")
+			send(ch, auditFoundDesc, prometheus.CounterValue, float64(a.Unclear), s.Lane, "unclear")
+		}
 		if c.deps.DeadLetters == nil {
 			continue
 		}

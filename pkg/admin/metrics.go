@@ -39,6 +39,16 @@ func laneEvidence(kind prometheus.ValueType, name, help string, value func(e *pi
 	}}
 }
 
+// laneAudits is a gauge that lanes without audits do not have.
+func laneAudits(name, help string, value func(a *pipeline.Audits) float64) laneMetric {
+	return laneGauge(name, help, func(s *pipeline.Status, _ time.Time) float64 {
+		if s.Audits == nil {
+			return math.NaN()
+		}
+		return value(s.Audits)
+	})
+}
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
@@ -122,6 +132,15 @@ var laneMetrics = []laneMetric{
 	laneEvidence(prometheus.GaugeValue, "sluice_evidence_pending_notes",
 		"Notes that were written and that the destination does not have yet. If it grows, the sink refuses them or is down: see /readyz.",
 		func(e *pipeline.Evidence) float64 { return float64(e.Pending) }),
+	laneAudits("sluice_audit_last_timestamp_seconds",
+		"When the last audit of the lane began, in seconds since 1970; none before the first, and without audits. If it is older than two times audit.every, see sluice_audit_due_timestamp_seconds.",
+		func(a *pipeline.Audits) float64 { return seconds(a.Last.At) }),
+	laneAudits("sluice_audit_due_timestamp_seconds",
+		"When the next audit of the lane is due, in seconds since 1970. If that is long past, the lane is never at rest, or the source cannot be read to its end: see the log of sluice.",
+		func(a *pipeline.Audits) float64 { return seconds(a.Next) }),
+	laneAudits("sluice_audit_advised_overlap_seconds",
+		"The overlap with which all events would have come in time, as the last audit found; 0 if the one in effect suffices. If not 0, set overlap to it in the settings of the source.",
+		func(a *pipeline.Audits) float64 { return a.Advice.Seconds() }),
 }
 
 // seconds returns a time in seconds since 1970, NaN for the zero time.
@@ -145,6 +164,12 @@ var (
 	publishDurationDesc = desc("sluice_publish_duration_seconds",
 		"Time that the sink takes for a batch. If it rises, look at the destination and the network to it.",
 		"lane")
+	latenessDesc = desc("sluice_event_lateness_seconds",
+		"Time from when a late event happened until it was read, of lanes that had caught up and of audits. If much of it is near the overlap, set a longer overlap in the settings of the source.",
+		"lane")
+	auditFoundDesc = desc("sluice_audit_found_total",
+		"What audits of the lane found. missing: events that came later than overlap, which were delivered then. vanished: events that the source no longer lists, before their time. altered: events that it lists with other content. unclear: hours with other events, and it is not known which. If any but missing grows, read the event sluice.audit at the destination.",
+		"lane", "found")
 	deadLettersDesc = desc("sluice_dead_letters",
 		"Records that were refused and need a person. If not 0, run `sluice deadletter list`, fix the cause and run `sluice deadletter redrive`.",
 		"lane")

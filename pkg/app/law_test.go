@@ -114,10 +114,11 @@ var permitted = map[string][]string{
 
 	"pkg/transform": {"pkg/source", "pkg/sink", "pkg/internal/rawjson"},
 	// A leaf is over what records state.
-	"pkg/evidence": {"pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/regular"},
+	"pkg/evidence":       {"pkg/source", "pkg/sink", "pkg/transform", "pkg/internal/regular", "pkg/evidence/audit"},
+	"pkg/evidence/audit": {"pkg/source"},
 	// It maps the original of a record again.
 	"pkg/evidence/verify": {"pkg/evidence", "pkg/internal/rawjson", "pkg/internal/timestamp", "pkg/source", "pkg/transform"},
-	"pkg/pipeline":        {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/evidence", "pkg/internal/cadence", "pkg/internal/pool"},
+	"pkg/pipeline":        {"pkg/failure", "pkg/source", "pkg/sink", "pkg/transform", "pkg/evidence", "pkg/evidence/audit", "pkg/internal/cadence", "pkg/internal/pool"},
 	"pkg/config": {
 		"pkg/evidence", "pkg/source", "pkg/sink", "pkg/transform", "pkg/transform/prepare", "pkg/setting",
 		"pkg/internal/glyph", "pkg/internal/hostport", "pkg/internal/nearest", "pkg/internal/regular",

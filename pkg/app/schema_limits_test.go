@@ -228,6 +228,7 @@ redact: an unknown field
 `,
 	"Names and durations are compared with others, and own_events: only takes the meaning of other keys.": `
 own log: a heartbeat that is too fast
+audit: too often
 own log: a source with its name (whole file)
 own log: a sink that follows it by name
 own log: a pager with a condition

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/admin/console"
+	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/pipeline"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
@@ -105,6 +106,30 @@ func TestAPausedLaneSaysWhoPausedIt(t *testing.T) {
 	for _, path := range []string{"/", "/lanes/acme/siem"} {
 		if body := serve(t, deps(waits), path).Body.String(); !strings.Contains(body, "paused by root@siem: upgrade &lt;b&gt;") {
 			t.Errorf("%s does not say it:\n%s", path, body)
+		}
+	}
+}
+
+// The page of a lane with audits says what the last one found.
+func TestALaneSaysWhatItsAuditFound(t *testing.T) {
+	audited := caughtUp("acme", "siem")
+	if body := serve(t, deps(audited), "/lanes/acme/siem").Body.String(); strings.Contains(body, "audit</dt>") {
+		t.Error("the page of a lane without audits mentions one")
+	}
+	audited.Audits = &pipeline.Audits{Next: time.Now().Add(time.Hour)}
+	if body := serve(t, deps(audited), "/lanes/acme/siem").Body.String(); !strings.Contains(body, "<dt>First audit due</dt>") {
+		t.Error("the page does not say when the first audit is due")
+	}
+	at := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+	audited.Audits.Last = audit.Result{At: at, From: at.Add(-48 * time.Hour), Through: at.Add(-time.Hour), Compared: 1200, Missing: 1, Lateness: time.Hour}
+	audited.Audits.Advice = 2 * time.Hour
+	body := serve(t, deps(audited), "/lanes/acme/siem").Body.String()
+	for _, want := range []string{
+		"<dt>Last audit</dt>", "1200 events from 2026-11-01T12:00:00Z to 2026-11-03T11:00:00Z compared: 1 missing and delivered",
+		`<div class="warn"><dt>Overlap that would suffice</dt><dd>2h0m0s</dd>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
 		}
 	}
 }
