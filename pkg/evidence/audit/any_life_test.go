@@ -36,9 +36,9 @@ type plan struct {
 }
 
 func drawPlan(t *rapid.T) plan {
-	most, often := 1200, []time.Duration{6 * time.Hour, 24 * time.Hour}
+	most, hours, often := 1200, 20, []time.Duration{6 * time.Hour, 24 * time.Hour}
 	if testing.Short() {
-		most, often = 500, often[:1]
+		most, hours, often = 450, 6, often[:1]
 	}
 	p := plan{
 		config: simulator.Config{
@@ -64,7 +64,7 @@ func drawPlan(t *rapid.T) plan {
 			kind:  rapid.SampledFrom([]string{"late", "late", "gone", "altered", "soon", "burst", "tie", "ahead", "undecodable", "wait"}).Draw(t, "change"),
 			event: rapid.IntRange(0, p.config.Events-1).Draw(t, "event"),
 			count: rapid.IntRange(1, 3).Draw(t, "count"),
-			wait:  time.Duration(rapid.IntRange(0, 20).Draw(t, "hours")) * time.Hour,
+			wait:  time.Duration(rapid.IntRange(0, hours).Draw(t, "hours")) * time.Hour,
 		})
 	}
 	return p
