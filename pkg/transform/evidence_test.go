@@ -127,7 +127,7 @@ func TestObjectsKeepTheirPlaces(t *testing.T) {
 		}
 		for _, first := range kinds {
 			for _, second := range kinds {
-				for _, ids := range [][2]string{{"a", "b"}, {"a", ""}, {"", "b"}, {"a", "a"}, {" a", "b"}, {"a", "b|"}, {"a", " "}, {"@", "b"}} {
+				for _, ids := range [][2]string{{"a", "b"}, {"a", ""}, {"", "b"}, {"a", "a"}, {" a", "b"}, {"a", "b|"}, {"a", " "}, {"@", "b"}, {"a@1", "b"}, {"a", "b@1"}} {
 					e := corpus.Typical()
 					e.Objects = [2]source.Party{{ID: ids[0], Type: first}, {ID: ids[1], Type: second}}
 					e.Number.Epoch = 1

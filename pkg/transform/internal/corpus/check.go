@@ -67,18 +67,22 @@ func CheckAppends(t *testing.T, f transform.Format, o transform.Options) {
 	}
 }
 
-// CheckAllocations limits the allocations for a record of the ordinary event.
+// CheckAllocations limits the allocations for a record of the ordinary event, without a
+// number and with one.
 func CheckAllocations(t *testing.T, f transform.Format, o transform.Options, most float64) {
 	t.Helper()
 	tr := Open(t, f, o)
 	e := Typical()
 	dst := make([]byte, 0, 8192)
-	got := testing.AllocsPerRun(100, func() {
-		if _, err := tr.Transform(dst, &e); err != nil {
-			t.Fatal(err)
+	for range 2 {
+		got := testing.AllocsPerRun(100, func() {
+			if _, err := tr.Transform(dst, &e); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > most {
+			t.Errorf("%v allocations for an event of number %v, want at most %v", got, e.Number, most)
 		}
-	})
-	if got > most {
-		t.Errorf("%v allocations for an event, want at most %v", got, most)
+		e.Number = source.Number{Epoch: 1, Sequence: 41}
 	}
 }
