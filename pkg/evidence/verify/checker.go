@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,17 +25,18 @@ type Checker struct {
 	options Options
 	keys    keyring
 
-	mu       sync.Mutex
-	names    names
-	logs     []*log
-	byOrigin map[string]*log
-	pending  []item // what no note explains yet
-	repeated []item // what has the number and the leaf of a record that is there already
-	patience int    // how many may wait until they are tried again
-	unsigned []unsigned
-	counts   Counts
-	foreign  map[string]*Foreign
-	gaps     []Finding
+	mu            sync.Mutex
+	names         names
+	logs          []*log
+	byOrigin      map[string]*log
+	organizations map[string]bool // of these logs
+	pending       []item          // what no note explains yet
+	repeated      []item          // what has the number and the leaf of a record that is there already
+	patience      int             // how many may wait until they are tried again
+	unsigned      []unsigned
+	counts        Counts
+	foreign       map[string]*Foreign
+	gaps          []Finding
 }
 
 // unsigned is a note that no trusted key has signed, so far.
@@ -55,7 +57,7 @@ func New(keys []string, o Options) (*Checker, error) {
 	if o.Listed == 0 {
 		o.Listed = 1000
 	}
-	c := &Checker{options: o, byOrigin: map[string]*log{}, foreign: map[string]*Foreign{}, patience: leastPatience}
+	c := &Checker{options: o, byOrigin: map[string]*log{}, organizations: map[string]bool{}, foreign: map[string]*Foreign{}, patience: leastPatience}
 	for _, key := range keys {
 		if err := c.keys.trust(key); err != nil {
 			return nil, fmt.Errorf("%q is no public key of the form name+hash+base64: %w", key, err)
@@ -68,11 +70,12 @@ func New(keys []string, o Options) (*Checker, error) {
 // are faster. It keeps nothing of the memory of the claims.
 func (c *Checker) Add(claims ...Claim) {
 	leaves := make([]evidence.Leaf, len(claims))
-	notes := make(map[int]opened)
+	notes := map[int]opened{}
 	for i := range claims {
-		if claims[i].Note != "" {
+		switch {
+		case claims[i].Note != "":
 			notes[i] = c.keys.open(claims[i].Note)
-		} else {
+		case claims[i].Others == nil:
 			leaves[i] = claims[i].Facts.Leaf()
 		}
 	}
@@ -117,14 +120,28 @@ const (
 	hereAlready
 )
 
-// explain looks for the note that has the leaf of an item under its number. Lanes of one
-// source may have equal records under equal numbers, so a record that is there already in
-// one log may be the missing one of another. That one has become a dead letter says that it
-// is not expected.
+// explain looks for the note that has the leaf of an item under its number. Of an item with
+// several readings it takes the first that a note has.
 func (c *Checker) explain(it *item) explanation {
 	if !it.numbered() || it.contradiction != "" {
 		return unexplained
 	}
+	if it.readings == nil {
+		return c.explainLeaf(it)
+	}
+	for leaf := range c.leavesOf(it) {
+		it.leaf = leaf
+		if found := c.explainLeaf(it); found != unexplained {
+			return found
+		}
+	}
+	return unexplained
+}
+
+// explainLeaf is explain for one reading. Lanes of one source may have equal records under
+// equal numbers, so a record that is there already in one log may be the missing one of
+// another. That one has become a dead letter says that it is not expected.
+func (c *Checker) explainLeaf(it *item) explanation {
 	tag, found := it.tag(), unexplained
 	for _, l := range c.logs {
 		s := l.at(it.sequence)
@@ -171,6 +188,9 @@ func (c *Checker) note(claim *Claim, o opened) {
 		c.logs, c.byOrigin[s.Origin] = append(c.logs, l), l
 	}
 	s.log = l
+	if parts := strings.SplitN(s.Origin, "/", 3); len(parts) == 3 {
+		c.organizations[parts[1]] = true
+	}
 	if l.add(s) {
 		c.counts.RepeatedNotes++
 	}

@@ -10,8 +10,12 @@ type Claim struct {
 	Place  Place
 	Lane   string         // such as "acme/siem"; empty if the record does not say
 	Number source.Number  // zero if the record has none
-	Facts  evidence.Facts // what its leaf binds
+	Facts  evidence.Facts // what its leaf binds; of a raw event without an organization, if nothing beside it says which
 	Note   string         // the signed note that the record carries; empty in all others
+
+	// Others are further readings of a record that does not say whether it was decoded: a
+	// raw event.
+	Others []evidence.Facts
 
 	// Replayed is the record's mark that a person had it sent again. Such records have no
 	// number.

@@ -13,7 +13,7 @@ import (
 
 // ecs returns what a record of the Elastic Common Schema states.
 func (p *Parser) ecs(o *object) (Claim, error) {
-	if _, known := p.products[o.text(ecsDataset)]; !known {
+	if _, known := p.types[o.text(ecsDataset)]; !known {
 		return Claim{}, foreign("a record of the dataset " + o.text(ecsDataset) + ", which this build does not know")
 	}
 	c := Claim{
@@ -41,9 +41,7 @@ func (p *Parser) ecs(o *object) (Claim, error) {
 	if o.values[ecsOriginal].there {
 		d.original(o.text(ecsOriginal), o.values[ownBase64])
 	}
-	if o.twice != "" {
-		d.says("the key %s is there twice", o.twice)
-	}
+	d.twice(o)
 	return c, nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// field is a member of a record that a claim is made of, in any format of JSON.
+// field is a member of a record that a claim is made of. Package evidence says where the
+// members of each format are.
 type field int
 
-// The members of ECS, and below the vendor's own object.
 const (
 	ecsVersion field = iota
 	ecsTime
@@ -22,7 +22,8 @@ const (
 	ecsOriginal
 	ecsOrganization
 	ecsAddress
-	ownID
+
+	ownID // of the vendor's own object in ECS, as those that follow
 	ownEpoch
 	ownNote
 	ownTruncated
@@ -32,13 +33,69 @@ const (
 	ownActor
 	ownFirst
 	ownSecond
+
+	ocsfClass
+	ocsfTime
+	ocsfID
+	ocsfAction
+	ocsfSequence
+	ocsfOrganization
+	ocsfDebug
+	ocsfTruncated
+	ocsfActor
+	ocsfAddress
+	ocsfResources
+	ocsfOtherResources
+	ocsfObjects
+	ocsfHash
+	ocsfOriginal
+	ocsfBase64
+	ocsfEpoch
+	ocsfNote
+	ocsfReplayed
+	ocsfSeverity
+
+	rawID // of the source's own object, as those that follow
+	rawTime
+	rawAction
+	rawActor
+	rawAddress
+	rawFirst
+	rawSecond
+	rawNote
+	rawBase64
+
+	wrapEvent // of what destinations put around a record, as those that follow
+	wrapSource
+	wrapResult
+	wrapResults
+	wrapHits
+	wrapFields
+	wrapPayload
+	wrapHeaders
+	wrapEpoch
+	wrapSequence
+	wrapID
+	wrapOrganization
+	wrapReplayed
 	fieldCount
 )
 
-var ecsFields = map[string]field{
+var sharedFields = map[string]field{
 	"ecs.version": ecsVersion, "@timestamp": ecsTime, "event.kind": ecsKind, "event.action": ecsAction, "event.id": ecsID,
 	"event.sequence": ecsSequence, "event.dataset": ecsDataset, "event.hash": ecsHash, "event.original": ecsOriginal,
 	"organization.name": ecsOrganization, "source.ip": ecsAddress,
+
+	"class_uid": ocsfClass, "time": ocsfTime, "metadata.uid": ocsfID, "metadata.event_code": ocsfAction,
+	"metadata.sequence": ocsfSequence, "metadata.tenant_uid": ocsfOrganization, "metadata.debug": ocsfDebug,
+	"metadata.is_truncated": ocsfTruncated, "actor.user.uid": ocsfActor, "src_endpoint.ip": ocsfAddress, "resources": ocsfResources,
+	"unmapped.resources": ocsfOtherResources, "unmapped.sluice.objects": ocsfObjects, "raw_data_hash.value": ocsfHash,
+	"raw_data": ocsfOriginal, "unmapped.sluice.original_base64": ocsfBase64, "unmapped.sluice.epoch": ocsfEpoch,
+	"unmapped.sluice.note": ocsfNote, "unmapped.sluice.replayed": ocsfReplayed, "unmapped.sluice.severity": ocsfSeverity,
+
+	"_raw": wrapEvent, "_source": wrapSource, "result": wrapResult, "results": wrapResults, "hits": wrapHits, "fields": wrapFields,
+	"payload": wrapPayload, "headers": wrapHeaders, "sluice_epoch": wrapEpoch, "sluice_sequence": wrapSequence,
+	"sluice_event_id": wrapID, "sluice_organization": wrapOrganization, "sluice_replayed": wrapReplayed,
 }
 
 var ownFields = map[string]field{
@@ -46,10 +103,10 @@ var ownFields = map[string]field{
 	"original_base64": ownBase64, "actor.id": ownActor,
 }
 
-// treeOf returns where the fields stand in the records of all types.
+// treeOf returns where the fields of ECS and OCSF stand in the records of all types.
 func treeOf(types []source.Type) *tree {
 	root := &tree{}
-	for path, f := range ecsFields {
+	for path, f := range sharedFields {
 		root.add(path, f)
 	}
 	for i := range types {
@@ -60,6 +117,25 @@ func treeOf(types []source.Type) *tree {
 		names := p.ObjectNames()
 		root.add(p.Dataset+"."+names[0]+".id", ownFirst)
 		root.add(p.Dataset+"."+names[1]+".id", ownSecond)
+	}
+	return root
+}
+
+// rawTree returns where the fields of a source's own events stand.
+func rawTree(k source.Keys) *tree {
+	root := &tree{}
+	own := k.Own()
+	for _, f := range []struct {
+		key   string
+		field field
+	}{
+		{own.ID, rawID}, {own.Time, rawTime}, {own.Action, rawAction}, {k.Actor.ID, rawActor}, {k.RemoteIP, rawAddress},
+		{k.Objects[0].ID, rawFirst}, {k.Objects[1].ID, rawSecond},
+		{"note", rawNote}, {"original_base64", rawBase64},
+	} {
+		if f.key != "" {
+			root.add(f.key, f.field)
+		}
 	}
 	return root
 }

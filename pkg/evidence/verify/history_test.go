@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
+	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 // shipment is what a destination got of a lane, in the order in which it came.
@@ -31,6 +32,7 @@ type history struct {
 	keys    []*evidence.Key
 	lanes   []*lane
 	shipped []shipment
+	format  transform.Transformer // nil: records are only described
 }
 
 // keys are those with which all histories are signed: keys take long to make.
@@ -67,8 +69,11 @@ type lane struct {
 const organization = "acme"
 
 // newHistory makes up a history. size is about how many records each lane delivers.
-func newHistory(seed uint64, size int) *history {
-	h := &history{Rand: rand.New(rand.NewPCG(seed, 16)), now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), keys: keys()}
+func newHistory(seed uint64, size int) *history { return newHistoryIn(nil, seed, size) }
+
+// newHistoryIn is newHistory for the records of a format, which may have to shorten values.
+func newHistoryIn(format transform.Transformer, seed uint64, size int) *history {
+	h := &history{format: format, Rand: rand.New(rand.NewPCG(seed, 16)), now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), keys: keys()}
 	var log []string
 	for i := range size {
 		log = append(log, h.raw(i))
@@ -279,19 +284,28 @@ func (l *lane) settle(state *evidence.State, i int) {
 	}
 	e := l.event(i)
 	e.Number = source.Number{Epoch: state.Epoch, Sequence: state.Tree.Size}
-	short := e.Problem == "" && i%11 == 5
+	short := l.shortens(&e, i%11 == 5)
 	facts := evidence.FactsOf(&e, short)
 	if l.chance(30) {
 		letter := facts
 		letter.Form = evidence.Shortened
 		state.Rejected = append(state.Rejected, evidence.Rejected{Sequence: e.Number.Sequence, Tag: evidence.TagOf(letter.Leaf()), ID: e.ID})
 		if l.chance(3) { // Somebody redrives it at once; its form may be another then.
-			l.ship(shipment{event: e, short: e.Problem == "" && l.chance(2)})
+			l.ship(shipment{event: e, short: l.shortens(&e, l.chance(2))})
 		}
 	} else {
 		l.ship(shipment{event: e, short: short})
 	}
 	state.Append(facts.Leaf())
+}
+
+// shortens reports whether the record of an event does not state it whole. Without a format
+// that is a matter of luck.
+func (h *history) shortens(e *source.Event, luck bool) bool {
+	if h.format == nil {
+		return e.Problem == "" && luck
+	}
+	return must(h.format.Transform(nil, e)).Truncated
 }
 
 // replay sends some events again, as a person does.

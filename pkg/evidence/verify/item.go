@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ type item struct {
 	id            string
 	contradiction string
 	replayed      bool
+	readings      []evidence.Facts // all, if there are several
 }
 
 func (it *item) numbered() bool { return it.epoch > 0 }
@@ -28,21 +31,55 @@ func (it *item) tag() evidence.Tag { return evidence.TagOf(it.leaf) }
 
 // item returns a claim as an item. It shares its texts with the claim until it is kept.
 func (c *Checker) item(claim *Claim, leaf evidence.Leaf) item {
-	return item{
+	it := item{
 		leaf: leaf, sequence: claim.Number.Sequence, epoch: claim.Number.Epoch, time: claim.Facts.Time.UnixMilli(),
 		line: claim.Place.Line, name: c.names.number(claim.Place.Name), lane: c.names.number(claim.Lane),
 		id: claim.Facts.ID, contradiction: claim.Contradiction, replayed: claim.Replayed,
 	}
+	if claim.Others != nil {
+		it.readings = append([]evidence.Facts{claim.Facts}, claim.Others...)
+	}
+	return it
 }
 
 // kept returns the item of a claim with texts of its own.
 func (it *item) kept(claim *Claim) item {
 	kept := *it
-	facts := claim.Facts
-	facts.Form = evidence.Shortened
-	kept.short = evidence.TagOf(facts.Leaf())
+	kept.short = shortOf(claim.Facts)
 	kept.id, kept.contradiction = strings.Clone(it.id), strings.Clone(it.contradiction)
+	kept.readings = slices.Clone(it.readings)
+	for i := range kept.readings {
+		f := &kept.readings[i]
+		for _, text := range []*string{&f.ID, &f.Action, &f.Actor, &f.Address, &f.Object, &f.Container, &f.Organization} {
+			*text = strings.Clone(*text)
+		}
+	}
 	return kept
+}
+
+func shortOf(f evidence.Facts) evidence.Tag {
+	f.Form = evidence.Shortened
+	return evidence.TagOf(f.Leaf())
+}
+
+// leavesOf returns the leaves of all readings of an item, each with its tag as a dead
+// letter. One without an organization may be of that of any log.
+func (c *Checker) leavesOf(it *item) iter.Seq2[evidence.Leaf, evidence.Tag] {
+	return func(yield func(evidence.Leaf, evidence.Tag) bool) {
+		for _, f := range it.readings {
+			if f.Organization != "" {
+				if !yield(f.Leaf(), shortOf(f)) {
+					return
+				}
+				continue
+			}
+			for f.Organization = range c.organizations {
+				if !yield(f.Leaf(), shortOf(f)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // names numbers texts that many items share.

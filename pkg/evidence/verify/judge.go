@@ -24,8 +24,8 @@ func (c *Checker) judge(r *Report) {
 	slices.SortFunc(items, func(a, b item) int {
 		return cmp.Or(cmp.Compare(c.names.texts[a.name], c.names.texts[b.name]), cmp.Compare(a.line, b.line))
 	})
-	items = j.standing(items)
 	j.locate(items)
+	items = j.standing(items)
 	for _, pass := range []func(*item) bool{j.again, j.redriven, j.unnumbered, j.contradictory} {
 		items = remaining(items, pass)
 	}
@@ -133,14 +133,17 @@ func (j *judgement) unnumbered(it *item) bool {
 		return false
 	}
 	places := j.of(it)
-	for _, p := range places {
-		if it.contradiction == "" && !it.replayed && !p.s.has(p.index) {
-			p.s.take(p.index, it, p.letter)
-			j.r.Counts.ByContent++
-			return true
-		}
+	vacant := func(letter bool) int {
+		return slices.IndexFunc(places, func(p location) bool { return !p.s.has(p.index) && p.s.rejected(p.index) == letter })
+	}
+	i := vacant(false)
+	if i < 0 {
+		i = vacant(true)
 	}
 	switch {
+	case i >= 0 && it.contradiction == "" && !it.replayed:
+		places[i].s.take(places[i].index, it, places[i].letter)
+		j.r.Counts.ByContent++
 	case it.contradiction != "":
 		j.r.tell(j.finding(Altered, it, nil, it.contradiction))
 	case it.replayed && len(places) > 0:

@@ -21,6 +21,9 @@ func (j *judgement) locate(items []item) {
 	wanted := make([]evidence.Tag, 0, 2*len(items))
 	for i := range items {
 		wanted = append(wanted, items[i].tag(), items[i].short)
+		for leaf, short := range j.leavesOf(&items[i]) {
+			wanted = append(wanted, evidence.TagOf(leaf), short)
+		}
 	}
 	slices.SortFunc(wanted, compareTags)
 	wanted = slices.Compact(wanted)
@@ -40,6 +43,20 @@ func (j *judgement) locate(items []item) {
 		}
 	}
 	slices.SortStableFunc(j.found, func(a, b location) int { return compareTags(a.tag, b.tag) })
+	for i := range items {
+		j.choose(&items[i])
+	}
+}
+
+// choose settles which of several readings of an item is the right one: the one that a note
+// has.
+func (j *judgement) choose(it *item) {
+	for leaf, short := range j.leavesOf(it) {
+		it.leaf, it.short = leaf, short
+		if len(j.of(it)) > 0 {
+			return
+		}
+	}
 }
 
 func compareTags(a, b evidence.Tag) int { return slices.Compare(a[:], b[:]) }

@@ -63,6 +63,9 @@ func (o *object) member(key string, at *tree, depth int) error {
 	} else if v.text, err = o.scan.Value(depth + 1); v.text == "null" {
 		v.text = ""
 	}
+	if err == nil && len(v.text) > 0 && v.text[0] == '[' && !v.quoted && single(at.field) {
+		v = only(v)
+	}
 	if o.values[at.field].there {
 		o.twice = key
 	}
@@ -72,10 +75,54 @@ func (o *object) member(key string, at *tree, depth int) error {
 
 func (o *object) text(f field) string { return o.values[f].text }
 
+// scalar is like text, but empty for an object or an array.
+func (o *object) scalar(f field) string {
+	v := o.values[f]
+	if !v.quoted && v.text != "" && (v.text[0] == '{' || v.text[0] == '[') {
+		return ""
+	}
+	return v.text
+}
+
 // number returns a whole number, which some destinations write as a text.
 func (o *object) number(f field) (n uint64, err error) {
 	if n, err = strconv.ParseUint(o.values[f].text, 10, 63); err != nil {
 		return 0, fmt.Errorf("%q is no whole number", o.values[f].text)
 	}
 	return n, nil
+}
+
+// single reports whether a field has one value. Some destinations write each as an array.
+func single(f field) bool {
+	switch f {
+	case ownTruncated, ocsfDebug, ocsfResources, ocsfOtherResources, ocsfObjects, wrapResults, wrapHits, wrapHeaders:
+		return false
+	}
+	return true
+}
+
+// only returns the value of an array whose elements are all the same, and the array if they
+// are not.
+func only(v value) value {
+	s := rawjson.Scanner{In: []byte(v.text)}
+	var first value
+	n := 0
+	same := true
+	err := s.Array(0, func() (err error) {
+		next := value{there: true, quoted: s.Peek() == '"'}
+		if next.quoted {
+			next.text, err = s.Quoted()
+		} else {
+			next.text, err = s.Value(1)
+		}
+		if n++; n == 1 {
+			first = next
+		}
+		same = same && next == first
+		return err
+	})
+	if err != nil || n == 0 || !same {
+		return v
+	}
+	return first
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -23,16 +24,22 @@ type Beside struct {
 
 // Parser reads the bodies of records, of every format. It is safe for concurrent use.
 type Parser struct {
-	products map[string]*source.Type // by dataset
-	root     *tree
-	objects  sync.Pool
+	types   map[string]*source.Type // by dataset
+	devices map[string]string       // what the own keys of CEF begin with, by the header's vendor and device
+	root    *tree                   // of ECS and OCSF
+	raws    []*tree
+	objects sync.Pool
 }
 
 // NewParser returns a Parser for the logs of these types.
 func NewParser(types []source.Type) *Parser {
-	p := &Parser{products: map[string]*source.Type{}, root: treeOf(types)}
+	p := &Parser{types: map[string]*source.Type{}, devices: map[string]string{}, root: treeOf(types)}
 	for i := range types {
-		p.products[types[i].Product.Dataset] = &types[i]
+		product := &types[i].Product
+		p.types[product.Dataset] = &types[i]
+		vendor, device := headerOf(product)
+		p.devices[vendor+"|"+device] = wordOf(product.Vendor) + wordOf(deviceOf(product))
+		p.raws = append(p.raws, rawTree(product.Keys))
 	}
 	p.objects.New = func() any { return new(object) }
 	return p
@@ -52,44 +59,71 @@ func foreign(what string) error { return &foreignError{what} }
 // Record returns what a record states. The claim has no place, and shares memory with body.
 // The error is ErrForeign, with what the body is instead.
 func (p *Parser) Record(body []byte, beside Beside) (Claim, error) {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return Claim{}, foreign("an empty line")
+	c, err := p.body(bytes.TrimSpace(body), beside.ID != "")
+	if err == nil {
+		beside.complete(&c)
 	}
-	if body[0] != '{' {
-		return Claim{}, foreign("text of another form")
+	return c, err
+}
+
+func (p *Parser) body(body []byte, named bool) (Claim, error) {
+	switch {
+	case len(body) == 0:
+		return Claim{}, foreign("nothing")
+	case bytes.HasPrefix(body, []byte("CEF:")):
+		return p.cef(string(body))
+	case bytes.HasPrefix(body, []byte("LEEF:")):
+		return p.leef(string(body))
 	}
 	o := p.objects.Get().(*object)
 	defer p.objects.Put(o)
-	if err := o.read(body, p.root); err != nil {
+	if body[0] != '{' && !named {
+		return Claim{}, foreign("text of another form")
+	}
+	err := o.read(body, p.root)
+	if err != nil && !named {
 		return Claim{}, foreign("text that is not whole JSON")
 	}
-	if !o.values[ecsVersion].there || !o.values[ecsDataset].there {
-		return Claim{}, foreign("JSON of another form")
+	if err == nil {
+		if c, err := p.object(o); err == nil {
+			return c, nil
+		}
 	}
-	c, err := p.ecs(o)
-	beside.complete(&c)
-	return c, err
+	return p.raw(body, o, named)
+}
+
+// object returns what a record of ECS or OCSF states.
+func (p *Parser) object(o *object) (Claim, error) {
+	switch {
+	case o.values[ecsVersion].there && o.values[ecsDataset].there:
+		return p.ecs(o)
+	case o.values[ocsfClass].there && o.values[ocsfSeverity].there:
+		return p.ocsf(o)
+	}
+	return Claim{}, foreign("JSON of another form")
 }
 
 // complete adds what a destination keeps beside the body. It must not deny what the body
 // says.
 func (b *Beside) complete(c *Claim) {
 	d := denial{c}
-	if b.Lane != "" {
-		c.Lane = b.Lane
-	}
+	c.Lane, c.Replayed = b.Lane, c.Replayed || b.Replayed
 	if b.Number.Given() {
 		if c.Number.Given() && c.Number != b.Number {
 			d.says("the record and what is beside it have different numbers")
 		}
 		c.Number = b.Number
 	}
-	for _, f := range []struct{ name, beside, body string }{
-		{"ids", b.ID, c.Facts.ID}, {"organizations", b.Organization, c.Facts.Organization}, {"actions", b.Action, c.Facts.Action},
-	} {
-		if f.beside != "" && f.body != "" && f.beside != f.body {
-			d.says("the record and what is beside it have different %s", f.name)
+	if c.Facts.Organization == "" {
+		c.Facts.Organization = b.Organization
+		for i := range c.Others {
+			c.Others[i].Organization = b.Organization
 		}
+	}
+	// What is beside a record may have more room than the record, or less.
+	other := c.Facts
+	other.ID, other.Organization = cmp.Or(b.ID, other.ID), cmp.Or(b.Organization, other.Organization)
+	if len(c.Others) == 0 && (other.ID != c.Facts.ID || other.Organization != c.Facts.Organization) && other.Leaf() != c.Facts.Leaf() {
+		d.says("the record is of event %s of %s, and what is beside it of event %s of %s", c.Facts.ID, c.Facts.Organization, other.ID, other.Organization)
 	}
 }

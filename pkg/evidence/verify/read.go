@@ -25,10 +25,17 @@ type block struct {
 	first int64 // number of its first line
 }
 
+// Intake takes what records state, as a Checker does. Its methods may be called
+// concurrently.
+type Intake interface {
+	Add(claims ...Claim)
+	Foreign(at Place, why string)
+}
+
 // Read reads an export, and gives what its records state to a Checker. It may be
 // compressed with gzip. The name is told with what is found. Lines are parsed on all
 // processors.
-func (p *Parser) Read(ctx context.Context, c *Checker, name string, in io.Reader) error {
+func (p *Parser) Read(ctx context.Context, to Intake, name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, blockSize)
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzipped, err := gzip.NewReader(buffered)
@@ -37,14 +44,23 @@ func (p *Parser) Read(ctx context.Context, c *Checker, name string, in io.Reader
 		}
 		buffered = bufio.NewReaderSize(unzipped, blockSize)
 	}
-	if err := p.lines(ctx, c, name, buffered); err != nil {
+	var err error
+	switch shapeOf(buffered) {
+	case documentShape:
+		err = p.documents(ctx, to, name, buffered)
+	case tableShape:
+		err = p.table(ctx, to, name, buffered)
+	default:
+		err = p.lines(ctx, to, name, buffered)
+	}
+	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	return nil
 }
 
 // lines reads records of one line each.
-func (p *Parser) lines(ctx context.Context, c *Checker, name string, in io.Reader) error {
+func (p *Parser) lines(ctx context.Context, to Intake, name string, in io.Reader) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	full, empty := make(chan block, workers), make(chan []byte, 2*workers+1)
@@ -55,7 +71,7 @@ func (p *Parser) lines(ctx context.Context, c *Checker, name string, in io.Reade
 	for range workers {
 		g.Go(func() error {
 			for b := range full {
-				p.block(c, name, b)
+				p.block(to, name, b)
 				select {
 				case empty <- b.text[:0]:
 				default:
@@ -120,22 +136,16 @@ func fill(in io.Reader, text *[]byte) (end int, err error) {
 }
 
 // block parses the lines of a block.
-func (p *Parser) block(c *Checker, name string, b block) {
-	claims := make([]Claim, 0, 512)
-	at := Place{name, b.first}
-	for line := range bytes.Lines(b.text) {
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			claim, err := p.Record(line, Beside{})
-			if err != nil {
-				c.Foreign(at, Why(err))
-			} else {
-				claim.Place = at
-				claims = append(claims, claim)
-			}
+func (p *Parser) block(to Intake, name string, block block) {
+	b := batch{to: to, claims: make([]Claim, 0, batchSize)}
+	at := Place{name, block.first}
+	for line := range bytes.Lines(block.text) {
+		if p.text(&b, at, line); len(b.claims) >= batchSize {
+			b.flush()
 		}
 		at.Line++
 	}
-	c.Add(claims...)
+	b.flush()
 }
 
 // Why returns what a body is instead of a record, from the error of Record.

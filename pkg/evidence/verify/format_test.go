@@ -7,10 +7,15 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/evidence/verify"
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
 	"github.com/sluice-siem/sluice/pkg/transform"
+	"github.com/sluice-siem/sluice/pkg/transform/cef"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
+	"github.com/sluice-siem/sluice/pkg/transform/leef"
+	"github.com/sluice-siem/sluice/pkg/transform/ocsf"
+	"github.com/sluice-siem/sluice/pkg/transform/raw"
 )
 
 var (
@@ -29,11 +34,37 @@ func transformer(t *testing.T, f transform.Format, original bool, settings any) 
 	return tr
 }
 
+// formats are all that state facts, each with what its destination keeps beside a record.
+var formats = []struct {
+	name     string
+	format   transform.Format
+	settings any
+	original bool
+	carried  bool
+}{
+	{"ecs", ecs.Format, nil, true, false},
+	{"ecs without originals", ecs.Format, nil, false, false},
+	{"ocsf", ocsf.Format, nil, true, false},
+	{"ocsf with classes", ocsf.Format, &ocsf.Settings{Classes: "iam"}, true, false},
+	{"cef", cef.Format, nil, false, false},
+	{"cef 1", cef.Format, &cef.Settings{Version: 1}, false, true},
+	{"leef", leef.Format, nil, false, false},
+	{"leef for relays", leef.Format, &leef.Settings{Delimiter: "^"}, false, true},
+	{"raw", raw.Format, nil, false, true},
+}
+
+func besideOf(r *sink.Record, lane string) verify.Beside {
+	return verify.Beside{
+		Number: source.Number{Epoch: r.Epoch, Sequence: r.Sequence}, Lane: lane, ID: r.ID, Organization: r.Organization,
+		Action: r.Action, Time: r.Time, Replayed: r.Replayed,
+	}
+}
+
 // Each record states what its leaf binds, so the parser finds the facts of the event.
 func TestARecordStatesItsFacts(t *testing.T) {
 	p := verify.NewParser(types)
-	for _, original := range []bool{true, false} {
-		tr := transformer(t, ecs.Format, original, nil)
+	for _, f := range formats {
+		tr := transformer(t, f.format, f.original, f.settings)
 		h := newHistory(7, 300)
 		for i := range h.shipped {
 			e := &h.shipped[i].event
@@ -41,13 +72,21 @@ func TestARecordStatesItsFacts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := p.Record(r.Body, verify.Beside{})
-			if err != nil {
-				t.Fatalf("%v: %s", err, r.Body)
+			var beside verify.Beside
+			if f.carried {
+				beside = besideOf(&r, "")
 			}
-			want := evidence.FactsOf(e, false)
-			if c.Facts.Leaf() != want.Leaf() || c.Number != e.Number || c.Note != e.Note || c.Replayed != e.Replayed || c.Contradiction != "" {
-				t.Fatalf("got %+v, want %+v of %s", c, want, r.Body)
+			c, err := p.Record(r.Body, beside)
+			if err != nil {
+				t.Fatalf("%s: %v: %s", f.name, err, r.Body)
+			}
+			want := evidence.FactsOf(e, r.Truncated)
+			named := false
+			for _, reading := range append(c.Others, c.Facts) {
+				named = named || reading.Leaf() == want.Leaf()
+			}
+			if !named || c.Number != e.Number || c.Note != e.Note || c.Replayed != e.Replayed || c.Contradiction != "" {
+				t.Fatalf("%s: got %+v, want %+v of %s", f.name, c, want, r.Body)
 			}
 		}
 	}
