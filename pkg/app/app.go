@@ -11,7 +11,7 @@
 //
 //   - app.go: Main, the options, the list of sources, sinks and formats
 //   - one file for each command, named after it: demo, run, check, tail, map,
-//     checkpoint, deadletter, pause, replay, key, simulate, assets, schema, health, version.
+//     checkpoint, deadletter, pause, replay, key, verify, simulate, assets, schema, health, version.
 //     checkpoint_rename.go, deadletter_redrive.go, check_running.go and explain.go (map
 //     --explain) hold a part of a command. So do replay_part.go (one source),
 //     replay_range.go and replay_count.go (its range), replay_beside.go (the sluice that
@@ -27,8 +27,8 @@
 //     position.go reads and sets them for the other commands, former_lane.go lists
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
-//   - evidence: evidence.go tells a lane who signs its log
-//   - evidence: evidence.go tells a lane who signs its log
+//   - evidence: evidence.go tells a lane who signs its log, verify_report.go writes what
+//     verify found
 //   - the own log: own_log.go opens it, and lets commands say who did what. lookout.go
 //     and credential.go say what happens to a running process
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
@@ -155,6 +155,9 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	if err == nil {
 		return 0
 	}
+	if v := (verdictError{}); errors.As(err, &v) {
+		return v.exitCode()
+	}
 	last := newBacklog(stderr)
 	report(last, err, stderr)
 	last.close()
@@ -212,7 +215,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.key(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
+		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.key(), c.verify(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
 	return root
 }
 

@@ -18,8 +18,13 @@
 //
 // # Files
 //
-// parser, fields, object and ecs read records, and read reads files of them. claim is what
-// they state. checker takes claims, with keyring for signatures, log for the notes of a
-// log, and item for what waits for a note. judge, locate and explain judge what waited,
-// chain the notes, and missing what is not there; report is the result.
+// read reads a file of any shape: lines, document (JSON over lines) and csv. wrapped and
+// syslog find the records in what destinations put around them. parser reads a record:
+// fields and object for JSON, ecs, ocsf, lines (CEF and LEEF) and raw. claim is what a
+// record states.
+//
+// checker takes claims, with keyring for signatures, log for the notes of a log, and item
+// for what waits for a note. judge, locate and explain judge what waited, chain the notes,
+// and missing what is not there. report is the result, which text and html show. listing
+// compares claims with what the source lists.
 package verify
