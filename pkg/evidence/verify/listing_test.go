@@ -113,6 +113,19 @@ func TestListing(t *testing.T) {
 			*list = (*list)[:99]
 			return *list
 		}, want: want{vanished: "e99"}},
+		"one as old as the oldest, which the log may have lost": {change: func(list *[]source.Listed, export *[]*verify.Claim) []source.Listed {
+			*list = (*list)[30:]
+			tied := listedEvent(30)
+			tied.ID = "tied"
+			*export = append(*export, claimOf(tied))
+			return *list
+		}},
+		"one as old as the oldest that is left the second time": {change: func(list *[]source.Listed, export *[]*verify.Claim) []source.Listed {
+			tied := listedEvent(30)
+			tied.ID = "tied"
+			*export = append(*export, claimOf(tied))
+			return (*list)[30:]
+		}},
 		"one was not shown": {change: func(list *[]source.Listed, _ *[]*verify.Claim) []source.Listed {
 			whole := *list
 			*list = without(*list, 40)
