@@ -92,7 +92,10 @@ func TestReadBack(t *testing.T) {
 // What is not all is an error, and none shows the token.
 func TestReadBackFails(t *testing.T) {
 	whole := sink.Access{Token: searchToken}
-	const result = `{"preview":false,"result":{"_raw":"x"}}`
+	const (
+		result = `{"preview":false,"result":{"_raw":"x"}}`
+		last   = `{"preview":false,"lastrow":true,"result":{"_raw":"x"}}`
+	)
 	for name, tt := range map[string]struct {
 		answer string
 		status int
@@ -105,7 +108,7 @@ func TestReadBackFails(t *testing.T) {
 		"HEC's port":              {`{"text":"` + searchToken + `"}`, 404, whole, "8089"},
 		"no mark of the last one": {result, 0, whole, ""},
 		"a cut answer":            {result + `{"preview":fal`, 0, whole, ""},
-		"an error of the search":  {result + `{"messages":[{"type":"FATAL","text":"no index ` + searchToken + `"}]}`, 0, whole, ""},
+		"an error of the search":  {last + `{"messages":[{"type":"FATAL","text":"no index ` + searchToken + `"}]}`, 0, whole, ""},
 	} {
 		got, err := readBack(t, searchHead{want: anywhere, answer: tt.answer, status: tt.status}, tt.access, func(*splunkhec.Settings) {})
 		if err == nil || strings.Contains(err.Error(), searchToken) || !strings.Contains(failure.Hint(err), tt.hint) {
