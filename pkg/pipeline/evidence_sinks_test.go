@@ -138,6 +138,11 @@ func (d *door) Release(_ context.Context, keep func(pos []byte) error) error {
 // exactDoor is a sink that keeps the position.
 type exactDoor struct{ door *door }
 
+var (
+	_ sink.Ledger   = exactDoor{}
+	_ sink.Releaser = (*door)(nil)
+)
+
 func (d exactDoor) Limits() sink.Limits { return d.door.limits }
 func (d exactDoor) Close() error        { return d.door.Close() }
 func (d exactDoor) Publish(context.Context, []sink.Record) error {
@@ -147,7 +152,9 @@ func (d exactDoor) Publish(context.Context, []sink.Record) error {
 func (d exactDoor) Look(context.Context) ([]byte, time.Time, error) {
 	panic("a lane looks at nothing")
 }
-func (d exactDoor) Set(context.Context, []byte) error { panic("a lane sets nothing") }
+func (d exactDoor) Set(context.Context, func([]byte) ([]byte, error)) error {
+	panic("a lane sets nothing")
+}
 func (d exactDoor) Rejects(context.Context) iter.Seq2[sink.Reject, error] {
 	panic("a lane reads no dead letters")
 }

@@ -12,7 +12,7 @@ import (
 func TestAnyHistoryIsProven(t *testing.T) {
 	histories, parts := 10_000, 4
 	if testing.Short() {
-		histories = 400
+		histories = 200
 	}
 	for part := range parts {
 		t.Run(fmt.Sprintf("part %d", part+1), func(t *testing.T) {
