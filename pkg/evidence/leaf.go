@@ -75,7 +75,7 @@ func (f *Facts) Leaf() Leaf {
 		b = appendField(b, strconv.AppendInt(digits[:0], f.Time.UnixMilli(), 10))
 		b = appendField(b, plain(f.Action))
 		b = appendField(b, plain(f.Actor))
-		b = appendField(b, plainAddress(f.Address))
+		b = appendAddress(b, f.Address)
 		b = appendField(b, plain(f.Object))
 		b = appendField(b, plain(f.Container))
 	}
@@ -96,6 +96,14 @@ const longest = 63
 // odd stands for a value that formats state in different ways.
 const odd = "?"
 
+// isPlain are the bytes that no format escapes.
+var isPlain = func() (is [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		is[c] = c != '\\' && c != '|' && c != '=' && c != '^' && c != '"'
+	}
+	return is
+}()
+
 // plain returns a value that every format states to the byte, and odd for any other that
 // is not empty. The hash of the raw event binds those.
 func plain(value string) string {
@@ -103,7 +111,7 @@ func plain(value string) string {
 		return odd
 	}
 	for i := range len(value) {
-		if c := value[i]; c <= ' ' || c > '~' || c == '\\' || c == '|' || c == '=' || c == '^' || c == '"' {
+		if !isPlain[value[i]] {
 			return odd
 		}
 	}
@@ -139,11 +147,13 @@ func isIdentifier(id string) bool {
 	return id != ""
 }
 
-// plainAddress returns an IP address in its canonical form, and nothing for any other text,
-// which only some formats state.
-func plainAddress(text string) string {
+// appendAddress appends an IP address in its canonical form, and an empty field for any
+// other text, which only some formats state.
+func appendAddress(b []byte, text string) []byte {
+	var room [64]byte
+	canonical := room[:0]
 	if addr := transform.Address(text); addr.IsValid() {
-		return addr.String()
+		canonical = addr.AppendTo(canonical)
 	}
-	return ""
+	return appendField(b, canonical)
 }

@@ -75,6 +75,10 @@ func (e *encoder) encode(p, out *page) *page {
 	out.part.records = slices.Grow(out.part.records, len(p.events))
 	out.part.raws = slices.Grow(out.part.raws, len(p.events))
 	out.bytes = p.bytes + (recordBytes-eventBytes)*int64(len(p.events))
+	if e.next.Given() {
+		out.leaves = make([]evidence.Leaf, 0, len(p.events))
+		out.bytes += tlog.HashSize * int64(len(p.events))
+	}
 	var buf []byte
 	total := 0
 	out.outcome, out.saved = p.outcome, p.saved
@@ -160,7 +164,6 @@ func (e *encoder) bind(event *source.Event, shortened bool, out *page) {
 	}
 	facts := evidence.FactsOf(event, shortened)
 	out.leaves = append(out.leaves, facts.Leaf())
-	out.bytes += tlog.HashSize
 }
 
 // notEncoded returns the reject of an event of which no record was made.

@@ -18,6 +18,7 @@ func (c *chronicle) judge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	logs := c.logs()
+	c.tally["logs that ended"] += len(logs) - 1
 	final := logs[c.origin()]
 	if final == nil {
 		c.blame("no note of the last log %q", c.origin())
@@ -118,8 +119,14 @@ func (l *judged) chain() {
 		epoch := before.Epoch
 		if n.Kind == evidence.Open {
 			epoch++
+			if n.Key != "" && key != "" {
+				l.tally["changes of the key"]++
+			}
 			if n.Key != "" {
 				key = n.Key
+			}
+			if n.Reason == "ann set the position" {
+				l.tally["moves"]++
 			}
 		}
 		if n.From != before.Size || n.Previous != hash || n.Epoch != epoch || n.Time.Before(before.Time) {
@@ -128,6 +135,11 @@ func (l *judged) chain() {
 		v, err := note.NewVerifier(key)
 		if err != nil || !slices.ContainsFunc(l.sigs[i], func(s note.Signature) bool { return s.Name == v.Name() && s.Hash == v.KeyHash() }) {
 			l.blame("note %d is not signed by %s: %v", i, key, err)
+		}
+		l.tally["notes of kind "+string(n.Kind)]++
+		l.tally["rejected records"] += len(n.Rejected)
+		if n.Filtered > 0 {
+			l.tally["notes of filtered events"]++
 		}
 		for _, r := range n.Rejected {
 			l.rejected[r.Sequence] = r
@@ -242,12 +254,18 @@ func (l *judged) place(r *received) {
 	tag := evidence.TagOf(leaf)
 	what := fmt.Sprintf("record %d of epoch %d, event %s", s, r.Epoch, r.ID)
 	covered := s < uint64(len(l.tags))
-	if covered && (l.hashes[s] == leaf || r.again && l.rejected[s].Tag == tag) {
+	if covered && l.hashes[s] == leaf {
+		l.tally["records in their place"]++
+		return
+	}
+	if covered && r.again && l.rejected[s].Tag == tag {
+		l.tally["shortened dead letters"]++
 		return
 	}
 	if !l.last && !covered {
 		return // The log ended before a note covered it.
 	}
+	l.tally["orphans"]++
 	newest := l.notes[len(l.notes)-1].Epoch
 	if covered {
 		newest = l.epochs[s]

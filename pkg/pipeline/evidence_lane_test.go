@@ -234,14 +234,15 @@ func TestWhyALaneWasTaken(t *testing.T) {
 			return joined
 		})
 		again(signedBy(2))
-		want := []string{"open the log begins", "open started", "open started", "open started", "open ann@ops set the position to 5"}
+		again(signedBy(2))
+		want := []string{"open the log begins", "open started", "open started", "open started", "open ann@ops set the position to 5", "open started"}
 		if diff := cmp.Diff(want, w.reasons()); diff != "" {
 			t.Errorf("notes (-want +got):\n%s", diff)
 		}
 		if len(w.notes) != len(want) {
 			return
 		}
-		want = []string{keys[0].Public, "", keys[1].Public, keys[2].Public, ""}
+		want = []string{keys[0].Public, "", keys[1].Public, keys[2].Public, "", ""}
 		for i, n := range w.notes {
 			if n.Key != want[i] || n.Epoch != uint64(i+1) || n.Origin != w.notes[0].Origin {
 				t.Errorf("note %d of epoch %d names the key %q, want %q", i, n.Epoch, n.Key, want[i])

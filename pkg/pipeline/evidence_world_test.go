@@ -30,6 +30,7 @@ type chronicle struct {
 	letters    []lettered
 	set        map[string]bool // origins of logs whose position a person set, or whose settings changed
 	violations []string
+	tally      map[string]int // what the judge saw
 }
 
 // received is a record that the destination has.
@@ -65,7 +66,7 @@ func (c *chronicle) blame(format string, args ...any) {
 // live runs the lanes of the history. It must be called in a bubble.
 func (h *history) live() *chronicle {
 	h.began = time.Now()
-	c := &chronicle{history: h, log: &heap{history: h}, set: map[string]bool{}}
+	c := &chronicle{history: h, log: &heap{history: h}, set: map[string]bool{}, tally: map[string]int{}}
 	for i, l := range h.lives {
 		if i > 0 && fmt.Sprint(l.filters, l.redacts) != fmt.Sprint(h.lives[i-1].filters, h.lives[i-1].redacts) {
 			c.set[c.origin()] = true
@@ -157,12 +158,13 @@ func (c *chronicle) moveTo(seen []bool) {
 
 // take keeps what the destination took.
 func (in *instance) take(batch ...sink.Record) {
+	origin := in.origin()
 	for _, r := range batch {
 		if in.refuses(&r) {
 			continue
 		}
 		r.Body = bytes.Clone(r.Body)
-		in.got = append(in.got, received{Record: r, origin: in.origin(), exact: in.exact})
+		in.got = append(in.got, received{Record: r, origin: origin, exact: in.exact})
 	}
 }
 
@@ -177,9 +179,10 @@ func (c *chronicle) refuses(r *sink.Record) bool {
 }
 
 func (in *instance) bury(rejects []sink.Reject) {
+	origin := in.origin()
 	for _, r := range rejects {
 		r.Raw, r.Record.Body = bytes.Clone(r.Raw), bytes.Clone(r.Record.Body)
-		in.letters = append(in.letters, lettered{Reject: r, origin: in.origin()})
+		in.letters = append(in.letters, lettered{Reject: r, origin: origin})
 	}
 }
 
