@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
@@ -253,6 +254,8 @@ func (e encoder) again(l deadletter.Letter) (sink.Record, error) {
 	}
 	events[0].ID, events[0].Time, events[0].Late = l.Record.ID, l.Record.Time, l.Record.Late
 	events[0].Replayed, events[0].OwnToken = l.Record.Replayed, l.Record.OwnToken
+	events[0].Number = source.Number{Epoch: l.Record.Epoch, Sequence: l.Record.Sequence}
+	events[0].Note = evidence.NoteOf(&events[0])
 	record, err := e.Transform(nil, &events[0])
 	if err != nil {
 		return sink.Record{}, sink.Permanent(fmt.Errorf("transform: %w", err))

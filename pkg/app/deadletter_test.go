@@ -3,8 +3,10 @@ package app
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-siem/sluice/pkg/deadletter"
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/planetscale"
@@ -73,20 +75,42 @@ func TestARecordThatExceedsTheSinksLimitIsMadeAnew(t *testing.T) {
 }
 
 // markKeeper is a format that keeps the marks of the last event.
-type markKeeper struct{ replayed, ownToken bool }
+type markKeeper struct {
+	replayed, ownToken bool
+	number             source.Number
+	note               string
+}
 
 func (m *markKeeper) Transform(_ []byte, e *source.Event) (sink.Record, error) {
-	m.replayed, m.ownToken = e.Replayed, e.OwnToken
+	m.replayed, m.ownToken, m.number, m.note = e.Replayed, e.OwnToken, e.Number, e.Note
 	return sink.Record{}, nil
 }
 
-// A record that a redrive makes anew keeps the marks of the dead letter: its raw event
-// does not have them.
+// A record that a redrive makes anew keeps the marks and the number of the dead letter: its
+// raw event does not have them.
 func TestARecordThatIsMadeAnewKeepsItsMarks(t *testing.T) {
 	m := &markKeeper{}
+	number := source.Number{Epoch: 3, Sequence: 1 << 40}
 	l := deadletter.Letter{Reject: sink.Reject{Raw: []byte(`{"id":"ev1","created_at":"2026-03-01T10:00:00.000Z"}`)}}
 	l.Record.ID, l.Record.Replayed, l.Record.OwnToken = "ev1", true, true
-	if _, err := (encoder{m, planetscale.Type(), 0}).again(l); err != nil || !m.replayed || !m.ownToken {
-		t.Errorf("got marks %+v and error %v, want both marks", *m, err)
+	l.Record.Epoch, l.Record.Sequence = number.Epoch, number.Sequence
+	if _, err := (encoder{m, planetscale.Type(), 0}).again(l); err != nil || *m != (markKeeper{replayed: true, ownToken: true, number: number}) {
+		t.Errorf("got marks %+v and error %v, want both marks and the number", *m, err)
+	}
+}
+
+// A note that became a dead letter is a note again, so it is stated whole.
+func TestANoteThatIsMadeAnewStaysANote(t *testing.T) {
+	kind := planetscale.Type()
+	n := &evidence.Note{Origin: "sluice/acme/acme/siem/1", Kind: evidence.Seal, Lane: "acme/siem", Time: time.Unix(1, 0)}
+	signed := n.Text() + "\n— acme signature\n"
+	e, err := evidence.NewEvent(kind.Product.Keys, "acme", n, signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := deadletter.Letter{Reject: sink.Reject{Raw: e.Raw, Record: sink.Record{ID: e.ID, Organization: "acme", Action: e.Action, Time: e.Time}}}
+	m := &markKeeper{}
+	if _, err := (encoder{m, kind, 0}).again(l); err != nil || m.note != signed {
+		t.Errorf("got note %q and error %v, want %q", m.note, err, signed)
 	}
 }

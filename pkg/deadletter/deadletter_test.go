@@ -143,6 +143,7 @@ func TestLetterSurvives(t *testing.T) {
 				Format: "cef", MediaType: "text/plain", Time: anyTime.Draw(rt, "time"),
 				Severity: rapid.IntRange(0, 10).Draw(rt, "severity"), Late: rapid.Bool().Draw(rt, "late"),
 				Replayed: rapid.Bool().Draw(rt, "replayed"), OwnToken: rapid.Bool().Draw(rt, "own token"),
+				Epoch: rapid.Uint64().Draw(rt, "epoch"), Sequence: rapid.Uint64().Draw(rt, "sequence"),
 				Body: anyBytes.Draw(rt, "body"),
 			},
 			Raw: anyBytes.Draw(rt, "raw"), Reason: rapid.String().Draw(rt, "reason"), Time: anyTime.Draw(rt, "refused"),

@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"encoding/json"
 	"fmt"
 
+	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -32,4 +34,14 @@ func NewEvent(k source.Keys, organization string, n *Note, signed string) (sourc
 		ID: id, Time: n.Time, Read: n.Time, Organization: organization,
 		Action: action, Verb: verb, Raw: raw, Note: signed,
 	}, nil
+}
+
+// NoteOf returns the signed note in the raw bytes of an event that NewEvent made, and nothing
+// for any other event.
+func NoteOf(e *source.Event) string {
+	var raw struct{ Note string }
+	if !sink.IsNote(e.Action) || json.Unmarshal(e.Raw, &raw) != nil {
+		return ""
+	}
+	return raw.Note
 }

@@ -44,3 +44,9 @@ func TracesOfOthers(place string, lanes []string) Traces {
 // TestAction is the action of the event that `sluice check --send-test` writes. That
 // event belongs to no lane's log, so it is no trace of a lane.
 const TestAction = "sluice.test"
+
+// IsNote reports whether records of an action carry notes of package evidence. They are
+// traces of a lane, but no events: their time is not Traces.Newest.
+func IsNote(action string) bool {
+	return action == "sluice.open" || action == "sluice.seal" || action == "sluice.statement"
+}

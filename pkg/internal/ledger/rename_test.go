@@ -192,7 +192,10 @@ func TestTraces(t *testing.T) {
 	expect(t, lane, sink.Traces{})
 	first := at(t, lane, s)
 	take(t, first, "")
-	if err := first.Commit(within(t), by(lane), nil, []byte(`1`)); err != nil {
+	note := by(lane)[0] // It is newer, and no event.
+	note.Headers = append(note.Headers[:1:1], kgo.RecordHeader{Key: "sluice-event-time", Value: []byte("2026-03-05T00:00:00Z")},
+		kgo.RecordHeader{Key: "sluice-action", Value: []byte("sluice.seal")})
+	if err := first.Commit(within(t), append(by(lane), note), nil, []byte(`1`)); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("of the lane's records are proof", func(t *testing.T) {

@@ -102,7 +102,7 @@ func (v *view) addTrace(found sink.Traces, r *kgo.Record, lane string) sink.Trac
 		return found
 	}
 	found.Proof, found.Found = true, fmt.Sprintf("topic %s holds records of the lane", v.topic)
-	if at, err := time.Parse(time.RFC3339Nano, header(r, headerTime)); err == nil && at.After(found.Newest) {
+	if at, err := time.Parse(time.RFC3339Nano, header(r, headerTime)); err == nil && at.After(found.Newest) && !sink.IsNote(header(r, headerAction)) {
 		found.Newest = at
 	}
 	return found

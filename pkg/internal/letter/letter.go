@@ -44,6 +44,8 @@ type record struct {
 	Late         bool      `json:"late"`
 	Replayed     bool      `json:"replayed,omitempty"`
 	OwnToken     bool      `json:"own_token,omitempty"`
+	Epoch        uint64    `json:"epoch,omitempty"`
+	Sequence     uint64    `json:"sequence,omitempty"`
 	Body         *string   `json:"body,omitempty"`
 	BodyB64      []byte    `json:"body_base64,omitempty"`
 }
@@ -56,6 +58,7 @@ func Encode(w io.Writer, l Letter) error {
 		Record: record{
 			ID: text(r.ID), Organization: text(r.Organization), Action: text(r.Action), Key: text(r.Key),
 			Format: r.Format, MediaType: r.MediaType, Time: storable(r.Time), Severity: r.Severity, Late: r.Late, Replayed: r.Replayed, OwnToken: r.OwnToken,
+			Epoch: r.Epoch, Sequence: r.Sequence,
 		},
 	}
 	stored.Raw, stored.RawB64 = split(l.Raw)
@@ -79,6 +82,7 @@ func Decode(data []byte) (Letter, error) {
 		Record: sink.Record{
 			ID: string(r.ID), Organization: string(r.Organization), Action: string(r.Action), Key: string(r.Key),
 			Format: r.Format, MediaType: r.MediaType, Time: r.Time, Severity: r.Severity, Late: r.Late, Replayed: r.Replayed, OwnToken: r.OwnToken,
+			Epoch: r.Epoch, Sequence: r.Sequence,
 			Body: join(r.Body, r.BodyB64),
 		},
 		Raw:    join(stored.Raw, stored.RawB64),
