@@ -13,7 +13,8 @@ import (
 
 // ecs returns what a record of the Elastic Common Schema states.
 func (p *Parser) ecs(o *object) (Claim, error) {
-	if _, known := p.types[o.text(ecsDataset)]; !known {
+	kind, known := p.types[o.text(ecsDataset)]
+	if !known {
 		return Claim{}, foreign("a record of the dataset " + o.text(ecsDataset) + ", which this build does not know")
 	}
 	c := Claim{
@@ -35,11 +36,9 @@ func (p *Parser) ecs(o *object) (Claim, error) {
 	}
 	d.time(o.text(ecsTime))
 	d.hash(o.text(ecsHash))
-	if o.text(ownID) != c.Facts.ID {
-		d.says("there are two ids, %s and %s", o.text(ownID), c.Facts.ID)
-	}
+	d.copies(o)
 	if o.values[ecsOriginal].there {
-		d.original(o.text(ecsOriginal), o.values[ownBase64])
+		d.echoes(o, kind, d.original(o.text(ecsOriginal), o.values[ownBase64]))
 	}
 	d.twice(o)
 	return c, nil
@@ -87,18 +86,20 @@ func (d denial) hash(text string) {
 	d.Facts.Hash = sum
 }
 
-// original compares the raw event with its hash. If it was not UTF-8, it is there a second
-// time, in Base64.
-func (d denial) original(text string, inBase64 value) {
+// original compares the raw event with its hash, and returns it. If it was not UTF-8, it is
+// there a second time, in Base64.
+func (d denial) original(text string, inBase64 value) []byte {
 	raw := []byte(text)
 	if inBase64.there {
 		var err error
 		if raw, err = base64.StdEncoding.DecodeString(inBase64.text); err != nil {
 			d.says("the original event is no Base64")
-			return
+			return nil
 		}
 	}
 	if sha256.Sum256(raw) != d.Facts.Hash {
 		d.says("the hash is not that of the original event")
+		return nil
 	}
+	return raw
 }

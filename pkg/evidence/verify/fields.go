@@ -22,6 +22,12 @@ const (
 	ecsOriginal
 	ecsOrganization
 	ecsAddress
+	ecsAddressText
+	ecsClient
+	ecsAccount
+	ecsUser
+	ecsUserName
+	ecsUserFullName
 
 	ownID // of the vendor's own object in ECS, as those that follow
 	ownEpoch
@@ -31,8 +37,16 @@ const (
 	ownReplayed
 	ownBase64
 	ownActor
+	ownActorName
+	ownVerb
+	ownLocation
+	ownMetadata
 	ownFirst
+	ownFirstType
+	ownFirstName
 	ownSecond
+	ownSecondType
+	ownSecondName
 
 	ocsfClass
 	ocsfTime
@@ -84,7 +98,8 @@ const (
 var sharedFields = map[string]field{
 	"ecs.version": ecsVersion, "@timestamp": ecsTime, "event.kind": ecsKind, "event.action": ecsAction, "event.id": ecsID,
 	"event.sequence": ecsSequence, "event.dataset": ecsDataset, "event.hash": ecsHash, "event.original": ecsOriginal,
-	"organization.name": ecsOrganization, "source.ip": ecsAddress,
+	"organization.name": ecsOrganization, "source.ip": ecsAddress, "source.address": ecsAddressText, "client.ip": ecsClient,
+	"cloud.account.id": ecsAccount, "user.id": ecsUser, "user.name": ecsUserName, "user.full_name": ecsUserFullName,
 
 	"class_uid": ocsfClass, "time": ocsfTime, "metadata.uid": ocsfID, "metadata.event_code": ocsfAction,
 	"metadata.sequence": ocsfSequence, "metadata.tenant_uid": ocsfOrganization, "metadata.debug": ocsfDebug,
@@ -100,7 +115,8 @@ var sharedFields = map[string]field{
 
 var ownFields = map[string]field{
 	"id": ownID, "epoch": ownEpoch, "note": ownNote, "truncated": ownTruncated, "problem": ownProblem, "replayed": ownReplayed,
-	"original_base64": ownBase64, "actor.id": ownActor,
+	"original_base64": ownBase64, "actor.id": ownActor, "actor.name": ownActorName, "action": ownVerb, "location": ownLocation,
+	"metadata": ownMetadata,
 }
 
 // treeOf returns where the fields of ECS and OCSF stand in the records of all types.
@@ -115,8 +131,11 @@ func treeOf(types []source.Type) *tree {
 			root.add(p.Dataset+"."+path, f)
 		}
 		names := p.ObjectNames()
-		root.add(p.Dataset+"."+names[0]+".id", ownFirst)
-		root.add(p.Dataset+"."+names[1]+".id", ownSecond)
+		for i, fields := range [2][3]field{{ownFirst, ownFirstType, ownFirstName}, {ownSecond, ownSecondType, ownSecondName}} {
+			for j, member := range []string{"id", "type", "name"} {
+				root.add(p.Dataset+"."+names[i]+"."+member, fields[j])
+			}
+		}
 	}
 	return root
 }

@@ -104,7 +104,7 @@ func TestAChangedOriginalDeniesItsHash(t *testing.T) {
 	}
 	for _, c := range []struct{ name, from, to, want string }{
 		{"the original", `Chicago, IL`, `Boston, MA`, "the hash is not that of the original event"},
-		{"one of two ids", `"id":"` + e.ID, `"id":"x` + e.ID, "there are two ids"},
+		{"one of two ids", `"id":"` + e.ID, `"id":"x` + e.ID, "event.id is"},
 		{"a key twice", `"kind":"event",`, `"kind":"event","kind":"event",`, "the key kind is there twice"},
 		{"the epoch", `"epoch":1`, `"epoch":"one"`, "its number is not whole"},
 	} {
