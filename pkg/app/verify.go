@@ -16,7 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/evidence/verify"
+	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 )
@@ -29,12 +31,18 @@ type verification struct {
 	html       string
 	exported   []string
 	mostListed int
+
+	config    string // file
+	sink      string // whose destination is read in place of an export
+	source    bool   // the sources are listed, too
+	readURL   string
+	readToken string // file
 }
 
 func (c *command) verify() *cobra.Command {
 	var v verification
 	cmd := &cobra.Command{
-		Use:   "verify --key NAME.pub EXPORT...",
+		Use:   "verify --key NAME.pub EXPORT... | --sink NAME -c FILE",
 		Short: "Check an export of the SIEM against the signed notes in it",
 		Long: `Check an export of the SIEM against the signed notes in it.
 
@@ -50,14 +58,35 @@ It tells which records are missing, altered, moved or forged, and what of the
 notes is. Other lines are counted. With --until it also tells if the log ends
 before that time: say when the export was made.
 
+With --sink it reads what the destination of a sink of the configuration holds,
+in place of an export. If the sink's credential only allows to write, give the
+address of the interface for reading as --read-url, and a file with its token
+as --read-token-file, or the token in ` + readToken + `.
+
+With --source it also lists the logs of the sources again, with requests of its
+own, and compares event by event: what is listed and was not delivered, what
+was delivered and is not listed any more, and what has changed since.
+
 The exit code is 0 if nothing is wrong, 1 if there are findings, and 2 if
 nothing could be verified.`,
-		Args: usage(cobra.MinimumNArgs(1)),
+		Args: usage(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.exported = args
+			switch {
+			case len(args) == 0 && v.sink == "":
+				return usageError{errors.New("name the files of an export, or a sink of the configuration with --sink"), cmd.CommandPath()}
+			case len(args) > 0 && v.sink != "":
+				return usageError{errors.New("--sink and an export exclude each other: the sink is read in place of an export"), cmd.CommandPath()}
+			}
 			return c.verifyExports(cmd.Context(), v)
 		},
 	}
+	configFlag(cmd, &v.config)
+	cmd.Flags().Lookup("config").Usage = "configuration file, for --sink and --source"
+	cmd.Flags().StringVar(&v.sink, "sink", "", "read what the destination of this sink holds")
+	cmd.Flags().BoolVar(&v.source, "source", false, "list the logs of the sources again, and compare")
+	cmd.Flags().StringVar(&v.readURL, "read-url", "", "address of the destination's interface for reading")
+	cmd.Flags().StringVar(&v.readToken, "read-token-file", "", "file with the token for reading")
 	cmd.Flags().StringArrayVar(&v.keys, "key", nil, "file with a public key, as sluice key new makes it; may be there more than once (required)")
 	cmd.Flags().StringVar(&v.until, "until", "", "when the export was made: a time such as 2026-03-01T10:00:00Z, or now")
 	cmd.Flags().BoolVar(&v.asJSON, "json", false, "write the report as JSON")
@@ -88,15 +117,55 @@ func (c *command) verifyExports(ctx context.Context, v verification) error {
 	if err != nil {
 		return err
 	}
-	types := append(slices.Clone(c.kinds.Sources), ownlog.Type())
-	if err := c.readExports(ctx, verify.NewParser(types), checker, files); err != nil {
+	var cfg *config.Config
+	if v.sink != "" || v.source {
+		if cfg, err = c.load(v.config); err != nil {
+			return err
+		}
+	}
+	var to verify.Intake = checker
+	var again *relisting
+	if v.source {
+		if again, err = newRelisting(cfg, v.sink, newLogger(c.stderr, cfg.Log)); err != nil {
+			return err
+		}
+		if err := again.list(ctx); err != nil {
+			return notVerifiable(err)
+		}
+		to = listened{checker, again}
+	}
+	parser := verify.NewParser(append(slices.Clone(c.kinds.Sources), ownlog.Type()))
+	if v.sink == "" {
+		err = c.readExports(ctx, parser, to, files)
+	} else {
+		err = c.readSink(ctx, v, cfg, parser, to)
+	}
+	if err != nil {
 		return notVerifiable(err)
 	}
-	return c.writeVerification(v, checker.Report())
+	report := checker.Report()
+	if again != nil {
+		sources, err := again.report(ctx, report.Logs)
+		if err != nil {
+			return notVerifiable(err)
+		}
+		report.Compare(sources)
+	}
+	return c.writeVerification(v, report)
+}
+
+func (c *command) readSink(ctx context.Context, v verification, cfg *config.Config, p *verify.Parser, to verify.Intake) error {
+	access, err := accessOf(v.readURL, v.readToken)
+	if err != nil {
+		return err
+	}
+	counted := &countedIntake{Intake: to}
+	defer c.showReading(new(atomic.Int64), 0, counted)()
+	return readBack(ctx, cfg, v.sink, access, p, counted, newLogger(c.stderr, cfg.Log))
 }
 
 // notVerifiable makes an error end with the exit code for it.
-func notVerifiable(err error) error { return usageError{err, ""} }
+func notVerifiable(err error) error { return sink.Hint(usageError{err, ""}, failure.Hint(err)) }
 
 func (c *command) writeVerification(v verification, r *verify.Report) error {
 	if v.html != "" {

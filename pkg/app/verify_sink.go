@@ -16,17 +16,11 @@ import (
 	"github.com/sluice-siem/sluice/pkg/sink"
 )
 
-// intake takes what an export claims. Its methods may be called concurrently.
-type intake interface {
-	Add(claims ...verify.Claim)
-	Foreign(at verify.Place, why string)
-}
-
 // readBackBatch is how many records are parsed at once.
 const readBackBatch = 256
 
 // readBack reads what the destination of a sink holds. One goroutine reads, and others parse.
-func readBack(ctx context.Context, cfg *config.Config, name string, access sink.Access, parser *verify.Parser, to intake, log zerolog.Logger) error {
+func readBack(ctx context.Context, cfg *config.Config, name string, access sink.Access, parser *verify.Parser, to verify.Intake, log zerolog.Logger) error {
 	s, err := sinkNamed(cfg, name)
 	if err != nil {
 		return usageError{err, ""}
@@ -78,7 +72,7 @@ func readBack(ctx context.Context, cfg *config.Config, name string, access sink.
 }
 
 // claimsOf parses records. What is none of Sluice is foreign.
-func claimsOf(batch []sink.Stored, parser *verify.Parser, to intake) []verify.Claim {
+func claimsOf(batch []sink.Stored, parser *verify.Parser, to verify.Intake) []verify.Claim {
 	claims := make([]verify.Claim, 0, len(batch))
 	for i := range batch {
 		r := &batch[i]
@@ -89,7 +83,7 @@ func claimsOf(batch []sink.Stored, parser *verify.Parser, to intake) []verify.Cl
 		claim, err := parser.Record(r.Body, beside)
 		at := verify.Place{Name: r.Place, Line: r.Line}
 		if err != nil {
-			to.Foreign(at, err.Error())
+			to.Foreign(at, verify.Why(err))
 			continue
 		}
 		claim.Place = at

@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,6 +19,25 @@ import (
 type relisting struct {
 	log   zerolog.Logger
 	lanes []*relistedLane
+}
+
+// listened is an Intake that also tells the comparison what records state.
+type listened struct {
+	verify.Intake
+	*relisting
+}
+
+func (l listened) Add(claims ...verify.Claim) {
+	l.relisting.claim(claims...)
+	l.Intake.Add(claims...)
+}
+
+func (r *relisting) claim(claims ...verify.Claim) {
+	for _, l := range r.lanes {
+		for i := range claims {
+			l.Claim(&claims[i])
+		}
+	}
 }
 
 // relistedLane is a lane whose events may be in the export.
@@ -106,17 +123,13 @@ func (r *relisting) list(ctx context.Context) error {
 	return nil
 }
 
-// claim takes what a record states.
-func (r *relisting) claim(c *verify.Claim) {
-	for _, l := range r.lanes {
-		l.Claim(c)
+// report compares for each lane whose log the export has. Where an event seems to have
+// vanished or changed, the sources are listed once more.
+func (r *relisting) report(ctx context.Context, logs []verify.Log) ([]*verify.ListingReport, error) {
+	through := map[string]time.Time{}
+	for _, l := range logs { // A lane that lost its state has several.
+		through[l.Lane] = later(through[l.Lane], l.Through)
 	}
-}
-
-// report compares for each lane whose log the export has. through is until when each of
-// these had delivered all. Where an event seems to have vanished or changed, the sources are
-// listed once more.
-func (r *relisting) report(ctx context.Context, through map[string]time.Time) ([]*verify.ListingReport, error) {
 	r.lanes = slices.DeleteFunc(r.lanes, func(l *relistedLane) bool { _, has := through[l.Name]; return !has })
 	if slices.ContainsFunc(r.lanes, func(l *relistedLane) bool { return l.Doubts() }) {
 		if err := r.list(ctx); err != nil {
@@ -130,60 +143,9 @@ func (r *relisting) report(ctx context.Context, through map[string]time.Time) ([
 	return reports, nil
 }
 
-// writeListing writes for people what a comparison found.
-func writeListing(w io.Writer, r *verify.ListingReport) {
-	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
-	line("source of lane %s, organization %s: %s listed", r.Lane, r.Organization, several(r.Listed, "event"))
-	if r.Reason != "" {
-		line("  nothing could be compared: %s", r.Reason)
-		return
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	line("  compared: %s from %s to %s", several(r.Compared, "event"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{
-		{r.Delivered, "delivered"}, {r.Filtered, "filtered by where"}, {r.Rejected, "rejected"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	if len(parts) > 0 {
-		line("  of these: %s", strings.Join(parts, ", "))
-	}
-	if r.NotYetDue > 0 {
-		line("  not yet due: %d listed at or after that time, and not delivered so far", r.NotYetDue)
-	}
-	if r.Undated > 0 {
-		line("  without a usable time, and not compared: %d", r.Undated)
-	}
-	if !r.Bytes {
-		line("  bytes were not compared: the sink redacts, so its records have other hashes than the source")
-	}
-	for _, found := range []struct {
-		what  string
-		list  []verify.Difference
-		total int
-	}{
-		{"listed and not delivered", r.Undelivered, r.UndeliveredTotal},
-		{"delivered and no longer listed", r.Vanished, r.VanishedTotal},
-		{"changed at the source since they were delivered", r.Changed, r.ChangedTotal},
-	} {
-		line("  %s: %d", found.what, found.total)
-		for _, d := range found.list {
-			line("    %s %s%s", d.Time.UTC().Format(time.RFC3339Nano), printable(d.ID), placeText(d.Place))
-		}
-		if more := found.total - len(found.list); more > 0 {
-			line("    and %d more", more)
-		}
-	}
-}
-
-func placeText(p verify.Place) string {
-	if p == (verify.Place{}) {
-		return ""
-	}
-	return fmt.Sprintf(" at %s:%d", printable(p.Name), p.Line)
+	return b
 }

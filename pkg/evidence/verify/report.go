@@ -127,6 +127,8 @@ type Report struct {
 	Totals   map[Kind]int `json:"totals"` // how many findings of each kind there are, also those that are not listed
 	Foreign  []Foreign    `json:"foreign"`
 
+	Sources []*ListingReport `json:"sources,omitempty"` // what comparisons with the source found, see Compare
+
 	most int
 }
 

@@ -37,7 +37,7 @@ func (r *Report) Summary() string {
 			parts = append(parts, fmt.Sprintf("%s %s", thousands(int64(n)), k))
 		}
 	}
-	return "findings: " + strings.Join(parts, ", ")
+	return "findings: " + strings.Join(append(parts, r.differences()...), ", ")
 }
 
 // wrong are the kinds of findings in the order of a report.
@@ -46,10 +46,10 @@ var wrong = []Kind{Missing, Altered, Moved, Forged, MissingNote, AlteredNote, Fo
 // Sections returns the report in the order in which people read it: whether the records are
 // right, whether the log goes on, and how far it reaches.
 func (r *Report) Sections() []Section {
-	if r.Verdict == NotVerifiable {
+	if len(r.Logs) == 0 {
 		return []Section{r.others()}
 	}
-	return slices.DeleteFunc([]Section{r.integrity(), r.continuity(), r.completeness(), r.others()}, func(s Section) bool { return len(s.Lines) == 0 })
+	return slices.DeleteFunc([]Section{r.integrity(), r.continuity(), r.completeness(), r.source(), r.others()}, func(s Section) bool { return len(s.Lines) == 0 })
 }
 
 func (s *Section) line(deep int, format string, args ...any) {
