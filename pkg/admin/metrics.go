@@ -139,7 +139,7 @@ var laneMetrics = []laneMetric{
 		"When the next audit of the lane is due, in seconds since 1970. If that is long past, the lane is never at rest, or the source cannot be read to its end: see the log of sluice.",
 		func(a *pipeline.Audits) float64 { return seconds(a.Next) }),
 	laneAudits("sluice_audit_advised_overlap_seconds",
-		"The overlap with which all events would have come in time, as the last audit found; 0 if the one in effect suffices. If not 0, set overlap to it in the settings of the source.",
+		"A longer overlap, if events came too late for the one in effect, as the last audit found; 0 if none did. If not 0, set overlap to it in the settings of the source.",
 		func(a *pipeline.Audits) float64 { return a.Advice.Seconds() }),
 }
 

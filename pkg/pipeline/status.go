@@ -64,7 +64,7 @@ func (e *Evidence) Unsealed() uint64 { return e.Records - e.Covered }
 type Audits struct {
 	Last   audit.Result  // zero before the first
 	Next   time.Time     // when the next one is due
-	Advice time.Duration // the overlap with which all events would have come in time; 0 if the one in effect suffices
+	Advice time.Duration // a longer overlap, if events came too late for the one in effect; 0 if none did
 
 	// Since the process began.
 	Done                                uint64

@@ -126,7 +126,7 @@ func TestALaneSaysWhatItsAuditFound(t *testing.T) {
 	body := serve(t, deps(audited), "/lanes/acme/siem").Body.String()
 	for _, want := range []string{
 		"<dt>Last audit</dt>", "1200 events from 2026-11-01T12:00:00Z to 2026-11-03T11:00:00Z compared: 1 missing and delivered",
-		`<div class="warn"><dt>Overlap that would suffice</dt><dd>2h0m0s</dd>`,
+		`<div class="warn"><dt>Overlap is too short, set it to</dt><dd>2h0m0s</dd>`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %s", want)

@@ -195,8 +195,12 @@ func (p plan) live() (wrong []string) {
 // TestAnyLife lets a log do what a log may do, and loses the power at any step. Each late,
 // deleted and altered event is found, and nothing else.
 func TestAnyLife(t *testing.T) {
+	lives := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPlan(rt)
+		if lives++; testing.Short() && lives%2 == 0 {
+			return // A life takes a second, and ten with the race detector.
+		}
 		var wrong []string
 		synctest.Test(t, func(*testing.T) { wrong = p.live() })
 		if wrong != nil {

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,7 @@ type life struct {
 	kills   []int // steps after which the power fails, one life each
 	dead    bool
 	power   context.CancelFunc
+	log     bytes.Buffer // of the lane
 	lane    *pipeline.Lane
 	faults  []error
 }
@@ -112,6 +114,7 @@ func (l *life) once(ctx context.Context) {
 			}
 			return e, nil
 		},
+		Log:      zerolog.New(&l.log), // The lane's lines come one by one.
 		Evidence: l.evidence,
 		Audit:    &pipeline.Audit{Every: l.every, Organization: "acme", Alone: make(chan struct{}, 1)},
 	}

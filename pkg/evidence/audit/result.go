@@ -17,8 +17,13 @@ type Result struct {
 	Vanished  uint64        `json:"vanished,omitempty"`  // settled, and gone before their time
 	Altered   uint64        `json:"altered,omitempty"`   // settled with other bytes
 	Unclear   uint64        `json:"unclear,omitempty"`   // hours that differ, and nobody can tell by which events
-	Lateness  time.Duration `json:"lateness,omitempty"`  // the most time between a late event and when it was found, since the audit before
+	Lateness  time.Duration `json:"lateness,omitempty"`  // of the latest event since the audit before: at least so late
 	Truncated bool          `json:"truncated,omitempty"` // more events are missing, which the next audit delivers
+}
+
+// covers reports whether the audit compared an hour.
+func (r *Result) covers(hour int64) bool {
+	return !r.From.IsZero() && !startOf(hour).Before(r.From) && !startOf(hour+1).After(r.Through)
 }
 
 // Clean reports whether all that was compared is equal.
@@ -55,8 +60,9 @@ var overlaps = []time.Duration{
 	24 * time.Hour, 48 * time.Hour,
 }
 
-// Advise returns the overlap with which all events would have come in time: twice the
-// lateness, rounded up. It is 0 if the overlap in effect suffices.
+// Advise returns an overlap that suffices for what is known: twice the lateness, and more
+// than the one in effect, if events came too late for that; otherwise 0. How late a missing
+// event came may not be known, so after the next audit the advice may be more.
 func (r *Result) Advise(overlap time.Duration) time.Duration {
 	if r.Missing == 0 && r.Lateness <= overlap {
 		return 0

@@ -292,7 +292,9 @@ func (s *Survey) fetch(ctx context.Context, o *Outcome, missing map[uint64]bool)
 		late := *e
 		late.Late = true
 		o.Missing = append(o.Missing, late)
-		o.Lateness = max(o.Lateness, e.Read.Sub(e.Time))
+		if last := &s.Settled.Last; last.covers(hourOf(e.Time)) {
+			o.Lateness = max(o.Lateness, last.At.Sub(e.Time)) // It was not listed then.
+		}
 	})
 	slices.SortStableFunc(o.Missing, func(a, b source.Event) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))

@@ -232,6 +232,58 @@ func TestOneListingLies(t *testing.T) {
 	}
 }
 
+// TestListingsDisagree lets another event be absent from each listing, in an hour that has a
+// late event, too.
+func TestListingsDisagree(t *testing.T) {
+	w := newWorld(600, 10*time.Minute)
+	lateAt(w, 50, 1)
+	whole := w.log
+	w.during = func(listing int) {
+		w.log = slices.Concat(whole[:300+listing], whole[301+listing:])
+	}
+	if o := w.audit(t); !o.Clean() {
+		t.Errorf("found %q", found(o))
+	}
+}
+
+// TestAdvice says how long the overlap should be.
+func TestAdvice(t *testing.T) {
+	const overlap = 10 * time.Minute
+	w := newWorld(600, 10*time.Minute)
+	o := w.audit(t)
+	if got := o.Advise(overlap); got != 0 {
+		t.Errorf("nothing is late: got %s", got)
+	}
+	late := audit.Result{Lateness: 25 * time.Minute}
+	if got := late.Advise(overlap); got != time.Hour {
+		t.Errorf("an event was 25m late: got %s, want 1h", got)
+	}
+	w.late(9000, day.Add(50*time.Hour)) // Nobody knows when it was listed.
+	o = w.audit(t)
+	if got := o.Advise(overlap); got != 30*time.Minute {
+		t.Errorf("a late event was missing: got %s, want 30m", got)
+	}
+	o.At = day.Add(53*time.Hour + 10*time.Minute)
+	w.settle(o)
+	w.late(9001, day.Add(50*time.Hour))
+	o = w.audit(t)
+	if got := o.Advise(overlap); got != 12*time.Hour {
+		t.Errorf("one was not listed when it was over three hours old: got %s, want 12h", got)
+	}
+}
+
+// TestAboveTheFloor leaves to the lane what it may still deliver itself.
+func TestAboveTheFloor(t *testing.T) {
+	w := newWorld(600, 10*time.Minute)
+	w.floor = day.Add(90*time.Hour + 30*time.Minute)
+	for _, at := range []time.Duration{90*time.Hour + 20*time.Minute, 90*time.Hour + 40*time.Minute, 95 * time.Hour} {
+		w.late(9000+int(at/time.Minute), day.Add(at))
+	}
+	if o := w.audit(t); !o.Clean() || !o.Result.Through.Equal(day.Add(90*time.Hour)) {
+		t.Errorf("found %q until %s", found(o), o.Result.Through)
+	}
+}
+
 // TestAnyHistory finds what was done to a log, and nothing else.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
