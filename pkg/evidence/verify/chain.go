@@ -71,8 +71,12 @@ func (c *Checker) chains(r *Report) {
 // doubtful finds what notes that nobody trusted has signed say of themselves: those under
 // the number of a note that is missing are that note, altered. It tells all others.
 func (c *Checker) doubtful(r *Report) map[*log]map[uint64]bool {
-	altered := map[*log]map[uint64]bool{}
+	altered, told := map[*log]map[uint64]bool{}, map[string]bool{}
 	for _, u := range c.unsigned {
+		if told[u.text] {
+			continue
+		}
+		told[u.text] = true
 		text, _, _ := strings.Cut(u.text, "\n\n\u2014 ")
 		n, err := evidence.ParseText(text + "\n")
 		if err != nil {
@@ -175,7 +179,10 @@ func (c *Checker) hole(r *Report, l *log, from, to, begin, end uint64, altered m
 // signers tells notes that a key signed after another one had taken its place.
 func (c *Checker) signers(r *Report, l *log) {
 	var key string
-	for _, s := range l.notes {
+	for i, s := range l.notes {
+		if i > 0 && l.notes[i-1].Number+1 != s.Number {
+			key = "" // A note in between may have named another one.
+		}
 		if s.Kind == evidence.Open {
 			f := noteFinding(Opening, s, s.Reason)
 			f.Epoch, f.Sequence, f.Key = s.Epoch, &s.Size, s.Key
@@ -183,6 +190,7 @@ func (c *Checker) signers(r *Report, l *log) {
 		}
 		if s.Key != "" {
 			key = s.Key
+			s.by = c.keys.open(s.signed).by // The new key was not known when it was read.
 		}
 		if key != "" && !s.signedBy(key) {
 			r.tell(noteFinding(ForgedNote, s, "a key has signed it that was replaced before"))

@@ -178,7 +178,7 @@ func (c *Checker) retry() {
 func (c *Checker) note(claim *Claim, o opened) {
 	c.counts.Notes++
 	if o.err != nil {
-		c.unsigned = append(c.unsigned, unsigned{claim.Note, claim.Place, o.err})
+		c.unsigned = append(c.unsigned, unsigned{strings.Clone(claim.Note), claim.Place, o.err})
 		return
 	}
 	s := &segment{Note: o.note, hash: o.hash, before: o.before, by: o.by, place: claim.Place}
@@ -195,6 +195,7 @@ func (c *Checker) note(claim *Claim, o opened) {
 		c.counts.RepeatedNotes++
 	}
 	if s.Key != "" {
+		s.signed = strings.Clone(claim.Note)
 		// It is trusted because a trusted key has signed its name. A key that cannot be
 		// read is told where the log is judged.
 		_ = c.keys.trust(s.Key)

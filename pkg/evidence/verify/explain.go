@@ -60,7 +60,7 @@ func (j *judgement) suppose(it *item, l *log) hypothesis {
 		if p.letter && !l.abandoned(it) {
 			continue
 		}
-		if p.s.log == l && (h.place == nil || p.sequence() == it.sequence || h.place.s.occupied(h.place.index)) {
+		if p.s.log == l && (h.place == nil || p.sequence() == it.sequence || !h.place.s.vacant(h.place.index)) {
 			h.place = &p
 		}
 		if h.place != nil && h.place.sequence() == it.sequence {
@@ -87,12 +87,12 @@ func (j *judgement) suppose(it *item, l *log) hypothesis {
 		h.view = stray
 	case h.place != nil:
 		h.view = moved
-	case s == nil || s.occupied(it.sequence-s.From) || s.rejected(it.sequence-s.From):
+	case s == nil || !s.vacant(it.sequence-s.From):
 		h.view = forged
 	default:
 		h.view = altered
 	}
-	if vacant := h.place != nil && !h.place.s.occupied(h.place.index); vacant {
+	if h.place != nil && h.place.s.vacant(h.place.index) {
 		h.right += 2
 	}
 	return h
@@ -134,7 +134,7 @@ func (j *judgement) settleFor(it *item, h *hypothesis) {
 	case forged:
 		j.r.tell(j.finding(Forged, it, l, cmp.Or(it.contradiction, "no note names it")))
 	case hopeless:
-		j.r.tell(j.finding(Forged, it, nil, "there is no note of its lane"))
+		j.r.note(j.finding(Unproven, it, nil, "there is no note of its lane"))
 	}
 }
 

@@ -32,6 +32,7 @@ type history struct {
 	keys    []*evidence.Key
 	lanes   []*lane
 	shipped []shipment
+	leaves  map[evidence.Tag]evidence.Leaf
 	format  transform.Transformer // nil: records are only described
 }
 
@@ -61,7 +62,8 @@ type lane struct {
 	position int // saved with it
 	state    evidence.State
 	next     int
-	key      int
+	key      int // that signs, and the one that signed first
+	firstKey int
 	settings int
 	shuffled []int // how the next events are listed after a crash
 }
@@ -73,13 +75,14 @@ func newHistory(seed uint64, size int) *history { return newHistoryIn(nil, seed,
 
 // newHistoryIn is newHistory for the records of a format, which may have to shorten values.
 func newHistoryIn(format transform.Transformer, seed uint64, size int) *history {
-	h := &history{format: format, Rand: rand.New(rand.NewPCG(seed, 16)), now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), keys: keys()}
+	h := &history{format: format, leaves: map[evidence.Tag]evidence.Leaf{}, Rand: rand.New(rand.NewPCG(seed, 16)), now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), keys: keys()}
 	var log []string
 	for i := range size {
 		log = append(log, h.raw(i))
 	}
 	for i := range 1 + h.IntN(3)*h.IntN(2) {
 		l := &lane{history: h, name: fmt.Sprintf("acme/siem%d", i), source: log, key: h.IntN(len(h.keys) - 1)}
+		l.firstKey = l.key
 		l.begin()
 		h.lanes = append(h.lanes, l)
 	}
@@ -284,19 +287,21 @@ func (l *lane) settle(state *evidence.State, i int) {
 	}
 	e := l.event(i)
 	e.Number = source.Number{Epoch: state.Epoch, Sequence: state.Tree.Size}
-	short := l.shortens(&e, i%11 == 5)
+	short := l.shortens(&e, e.Hash[0]%11 == 5)
 	facts := evidence.FactsOf(&e, short)
 	if l.chance(30) {
 		letter := facts
 		letter.Form = evidence.Shortened
 		state.Rejected = append(state.Rejected, evidence.Rejected{Sequence: e.Number.Sequence, Tag: evidence.TagOf(letter.Leaf()), ID: e.ID})
 		if l.chance(3) { // Somebody redrives it at once; its form may be another then.
-			l.ship(shipment{event: e, short: l.shortens(&e, l.chance(2))})
+			l.ship(shipment{event: e, short: l.shortens(&e, e.Hash[0]%11 != 5)})
 		}
 	} else {
 		l.ship(shipment{event: e, short: short})
 	}
-	state.Append(facts.Leaf())
+	leaf := facts.Leaf()
+	l.leaves[evidence.TagOf(leaf)] = leaf
+	state.Append(leaf)
 }
 
 // shortens reports whether the record of an event does not state it whole. Without a format

@@ -30,6 +30,7 @@ type segment struct {
 	hash    string    // of its text
 	before  tlog.Hash // root of the tree that ends before its records
 	by      []note.Signature
+	signed  string // the whole note, if it names a key
 	place   Place
 	epoch   uint64 // in which its records were made; see settleEpochs
 	here    []uint64
@@ -155,3 +156,6 @@ func (s *segment) time(index uint64) int64 {
 func (s *segment) rejected(index uint64) bool {
 	return s.dead != nil && s.dead[index/64]&(1<<(index%64)) != 0
 }
+
+// vacant reports whether a record is expected and not there in any form.
+func (s *segment) vacant(index uint64) bool { return !s.occupied(index) && !s.rejected(index) }

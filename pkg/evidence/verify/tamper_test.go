@@ -19,6 +19,7 @@ type export struct {
 	gone   map[int]bool
 	want   []string // findings, as name does
 	used   map[string]bool
+	notes  map[string]*evidence.Note // by the records that they cover
 }
 
 // name tells a finding apart from others: records by log and number, or by id.
@@ -88,13 +89,19 @@ func (e *export) stands(i int) bool {
 	return !slices.ContainsFunc(n.Rejected, func(d evidence.Rejected) bool { return d.Sequence == s.event.Number.Sequence })
 }
 
+// covering returns the note that covers a record, nil if none does.
 func (e *export) covering(origin string, sequence uint64) *evidence.Note {
-	for i := range e.shipped {
-		if n := e.shipped[i].note; n != nil && e.shipped[i].origin == origin && sequence >= n.From && sequence < n.Size {
-			return n
+	if e.notes == nil {
+		e.notes = map[string]*evidence.Note{}
+		for i := range e.shipped {
+			if n := e.shipped[i].note; n != nil {
+				for s := n.From; s < n.Size; s++ {
+					e.notes[fmt.Sprint(e.shipped[i].origin, s)] = n
+				}
+			}
 		}
 	}
-	return nil
+	return e.notes[fmt.Sprint(origin, sequence)]
 }
 
 func (e *export) expect(format string, args ...any) {
@@ -202,7 +209,7 @@ var deeds = []func(*export){
 	func(e *export) { // move: two records change places
 		a, ok := e.pick()
 		b, also := e.pick()
-		if !ok || !also || e.shipped[a].origin != e.shipped[b].origin {
+		if !ok || !also || e.shipped[a].origin != e.shipped[b].origin || e.shipped[a].event.ID == e.shipped[b].event.ID {
 			if ok {
 				delete(e.used, e.spot(a))
 			}
@@ -237,7 +244,7 @@ func newExport(seed uint64, size int) *export {
 }
 
 // judge compares the findings with what was done.
-func (e *export) judge(t *testing.T, keys []string) {
+func (e *export) judge(t *testing.T) {
 	t.Helper()
 	var left []verify.Claim
 	for i, c := range e.claims {
@@ -254,6 +261,7 @@ func (e *export) judge(t *testing.T, keys []string) {
 		got = append(got, name(f)...)
 	}
 	slices.Sort(got)
+	got = slices.Compact(got) // A note may be there more than once.
 	slices.Sort(e.want)
 	if !slices.Equal(got, e.want) {
 		for _, f := range append(r.Notices, r.Listed...) {
@@ -265,11 +273,11 @@ func (e *export) judge(t *testing.T, keys []string) {
 
 func TestEachDeedIsNamedAndNothingElse(t *testing.T) {
 	for seed := range histories(10_000) {
-		e := newExport(uint64(seed), 20+seed%100)
+		e := newExport(uint64(seed), 15+seed%60)
 		for range 1 + e.IntN(4) {
 			deeds[e.IntN(len(deeds))](e)
 		}
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { e.judge(t, nil) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { e.judge(t) })
 	}
 }
 

@@ -53,7 +53,7 @@ func histories(full int) int {
 
 func TestACleanExportHasNoFindings(t *testing.T) {
 	for seed := range histories(10_000) {
-		h := newHistory(uint64(seed), 20+seed%100)
+		h := newHistory(uint64(seed), 15+seed%60)
 		claims := h.claims(seed%2 == 0)
 		if seed%3 > 0 {
 			h.Shuffle(len(claims), func(i, j int) { claims[i], claims[j] = claims[j], claims[i] })
