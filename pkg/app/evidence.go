@@ -9,10 +9,8 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/config"
 	"github.com/sluice-siem/sluice/pkg/evidence"
-	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
-	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/text"
 )
 
@@ -29,28 +27,6 @@ func logWriter(l config.Lane) (*evidence.Writer, error) {
 		Key: l.Evidence.Key, Former: l.Evidence.Former, Keys: l.Source.Type.Product.Keys,
 		Organization: organization(l.Source), Settings: settings,
 	}, nil
-}
-
-// takesNotes returns an error if the records of a lane with evidence are too small for its
-// notes. most is how many bytes the sink allows a record; 0: it does not say.
-func takesNotes(l config.Lane, encoder transform.Transformer, most int) error {
-	log, err := logWriter(l)
-	if log == nil || err != nil {
-		return err
-	}
-	sample, err := log.Sample(l.Name)
-	if err != nil {
-		return fmt.Errorf("lane %s: sample of a note: %w", l.Name, err)
-	}
-	record, err := encoder.Transform(nil, &sample)
-	if err == nil && most > 0 && len(record.Body) > most {
-		err = fmt.Errorf("a seal takes %d bytes", len(record.Body))
-	}
-	if err == nil {
-		return nil
-	}
-	return sink.Hint(fmt.Errorf("sink %s: its records, of %d bytes at most, are too small for the seals of lane %s: %w", l.Sink.Name, most, l.Name, err),
-		"raise the sink's limit, such as max_message_bytes or max_record_bytes, or write evidence: false at the sink")
 }
 
 // hashOfSettings returns the SHA-256 of what decides which events a sink gets, and which of

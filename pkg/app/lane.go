@@ -154,7 +154,7 @@ func newTransformer(l config.Lane, opened sink.Sink) (transform.Transformer, err
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: format %s: %w", s.Name, s.Format.Name, err)
 	}
-	return encoder, takesNotes(l, encoder, o.MaxBytes)
+	return encoder, nil
 }
 
 // leastWithNotes is what a record may have at least, in every format, if it has to carry the
