@@ -91,7 +91,7 @@ func (e *encoder) encode(p, out *page) *page {
 		if event == nil {
 			continue
 		}
-		event = e.number(event)
+		event = e.number(event, &p.events[i])
 		if event.Reject {
 			e.bind(event, false, out)
 			out.rejects = append(out.rejects, notEncoded(event, e.format, event.Problem))
@@ -145,14 +145,18 @@ func (e *encoder) prepared(event *source.Event, out *page) *source.Event {
 	return prepared
 }
 
-// number returns the event with the next number. Its own memory may belong to other
-// lanes, too.
-func (e *encoder) number(event *source.Event) *source.Event {
+// number returns the event with the next number, and the hash of its raw bytes. Its own
+// memory may belong to other lanes, too. read is the event before it was prepared: a hash
+// that is known is of its bytes.
+func (e *encoder) number(event, read *source.Event) *source.Event {
 	if !e.next.Given() {
 		return event
 	}
 	e.numbered = *event
-	e.numbered.Number, e.numbered.Hash = e.next, event.Sum()
+	if unsafe.SliceData(event.Raw) != unsafe.SliceData(read.Raw) {
+		e.numbered.Hash = [32]byte{}
+	}
+	e.numbered.Number, e.numbered.Hash = e.next, e.numbered.Sum()
 	e.next.Sequence++
 	return &e.numbered
 }

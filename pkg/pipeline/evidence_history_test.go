@@ -22,6 +22,7 @@ type history struct {
 	limits       sink.Limits
 	queue        int64
 	lives        []*life
+	midnight     time.Duration // when a day of UTC ends, since the history began
 	began        time.Time
 }
 
@@ -97,6 +98,7 @@ func drawn(seed uint64) *history {
 		}
 		h.lives = append(h.lives, l)
 	}
+	h.midnight = time.Duration(r.IntN(12*3600)) * time.Second
 	h.age(r)
 	return h
 }

@@ -65,6 +65,7 @@ func (c *chronicle) blame(format string, args ...any) {
 
 // live runs the lanes of the history. It must be called in a bubble.
 func (h *history) live() *chronicle {
+	<-time.After(24*time.Hour - h.midnight) // A day ends meanwhile, or not.
 	h.began = time.Now()
 	c := &chronicle{history: h, log: &heap{history: h}, set: map[string]bool{}, tally: map[string]int{}}
 	for i, l := range h.lives {

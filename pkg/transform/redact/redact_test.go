@@ -277,6 +277,16 @@ func TestEventsAreSharedAndStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// With the hash of the whole event somebody could test guesses at what was withheld.
+func TestTheHashIsOfTheCopy(t *testing.T) {
+	e := parse(t, `{"id":"e1","created_at":"2026-03-14T15:09:26.535Z","audit_action":"branch.created","actor_display_name":"Ann"}`)
+	e.Hash = e.Sum()
+	got := open(t, "actor.name", "hash").Redact(&e)
+	if want := sha256.Sum256(got.Raw); string(got.Raw) == string(e.Raw) || got.Sum() != want {
+		t.Errorf("the hash of %s is %x, want %x", got.Raw, got.Sum(), want)
+	}
+}
+
 // TestCopiesOfManyEvents keeps the copies of all events, and at the end appends to each.
 // Some copies are many times as large as their events.
 func TestCopiesOfManyEvents(t *testing.T) {
