@@ -24,6 +24,50 @@ func vanished(id string) string {
 	return fmt.Sprintf("vanished %016x 1", audit.MarkOf(&source.Event{ID: id}).ID)
 }
 
+// TestPowerLossAtEachStepOfAnAudit loses the power around the step at which a lane delivers
+// what its audit found.
+func TestPowerLossAtEachStepOfAnAudit(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		around := 0
+		for kill := -1; kill <= 12; kill++ {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(simulator.New(simulator.Config{Seed: 5, Events: 400, Spacing: 7 * time.Minute, Rate: 1.0 / 300}))
+				l.exact, l.every = exact, time.Hour
+				l.run(10 * time.Minute)
+				all := eventsOf(l.server)
+				l.server.Delete(all[300].ID)
+				late := []string{
+					l.server.Insert(simulator.Draft{Created: all[200].Created.Add(time.Second)}),
+					l.server.Insert(simulator.Draft{Created: all[250].Created.Add(time.Second)}),
+				}
+				if kill >= 0 {
+					l.kills = []int{around - 6 + kill}
+				}
+				l.run(4 * time.Hour)
+				if around == 0 {
+					around = l.tellsAt
+				}
+				if len(l.kills) > 0 || l.faults != nil {
+					t.Errorf("killed at step %d: the power did not fail, or %v", kill, l.faults)
+				}
+				if d := cmp.Diff([]string{vanished(all[300].ID)}, l.findings()); d != "" {
+					t.Errorf("killed at step %d: findings (-want +got):\n%s", kill, d)
+				}
+				for _, id := range late {
+					if n := l.got[id]; n == 0 || n > 2 || n > 1 && (exact || kill < 0) {
+						t.Errorf("killed at step %d: a late event was delivered %d times", kill, n)
+					}
+				}
+				for _, e := range eventsOf(l.server) {
+					if l.got[e.ID] == 0 && time.Since(e.Listed) > time.Hour {
+						t.Errorf("killed at step %d: event %s is lost", kill, e.ID)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestLane finds what happened to a log in every order of listing.
 func TestLane(t *testing.T) {
 	for _, order := range []simulator.Order{simulator.NewestFirst, simulator.OldestFirst} {

@@ -47,6 +47,7 @@ type life struct {
 	dead    bool
 	power   context.CancelFunc
 	log     bytes.Buffer // of the lane
+	tellsAt int          // the step at which findings were told
 	lane    *pipeline.Lane
 	faults  []error
 }
@@ -124,6 +125,7 @@ func (l *life) once(ctx context.Context) {
 		l.mu.Lock()
 		l.faults = append(l.faults, err)
 		l.mu.Unlock()
+		time.Sleep(time.Minute) // before the next lane fails in the same way
 	}
 }
 
@@ -179,6 +181,9 @@ func (l *life) take(r sink.Record) {
 		l.faults = append(l.faults, err)
 	}
 	l.told = append(l.told, told.Details.Findings...)
+	if len(told.Details.Findings) > 0 {
+		l.tellsAt = l.steps
+	}
 	if told.Note != "" {
 		n, err := evidence.Parse(told.Note)
 		if err != nil {

@@ -84,8 +84,8 @@ func (s *Survey) Run(ctx context.Context) (*Outcome, error) {
 func (s *Survey) differing(l *listing, c span, o *Outcome) map[int64]*hour {
 	hours := map[int64]*hour{}
 	marks := uint64(0)
-	all := maps.Clone(s.Settled.sums)
-	maps.Copy(all, l.sums)
+	all := maps.Clone(l.sums)
+	maps.Copy(all, s.Settled.sums)
 	for _, at := range slices.Sorted(maps.Keys(all)) {
 		if at < c.from || at >= c.end {
 			continue

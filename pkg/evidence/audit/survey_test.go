@@ -246,6 +246,20 @@ func TestListingsDisagree(t *testing.T) {
 	}
 }
 
+// TestNothingCounted delivers a whole log that the lane never settled.
+func TestNothingCounted(t *testing.T) {
+	w := newWorld(600, 10*time.Minute)
+	w.settled = audit.Begin(source.Description{}, day)
+	o := w.audit(t)
+	if n := len(o.Missing); n != 600 || len(o.Findings) > 0 {
+		t.Errorf("got %d missing of 600, and %d findings", n, len(o.Findings))
+	}
+	w.settle(o)
+	if o := w.audit(t); !o.Clean() {
+		t.Errorf("the second audit says: %s", &o.Result)
+	}
+}
+
 // TestAdvice says how long the overlap should be.
 func TestAdvice(t *testing.T) {
 	const overlap = 10 * time.Minute
