@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source/ownlog"
+	"github.com/sluice-siem/sluice/pkg/transform"
 )
 
 // verification is what the flags of verify say.
@@ -55,7 +56,9 @@ counts as all files in it, and - is the standard input. The records may be in
 any order, and of any number of lanes.
 
 It tells which records are missing, altered, moved or forged, and what of the
-notes is. Other lines are counted. With --until it also tells if the log ends
+notes is. A record that has its original is compared with it; for records that
+were made with a catalogue of your own, give the configuration with -c. Other
+lines are counted. With --until it also tells if the log ends
 before that time: say when the export was made.
 
 With --sink it reads what the destination of a sink of the configuration holds,
@@ -82,7 +85,7 @@ nothing could be verified.`,
 		},
 	}
 	configFlag(cmd, &v.config)
-	cmd.Flags().Lookup("config").Usage = "configuration file, for --sink and --source"
+	cmd.Flags().Lookup("config").Usage = "configuration file, for --sink, --source and the catalogue"
 	cmd.Flags().StringVar(&v.sink, "sink", "", "read what the destination of this sink holds")
 	cmd.Flags().BoolVar(&v.source, "source", false, "list the logs of the sources again, and compare")
 	cmd.Flags().StringVar(&v.readURL, "read-url", "", "address of the destination's interface for reading")
@@ -118,7 +121,7 @@ func (c *command) verifyExports(ctx context.Context, v verification) error {
 		return err
 	}
 	var cfg *config.Config
-	if v.sink != "" || v.source {
+	if v.config != "" || v.sink != "" || v.source {
 		if cfg, err = c.load(v.config); err != nil {
 			return err
 		}
@@ -134,7 +137,10 @@ func (c *command) verifyExports(ctx context.Context, v verification) error {
 		}
 		to = listened{checker, again}
 	}
-	parser := verify.NewParser(append(slices.Clone(c.kinds.Sources), ownlog.Type()))
+	parser, err := c.parser(cfg)
+	if err != nil {
+		return err
+	}
 	if v.sink == "" {
 		err = c.readExports(ctx, parser, to, files)
 	} else {
@@ -152,6 +158,19 @@ func (c *command) verifyExports(ctx context.Context, v verification) error {
 		report.Compare(sources)
 	}
 	return c.writeVerification(v, report)
+}
+
+// parser returns a parser that knows the catalogues of a configuration, or without one those
+// of this build.
+func (c *command) parser(cfg *config.Config) (*verify.Parser, error) {
+	parser := verify.NewParser(append(slices.Clone(c.kinds.Sources), ownlog.Type()))
+	m := verify.Mapping{Formats: c.kinds.Formats, Version: buildVersion(), Catalogues: map[string]*transform.Catalogue{}}
+	if cfg != nil {
+		for _, s := range append(slices.Clone(cfg.Sources), cfg.Own) {
+			m.Catalogues[s.Type.Product.Dataset] = s.Catalogue
+		}
+	}
+	return parser, parser.MapAgain(m)
 }
 
 func (c *command) readSink(ctx context.Context, v verification, cfg *config.Config, p *verify.Parser, to verify.Intake) error {

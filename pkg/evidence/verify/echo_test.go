@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluice-siem/sluice/pkg/evidence/verify"
+	"github.com/sluice-siem/sluice/pkg/transform"
 	"github.com/sluice-siem/sluice/pkg/transform/ecs"
 )
 
@@ -15,6 +16,9 @@ import (
 // that the record states twice, or that its leaf binds.
 func TestAFieldThatSaysAnotherThingIsTold(t *testing.T) {
 	p := verify.NewParser(types)
+	if err := p.MapAgain(verify.Mapping{Formats: []transform.Format{ecs.Format}, Version: "1.2.3"}); err != nil {
+		t.Fatal(err)
+	}
 	twice := []string{"event.id", "user.id", "user.name", "user.full_name", "organization.name", "source.ip", "client.ip"}
 	fields := append(slices.Clone(twice), "event.action", "source.address", "planetscale.audit.actor.id", "planetscale.audit.actor.name",
 		"planetscale.audit.action", "planetscale.audit.location", "planetscale.audit.metadata",

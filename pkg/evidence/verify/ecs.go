@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/internal/timestamp"
@@ -13,8 +14,7 @@ import (
 
 // ecs returns what a record of the Elastic Common Schema states.
 func (p *Parser) ecs(o *object) (Claim, error) {
-	kind, known := p.types[o.text(ecsDataset)]
-	if !known {
+	if _, known := p.types[o.text(ecsDataset)]; !known {
 		return Claim{}, foreign("a record of the dataset " + o.text(ecsDataset) + ", which this build does not know")
 	}
 	c := Claim{
@@ -38,7 +38,7 @@ func (p *Parser) ecs(o *object) (Claim, error) {
 	d.hash(o.text(ecsHash))
 	d.copies(o)
 	if o.values[ecsOriginal].there {
-		d.echoes(o, kind, d.original(o.text(ecsOriginal), o.values[ownBase64]))
+		d.original(o.text(ecsOriginal), o.values[ownBase64])
 	}
 	d.twice(o)
 	return c, nil
@@ -86,20 +86,18 @@ func (d denial) hash(text string) {
 	d.Facts.Hash = sum
 }
 
-// original compares the raw event with its hash, and returns it. If it was not UTF-8, it is
-// there a second time, in Base64.
-func (d denial) original(text string, inBase64 value) []byte {
-	raw := []byte(text)
+// original compares the raw event with its hash. If it was not UTF-8, it is there a second
+// time, in Base64.
+func (d denial) original(text string, inBase64 value) {
+	raw := unsafe.Slice(unsafe.StringData(text), len(text)) // It is only read.
 	if inBase64.there {
 		var err error
 		if raw, err = base64.StdEncoding.DecodeString(inBase64.text); err != nil {
 			d.says("the original event is no Base64")
-			return nil
+			return
 		}
 	}
 	if sha256.Sum256(raw) != d.Facts.Hash {
 		d.says("the hash is not that of the original event")
-		return nil
 	}
-	return raw
 }

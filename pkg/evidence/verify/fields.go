@@ -22,12 +22,14 @@ const (
 	ecsOriginal
 	ecsOrganization
 	ecsAddress
-	ecsAddressText
 	ecsClient
 	ecsAccount
 	ecsUser
 	ecsUserName
 	ecsUserFullName
+	ecsCreated
+	ecsHost
+	ecsBuild
 
 	ownID // of the vendor's own object in ECS, as those that follow
 	ownEpoch
@@ -38,15 +40,10 @@ const (
 	ownBase64
 	ownActor
 	ownActorName
-	ownVerb
-	ownLocation
-	ownMetadata
 	ownFirst
-	ownFirstType
-	ownFirstName
 	ownSecond
-	ownSecondType
-	ownSecondName
+	ownLate
+	ownToken
 
 	ocsfClass
 	ocsfTime
@@ -68,6 +65,13 @@ const (
 	ocsfNote
 	ocsfReplayed
 	ocsfSeverity
+	ocsfLogged
+	ocsfLoggers
+	ocsfVendor
+	ocsfProduct
+	ocsfFeature
+	ocsfLate
+	ocsfToken
 
 	rawID // of the source's own object, as those that follow
 	rawTime
@@ -98,8 +102,9 @@ const (
 var sharedFields = map[string]field{
 	"ecs.version": ecsVersion, "@timestamp": ecsTime, "event.kind": ecsKind, "event.action": ecsAction, "event.id": ecsID,
 	"event.sequence": ecsSequence, "event.dataset": ecsDataset, "event.hash": ecsHash, "event.original": ecsOriginal,
-	"organization.name": ecsOrganization, "source.ip": ecsAddress, "source.address": ecsAddressText, "client.ip": ecsClient,
+	"organization.name": ecsOrganization, "source.ip": ecsAddress, "client.ip": ecsClient,
 	"cloud.account.id": ecsAccount, "user.id": ecsUser, "user.name": ecsUserName, "user.full_name": ecsUserFullName,
+	"event.created": ecsCreated, "observer.name": ecsHost, "observer.version": ecsBuild,
 
 	"class_uid": ocsfClass, "time": ocsfTime, "metadata.uid": ocsfID, "metadata.event_code": ocsfAction,
 	"metadata.sequence": ocsfSequence, "metadata.tenant_uid": ocsfOrganization, "metadata.debug": ocsfDebug,
@@ -107,6 +112,8 @@ var sharedFields = map[string]field{
 	"unmapped.resources": ocsfOtherResources, "unmapped.sluice.objects": ocsfObjects, "raw_data_hash.value": ocsfHash,
 	"raw_data": ocsfOriginal, "unmapped.sluice.original_base64": ocsfBase64, "unmapped.sluice.epoch": ocsfEpoch,
 	"unmapped.sluice.note": ocsfNote, "unmapped.sluice.replayed": ocsfReplayed, "unmapped.sluice.severity": ocsfSeverity,
+	"metadata.logged_time": ocsfLogged, "metadata.loggers": ocsfLoggers, "metadata.product.vendor_name": ocsfVendor,
+	"metadata.product.name": ocsfProduct, "metadata.product.feature.name": ocsfFeature, "unmapped.sluice.late": ocsfLate, "unmapped.sluice.own_token": ocsfToken,
 
 	"_raw": wrapEvent, "_source": wrapSource, "result": wrapResult, "results": wrapResults, "hits": wrapHits, "fields": wrapFields,
 	"payload": wrapPayload, "headers": wrapHeaders, "sluice_epoch": wrapEpoch, "sluice_sequence": wrapSequence,
@@ -115,8 +122,8 @@ var sharedFields = map[string]field{
 
 var ownFields = map[string]field{
 	"id": ownID, "epoch": ownEpoch, "note": ownNote, "truncated": ownTruncated, "problem": ownProblem, "replayed": ownReplayed,
-	"original_base64": ownBase64, "actor.id": ownActor, "actor.name": ownActorName, "action": ownVerb, "location": ownLocation,
-	"metadata": ownMetadata,
+	"original_base64": ownBase64, "actor.id": ownActor, "actor.name": ownActorName,
+	"late": ownLate, "own_token": ownToken,
 }
 
 // treeOf returns where the fields of ECS and OCSF stand in the records of all types.
@@ -131,11 +138,8 @@ func treeOf(types []source.Type) *tree {
 			root.add(p.Dataset+"."+path, f)
 		}
 		names := p.ObjectNames()
-		for i, fields := range [2][3]field{{ownFirst, ownFirstType, ownFirstName}, {ownSecond, ownSecondType, ownSecondName}} {
-			for j, member := range []string{"id", "type", "name"} {
-				root.add(p.Dataset+"."+names[i]+"."+member, fields[j])
-			}
-		}
+		root.add(p.Dataset+"."+names[0]+".id", ownFirst)
+		root.add(p.Dataset+"."+names[1]+".id", ownSecond)
 	}
 	return root
 }

@@ -95,7 +95,7 @@ func (o *object) number(f field) (n uint64, err error) {
 // single reports whether a field has one value. Some destinations write each as an array.
 func single(f field) bool {
 	switch f {
-	case ownTruncated, ocsfDebug, ocsfResources, ocsfOtherResources, ocsfObjects, wrapResults, wrapHits, wrapHeaders:
+	case ownTruncated, ocsfDebug, ocsfResources, ocsfOtherResources, ocsfObjects, ocsfLoggers, wrapResults, wrapHits, wrapHeaders:
 		return false
 	}
 	return true

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
@@ -28,6 +29,7 @@ type Parser struct {
 	devices map[string]string       // what the own keys of CEF begin with, by the header's vendor and device
 	root    *tree                   // of ECS and OCSF
 	raws    []*tree
+	again   *remap // nil: originals are not mapped again
 	objects sync.Pool
 }
 
@@ -86,22 +88,39 @@ func (p *Parser) body(body []byte, named bool) (Claim, error) {
 	}
 	if err == nil {
 		if c, err := p.object(o); err == nil {
+			p.compare(body, o, &c)
 			return c, nil
 		}
 	}
 	return p.raw(body, o, named)
 }
 
+// compare compares a whole record with its original.
+func (p *Parser) compare(body []byte, o *object, c *Claim) {
+	original := ecsOriginal
+	if o.isOCSF() {
+		original = ocsfOriginal
+	}
+	if p.again == nil || !o.values[original].there || c.Facts.Form != evidence.Whole || c.Contradiction != "" {
+		return
+	}
+	c.Contradiction = p.again.compare(body, o.text(original), c, p.stated(o))
+}
+
 // object returns what a record of ECS or OCSF states.
 func (p *Parser) object(o *object) (Claim, error) {
 	switch {
-	case o.values[ecsVersion].there && o.values[ecsDataset].there:
+	case o.isECS():
 		return p.ecs(o)
-	case o.values[ocsfClass].there && o.values[ocsfSeverity].there:
+	case o.isOCSF():
 		return p.ocsf(o)
 	}
 	return Claim{}, foreign("JSON of another form")
 }
+
+func (o *object) isECS() bool    { return o.values[ecsVersion].there && o.values[ecsDataset].there }
+func (o *object) isOCSF() bool   { return o.values[ocsfClass].there && o.values[ocsfSeverity].there }
+func (o *object) isRecord() bool { return o.isECS() || o.isOCSF() }
 
 // complete adds what a destination keeps beside the body. It must not deny what the body
 // says.

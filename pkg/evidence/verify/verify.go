@@ -20,11 +20,11 @@
 //
 // read reads a file of any shape: lines, document (JSON over lines) and csv. wrapped and
 // syslog find the records in what destinations put around them. parser reads a record:
-// fields and object for JSON, ecs, ocsf, lines (CEF and LEEF) and raw. claim is what a
-// record states.
+// fields and object for JSON, ecs (and echo: what it states twice), ocsf, lines (CEF and
+// LEEF) and raw. remap and difference compare it with its original. claim is what it states.
 //
 // checker takes claims, with keyring for signatures, log for the notes of a log, and item
 // for what waits for a note. judge, locate and explain judge what waited, chain the notes,
 // and missing what is not there. report is the result, which text and html show. listing
-// compares claims with what the source lists.
+// compares claims with what the source lists, and listing_text shows that.
 package verify

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -39,12 +38,11 @@ func (b *batch) flush() {
 // puts around it.
 func (p *Parser) text(b *batch, at Place, text []byte) {
 	text = bytes.TrimSpace(text)
-	if len(text) == 0 {
-		return
-	}
 	switch {
-	case text[0] == '{' && p.wrapped(b, at, text):
-	case text[0] == '{' || isLine(text):
+	case len(text) == 0:
+	case text[0] == '{':
+		p.json(b, at, text)
+	case isLine(text):
 		claim, err := p.Record(text, Beside{})
 		b.take(at, claim, err)
 	default:
@@ -62,24 +60,33 @@ func isLine(text []byte) bool {
 	return bytes.HasPrefix(text, []byte("CEF:")) || bytes.HasPrefix(text, []byte("LEEF:"))
 }
 
-// firstKeys begin what destinations put around records. Looking for them first saves
-// scanning every record twice.
-var firstKeys = []string{
-	`"_raw"`, `"_source"`, `"result"`, `"results"`, `"hits"`, `"payload"`,
-}
-
-// wrapped takes an object that a destination has put around one record or several. It
-// returns false if text is none.
-func (p *Parser) wrapped(b *batch, at Place, text []byte) bool {
-	if !slices.ContainsFunc(firstKeys, func(key string) bool { return bytes.Contains(text, []byte(key)) }) {
-		return false
-	}
+// json takes an object: a record, or what a destination has put around one or several.
+func (p *Parser) json(b *batch, at Place, text []byte) {
 	o := p.objects.Get().(*object)
 	defer p.objects.Put(o)
 	if o.read(text, p.root) != nil {
-		return false
+		b.take(at, Claim{}, foreign("text that is not whole JSON"))
+		return
 	}
-	return p.unwrap(b, at, o)
+	if !o.values[wrapEvent].there && o.isRecord() {
+		claim, err := p.object(o)
+		if err == nil {
+			p.compare(text, o, &claim)
+		}
+		b.take(at, claim, err)
+		return
+	}
+	if !p.unwrap(b, at, o) {
+		claim, err := p.raw(text, o, false)
+		b.take(at, claim, err)
+	}
+}
+
+// wrapped takes an object in another one.
+func (p *Parser) wrapped(b *batch, at Place, text []byte) bool {
+	o := p.objects.Get().(*object)
+	defer p.objects.Put(o)
+	return o.read(text, p.root) == nil && p.unwrap(b, at, o)
 }
 
 func (p *Parser) unwrap(b *batch, at Place, o *object) bool {
@@ -108,7 +115,7 @@ func (p *Parser) unwrap(b *batch, at Place, o *object) bool {
 		return p.each(b, at, inner(wrapHits))
 	case is(wrapHits, '{'):
 		return p.wrapped(b, at, inner(wrapHits))
-	case is(wrapFields, '{') && !o.values[ecsVersion].there && !o.values[ocsfClass].there:
+	case is(wrapFields, '{'):
 		p.text(b, at, inner(wrapFields))
 	default:
 		return false

@@ -35,13 +35,17 @@ func skim(body []byte, l *cursorlog.Listing) error {
 	return d.answer()
 }
 
+// leastEvent is about the least that an event with a value in each of its members takes.
+const leastEvent = 256
+
 // decode reads events into the memory of room. An element of data that cannot be
 // decoded does not fail the page: it becomes an event of its raw bytes.
 func decode(body []byte, room []source.Event) (cursorlog.Page, error) {
 	if isOversized(body) {
 		return decodeOversized(body, room)
 	}
-	d := decoder{Scanner: rawjson.Scanner{In: body}, listing: &cursorlog.Listing{}, full: true, events: slices.Grow(room[:0], pageLimit)}
+	most := min(pageLimit, 1+len(body)/leastEvent)
+	d := decoder{Scanner: rawjson.Scanner{In: body}, listing: &cursorlog.Listing{}, full: true, events: slices.Grow(room[:0], most)}
 	if err := d.answer(); err != nil {
 		return cursorlog.Page{}, err
 	}
