@@ -28,7 +28,8 @@
 //     those of lanes that are not in the configuration, history.go finds traces of a
 //     lane that lost its position
 //   - evidence: evidence.go tells a lane who signs its log, verify_report.go writes what
-//     verify found
+//     verify found. evidence_bundle.go collects for an auditor, and evidence_zip.go
+//     writes what it collected
 //   - the own log: own_log.go opens it, and lets commands say who did what. lookout.go
 //     and credential.go say what happens to a running process
 //   - the process: log.go and backlog.go write the log, signal.go handles signals,
@@ -215,7 +216,7 @@ func (c *command) root() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(c.demo(), c.run(), c.check(), c.tail(), c.mapEvents(), c.checkpoint(),
-		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.key(), c.verify(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
+		c.deadLetter(), c.replay(), c.pause(), c.resume(), c.key(), c.verify(), c.evidence(), c.simulate(), c.initialize(), c.example(), c.assets(), c.schema(), c.health(), c.version())
 	return root
 }
 

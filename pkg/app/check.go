@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-siem/sluice/pkg/failure"
 	"github.com/sluice-siem/sluice/pkg/sink"
 	"github.com/sluice-siem/sluice/pkg/source"
+	"github.com/sluice-siem/sluice/pkg/source/ownlog"
 	"github.com/sluice-siem/sluice/pkg/transform/prepare"
 )
 
@@ -299,6 +300,9 @@ func testEvent(l config.Lane) (*source.Event, error) {
 
 // organization is the one that the source's records name; empty if its type has none.
 func organization(s config.Source) string {
+	if s.Type.Name == ownlog.Name {
+		return ownlog.Organization
+	}
 	if settings, ok := s.Settings.(source.Organizer); ok {
 		return settings.OrganizationName()
 	}

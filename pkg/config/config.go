@@ -47,7 +47,7 @@
 // out of messages, and suggest.go finds the word that was meant. The steps share these
 // unexported types, so they are in one package.
 //
-// difference.go compares two configurations, and footprint.go notices that the files of one
+// difference.go compares two configurations, listing.go lists one without secrets, and footprint.go notices that the files of one
 // changed.
 //
 // describe.go describes every key for documentation, from the same structs; tags.go
