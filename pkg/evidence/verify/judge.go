@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // settled is how many records may stand between what a note covers and what a lane has
@@ -154,6 +155,8 @@ func (j *judgement) unnumbered(it *item) bool {
 		j.duplicate(it, places[0].s.log)
 	case j.before(it):
 		j.r.Counts.Before++
+	case j.after(it):
+		j.r.Counts.Unsealed++
 	default:
 		j.r.tell(j.finding(Forged, it, nil, "it has no number, and no note names it"))
 	}
@@ -169,6 +172,28 @@ func (j *judgement) before(it *item) bool {
 		}
 	}
 	return true
+}
+
+// after reports whether an event is younger than what the newest note of some lane says is
+// complete: the next one may name it.
+func (j *judgement) after(it *item) bool {
+	complete := map[string]time.Time{}
+	for _, l := range j.logs {
+		last := l.last()
+		through := last.Through
+		if through.IsZero() {
+			through = last.Time
+		}
+		if through.After(complete[last.Lane]) {
+			complete[last.Lane] = through
+		}
+	}
+	for _, through := range complete {
+		if moment(it.time).After(through) {
+			return true
+		}
+	}
+	return false
 }
 
 // contradictory judges a record that denies itself, while its leaf is that of its number.
