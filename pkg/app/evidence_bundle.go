@@ -41,8 +41,8 @@ func (c *command) evidence() *cobra.Command {
 func (c *command) evidenceBundle() *cobra.Command {
 	var file, out, from, to string
 	cmd := &cobra.Command{
-		Use:   "bundle -c FILE --from TIME --to TIME -o ZIP [EXPORT...]",
-		Short: "Write a zip for an auditor: notes, keys, configuration, own log, report",
+		Use:   "bundle -c FILE --from T --to T -o ZIP [EXPORT...]",
+		Short: "Write a zip for an auditor: notes, keys, own log, report",
 		Long: `Write a zip for an auditor about a range of time: the notes of all lanes with
 evidence, public keys, the configuration without secrets, Sluice's own log, what
 sluice verify finds, and a README that says how to check it without Sluice.
