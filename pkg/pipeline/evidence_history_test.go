@@ -98,7 +98,7 @@ func drawn(seed uint64) *history {
 		}
 		h.lives = append(h.lives, l)
 	}
-	h.midnight = time.Duration(r.IntN(12*3600)) * time.Second
+	h.midnight = time.Duration(r.IntN(4*3600)) * time.Second
 	h.age(r)
 	return h
 }
@@ -157,7 +157,7 @@ func (h *history) age(r *rand.Rand) {
 		}
 	}
 	last := h.lives[len(h.lives)-1]
-	last.kill, last.off, last.rival, last.lasts = 0, false, nil, 2*time.Hour
+	last.kill, last.off, last.rival, last.lasts = 0, false, nil, 35*time.Minute
 	last.answers, last.outcomes, last.saves, last.puts, last.sets = nil, nil, nil, nil, nil
 }
 

@@ -28,16 +28,14 @@
 //
 // # Files
 //
-// There is a file for each step of a page, so that one can read them in the order
-// in which a page meets them: begin and resume (where to start), read, queue,
-// encode, gather, publish, age (events that are too old), deliver (retries and
-// rejects), commit (dead letters and checkpoint). A lane with evidence has a logbook;
-// notes and entry are how what it writes is delivered, to the two kinds of sinks. audit is
-// how a lane audits itself.
-// destination and ledger are the
-// two kinds of sinks; operation, place and stopping serve several steps; state,
-// status and histogram are for people and metrics; set runs many lanes, and pause
-// lets one of them wait.
+// There is a file for each step of a page, so that one can read them in the order in
+// which a page meets them: begin and resume (where to start), read, queue, encode,
+// gather, publish, age (events that are too old), deliver (retries and rejects), commit
+// (dead letters and checkpoint). A lane with evidence has a logbook; notes and entry are
+// how what it writes is delivered, to the two kinds of sinks. audit is how a lane audits
+// itself. destination and ledger are the two kinds of sinks; operation, place and
+// stopping serve several steps; state, status and histogram are for people and metrics;
+// set runs many lanes, and pause lets one of them wait.
 package pipeline
 
 import (
