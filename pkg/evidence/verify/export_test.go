@@ -123,6 +123,51 @@ var jsonExports = map[string]func(records []sink.Record, lanes []string) string{
 	},
 }
 
+// documentTable is an export of documents as people see them: a column for each field, with
+// commas in numbers and times in words.
+func documentTable(records []sink.Record, _ []string) string {
+	columns := []string{
+		"@timestamp", "ecs.version", "event.action", "event.dataset", "event.hash", "event.id", "event.kind", "event.original", "event.sequence",
+		"organization.name", "source.ip", "planetscale.audit.id", "planetscale.audit.epoch", "planetscale.audit.note", "planetscale.audit.truncated",
+		"planetscale.audit.problem", "planetscale.audit.replayed", "planetscale.audit.actor.id", "planetscale.audit.auditable.id",
+		"planetscale.audit.target.id", "unknown",
+	}
+	var b strings.Builder
+	b.WriteString("\ufeff")
+	w := csv.NewWriter(&b)
+	w.Write(columns)
+	for i := range records {
+		var root map[string]any
+		d := json.NewDecoder(bytes.NewReader(records[i].Body))
+		d.UseNumber()
+		if err := d.Decode(&root); err != nil {
+			panic(err)
+		}
+		var row []string
+		for _, column := range columns {
+			var v any = root
+			for key := range strings.SplitSeq(column, ".") {
+				inner, _ := v.(map[string]any)
+				v = inner[key]
+			}
+			text := "-"
+			if v != nil {
+				text = fmt.Sprint(v)
+			}
+			switch {
+			case column == "@timestamp":
+				text = must(time.Parse(time.RFC3339, text)).Format("Jan 2, 2006 @ 15:04:05.000")
+			case column == "event.sequence" && len(text) > 1:
+				text = text[:len(text)-1] + "," + text[len(text)-1:]
+			}
+			row = append(row, text)
+		}
+		w.Write(row)
+	}
+	w.Flush()
+	return b.String()
+}
+
 // lineExports are those of lines that a syslog receiver has written.
 var lineExports = map[string]func(records []sink.Record, lanes []string) string{
 	"syslog in the traditional form": func(records []sink.Record, _ []string) string {
@@ -224,7 +269,10 @@ func TestExportsOfAllForms(t *testing.T) {
 		}
 		add(exports)
 		switch f.format.Name {
-		case "ecs", "ocsf":
+		case "ecs":
+			forms["a table of fields"] = documentTable
+			fallthrough
+		case "ocsf":
 			add(jsonExports)
 			add(lineExports)
 		case "cef", "leef":
@@ -236,20 +284,20 @@ func TestExportsOfAllForms(t *testing.T) {
 				records, lanes := h.records(t)
 				r := h.verifyFile(t, p, form(records, lanes))
 				if r.Verdict != verify.Clean || len(r.Foreign) > 0 || r.Counts.Records != int64(len(records)) {
-					t.Fatalf("%s: %d of %d records, foreign %+v, %d findings%s", r.Verdict, r.Counts.Records, len(records), r.Foreign, len(r.Findings), first(r))
+					t.Fatalf("%s: %d of %d records, foreign %+v, %d findings%s", r.Verdict, r.Counts.Records, len(records), r.Foreign, len(r.Findings), firstOf(r))
 				}
 				victim := h.unique()
 				kept := append(append([]sink.Record(nil), records[:victim]...), records[victim+1:]...)
 				r = h.verifyFile(t, p, form(kept, append(append([]string(nil), lanes[:victim]...), lanes[victim+1:]...)))
 				if len(r.Findings) != 1 || r.Findings[0].Kind != verify.Missing || *r.Findings[0].Sequence != h.shipped[victim].event.Number.Sequence {
-					t.Fatalf("without record %v: %d findings%s", h.shipped[victim].event.Number, len(r.Findings), first(r))
+					t.Fatalf("without record %v: %d findings%s", h.shipped[victim].event.Number, len(r.Findings), firstOf(r))
 				}
 			})
 		}
 	}
 }
 
-func first(r *verify.Report) string {
+func firstOf(r *verify.Report) string {
 	if len(r.Findings) == 0 {
 		return ""
 	}
@@ -276,7 +324,7 @@ func TestRecordsWithoutNumbers(t *testing.T) {
 		records, _ := h.records(t)
 		r := h.verifyFile(t, p, lines(records))
 		if r.Verdict != verify.Clean || r.Counts.ByContent == 0 {
-			t.Errorf("%d: %s; %+v%s", seed, r.Verdict, r.Counts, first(r))
+			t.Errorf("%d: %s; %+v%s", seed, r.Verdict, r.Counts, firstOf(r))
 		}
 	}
 }

@@ -133,7 +133,7 @@ func TestTheFirstKeyIsEnough(t *testing.T) {
 		h.Shuffle(len(claims), func(i, j int) { claims[i], claims[j] = claims[j], claims[i] })
 		c.Add(claims...)
 		if r := c.Report(); r.Verdict != verify.Clean {
-			t.Fatalf("%d: %s%s", seed, r.Verdict, first(r))
+			t.Fatalf("%d: %s%s", seed, r.Verdict, firstOf(r))
 		}
 	}
 }
@@ -174,10 +174,19 @@ func TestContradictionsOfTheSigner(t *testing.T) {
 			l.seal(evidence.Seal)
 		},
 		"a note that follows another one": func(l *lane) { l.state.Previous = strings.Repeat("0", 64); l.seal(evidence.Seal) },
-		"an epoch that was never opened":  func(l *lane) { l.state.Epoch += 2; l.seal(evidence.Seal) },
+		"a root of other records": func(l *lane) {
+			state := l.state.Clone()
+			for i := range 3 {
+				l.settle(&state, i+1)
+			}
+			l.state = state
+			l.write(evidence.Seal, func(n *evidence.Note) { n.Root[0]++ }, l.keys[l.key])
+		},
+		"an epoch that was never opened": func(l *lane) { l.state.Epoch += 2; l.seal(evidence.Seal) },
 	} {
 		h := newHistory(1, 0)
 		l := h.lanes[0]
+		l.source = newHistory(2, 10).lanes[0].source
 		change(l)
 		l.tell()
 		l.tell()
@@ -185,5 +194,54 @@ func TestContradictionsOfTheSigner(t *testing.T) {
 		if !slices.ContainsFunc(r.Findings, func(f verify.Finding) bool { return f.Kind == verify.Contradiction }) {
 			t.Errorf("%s: got %+v", name, r.Findings)
 		}
+	}
+}
+
+// An export may begin within a log. What came before is not checked, and the reader is told
+// so; what is missing after that is told as ever.
+func TestAnExportBeginsWithinALog(t *testing.T) {
+	tried := 0
+	for seed := range uint64(60) {
+		e := newExport(seed, 100)
+		if len(e.lanes) > 1 || !e.alone(0) {
+			continue
+		}
+		// It begins with a note, or somewhere within the records of one.
+		from := len(e.shipped) / 3
+		begun := map[uint64]bool{}
+		for i := range from {
+			e.gone[i] = true
+			begun[e.shipped[i].event.Number.Sequence] = true
+		}
+		first := uint64(1 << 60)
+		for i := from; i < len(e.shipped); i++ {
+			if n := e.shipped[i].note; n != nil {
+				first = min(first, n.From)
+			}
+		}
+		if first == 0 || first == 1<<60 {
+			continue
+		}
+		// What no note of the export covers is of an earlier part.
+		for i := from; i < len(e.shipped); i++ {
+			if s := &e.shipped[i]; s.note == nil && s.event.Number.Given() && s.event.Number.Sequence < first {
+				e.gone[i] = true
+			}
+		}
+		var left []verify.Claim
+		for i, c := range e.claims {
+			if !e.gone[i] {
+				left = append(left, c)
+			}
+		}
+		r := e.check(t, left)
+		begins := slices.ContainsFunc(r.Notices, func(f verify.Finding) bool { return f.Kind == verify.Begins })
+		if !begins || slices.ContainsFunc(r.Findings, func(f verify.Finding) bool { return f.Kind != verify.Missing || *f.Last >= first+40 }) {
+			t.Fatalf("%d: begins %t%s", seed, begins, firstOf(r))
+		}
+		tried++
+	}
+	if tried < 5 {
+		t.Fatalf("only %d exports were tried", tried)
 	}
 }
