@@ -18,29 +18,27 @@ const interval = 5 * time.Minute
 // patientInterval is the silence that is told.
 const patientInterval = 2 * interval
 
-// settleEpochs finds the epoch of the records of each note.
-func (l *log) settleEpochs() {
-	for i, s := range l.notes {
-		s.epoch = s.likelyEpoch()
-		if s.Kind == evidence.Open && i > 0 && l.notes[i-1].Number+1 == s.Number {
-			s.epoch = l.notes[i-1].Epoch
-		}
-	}
-}
-
 // turned reports whether an item may be a record that was published and not saved, and that
-// the next epochs have not published as it was: other settings filter or redact it, or a
-// person has set the position.
-func (l *log) turned(it *item) bool {
-	if it.sequence >= l.began(it.epoch+1)+settled {
+// the epochs after it have not published as it was: other settings filter or redact it, or
+// a person has set the position. It would have come again soon after its epoch, though
+// perhaps not in the next one.
+func (l *log) turned(it *item, settled uint64) bool {
+	end := l.began(it.epoch+1) + settled
+	if it.sequence >= end {
 		return false
 	}
-	for epoch := it.epoch + 1; epoch <= l.epochOf(it.sequence); epoch++ {
-		s := l.opening(epoch)
-		if s == nil {
+	before := it.epoch
+	for i, s := range l.notes {
+		if s.Epoch <= it.epoch {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(l.notes, s.Number, func(s *segment, n uint64) int { return cmp.Compare(s.Number, n) })
+		if s.From >= end {
+			break
+		}
+		if s.Epoch > before+1 || s.Epoch > before && s.Kind != evidence.Open {
+			return true // The note that would say so is missing.
+		}
+		before = s.Epoch
 		if i > 0 && l.notes[i-1].Settings != s.Settings || strings.HasPrefix(s.Reason, positionSet) {
 			return true
 		}
@@ -135,7 +133,7 @@ func (c *Checker) link(r *Report, l *log, p, n *segment, altered map[uint64]bool
 		wrong("the trees differ")
 	case next && n.Previous != p.hash:
 		wrong("it names another note as the one before")
-	case n.Epoch < p.Epoch, next && !opens && n.Epoch != p.Epoch, next && opens && n.Epoch == p.Epoch:
+	case n.Epoch < p.Epoch, next && !opens && n.Epoch != p.Epoch, next && opens && n.Epoch != p.Epoch+1:
 		wrong("epoch %d follows epoch %d", n.Epoch, p.Epoch)
 	}
 	if !next {
@@ -221,7 +219,7 @@ func (c *Checker) ending(r *Report, l *log) {
 		first, final := last.Size, end-1
 		f.Sequence, f.Last = &first, &final
 		f.Detail = fmt.Sprintf("%d records follow the last note, and no note says whether they are whole", len(there))
-		if end-last.Size >= settled {
+		if end-last.Size >= c.settled && !c.superseded(l) { // A lane that lost its state may have lost notes, too.
 			f.Kind = CutTail
 			f.Detail = fmt.Sprintf("%d records follow the last note, more than a lane delivers without one: the notes after it are missing", len(there))
 			r.tell(f)

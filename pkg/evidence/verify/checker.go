@@ -33,6 +33,7 @@ type Checker struct {
 	pending       []item          // what no note explains yet
 	repeated      []item          // what has the number and the leaf of a record that is there already
 	patience      int             // how many may wait until they are tried again
+	settled       uint64          // how many records may stand between what a note covers and what a lane has published
 	unsigned      []unsigned
 	counts        Counts
 	foreign       map[string]*Foreign
@@ -50,6 +51,10 @@ type unsigned struct {
 // note follows at most 1,000 records later.
 const leastPatience = 1 << 14
 
+// settled is Checker.settled: a settle has at most 1,000 records, and a note follows 1,000
+// records at most.
+const settled = 2000
+
 // New returns a Checker that trusts the keys, each a verifier key as sluice key new writes
 // it into NAME.pub: name+hash+base64. A key that a note names as the next, and that a
 // trusted key has signed, is trusted, too.
@@ -57,7 +62,7 @@ func New(keys []string, o Options) (*Checker, error) {
 	if o.Listed == 0 {
 		o.Listed = 1000
 	}
-	c := &Checker{options: o, byOrigin: map[string]*log{}, organizations: map[string]bool{}, foreign: map[string]*Foreign{}, patience: leastPatience}
+	c := &Checker{options: o, byOrigin: map[string]*log{}, organizations: map[string]bool{}, foreign: map[string]*Foreign{}, patience: leastPatience, settled: settled}
 	for _, key := range keys {
 		if err := c.keys.trust(key); err != nil {
 			return nil, fmt.Errorf("%q is no public key of the form name+hash+base64: %w", key, err)
@@ -145,7 +150,7 @@ func (c *Checker) explainLeaf(it *item) explanation {
 	tag, found := it.tag(), unexplained
 	for _, l := range c.logs {
 		s := l.at(it.sequence)
-		if s == nil || s.Tags[it.sequence-s.From] != tag || s.likelyEpoch() != it.epoch || !c.mayBeOf(l, it) {
+		if s == nil || s.Tags[it.sequence-s.From] != tag || s.epoch != it.epoch || !c.mayBeOf(l, it) {
 			continue
 		}
 		index := it.sequence - s.From
@@ -187,7 +192,10 @@ func (c *Checker) note(claim *Claim, o opened) {
 		l = &log{origin: s.Origin, lanes: map[string]bool{}}
 		c.logs, c.byOrigin[s.Origin] = append(c.logs, l), l
 	}
-	s.log = l
+	s.log, s.epoch = l, s.Epoch
+	if s.Kind == evidence.Open && s.Epoch > 0 {
+		s.epoch--
+	}
 	if parts := strings.SplitN(s.Origin, "/", 3); len(parts) == 3 {
 		c.organizations[parts[1]] = true
 	}

@@ -55,15 +55,20 @@ func (j *judgement) suits(it *item, v view) bool {
 // suppose returns the best view of an item as one of a log.
 func (j *judgement) suppose(it *item, l *log) hypothesis {
 	h := hypothesis{log: l}
-	for _, p := range j.of(it) {
+	gone := l.abandoned(it)
+	places := j.of(it)
+	if gone {
+		places = j.ofAnyForm(it)
+	}
+	for _, p := range places {
 		// The tag of a dead letter says too little of a record to tell that it was moved.
-		if p.letter && !l.abandoned(it) {
+		if p.s.log != l || p.letter && !gone {
 			continue
 		}
-		if p.s.log == l && (h.place == nil || p.sequence() == it.sequence || !h.place.s.vacant(h.place.index)) {
+		if h.place == nil || p.sequence() == it.sequence || !h.place.s.vacant(h.place.index) {
 			h.place = &p
 		}
-		if h.place != nil && h.place.sequence() == it.sequence {
+		if h.place.sequence() == it.sequence {
 			break
 		}
 	}
@@ -71,15 +76,14 @@ func (j *judgement) suppose(it *item, l *log) hypothesis {
 	if s != nil && s.epoch == it.epoch || s == nil && l.last().Epoch == it.epoch {
 		h.right = 1
 	}
-	gone := l.abandoned(it)
 	switch {
 	case gone && h.place != nil:
 		h.view = orphan
-	case s == nil && it.sequence >= l.end() && (len(j.logs) == 1 || it.sequence < l.end()+settled):
+	case s == nil && it.sequence >= l.end() && (len(j.logs) == 1 || it.sequence < l.end()+j.settled):
 		h.view = behind
-	case gone && l.end() < l.began(l.epochOf(it.sequence))+settled:
+	case gone && (l.end() < l.began(it.epoch+1)+j.settled || l.holed()):
 		h.view = unsettled
-	case gone && l.turned(it):
+	case gone && l.turned(it, j.settled):
 		h.view = unsettling
 	case s == nil && it.sequence < l.end():
 		h.view = adrift
@@ -112,7 +116,7 @@ func (j *judgement) settleFor(it *item, h *hypothesis) {
 	case behind:
 		l.tail = append(l.tail, *it)
 	case unsettled:
-		j.r.note(j.finding(Unproven, it, l, "its lane was taken before it was saved, and no later note names it yet"))
+		j.r.note(j.finding(Unproven, it, l, "its lane was taken before it was saved, and no later note that is there names it yet"))
 	case unsettling:
 		j.r.note(j.finding(Unproven, it, l, "its lane was taken before it was saved, with other settings or at another position"))
 	case adrift:
@@ -136,6 +140,16 @@ func (j *judgement) settleFor(it *item, h *hypothesis) {
 	case hopeless:
 		j.r.note(j.finding(Unproven, it, nil, "there is no note of its lane"))
 	}
+}
+
+// holed reports whether notes about records are missing.
+func (l *log) holed() bool {
+	for i := 1; i < len(l.notes); i++ {
+		if l.notes[i].From > l.notes[i-1].Size {
+			return true
+		}
+	}
+	return false
 }
 
 // abandoned reports whether a record has a number of an epoch that ended before it was

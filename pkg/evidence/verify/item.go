@@ -12,6 +12,7 @@ import (
 // item is a claim that no note explains yet, in little memory.
 type item struct {
 	leaf          evidence.Leaf
+	whole         evidence.Tag // of the leaf if the record were a whole one, and the next
 	short         evidence.Tag // of the leaf if the record were a shortened one; a note states it of dead letters
 	sequence      uint64
 	epoch         uint64 // 0: the record has no number
@@ -45,7 +46,7 @@ func (c *Checker) item(claim *Claim, leaf evidence.Leaf) item {
 // kept returns the item of a claim with texts of its own.
 func (it *item) kept(claim *Claim) item {
 	kept := *it
-	kept.short = shortOf(claim.Facts)
+	kept.whole, kept.short = tagAs(evidence.Whole, claim.Facts), tagAs(evidence.Shortened, claim.Facts)
 	kept.id, kept.contradiction = strings.Clone(it.id), strings.Clone(it.contradiction)
 	kept.readings = slices.Clone(it.readings)
 	for i := range kept.readings {
@@ -57,8 +58,8 @@ func (it *item) kept(claim *Claim) item {
 	return kept
 }
 
-func shortOf(f evidence.Facts) evidence.Tag {
-	f.Form = evidence.Shortened
+func tagAs(form evidence.Form, f evidence.Facts) evidence.Tag {
+	f.Form = form
 	return evidence.TagOf(f.Leaf())
 }
 
@@ -68,13 +69,13 @@ func (c *Checker) leavesOf(it *item) iter.Seq2[evidence.Leaf, evidence.Tag] {
 	return func(yield func(evidence.Leaf, evidence.Tag) bool) {
 		for _, f := range it.readings {
 			if f.Organization != "" {
-				if !yield(f.Leaf(), shortOf(f)) {
+				if !yield(f.Leaf(), tagAs(evidence.Shortened, f)) {
 					return
 				}
 				continue
 			}
 			for f.Organization = range c.organizations {
-				if !yield(f.Leaf(), shortOf(f)) {
+				if !yield(f.Leaf(), tagAs(evidence.Shortened, f)) {
 					return
 				}
 			}

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// settled is how many records may stand between what a note covers and what a lane has
-// published: a settle has at most 1,000 records, and a note follows 1,000 records at most.
-const settled = 2000
-
 // judgement is one pass over what no note has explained.
 type judgement struct {
 	*Checker

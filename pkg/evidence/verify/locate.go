@@ -20,7 +20,7 @@ func (p *location) sequence() uint64 { return p.s.From + p.index }
 func (j *judgement) locate(items []item) {
 	wanted := make([]evidence.Tag, 0, 2*len(items))
 	for i := range items {
-		wanted = append(wanted, items[i].tag(), items[i].short)
+		wanted = append(wanted, items[i].tag(), items[i].whole, items[i].short)
 		for leaf, short := range j.leavesOf(&items[i]) {
 			wanted = append(wanted, evidence.TagOf(leaf), short)
 		}
@@ -68,6 +68,12 @@ func (j *judgement) of(it *item) []location {
 		return places
 	}
 	return append(places, j.tagged(it, it.short, true)...)
+}
+
+// ofAnyForm is like of. The record may have become a dead letter and been delivered from
+// there before its event was delivered again, so it may state more or less of it.
+func (j *judgement) ofAnyForm(it *item) []location {
+	return append(append(j.of(it), j.tagged(it, it.short, false)...), j.tagged(it, it.whole, false)...)
 }
 
 // tagged returns where a tag of an item stands: as that of a dead letter, or any.

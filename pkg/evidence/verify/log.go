@@ -32,7 +32,7 @@ type segment struct {
 	by      []note.Signature
 	signed  string // the whole note, if it names a key
 	place   Place
-	epoch   uint64 // in which its records were made; see settleEpochs
+	epoch   uint64 // in which its records were made: an opening note covers what the epoch before it left
 	here    []uint64
 	taken   []uint64 // records that are there, but altered or moved
 	dead    []uint64 // records that became dead letters
@@ -94,15 +94,6 @@ func (l *log) end() uint64 { return l.notes[len(l.notes)-1].Size }
 
 func (l *log) first() *segment { return l.notes[0] }
 func (l *log) last() *segment  { return l.notes[len(l.notes)-1] }
-
-// likelyEpoch returns the epoch of a note's records, as far as the note alone says it: an
-// opening note covers what the epoch before it left.
-func (s *segment) likelyEpoch() uint64 {
-	if s.Kind == evidence.Open && s.Epoch > 0 {
-		return s.Epoch - 1
-	}
-	return s.Epoch
-}
 
 func (s *segment) covers(sequence uint64) bool { return sequence >= s.From && sequence < s.Size }
 

@@ -111,7 +111,7 @@ var noteDeeds = []func(*testing.T, *export){
 
 func TestEachDeedOnANoteIsNamedAndNothingElse(t *testing.T) {
 	for seed := range histories(10_000) {
-		e := newExport(uint64(seed), 15+seed%60)
+		e := newExport(uint64(seed), sizeOf(seed))
 		noteDeeds[e.IntN(len(noteDeeds))](t, e)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { e.judge(t) })
 	}
@@ -174,6 +174,21 @@ func TestContradictionsOfTheSigner(t *testing.T) {
 			l.seal(evidence.Seal)
 		},
 		"a note that follows another one": func(l *lane) { l.state.Previous = strings.Repeat("0", 64); l.seal(evidence.Seal) },
+		"an edge of other records": func(l *lane) {
+			state := l.state.Clone()
+			for i := range 3 {
+				l.settle(&state, i+1)
+			}
+			l.state = state
+			l.seal(evidence.Seal)
+			l.write(evidence.Seal, func(n *evidence.Note) {
+				other := evidence.Tree{}
+				for i := range n.From {
+					other.Append(evidence.Leaf{byte(i)})
+				}
+				n.Edge = other.Edge()
+			}, l.keys[l.key])
+		},
 		"a root of other records": func(l *lane) {
 			state := l.state.Clone()
 			for i := range 3 {

@@ -163,9 +163,6 @@ func (c *Checker) Report() *Report {
 	slices.SortFunc(c.logs, func(a, b *log) int {
 		return cmp.Or(strings.Compare(a.generation(), b.generation()), a.first().Time.Compare(b.first().Time), strings.Compare(a.origin, b.origin))
 	})
-	for _, l := range c.logs {
-		l.settleEpochs()
-	}
 	c.judge(r)
 	c.chains(r)
 	for _, l := range c.logs {

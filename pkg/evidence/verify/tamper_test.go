@@ -45,26 +45,44 @@ func name(f verify.Finding) []string {
 	return []string{fmt.Sprintf("%s line %d", f.Kind, f.Place.Line)}
 }
 
-// victims are the records that can be named: notes cover them, and they are there once.
+// victims are the records that can be named: notes cover them, they are there once, and
+// their event was delivered under one number only. A person who sets a position may have
+// it delivered under several.
 func (e *export) victims() (all []int) {
-	covered := map[string]uint64{}
-	copies := map[string]int{}
+	copies, places := map[string]int{}, map[evidence.Tag]int{}
+	counted := map[*evidence.Note]bool{}
 	for i := range e.shipped {
-		s := &e.shipped[i]
-		if s.note != nil {
-			covered[s.origin] = max(covered[s.origin], s.note.Size)
-		} else {
+		switch s := &e.shipped[i]; {
+		case s.note == nil:
 			copies[e.key(i)]++
+		case !counted[e.first(s)]:
+			counted[e.first(s)] = true
+			for _, tag := range s.note.Tags {
+				places[tag]++
+			}
 		}
 	}
 	for i := range e.shipped {
 		s := &e.shipped[i]
-		if s.note == nil && s.event.Number.Given() && s.event.Number.Sequence < covered[s.origin] &&
-			copies[e.key(i)] == 1 && e.stands(i) && !e.used[e.spot(i)] {
+		if s.note != nil || !s.event.Number.Given() || copies[e.key(i)] > 1 || !e.stands(i) || e.used[e.spot(i)] {
+			continue
+		}
+		f := evidence.FactsOf(&s.event, s.short)
+		if places[evidence.TagOf(f.Leaf())] <= len(e.lanes) {
 			all = append(all, i)
 		}
 	}
 	return all
+}
+
+// first returns the first copy of a note.
+func (e *export) first(s *shipment) *evidence.Note {
+	for i := range e.shipped {
+		if o := &e.shipped[i]; o.note != nil && o.origin == s.origin && o.note.Number == s.note.Number {
+			return o.note
+		}
+	}
+	return s.note
 }
 
 // key is equal for records that could stand for one another.
@@ -273,7 +291,7 @@ func (e *export) judge(t *testing.T) {
 
 func TestEachDeedIsNamedAndNothingElse(t *testing.T) {
 	for seed := range histories(10_000) {
-		e := newExport(uint64(seed), 15+seed%60)
+		e := newExport(uint64(seed), sizeOf(seed))
 		for range 1 + e.IntN(4) {
 			deeds[e.IntN(len(deeds))](e)
 		}
