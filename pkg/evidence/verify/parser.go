@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"sync"
 	"time"
@@ -97,14 +98,19 @@ func (p *Parser) body(body []byte, named bool) (Claim, error) {
 
 // compare compares a whole record with its original.
 func (p *Parser) compare(body []byte, o *object, c *Claim) {
-	original := ecsOriginal
+	original, inBase64 := ecsOriginal, ownBase64
 	if o.isOCSF() {
-		original = ocsfOriginal
+		original, inBase64 = ocsfOriginal, ocsfBase64
 	}
 	if p.again == nil || !o.values[original].there || c.Facts.Form != evidence.Whole || c.Contradiction != "" {
 		return
 	}
-	c.Contradiction = p.again.compare(body, o.text(original), c, p.stated(o))
+	text := o.text(original)
+	if b := o.values[inBase64]; b.there { // It was not UTF-8. Its hash is right, so this is base64.
+		raw, _ := base64.StdEncoding.DecodeString(b.text)
+		text = string(raw)
+	}
+	c.Contradiction = p.again.compare(body, text, c, p.stated(o))
 }
 
 // object returns what a record of ECS or OCSF states.
