@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -8,10 +9,12 @@ import (
 	"testing/synctest"
 )
 
+var histories = flag.Int("histories", 500, "how many histories TestAnyHistoryIsProven draws; a campaign has 10000")
+
 // Whatever happens to a lane, the notes that its destination gets say exactly what the
 // destination has.
 func TestAnyHistoryIsProven(t *testing.T) {
-	histories, parts := 10_000, 4
+	histories, parts := *histories, 4
 	if testing.Short() {
 		histories = 200
 	}

@@ -110,7 +110,7 @@ var noteDeeds = []func(*testing.T, *export){
 }
 
 func TestEachDeedOnANoteIsNamedAndNothingElse(t *testing.T) {
-	for seed := range histories(10_000) {
+	for seed := range histories() {
 		e := newExport(uint64(seed), sizeOf(seed))
 		noteDeeds[e.IntN(len(noteDeeds))](t, e)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { e.judge(t) })
@@ -119,7 +119,7 @@ func TestEachDeedOnANoteIsNamedAndNothingElse(t *testing.T) {
 
 // A key that a note names is trusted if a trusted key has signed that note.
 func TestTheFirstKeyIsEnough(t *testing.T) {
-	for seed := range histories(1000) {
+	for seed := range histories() {
 		h := newHistory(uint64(seed), 60)
 		var known []string
 		for _, l := range h.lanes {

@@ -290,7 +290,7 @@ func (e *export) judge(t *testing.T) {
 }
 
 func TestEachDeedIsNamedAndNothingElse(t *testing.T) {
-	for seed := range histories(10_000) {
+	for seed := range histories() {
 		e := newExport(uint64(seed), sizeOf(seed))
 		for range 1 + e.IntN(4) {
 			deeds[e.IntN(len(deeds))](e)
