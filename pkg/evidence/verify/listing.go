@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -233,6 +234,9 @@ func (l *Listing) Report(through time.Time) *ListingReport {
 		// A late event of an export may be older than those that were delivered before it
 		// begins.
 		r.From, r.To = later(l.first.Add(l.options.Lateness), l.oldest).UTC(), through.Add(-l.options.Lateness).UTC()
+		if !r.From.Before(r.To) {
+			r.Reason = fmt.Sprintf("the export spans too little time: events count from %s after its first one to %[1]s before its newest note", l.options.Lateness)
+		}
 	}
 	var undelivered []Difference
 	for id, e := range l.events {

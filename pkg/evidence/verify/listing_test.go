@@ -226,6 +226,12 @@ func TestListingWithoutABound(t *testing.T) {
 		t.Errorf("nothing delivered: got %+v", r)
 	}
 	l.Claim(claimOf(listedEvent(0)))
+	for n := range 30 {
+		l.Listed(listedEvent(n))
+	}
+	if r := l.Report(minute(0)); r.Reason == "" || !r.Clean() {
+		t.Errorf("a note that is as old as the first event: got %+v", r)
+	}
 	if r := l.Report(time.Time{}); r.Reason == "" || !r.Clean() {
 		t.Errorf("no note: got %+v", r)
 	}
