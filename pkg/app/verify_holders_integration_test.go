@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -261,5 +262,19 @@ func TestTamperedIndexIsTold(t *testing.T) {
 	url := opensearchnode.Start(t)
 	s := newSite(t, sealedLog())
 	deliver(t, s, fmt.Sprintf("    type: elasticsearch\n    settings: {url: %q, index: audit}\n", url))
-	(&sealedSite{s, &inIndex{readFrom: readFrom{s}, url: url}}).tamper(t)
+	s2 := &sealedSite{s, &inIndex{readFrom: readFrom{s}, url: url}}
+	s2.tamper(t)
+	// All is delivered again, and the index keeps the first of each event.
+	if out, err := exec.Command(s.binary, "checkpoint", "set", "-c", s.path("sluice.yaml"), "--to", "beginning", "acme/siem").CombinedOutput(); err != nil {
+		t.Fatalf("checkpoint set: %v: %s", err, out)
+	}
+	for range 2 {
+		if cmd, stderr := s.command("--once"); cmd.Run() != nil {
+			t.Fatalf("delivering again: %v: %s", cmd.ProcessState, stderr)
+		}
+	}
+	s2.holds.records(t) // It makes what was indexed visible.
+	if got, code, out := s2.verify(t); got != "" || code != 0 || bytes.Contains(out, []byte(`"once": 0`)) {
+		t.Errorf("delivered twice: got %q and exit code %d: %.3000s", got, code, out)
+	}
 }

@@ -38,6 +38,7 @@ type Checker struct {
 	counts        Counts
 	foreign       map[string]*Foreign
 	gaps          []Finding
+	spares        []laneTag // events that are there under no number of a note
 }
 
 // unsigned is a note that no trusted key has signed, so far.

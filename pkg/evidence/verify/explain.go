@@ -105,6 +105,9 @@ func (j *judgement) suppose(it *item, l *log) hypothesis {
 // settleFor reports an item by its best view.
 func (j *judgement) settleFor(it *item, h *hypothesis) {
 	l := h.log
+	if h.view <= unsettling {
+		j.spare(it, l)
+	}
 	switch h.view {
 	case orphan:
 		if it.contradiction != "" {

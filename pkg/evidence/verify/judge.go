@@ -145,6 +145,7 @@ func (j *judgement) unnumbered(it *item) bool {
 		j.r.tell(j.finding(Altered, it, nil, it.contradiction))
 	case it.replayed && len(places) > 0:
 		j.r.Counts.Replayed++
+		j.spare(it, places[0].s.log)
 	case it.replayed:
 		j.r.note(j.finding(Unproven, it, nil, "it was sent again by a person, and no note names it"))
 	case len(places) > 0:

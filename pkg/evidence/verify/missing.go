@@ -7,7 +7,7 @@ import (
 )
 
 // gather finds the records of a log that are not there.
-func (c *Checker) gather(r *Report, l *log) {
+func (c *Checker) gather(r *Report, l *log, elsewhere once) {
 	m := &missing{r: r, l: l}
 	for _, s := range l.covering {
 		if s.broken {
@@ -27,7 +27,12 @@ func (c *Checker) gather(r *Report, l *log) {
 			case s.occupied(index):
 				m.flush(0)
 				m.began = true
-			case !s.rejected(index):
+			case s.rejected(index):
+			case elsewhere[laneTag{l.last().Lane, s.Tags[i]}]:
+				m.flush(0)
+				m.began = true
+				r.Counts.Once++
+			default:
 				m.lacks(s.From+index, s)
 			}
 		}

@@ -73,6 +73,7 @@ type Counts struct {
 	Rejected      int64 `json:"rejected"`
 	Redriven      int64 `json:"redriven"` // of the rejected ones
 	Replayed      int64 `json:"replayed"`
+	Once          int64 `json:"once"` // not there under their number, and there under an earlier one
 	Missing       int64 `json:"missing"`
 	Unsealed      int64 `json:"unsealed"`
 	Unproven      int64 `json:"unproven"` // their note is missing
@@ -165,8 +166,9 @@ func (c *Checker) Report() *Report {
 	})
 	c.judge(r)
 	c.chains(r)
+	elsewhere := c.findOnce()
 	for _, l := range c.logs {
-		c.gather(r, l)
+		c.gather(r, l, elsewhere)
 		r.Logs = append(r.Logs, c.logReport(l))
 	}
 	for _, gap := range c.gaps {

@@ -45,9 +45,9 @@ func name(f verify.Finding) []string {
 	return []string{fmt.Sprintf("%s line %d", f.Kind, f.Place.Line)}
 }
 
-// victims are the records that can be named: notes cover them, they are there once, and
-// their event was delivered under one number only. A person who sets a position may have
-// it delivered under several.
+// victims are the records that can be named: notes cover them, and their event was
+// delivered once. A crash, or a person who sets a position, may have it delivered under
+// several numbers.
 func (e *export) victims() (all []int) {
 	copies, places := map[string]int{}, map[evidence.Tag]int{}
 	counted := map[*evidence.Note]bool{}
@@ -55,6 +55,7 @@ func (e *export) victims() (all []int) {
 		switch s := &e.shipped[i]; {
 		case s.note == nil:
 			copies[e.key(i)]++
+			copies[e.event(i)]++
 		case !counted[e.first(s)]:
 			counted[e.first(s)] = true
 			for _, tag := range s.note.Tags {
@@ -64,7 +65,7 @@ func (e *export) victims() (all []int) {
 	}
 	for i := range e.shipped {
 		s := &e.shipped[i]
-		if s.note != nil || !s.event.Number.Given() || copies[e.key(i)] > 1 || !e.stands(i) || e.used[e.spot(i)] {
+		if s.note != nil || !s.event.Number.Given() || copies[e.key(i)] > 1 || copies[e.event(i)] > 1 || !e.stands(i) || e.used[e.spot(i)] {
 			continue
 		}
 		f := evidence.FactsOf(&s.event, s.short)
@@ -90,6 +91,13 @@ func (e *export) key(i int) string {
 	f := evidence.FactsOf(&e.shipped[i].event, e.shipped[i].short)
 	f.Form = evidence.Shortened
 	return fmt.Sprint(e.shipped[i].event.Number.Sequence, f.Leaf())
+}
+
+// event is equal for records of one lane that hold the same event.
+func (e *export) event(i int) string {
+	f := evidence.FactsOf(&e.shipped[i].event, e.shipped[i].short)
+	f.Form = evidence.Shortened
+	return fmt.Sprint(e.shipped[i].lane.name, f.Leaf())
 }
 
 func (e *export) spot(i int) string {

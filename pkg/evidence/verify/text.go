@@ -67,6 +67,7 @@ func (r *Report) integrity() Section {
 		{c.ByContent, "without a number, and found by what they say"},
 		{c.Duplicates + c.RepeatedNotes, "there more than once"},
 		{c.Orphaned, "orphaned: delivered, not saved because the lane stopped, and delivered again"},
+		{c.Once, "delivered again, and there under an earlier number: the destination stores an event once"},
 		{c.Replayed, "sent again by a person"},
 		{c.Rejected, "rejected: they became dead letters, and " + thousands(c.Redriven) + " of them were delivered later"},
 		{c.Unsealed, "that no note covers yet"},

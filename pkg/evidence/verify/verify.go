@@ -25,6 +25,7 @@
 //
 // checker takes claims, with keyring for signatures, log for the notes of a log, and item
 // for what waits for a note. judge, locate and explain judge what waited, chain the notes,
-// and missing what is not there. report is the result, which text and html show. listing
-// compares claims with what the source lists, and listing_text shows that.
+// missing what is not there, and once what is there under an earlier number. report is the
+// result, which text and html show. listing compares claims with what the source lists, and
+// listing_text shows that.
 package verify
