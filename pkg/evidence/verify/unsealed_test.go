@@ -30,7 +30,7 @@ func TestARecordWithoutANumberBehindTheLastNote(t *testing.T) {
 	s.Through = began.Add(2 * time.Minute)
 	write(evidence.Seal, "", 3*time.Minute, key)
 	c := must(verify.New([]string{public}, verify.Options{}))
-	for i, f := range []evidence.Facts{known, facts("forged", 90 * time.Second), facts("later", 150 * time.Second)} {
+	for i, f := range []evidence.Facts{known, facts("forged", 90*time.Second), facts("later", 150*time.Second)} {
 		c.Add(verify.Claim{Place: verify.Place{Name: "archive", Line: int64(i + 1)}, Facts: f})
 	}
 	for i, signed := range s.Pending {
