@@ -129,7 +129,6 @@ func (r readFrom) arguments() []string {
 type inBucket struct {
 	readFrom
 	store objectstore.Store
-	key   string // of the object that holds all records once they were replaced
 }
 
 func (b *inBucket) keys(t *testing.T) (keys []string) {
