@@ -23,7 +23,7 @@ const patientInterval = 2 * interval
 // a person has set the position. It would have come again soon after its epoch, though
 // perhaps not in the next one.
 func (l *log) turned(it *item, settled uint64) bool {
-	end := l.began(it.epoch+1) + settled
+	end := l.ended(it.epoch) + settled
 	if it.sequence >= end {
 		return false
 	}
@@ -210,29 +210,49 @@ func (s *segment) signedBy(key string) bool {
 func (c *Checker) ending(r *Report, l *log) {
 	last := l.last()
 	if len(l.tail) > 0 {
-		there, end := map[uint64]bool{}, last.Size
-		for i := range l.tail {
-			there[l.tail[i].sequence] = true
-			end = max(end, l.tail[i].sequence+1)
-		}
-		f := noteFinding(Unsealed, last, "")
-		first, final := last.Size, end-1
-		f.Sequence, f.Last = &first, &final
-		f.Detail = fmt.Sprintf("%d records follow the last note, and no note says whether they are whole", len(there))
-		if end-last.Size >= c.settled && !c.superseded(l) { // A lane that lost its state may have lost notes, too.
-			f.Kind = CutTail
-			f.Detail = fmt.Sprintf("%d records follow the last note, more than a lane delivers without one: the notes after it are missing", len(there))
-			r.tell(f)
-		} else {
-			r.note(f)
-		}
-		r.Counts.Unsealed += int64(len(there))
+		c.unsealed(r, l)
 	}
 	if until := c.options.Until; !until.IsZero() && until.Sub(last.Time) > patientInterval && !c.superseded(l) {
 		f := noteFinding(CutTail, last, "the log does not go on after this note: records and notes after it are missing, or the lane did not run")
 		f.Before, f.Time = last.Time, until
 		r.tell(f)
 	}
+}
+
+// unsealed judges the records behind the last note. More than a lane delivers without a note
+// say that notes are missing, unless the lane lost its state, and with it notes. A single
+// one that is farther off than any can be is none of the lane's.
+func (c *Checker) unsealed(r *Report, l *log) {
+	last := l.last()
+	j := &judgement{Checker: c, r: r}
+	there := map[uint64]bool{}
+	for i := range l.tail {
+		there[l.tail[i].sequence] = true
+	}
+	cut := uint64(len(there)) >= c.settled && !c.superseded(l)
+	first, final := last.Size, last.Size
+	for i := range l.tail {
+		it := &l.tail[i]
+		if !cut && it.sequence >= last.Size+c.settled {
+			delete(there, it.sequence)
+			r.tell(j.finding(Forged, it, l, "its number is far behind all that notes cover"))
+			continue
+		}
+		final = max(final, it.sequence)
+	}
+	if len(there) == 0 {
+		return
+	}
+	f := noteFinding(Unsealed, last, fmt.Sprintf("%s follow the last note, and no note says whether they are whole", number(int64(len(there)), "record")))
+	f.Sequence, f.Last = &first, &final
+	r.Counts.Unsealed += int64(len(there))
+	if !cut {
+		r.note(f)
+		return
+	}
+	f.Kind = CutTail
+	f.Detail = fmt.Sprintf("%s follow the last note, more than a lane delivers without one: the notes after it are missing", number(int64(len(there)), "record"))
+	r.tell(f)
 }
 
 // generation is the part of an origin that all logs of a lane share.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
 )
@@ -15,10 +16,11 @@ type view int
 
 const (
 	orphan     view = iota // its number was given to another record
+	adrift                 // the note that covers its number is missing
 	behind                 // no note covers its number yet
 	unsettled              // its number was given to another record, and it has not come again yet
 	unsettling             // its number was given to another record, and it never comes again
-	adrift                 // the note that covers its number is missing
+	left                   // no note covers its number yet, and none says of its epoch that it goes on
 	stray                  // its epoch cannot have given its number
 	moved                  // its leaf is at another number
 	altered                // no note has its leaf, and the place of its number is vacant
@@ -34,26 +36,33 @@ type hypothesis struct {
 	right int       // how well the log suits the item
 }
 
-// suits judges an item if this is its best view.
+// suits judges an item if its best view is this one or one before it.
 func (j *judgement) suits(it *item, v view) bool {
 	best := hypothesis{view: hopeless}
+	candidates := 0
+	for _, l := range j.logs {
+		if j.mayBeOf(l, it) {
+			candidates++
+		}
+	}
 	for _, l := range j.logs {
 		if !j.mayBeOf(l, it) {
 			continue
 		}
-		if h := j.suppose(it, l); h.view < best.view || h.view == best.view && h.right > best.right {
+		if h := j.suppose(it, l, candidates == 1); h.view < best.view || h.view == best.view && h.right > best.right {
 			best = h
 		}
 	}
-	if best.view != v {
+	if best.view > v {
 		return false
 	}
 	j.settleFor(it, &best)
 	return true
 }
 
-// suppose returns the best view of an item as one of a log.
-func (j *judgement) suppose(it *item, l *log) hypothesis {
+// suppose returns the best view of an item as one of a log; only says that it can be of no
+// other.
+func (j *judgement) suppose(it *item, l *log, only bool) hypothesis {
 	h := hypothesis{log: l}
 	gone := l.abandoned(it)
 	places := j.of(it)
@@ -79,9 +88,11 @@ func (j *judgement) suppose(it *item, l *log) hypothesis {
 	switch {
 	case gone && h.place != nil:
 		h.view = orphan
-	case s == nil && it.sequence >= l.end() && (len(j.logs) == 1 || it.sequence < l.end()+j.settled):
-		h.view = behind
-	case gone && (l.end() < l.began(it.epoch+1)+j.settled || l.holed()):
+	case s == nil && it.sequence >= l.end() && (only || it.sequence < l.end()+j.settled):
+		if h.view = behind; it.epoch != l.last().Epoch {
+			h.view = left
+		}
+	case gone && (l.end() < l.ended(it.epoch)+j.settled || l.holed()):
 		h.view = unsettled
 	case gone && l.turned(it, j.settled):
 		h.view = unsettling
@@ -116,7 +127,7 @@ func (j *judgement) settleFor(it *item, h *hypothesis) {
 		}
 		j.r.Counts.Orphaned++
 		j.r.list(j.finding(Orphaned, it, l, fmt.Sprintf("delivered as record %d", h.place.sequence())))
-	case behind:
+	case behind, left:
 		l.tail = append(l.tail, *it)
 	case unsettled:
 		j.r.note(j.finding(Unproven, it, l, "its lane was taken before it was saved, and no later note that is there names it yet"))
@@ -180,6 +191,19 @@ func (l *log) began(epoch uint64) uint64 {
 		return s.Size
 	}
 	return 0
+}
+
+// ended returns the first number that the epochs after one can have given, as far as it is
+// known.
+func (l *log) ended(epoch uint64) uint64 {
+	i := sort.Search(len(l.notes), func(i int) bool { return l.notes[i].Epoch > epoch })
+	switch {
+	case i == len(l.notes):
+		return l.end()
+	case l.notes[i].Kind == evidence.Open:
+		return l.notes[i].Size
+	}
+	return l.notes[i].From
 }
 
 // opening returns the note that opened an epoch, nil if it is not there.

@@ -27,7 +27,7 @@ func (c *Checker) judge(r *Report) {
 		items = remaining(items, pass)
 	}
 	// What has its leaf somewhere takes its place before any other record could.
-	for v := range hopeless + 1 {
+	for v := left; v <= hopeless; v++ {
 		items = remaining(items, func(it *item) bool { return j.suits(it, v) })
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-siem/sluice/pkg/evidence"
 	"github.com/sluice-siem/sluice/pkg/evidence/verify"
+	"github.com/sluice-siem/sluice/pkg/source"
 )
 
 // anyNote picks a note that another one of its log follows.
@@ -254,6 +255,38 @@ func TestAnExportBeginsWithinALog(t *testing.T) {
 		if !begins || slices.ContainsFunc(r.Findings, func(f verify.Finding) bool { return f.Kind != verify.Missing || *f.Last >= first+40 }) {
 			t.Fatalf("%d: begins %t%s", seed, begins, firstOf(r))
 		}
+		tried++
+	}
+	if tried < 5 {
+		t.Fatalf("only %d exports were tried", tried)
+	}
+}
+
+// Records behind the last note are not proven. If there are more than a lane delivers
+// without a note, notes are missing; one that stands alone, far behind, is forged.
+func TestRecordsBehindTheLastNote(t *testing.T) {
+	tried := 0
+	for seed := range uint64(40) {
+		e := newExport(seed, 300)
+		if len(e.lanes) > 1 || !e.alone(0) {
+			continue
+		}
+		last := e.lastNotes()[e.shipped[0].origin]
+		forged := e.forgery(e.claims[len(e.claims)-1])
+		forged.Note, forged.Number = "", source.Number{Epoch: last.Epoch, Sequence: last.Size + onTheirWay + 1}
+		e.claims = append(e.claims, forged)
+		e.expect("forged line %d", forged.Place.Line)
+		e.judge(t)
+
+		e = newExport(seed, 300)
+		for i := range e.shipped {
+			if n := e.shipped[i].note; n != nil && n.Number > 0 && n.Size+2*onTheirWay > last.Size {
+				e.gone[i] = true
+			}
+		}
+		e.now = e.lastNotes()[e.shipped[0].origin].Time
+		e.expect("cut tail %s", e.shipped[0].origin)
+		e.judge(t)
 		tried++
 	}
 	if tried < 5 {

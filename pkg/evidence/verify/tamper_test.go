@@ -290,7 +290,7 @@ func (e *export) judge(t *testing.T) {
 	got = slices.Compact(got) // A note may be there more than once.
 	slices.Sort(e.want)
 	if !slices.Equal(got, e.want) {
-		for _, f := range append(r.Notices, r.Listed...) {
+		for _, f := range append(append(r.Notices, r.Listed...), r.Findings...) {
 			t.Log(show(f))
 		}
 		t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(e.want, "\n"))
