@@ -46,7 +46,14 @@ func (c *Checker) item(claim *Claim, leaf evidence.Leaf) item {
 // kept returns the item of a claim with texts of its own.
 func (it *item) kept(claim *Claim) item {
 	kept := *it
-	kept.whole, kept.short = tagAs(evidence.Whole, claim.Facts), tagAs(evidence.Shortened, claim.Facts)
+	switch claim.Facts.Form {
+	case evidence.Whole:
+		kept.whole, kept.short = it.tag(), tagAs(evidence.Shortened, claim.Facts)
+	case evidence.Shortened:
+		kept.whole, kept.short = tagAs(evidence.Whole, claim.Facts), it.tag()
+	default:
+		kept.whole, kept.short = tagAs(evidence.Whole, claim.Facts), tagAs(evidence.Shortened, claim.Facts)
+	}
 	kept.id, kept.contradiction = strings.Clone(it.id), strings.Clone(it.contradiction)
 	kept.readings = slices.Clone(it.readings)
 	for i := range kept.readings {
