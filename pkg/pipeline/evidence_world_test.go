@@ -69,16 +69,7 @@ func (h *history) live() *chronicle {
 	h.began = time.Now()
 	c := &chronicle{history: h, log: &heap{history: h}, set: map[string]bool{}, tally: map[string]int{}}
 	for i, l := range h.lives {
-		if i > 0 && fmt.Sprint(l.filters, l.redacts) != fmt.Sprint(h.lives[i-1].filters, h.lives[i-1].redacts) {
-			c.set[c.origin()] = true
-		}
-		switch l.before {
-		case setsPosition:
-			c.moveTo(l.to)
-		case losesPosition:
-			c.state, c.kept = nil, nil
-		}
-		c.redrive(l.redrive)
+		c.begin(i, l)
 		var all sync.WaitGroup
 		all.Go(func() { c.run(l) })
 		if l.rival != nil {
@@ -91,6 +82,23 @@ func (h *history) live() *chronicle {
 	defer c.mu.Unlock()
 	c.redrive(1)
 	return c
+}
+
+// begin does what happens before a life. A Publish that the life before abandoned may still
+// run.
+func (c *chronicle) begin(i int, l *life) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i > 0 && fmt.Sprint(l.filters, l.redacts) != fmt.Sprint(c.lives[i-1].filters, c.lives[i-1].redacts) {
+		c.set[c.origin()] = true
+	}
+	switch l.before {
+	case setsPosition:
+		c.moveTo(l.to)
+	case losesPosition:
+		c.state, c.kept = nil, nil
+	}
+	c.redrive(l.redrive)
 }
 
 func (c *chronicle) run(l *life) {
