@@ -3,18 +3,14 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sluice-siem/sluice/pkg/evidence/audit"
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// envelope is how a position keeps a state: beside the source's own.
-type envelope struct {
-	Evidence *saved          `json:"evidence"`
-	Position source.Position `json:"position"`
-}
+// key is under which a position keeps a state, beside the source's own.
+const key = "evidence"
 
 // saved is a State as JSON.
 type saved struct {
@@ -37,17 +33,13 @@ type saved struct {
 	Day      Day        `json:"day"`
 }
 
-// Join returns a position that keeps the state. It copies pos as it is, since it may be large.
+// Join returns a position that keeps the state.
 func (s *State) Join(pos source.Position) (source.Position, error) {
-	text, err := json.Marshal(&saved{
+	return source.Enclose(key, &saved{
 		Origin: s.Origin, Size: s.Tree.Size, Edge: s.Tree.Edge(), Epoch: s.Epoch, From: s.Covered.Size, FromEdge: s.Covered.Edge(),
 		Tags: encodeTags(s.Tags), Rejected: s.Rejected, Filtered: s.Filtered, Through: s.Through, Notes: s.Notes, Previous: s.Previous,
 		Last: s.Last, Key: s.Key, Pending: s.Pending, Moved: s.Moved, Day: s.Day,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("position with evidence: %w", err)
-	}
-	return slices.Concat([]byte(`{"evidence":`), text, []byte(`,"position":`), pos, []byte(`}`)), nil
+	}, pos)
 }
 
 // Split returns the source's own position and the state beside it, nil if there is none.
@@ -59,14 +51,15 @@ func Split(pos source.Position) (source.Position, *State, error) {
 
 // SplitAll is Split, and returns the count of audits, too; nil if there is none.
 func SplitAll(pos source.Position) (source.Position, *State, *audit.Hours, error) {
-	var e envelope
+	beside, pos, err := source.Enclosed(key, pos)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	var s *State
-	if json.Unmarshal(pos, &e) == nil && e.Evidence != nil {
-		var err error
-		if s, err = e.Evidence.state(); err != nil {
+	if beside != nil {
+		if s, err = parseState(beside); err != nil {
 			return nil, nil, nil, fmt.Errorf("evidence in the position: %w: %w", err, source.ErrUnusable)
 		}
-		pos = e.Position
 	}
 	at, hours, err := audit.Split(pos)
 	if err != nil {
@@ -75,7 +68,11 @@ func SplitAll(pos source.Position) (source.Position, *State, *audit.Hours, error
 	return at, s, hours, nil
 }
 
-func (v *saved) state() (*State, error) {
+func parseState(text json.RawMessage) (*State, error) {
+	var v saved
+	if err := json.Unmarshal(text, &v); err != nil {
+		return nil, err
+	}
 	tree, err := NewTree(v.Size, v.Edge)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -14,12 +13,9 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// envelope is how a position keeps a count: before the position that the lane would have
+// key is under which a position keeps a count, beside the position that the lane would have
 // without it.
-type envelope struct {
-	Audit    *saved          `json:"audit"`
-	Position source.Position `json:"position"`
-}
+const key = "audit"
 
 // saved is Hours as JSON.
 type saved struct {
@@ -42,52 +38,34 @@ func Join(h *Hours, pos source.Position) (source.Position, error) {
 		apart = binary.BigEndian.AppendUint64(apart, id)
 	}
 	v.Apart = base64.StdEncoding.EncodeToString(apart)
-	count, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("position with the count of an audit: %w", err)
-	}
-	// Package json would parse the position, which may be large.
-	all := make([]byte, 0, len(prefix)+len(count)+len(middle)+len(pos)+1)
-	all = append(append(append(append(all, prefix...), count...), middle...), pos...)
-	return append(all, '}'), nil
+	return source.Enclose(key, v, pos)
 }
-
-const (
-	prefix = `{"audit":`
-	middle = `,"position":`
-)
 
 // Inner returns the position without its count. It costs little.
 func Inner(pos source.Position) source.Position {
-	if !bytes.HasPrefix(pos, []byte(prefix)) {
+	_, inner, err := source.Enclosed(key, pos)
+	if err != nil {
 		return pos
 	}
-	_, rest, found := bytes.Cut(pos, []byte(middle)) // No count has such a key.
-	if !found {
-		return pos
-	}
-	return rest[:len(rest)-1]
+	return inner
 }
 
 // Split returns the position without its count, and the count; nil if it has none. The
 // error is source.ErrUnusable.
 func Split(pos source.Position) (source.Position, *Hours, error) {
-	if !bytes.HasPrefix(bytes.TrimSpace(pos), []byte(prefix)) {
-		return pos, nil, nil
+	beside, inner, err := source.Enclosed(key, pos)
+	if beside == nil || err != nil {
+		return inner, nil, err
 	}
-	var e envelope
-	err := json.Unmarshal(pos, &e)
-	if err == nil && (e.Audit == nil || len(e.Position) == 0) {
-		err = errors.New("it is not complete")
-	}
+	var v saved
 	var h *Hours
-	if err == nil {
-		h, err = e.Audit.hours()
+	if err = json.Unmarshal(beside, &v); err == nil {
+		h, err = v.hours()
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("count of an audit in the position: %w: %w", err, source.ErrUnusable)
 	}
-	return e.Position, h, nil
+	return inner, h, nil
 }
 
 func (v *saved) hours() (*Hours, error) {
