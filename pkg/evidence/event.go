@@ -8,13 +8,6 @@ import (
 	"github.com/sluice-siem/sluice/pkg/source"
 )
 
-// The actions of the events that carry notes.
-const (
-	OpenAction      = "sluice.open"
-	SealAction      = "sluice.seal"
-	StatementAction = "sluice.statement"
-)
-
 // NewEvent returns the event that carries a note. Its raw bytes have the keys of the log's
 // own events. Its id is derived from the note, so it is the same if it is sent again.
 func NewEvent(k source.Keys, organization string, n *Note, signed string) (source.Event, error) {

@@ -414,7 +414,7 @@ func TestANoteThatIsRefused(t *testing.T) {
 				b := evident(&eventLog{total: 30}, newWitnessed(nil))
 				test.open(b)
 				b.catchUp(t)
-				if len(b.stores.rejects) != 1 || b.stores.rejects[0].Record.Action != evidence.OpenAction || b.stores.rejects[0].Reason != test.want {
+				if len(b.stores.rejects) != 1 || b.stores.rejects[0].Record.Action != "sluice.open" || b.stores.rejects[0].Reason != test.want {
 					t.Errorf("dead letters %+v", b.stores.rejects)
 				}
 				if s := b.Status(); s.Published != 30 || s.Rejected != 0 || s.Evidence.Pending != 0 {
