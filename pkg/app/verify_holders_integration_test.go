@@ -25,7 +25,7 @@ import (
 
 var (
 	noteOfJSON = regexp.MustCompile(`"note":"((?:[^"\\]|\\.)*)"`)
-	noteOfCEF  = regexp.MustCompile(`Note=([A-Za-z0-9+/=\\]+)`)
+	noteOfCEF  = regexp.MustCompile(`Note=([A-Za-z0-9_-]+)`)
 )
 
 // noteIn is the note that a record carries.
@@ -36,7 +36,7 @@ func noteIn(record string) string {
 		return text
 	}
 	if found := noteOfCEF.FindStringSubmatch(record); found != nil {
-		text, _ := base64.StdEncoding.DecodeString(strings.ReplaceAll(found[1], `\`, ""))
+		text, _ := base64.RawURLEncoding.DecodeString(found[1]) // Then it is no note.
 		return string(text)
 	}
 	return ""
