@@ -132,6 +132,7 @@ func (b *logbook) saved(s evidence.State) {
 // delivered.
 type written struct {
 	signed  []string
+	stated  []*evidence.Note // the signed ones, read
 	notes   part
 	places  []int // of the notes among the signed ones
 	letters []sink.Reject
@@ -146,6 +147,7 @@ func (b *logbook) encode(signed []string, refused map[int]error) (written, error
 		if err != nil {
 			return w, fmt.Errorf("lane %s: note in the position: %w", b.lane.Name, err)
 		}
+		w.stated = append(w.stated, n)
 		event, err := evidence.NewEvent(b.Keys, b.Organization, n, text)
 		if err != nil {
 			return w, fmt.Errorf("lane %s: %w", b.lane.Name, err)
@@ -174,9 +176,7 @@ func (b *logbook) told(w written) {
 	if b.Tell == nil {
 		return
 	}
-	for _, text := range w.signed {
-		if n, err := evidence.Parse(text); err == nil { // It was read before it was delivered.
-			b.Tell(n, text)
-		}
+	for i, n := range w.stated {
+		b.Tell(n, w.signed[i])
 	}
 }
