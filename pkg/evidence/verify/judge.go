@@ -3,7 +3,6 @@ package verify
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // judgement is one pass over what no note has explained.
@@ -172,21 +171,23 @@ func (j *judgement) before(it *item) bool {
 }
 
 // after reports whether an event is younger than what the newest note of some lane says is
-// complete: the next one may name it.
+// complete, or stands behind that note: the next one may name it. An event that the source
+// lists late is older, and stands behind.
 func (j *judgement) after(it *item) bool {
-	complete := map[string]time.Time{}
+	newest := map[string]*segment{}
 	for _, l := range j.logs {
 		last := l.last()
+		if known := newest[last.Lane]; known == nil || last.Time.After(known.Time) {
+			newest[last.Lane] = last
+		}
+	}
+	at := j.place(it)
+	for _, last := range newest {
 		through := last.Through
 		if through.IsZero() {
 			through = last.Time
 		}
-		if through.After(complete[last.Lane]) {
-			complete[last.Lane] = through
-		}
-	}
-	for _, through := range complete {
-		if moment(it.time).After(through) {
+		if moment(it.time).After(through) || at.Name == last.place.Name && at.Line > last.place.Line {
 			return true
 		}
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // A record without a number that no note names may be one that the next note will name, if
-// it is younger than what the last note says is complete. An older one is forged.
+// it is younger than what the last note says is complete, or stands behind that note. Any other is
+// forged.
 func TestARecordWithoutANumberBehindTheLastNote(t *testing.T) {
 	private, public := must2(evidence.NewKey("acme"))
 	key := must(evidence.ParseKey(private))
@@ -36,8 +37,9 @@ func TestARecordWithoutANumberBehindTheLastNote(t *testing.T) {
 	for i, signed := range s.Pending {
 		c.Add(verify.Claim{Place: verify.Place{Name: "archive", Line: int64(i + 4)}, Note: signed, Facts: facts("note", 3*time.Minute)})
 	}
+	c.Add(verify.Claim{Place: verify.Place{Name: "archive", Line: 6}, Facts: facts("late", 90*time.Second)})
 	r := c.Report()
-	if len(r.Findings) != 1 || r.Findings[0].Kind != verify.Forged || r.Findings[0].ID != "forged" || r.Counts.Unsealed != 1 || r.Counts.ByContent != 1 {
+	if len(r.Findings) != 1 || r.Findings[0].Kind != verify.Forged || r.Findings[0].ID != "forged" || r.Counts.Unsealed != 2 || r.Counts.ByContent != 1 {
 		t.Errorf("got %+v, %+v", r.Findings, r.Counts)
 	}
 }
